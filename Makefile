@@ -1,0 +1,69 @@
+# Every routine task. `make` alone lists them; continuous integration calls the same ones.
+# Works with GNU make 3.81 and newer.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+CI := $(BIN)/python -m ci
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
+LOCKS := requirements requirements-dev requirements-checkov
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up: each stamp is newer than the lock it was installed from -------------------------------
+
+$(VENV)/run.stamp: requirements.txt apps/coworking/requirements.txt apps/coworking/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed and none is on the PATH; install it, or say PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "Installing what the service needs into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable apps/coworking
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+.venv-checkov/dev.stamp: requirements-checkov.txt
+	@echo "Installing checkov into .venv-checkov ..."
+	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
+	@.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-checkov.txt
+	@touch $@
+
+# --- before a merge ------------------------------------------------------------------------------
+
+.PHONY: test check format
+test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -rs tests --ignore=tests/e2e $(ARGS)
+
+check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/dev.stamp ## Format the Python code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# --- dependencies --------------------------------------------------------------------------------
+
+.PHONY: lock upgrade
+lock: $(VENV)/dev.stamp ## Write the lock files anew from the *.in files, keeping the versions that still fit
+	@$(UV_COMPILE) $(UPGRADE) apps/coworking/requirements.in -o apps/coworking/requirements.txt
+	@$(UV_COMPILE) $(UPGRADE) requirements.in -c apps/coworking/requirements.txt -o requirements.txt
+	@$(UV_COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	@$(UV_COMPILE) $(UPGRADE) requirements-checkov.in -o requirements-checkov.txt
+
+upgrade: ## Move every pinned dependency to its newest release
+	@$(MAKE) lock UPGRADE=--upgrade
+
+.PHONY: clean
+clean: ## Remove the environments and the local database
+	rm -rf .venv .venv-checkov .local

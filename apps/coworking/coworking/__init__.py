@@ -1,0 +1,3 @@
+"""Coworking analytics: a small service that answers how a coworking space is used."""
+
+__version__ = "1.0.0"

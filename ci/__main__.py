@@ -1,0 +1,5 @@
+"""`python -m ci VERB`."""
+
+from ci.cli import main
+
+main()

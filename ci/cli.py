@@ -1,0 +1,55 @@
+"""The command group behind `python -m ci`: verbs, registered once, imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+
+from ci.errors import CiError
+
+
+class Verb(NamedTuple):
+    """A verb: its module, which holds a click command named `command`, and its line in `--help`."""
+
+    module: str
+    help: str
+
+
+# Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
+VERBS: dict[str, Verb] = {}
+
+
+class LazyGroup(click.Group):
+    """A click group that knows its commands from VERBS and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(VERBS[cmd_name].module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, VERBS[name].help) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def group() -> None:
+    """The tasks around the coworking service."""
+
+
+def main() -> None:
+    """Run a verb; a CiError becomes its sentence on standard error and its exit status."""
+    try:
+        group(prog_name="python -m ci")
+    except CiError as error:
+        click.echo(f"error: {error}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        sys.exit(error.exit_code)
