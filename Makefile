@@ -37,11 +37,17 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-checkov.txt
 	@touch $@
 
+# --- the service ---------------------------------------------------------------------------------
+
+.PHONY: up
+up: $(VENV)/run.stamp ## Run the service with a database and demo data on http://127.0.0.1:5153
+	@exec $(CI) up
+
 # --- before a merge ------------------------------------------------------------------------------
 
 .PHONY: test check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -rs tests --ignore=tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -rs tests --ignore=tests/e2e $(ARGS)
 
 check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict
 	@$(BIN)/ruff check .

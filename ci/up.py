@@ -1,0 +1,171 @@
+"""`make up`: the service on this machine, with a database and some history to look at."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+import requests
+
+from ci.errors import CiError, InputError
+from ci.localdb import USER, local_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path(".local")
+DEMO = ("--users", "600", "--tokens", "120000", "--days", "365", "--seed", "1")
+READY_WITHIN = 60.0  # seconds
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def step(name: str) -> Iterator[None]:
+    """Print a step's name when it begins, and its seconds when it is done."""
+    click.echo(f"  {name} ", nl=False)
+    began = time.monotonic()
+    yield
+    click.echo(f"{'.' * max(2, 46 - len(name))} {time.monotonic() - began:.1f} s")
+
+
+@click.command(help="Run the service here, with a database and demo data.")
+def command() -> None:
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    environment = dict(os.environ)
+    port = environment.setdefault("APP_PORT", "5153")
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_only_one(DATA / "up.lock"))
+            _refuse_taken_port(port)
+            own_database = "DB_HOST" not in environment
+            if own_database:
+                environment |= stack.enter_context(_own_database())
+            with step("schema"):
+                _coworking(environment, "migrate")
+            if own_database:
+                with step("demo data"):
+                    _coworking(environment, "seed", "--if-empty", *DEMO)
+            with step("service"):
+                service = stack.enter_context(_service(environment))
+                _wait_until_ready(service, port)
+            _greet(port, own_database)
+            service.wait()
+            raise CiError(f"the service ended with status {service.returncode}; see above")
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    """Begin to stop; a second Ctrl-C must not leave half of it running."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the checkout's lock; the system lets go of it however this process ends."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise InputError(
+                f"`make up` runs in this checkout already, as process {lock.read().strip()}",
+                hint="Stop that one with Ctrl-C, or use another clone with another APP_PORT.",
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _refuse_taken_port(port: str) -> None:
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise InputError(f"APP_PORT is {port!r}, and a port is a number from 1 to 65535, say 5153")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            raise InputError(
+                f"port {port} on 127.0.0.1 can't be used: {error.strerror}",
+                hint=f"Stop what listens there, or take another: APP_PORT={int(port) + 1} make up",
+            ) from error
+
+
+@contextlib.contextmanager
+def _own_database() -> Iterator[dict[str, str]]:
+    """Run this checkout's PostgreSQL; yields the environment that leads the service to it."""
+    database = os.environ.get("DB_NAME", "coworking")
+    with contextlib.ExitStack() as stack:
+        with step(f"PostgreSQL in {DATA / 'postgres'}"):
+            host = stack.enter_context(local_postgres((DATA / "postgres").resolve(), database))
+        # The socket's owner is let in without a password; the service insists on having one.
+        yield {
+            "DB_HOST": str(host),
+            "DB_PORT": "5432",
+            "DB_NAME": database,
+            "DB_USERNAME": USER,
+            "DB_PASSWORD": "unused",
+        }
+
+
+def _coworking(environment: dict[str, str], *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coworking", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CiError(f"`coworking {arguments[0]}` failed:\n{(done.stderr or done.stdout).strip()}")
+
+
+@contextlib.contextmanager
+def _service(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the production server, in a session of its own: Ctrl-C reaches it once, through us."""
+    service = subprocess.Popen(
+        [sys.executable, "-m", "coworking", "serve"], env=environment, start_new_session=True
+    )
+    try:
+        yield service
+    finally:
+        service.send_signal(signal.SIGINT)
+        try:
+            service.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            service.kill()
+
+
+def _wait_until_ready(service: subprocess.Popen[bytes], port: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        if service.poll() is not None:
+            raise CiError(f"the service ended with status {service.returncode}; see above")
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(f"http://127.0.0.1:{port}/readiness_check", timeout=5).ok:
+                return
+        time.sleep(0.05)
+    raise CiError(f"the service is not ready after {READY_WITHIN:.0f} s; see its messages above")
+
+
+def _greet(port: str, own_database: bool) -> None:
+    address = f"http://127.0.0.1:{port}"
+    click.echo(f"\n  Dashboard  {address}/\n")
+    click.echo(f"  curl {address}/api/reports/daily_usage")
+    click.echo(f"  curl '{address}/api/v1/overview?tz=Europe/Berlin'\n")
+    kept = f"The data stays in {DATA}." if own_database else "The database is yours."
+    click.echo(f"  Ctrl-C stops everything. {kept}\n")
