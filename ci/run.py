@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import CommandError, InputError
 
@@ -12,49 +14,96 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+TIMED_OUT = 124
 
-def run(
+
+class Done(NamedTuple):
+    """A command that has ended: how, and its bytes as they came."""
+
+    shown: str
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def execute(
     command: Sequence[str | Path],
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: str | None = None,
+    stdin: bytes = b"",
     timeout: float | None = 300,
-) -> str:
-    """Run a command and return its standard output.
+) -> Done:
+    """Run a command to its end, whatever its status, and return what it printed as bytes.
+
+    It runs in a session of its own, so that its whole family can be ended with it, and so that
+    killing this process does not tear, say, the far half of a push to a local repository.
 
     Args:
         command: the program and its arguments; no shell is involved.
         cwd: where to run it.
         env: its whole environment, or None for this process's own.
-        stdin: what it reads; nothing by default.
-        timeout: seconds after which it is ended, or None for no limit.
+        stdin: what it reads.
+        timeout: seconds after which it is ended (status 124), or None for no limit.
 
     Raises:
         InputError: the program is not installed.
-        CommandError: its status was not 0, or it took longer than `timeout` (status 124).
     """
     words = [str(word) for word in command]
     shown = shlex.join(words)
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             words,
             cwd=cwd,
             env=env,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise InputError(
             f"`{words[0]}` is not installed, and `{shown}` needs it",
             hint=f"Install {words[0]} and put it on the PATH.",
         ) from error
-    except subprocess.TimeoutExpired as error:
-        raise CommandError(shown, 124, f"no end after {timeout} s") from error
-    if done.returncode != 0:
-        raise CommandError(shown, done.returncode, done.stderr or done.stdout)
-    return done.stdout
+    with process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            stdout, stderr = process.communicate()
+            late = f"no end after {timeout} s".encode()
+            return Done(shown, TIMED_OUT, stdout, b"\n".join(filter(None, (stderr, late))))
+        except BaseException:
+            _end(process)
+            raise
+    return Done(shown, process.returncode, stdout, stderr)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command and all that it started: a grandchild would hold its pipes open."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    timeout: float | None = 300,
+) -> str:
+    """Run a command and return its standard output as text; the arguments are those of `execute`.
+
+    Raises:
+        InputError: the program is not installed.
+        CommandError: its status was not 0, or it took longer than `timeout` (status 124).
+    """
+    done = execute(command, cwd=cwd, env=env, stdin=stdin.encode(), timeout=timeout)
+    if done.status != 0:
+        output = done.stderr or done.stdout
+        raise CommandError(done.shown, done.status, output.decode(errors="replace"))
+    return done.stdout.decode()
