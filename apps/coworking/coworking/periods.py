@@ -1,0 +1,325 @@
+"""Calendars: which instants a range of local dates covers, and where its buckets begin and end.
+
+Dates are local to an IANA time zone, ranges are half-open (`to` is the first date left out), and
+every instant is an aware datetime in UTC: two datetimes of one `ZoneInfo` subtract by the clock on
+the wall, which is wrong twice a year.
+
+    >>> period = Period(date(2024, 3, 31), date(2024, 4, 1), find_zone("Europe/Berlin"))
+    >>> len(period.buckets(Granularity.HOUR))
+    23
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.resources
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+EARLIEST = date(1900, 1, 1)
+LATEST = date(2200, 1, 1)
+MAX_DAYS = 36_525  # a century
+MAX_BUCKETS = 1000
+DEFAULT_DAYS = 30
+
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_SECOND = timedelta(seconds=1)
+_QUARTER = timedelta(minutes=15)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LONGEST_ECHO = 60
+
+
+class ParameterError(ValueError):
+    """A request's parameter can't be used; the text says which, its value and a valid one.
+
+    Attributes:
+        parameter: its name.
+        value: what was given, shortened when it is long.
+        valid: what would be accepted in its place.
+    """
+
+    def __init__(
+        self, parameter: str, value: str, reason: str, valid: str, *, hint: str = ""
+    ) -> None:
+        self.parameter = _shortened(parameter)
+        self.value = _shortened(value)
+        self.valid = valid
+        hint = hint or f"Valid, for example: {parameter}={valid}"
+        super().__init__(f"{self.parameter}={self.value!r} {reason}. {hint}")
+
+
+class Granularity(StrEnum):
+    """How long a bucket is."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Bucket(NamedTuple):
+    """A half-open stretch of time; `partial` if the range's edge cut it (weeks and months)."""
+
+    start: datetime
+    end: datetime
+    partial: bool = False
+
+
+class Stretch(NamedTuple):
+    """A half-open stretch of time during which the zone's offset from UTC stays the same."""
+
+    start: datetime
+    end: datetime
+    offset: timedelta
+
+
+@dataclass(frozen=True)
+class Period:
+    """The local dates `first` ≤ day < `end` of a zone."""
+
+    first: date
+    end: date
+    zone: ZoneInfo
+
+    @property
+    def days(self) -> int:
+        """How many dates it has."""
+        return (self.end - self.first).days
+
+    @property
+    def start_at(self) -> datetime:
+        """The instant at which it begins."""
+        return _midnight(self.first, self.zone)
+
+    @property
+    def end_at(self) -> datetime:
+        """The first instant after it."""
+        return _midnight(self.end, self.zone)
+
+    def previous(self) -> Period:
+        """The period of the same number of days that ends where this one begins."""
+        return Period(self.first - timedelta(days=self.days), self.first, self.zone)
+
+    def days_before(self, days: int) -> Period:
+        """The `days` days that end where this one ends."""
+        return Period(self.end - timedelta(days=days), self.end, self.zone)
+
+    def stretches(self) -> list[Stretch]:
+        """Cut it where the zone's offset changes; in most months that is one stretch."""
+        found: list[Stretch] = []
+        since = at = self.start_at
+        offset = _offset(at, self.zone)
+        while at < self.end_at:
+            later = min(at + _DAY, self.end_at)
+            if _offset(later, self.zone) != offset:
+                later = _change(at, later, self.zone)
+                found.append(Stretch(since, later, offset))
+                since, offset = later, _offset(later, self.zone)
+            at = later
+        if since < self.end_at:
+            found.append(Stretch(since, self.end_at, offset))
+        return found
+
+    def keeps_quarter_hours(self) -> bool:
+        """Tell whether every local day and hour in it begins on a quarter hour of UTC.
+
+        True of every zone today. Liberia was 44½ minutes behind until 1972, and the clocks of
+        St. John's changed one minute after midnight until 2011.
+        """
+        return all(
+            stretch.offset % _QUARTER == (stretch.start - _EPOCH) % _QUARTER == timedelta(0)
+            for stretch in self.stretches()
+        )
+
+    def weekdays(self) -> list[int]:
+        """How many Mondays … Sundays it has; a date that the zone skipped doesn't count."""
+        counts = [0] * 7
+        for bucket in self._days():
+            counts[bucket.start.astimezone(self.zone).weekday()] += 1
+        return counts
+
+    def buckets(self, by: Granularity) -> list[Bucket]:
+        """Cut it into hours, days, weeks (from Monday) or months, without gaps or overlaps.
+
+        An hour at which the clocks change may be shorter, and occurs twice when they go back. A
+        date that the zone skipped has no bucket.
+
+        Raises:
+            ParameterError: there would be more than MAX_BUCKETS.
+        """
+        self._refuse_too_many(by)
+        if by is Granularity.HOUR:
+            return list(self._hours())
+        if by is Granularity.DAY:
+            return list(self._days())
+        return list(self._longer(by))
+
+    def _refuse_too_many(self, by: Granularity) -> None:
+        per_day = {Granularity.HOUR: 24, Granularity.DAY: 1, Granularity.WEEK: 1 / 7}
+        if self.days * per_day.get(by, 1 / 28) <= MAX_BUCKETS:
+            return
+        finer = [g for g in Granularity if self.days * per_day.get(g, 1 / 28) <= MAX_BUCKETS]
+        longest = int(MAX_BUCKETS / per_day.get(by, 1 / 28))
+        raise ParameterError(
+            "by",
+            by.value,
+            f"would cut {self.days:,} days into more than {MAX_BUCKETS:,} buckets; take a range of "
+            f"at most {longest} days or longer buckets",
+            (finer or [Granularity.MONTH])[0].value,
+        )
+
+    def _hours(self) -> Iterator[Bucket]:
+        for stretch in self.stretches():
+            local = stretch.start + stretch.offset
+            into_the_hour = timedelta(
+                minutes=local.minute, seconds=local.second, microseconds=local.microsecond
+            )
+            start, end = stretch.start, stretch.start - into_the_hour + _HOUR
+            while start < stretch.end:
+                yield Bucket(start, min(end, stretch.end))
+                start, end = end, end + _HOUR
+
+    def _days(self) -> Iterator[Bucket]:
+        dates = (self.first + timedelta(days=n) for n in range(self.days + 1))
+        for start, end in pairwise(_midnight(day, self.zone) for day in dates):
+            if start < end:
+                yield Bucket(start, end)
+
+    def _longer(self, by: Granularity) -> Iterator[Bucket]:
+        begin = _first_of_week if by is Granularity.WEEK else _first_of_month
+        longest = timedelta(days=7 if by is Granularity.WEEK else 31)
+        whole = begin(self.first)
+        while whole < self.end:
+            following = begin(whole + longest)
+            start = _midnight(max(whole, self.first), self.zone)
+            end = _midnight(min(following, self.end), self.zone)
+            if start < end:
+                yield Bucket(start, end, partial=whole < self.first or following > self.end)
+            whole = following
+
+
+def parse_date(parameter: str, text: str) -> date:
+    """Read `YYYY-MM-DD`, the only form accepted.
+
+    Raises:
+        ParameterError: it is another form, no date, or outside EARLIEST … LATEST.
+    """
+    valid = "2024-05-01"
+    if not _DATE.fullmatch(text):
+        raise ParameterError(parameter, text, "is not a date of the form YYYY-MM-DD", valid)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise ParameterError(parameter, text, "is not in the calendar", valid) from error
+    if not EARLIEST <= day <= LATEST:
+        raise ParameterError(parameter, text, f"is not within {EARLIEST} and {LATEST}", valid)
+    return day
+
+
+@functools.cache
+def zone_names() -> Sequence[str]:
+    """Every IANA zone that is accepted, sorted; the tzdata package's list, not the machine's."""
+    listed = importlib.resources.files("tzdata").joinpath("zones").read_text("utf-8")
+    return sorted(set(listed.split()) - {"Factory"})
+
+
+def find_zone(text: str) -> ZoneInfo:
+    """Return the zone of that name.
+
+    Raises:
+        ParameterError: there is none; `valid` is the nearest name.
+    """
+    if text not in zone_names():
+        valid = nearest(text, zone_names(), otherwise="Europe/Berlin")
+        raise ParameterError("tz", text, "is not an IANA time zone", valid)
+    return ZoneInfo(text)
+
+
+def nearest(text: str, options: Sequence[str], *, otherwise: str) -> str:
+    """The option that `text` was most likely meant to be."""
+    by_folded = {option.casefold(): option for option in options}
+    near = difflib.get_close_matches(_shortened(text).casefold(), by_folded, n=1)
+    return by_folded[near[0]] if near else otherwise
+
+
+def local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """The date on the wall in that zone."""
+    return instant.astimezone(zone).date()
+
+
+def choose(first: date | None, end: date | None, zone: ZoneInfo, newest: date) -> Period:
+    """Complete what was asked for to a period; what is missing makes it DEFAULT_DAYS long.
+
+    Args:
+        first: `from`, or None.
+        end: `to`, or None.
+        zone: whose dates they are.
+        newest: the local date of the newest data, with which a period without `to` ends.
+
+    Raises:
+        ParameterError: `to` isn't after `from`, or lies more than MAX_DAYS after it.
+    """
+    span = timedelta(days=DEFAULT_DAYS)
+    if end is None:
+        end = min(newest, LATEST - _DAY) + _DAY
+        if first is not None and first >= end:
+            end = min(first + span, LATEST + _DAY)
+    if first is None:
+        first = end - span
+    if first >= end:
+        valid = str(first + _DAY)
+        raise ParameterError(
+            "to", str(end), f"is not after from={first} (it is the first date left out)", valid
+        )
+    if (end - first).days > MAX_DAYS:
+        valid = str(end - timedelta(days=MAX_DAYS))
+        raise ParameterError("from", str(first), f"is over {MAX_DAYS:,} days before to", valid)
+    return Period(first, end, zone)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_ECHO else text[: _LONGEST_ECHO - 1] + "…"
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a date.
+
+    Where clocks skip midnight, `fold=0` counts on with the offset before, which gives the very
+    instant of the change; where midnight comes twice, it gives the first.
+    """
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The second at which the offset of `before` ends; `after` has another one."""
+    offset = _offset(before, zone)
+    while after - before > _SECOND:
+        middle = before + timedelta(seconds=(after - before) // _SECOND // 2)
+        if _offset(middle, zone) == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _first_of_week(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _first_of_month(day: date) -> date:
+    return day.replace(day=1)

@@ -1,0 +1,234 @@
+"""The SQL behind /api/v1 and the dashboard: overview, check-ins over time, weekday by hour.
+
+A check-in is a token being used, at its `used_at`. Timestamps in the database are UTC without a
+zone; the instants given and returned here are aware. Counts of check-ins are read from the quarter
+hours, which every zone's days and hours begin on today; the tokens themselves are read only for
+members, and for periods of which that isn't true.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+
+from coworking.periods import EARLIEST, LATEST, choose, local_date
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from zoneinfo import ZoneInfo
+
+    from sqlalchemy import Connection
+
+    from coworking.periods import Bucket, Period
+
+NOT_SEEN_DAYS = 30
+
+
+class Extent(NamedTuple):
+    """The instants of the oldest and the newest check-in; None if there is none."""
+
+    oldest: datetime | None
+    newest: datetime | None
+
+
+class Metric(NamedTuple):
+    """A figure beside the one of the previous period; None where there is nothing to divide by."""
+
+    value: float | None
+    previous: float | None
+
+
+class Overview(NamedTuple):
+    """The five figures of a period.
+
+    Attributes:
+        check_ins: tokens used in the period.
+        unique_members: members who checked in at least once.
+        unused_share: of the tokens issued in the period, the share not used so far, 0 to 1.
+        members_not_seen: members who checked in before, but not in the 30 days before the end.
+        members_never_came: members who had joined by the end and had never checked in by then.
+    """
+
+    check_ins: Metric
+    unique_members: Metric
+    unused_share: Metric
+    members_not_seen: Metric
+    members_never_came: Metric
+
+
+# A stray date far outside the calendar ('infinity' is one) must not become the newest data.
+_EXTENT = text("""
+SELECT (SELECT min(used_at) FROM tokens WHERE used_at >= :earliest AND used_at < :latest),
+       (SELECT max(used_at) FROM tokens WHERE used_at >= :earliest AND used_at < :latest)
+""")
+
+
+def extent(connection: Connection) -> Extent:
+    """Return when the oldest and the newest check-in were; two looks into an index."""
+    bounds = {"earliest": EARLIEST, "latest": LATEST}
+    oldest, newest = connection.execute(_EXTENT, bounds).one()
+    return Extent(_aware(oldest), _aware(newest))
+
+
+def period_of(
+    connection: Connection, first: date | None, end: date | None, zone: ZoneInfo, today: datetime
+) -> tuple[Period, Extent]:
+    """Complete a period from the newest check-in (or from `today`, if there is none).
+
+    Raises:
+        ParameterError: as `periods.choose`.
+    """
+    found = extent(connection)
+    return choose(first, end, zone, local_date(found.newest or today, zone)), found
+
+
+def tokens_issued(connection: Connection) -> bool:
+    """Tell whether any token was ever issued, used or not."""
+    return bool(connection.execute(text("SELECT EXISTS (SELECT FROM tokens)")).scalar_one())
+
+
+_QUARTER_HOURS = """
+SELECT start, check_ins, issued, unused FROM exact_quarter_hours
+WHERE start >= :since AND start < :until
+"""
+
+# The same columns for a period whose days don't begin on quarter hours.
+_TOKENS = """
+SELECT used_at AS start, 1 AS check_ins, 0 AS issued, 0 AS unused FROM tokens
+WHERE used_at >= :since AND used_at < :until
+UNION ALL
+SELECT created_at, 0, 1, (used_at IS NULL)::int FROM tokens
+WHERE created_at >= :since AND created_at < :until
+"""
+
+_CHECKINS = """
+SELECT width_bucket(start, CAST(:starts AS timestamp[])), sum(check_ins)::bigint
+FROM ({source}) AS source GROUP BY 1
+"""
+
+
+def checkins(connection: Connection, period: Period, buckets: Sequence[Bucket]) -> list[int]:
+    """Count the check-ins of each bucket; `buckets` are those of the period, in order."""
+    if not buckets:
+        return []
+    starts = [_naive(bucket.start) for bucket in buckets]
+    rows = connection.execute(
+        text(_CHECKINS.format(source=_source(period))), {"starts": starts, **_bounds(period)}
+    )
+    found: dict[int, int] = dict(rows.tuples())
+    return [found.get(number, 0) for number in range(1, len(buckets) + 1)]
+
+
+_HEATMAP = """
+SELECT extract(isodow FROM local)::int, extract(hour FROM local)::int, sum(check_ins)::bigint
+FROM (SELECT check_ins, start + interval '1 second' * (CAST(:offsets AS int[]))
+                 [width_bucket(start, CAST(:starts AS timestamp[]))] AS local
+      FROM ({source}) AS source) AS shifted
+GROUP BY 1, 2
+"""
+
+
+def heatmap(connection: Connection, period: Period) -> list[list[int]]:
+    """Count check-ins by local weekday and hour: 7 lists (from Monday) of 24."""
+    counts = [[0] * 24 for _ in range(7)]
+    stretches = period.stretches()
+    if not stretches:
+        return counts
+    rows = connection.execute(
+        text(_HEATMAP.format(source=_source(period))),
+        {
+            "starts": [_naive(stretch.start) for stretch in stretches],
+            "offsets": [round(stretch.offset.total_seconds()) for stretch in stretches],
+            **_bounds(period),
+        },
+    )
+    for weekday, hour, count in rows:
+        counts[weekday - 1][hour] = count
+    return counts
+
+
+# One pass over the quarter hours for the counts and one over the tokens (by the index on used_at)
+# for the members: the latest check-in before the end and the latest before the start tell of each
+# member in which of the four windows they came. `first_check_in` tells the rest.
+_OVERVIEW = """
+SELECT * FROM (
+    SELECT coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0)::bigint AS check_ins,
+           coalesce(sum(check_ins) FILTER (WHERE start < :middle), 0)::bigint AS check_ins_before,
+           coalesce(sum(issued) FILTER (WHERE start >= :middle), 0)::bigint AS issued,
+           coalesce(sum(issued) FILTER (WHERE start < :middle), 0)::bigint AS issued_before,
+           coalesce(sum(unused) FILTER (WHERE start >= :middle), 0)::bigint AS unused,
+           coalesce(sum(unused) FILTER (WHERE start < :middle), 0)::bigint AS unused_before
+    FROM ({source}) AS source
+) AS counts CROSS JOIN (
+    SELECT count(*) FILTER (WHERE latest >= :middle) AS members,
+           count(*) FILTER (WHERE latest_before >= :since) AS members_before,
+           count(*) FILTER (WHERE first_check_in < :seen_since
+                            AND (latest < :seen_since) IS NOT FALSE) AS not_seen,
+           count(*) FILTER (WHERE first_check_in < :seen_since_before
+                            AND (latest_before < :seen_since_before) IS NOT FALSE)
+               AS not_seen_before,
+           count(*) FILTER (WHERE joined_at < :until
+                            AND (first_check_in >= :until) IS NOT FALSE) AS never_came,
+           count(*) FILTER (WHERE joined_at < :middle
+                            AND (first_check_in >= :middle) IS NOT FALSE) AS never_came_before
+    FROM exact_user_visits FULL JOIN users ON users.id = user_id LEFT JOIN (
+        SELECT user_id, max(used_at) AS latest,
+               max(used_at) FILTER (WHERE used_at < :middle) AS latest_before
+        FROM tokens WHERE used_at >= :scanned_since AND used_at < :until GROUP BY user_id
+    ) AS recent USING (user_id)
+) AS members
+"""
+
+
+def overview(connection: Connection, period: Period) -> Overview:
+    """Return the five figures of the period, each beside the previous period's.
+
+    The previous figures of the members not seen and never came are those at the period's start.
+    """
+    previous = period.previous()
+    seen, seen_before = (p.days_before(NOT_SEEN_DAYS).start_at for p in (period, previous))
+    source = _source(previous if not previous.keeps_quarter_hours() else period)
+    row = connection.execute(
+        text(_OVERVIEW.format(source=source)),
+        {
+            "since": _naive(previous.start_at),
+            "middle": _naive(period.start_at),
+            "until": _naive(period.end_at),
+            "seen_since": _naive(seen),
+            "seen_since_before": _naive(seen_before),
+            "scanned_since": _naive(min(previous.start_at, seen_before)),
+        },
+    ).one()
+    return Overview(
+        check_ins=Metric(row.check_ins, row.check_ins_before),
+        unique_members=Metric(row.members, row.members_before),
+        unused_share=Metric(
+            _share(row.unused, row.issued), _share(row.unused_before, row.issued_before)
+        ),
+        members_not_seen=Metric(row.not_seen, row.not_seen_before),
+        members_never_came=Metric(row.never_came, row.never_came_before),
+    )
+
+
+def _source(period: Period) -> str:
+    return _QUARTER_HOURS if period.keeps_quarter_hours() else _TOKENS
+
+
+def _bounds(period: Period) -> dict[str, datetime]:
+    return {"since": _naive(period.start_at), "until": _naive(period.end_at)}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _naive(instant: datetime) -> datetime:
+    """In UTC without a zone, as the tables have it."""
+    return instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def _aware(timestamp: datetime | None) -> datetime | None:
+    return None if timestamp is None else timestamp.replace(tzinfo=UTC)
