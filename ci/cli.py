@@ -20,6 +20,7 @@ class Verb(NamedTuple):
 
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
+    "set-image": Verb("ci.set_image", "Write a build's image tag into an overlay, in order."),
     "up": Verb("ci.up", "Run the service here, with a database and demo data."),
 }
 

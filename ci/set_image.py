@@ -1,0 +1,175 @@
+"""`python -m ci set-image`: write a build's tag into an overlay, from any number of builds at once.
+
+    GIT_TOKEN=… python -m ci set-image --url https://github.com/owner/repository.git \\
+        --overlay overlays/dev/coworking/image --image coworking --tag 57-1f2e3d4c \\
+        --registry 183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ci.errors import CiError, InputError
+from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
+from ci.writeback.message import Deployment, environment_of, short_name
+from ci.writeback.order import REASONS, decide
+from ci.writeback.overlay import Overlay, check_folder
+from ci.writeback.remote import Token, check_branch, check_url, git_environment
+from ci.writeback.repository import Repository
+from ci.writeback.retry import Backoff
+from ci.writeback.tag import EcrRepository, PipelineTag
+
+
+def plan_build(tag: str, registry: EcrRepository, *, again: bool) -> Plan:
+    """Plan a pipeline's write-back: in order, or not at all.
+
+    Returns:
+        A plan for `Lander`: from an `Overlay`, a `Deployment` or a `Leave`.
+    """
+    wanted = PipelineTag.parse(tag)
+
+    def plan(overlay: Overlay) -> Deployment | Leave:
+        check_registry(overlay, registry)
+        current = overlay.entry.tag
+        if current == tag:
+            return Leave("noop")
+        decision = decide(overlay, current, wanted, again=again)
+        if decision.reason is not None:
+            return Leave("superseded", decision.reason, decision.because)
+        return Deployment(
+            environment_of(overlay.folder),
+            short_name(overlay.image),
+            current,
+            tag,
+            {
+                "Source-Commit": decision.source,
+                "Build": str(wanted.build),
+                "Image": f"{registry.address}:{tag}",
+            },
+        )
+
+    return plan
+
+
+def check_registry(overlay: Overlay, registry: EcrRepository) -> None:
+    """Raise an InputError when the overlay's image comes from another registry."""
+    named = overlay.entry.registry
+    if named is not None and named != registry.address:
+        raise InputError(
+            f"{overlay.path} takes image {overlay.image!r} from {named!r}, not from"
+            f" {registry.address!r}",
+            hint="Give the registry that the overlay names, or change both with `make configure`.",
+        )
+
+
+def describe(landing: Landing) -> dict[str, Any]:
+    """The verb's answer as JSON has it: what is unknown or doesn't apply is left out."""
+    answer = {name: value for name, value in landing._asdict().items() if value not in (None, "")}
+    if landing.reason:
+        answer["detail"] = REASONS[landing.reason]
+    return answer
+
+
+@click.command()
+@click.option("--url", required=True, help="The git repository; no user name or token in it.")
+@click.option("--overlay", required=True, help="The folder whose kustomization.yaml has images:.")
+@click.option("--image", required=True, help="The entry's name under images:.")
+@click.option("--registry", required=True, help="The ECR repository's address, without a tag.")
+@click.option("--tag", required=True, help="<build>-<commit>, such as 57-1f2e3d4c.")
+@click.option("--branch", default="main", show_default=True, help="The branch to write to.")
+@click.option("--account", help="Refuse a registry of another AWS account.")
+@click.option("--region", help="Refuse a registry in another region.")
+@click.option(
+    "--attempts", type=click.IntRange(1), default=100, show_default=True, help="Pushes to try."
+)
+@click.option(
+    "--budget", type=click.FloatRange(0), default=120, show_default=True, help="Seconds to try."
+)
+@click.option("--sign", is_flag=True, help="Sign the commit with the key of --git-config.")
+@click.option(
+    "--git-config",
+    type=click.Path(path_type=Path),
+    help="A git configuration to use (user, signing key, proxy); the user's own never is.",
+)
+@click.option(
+    "--pr-branch",
+    is_flag=True,
+    help="Push deploy/<env>/<image>-<tag> where the branch is protected.",
+)
+@click.option("--again", is_flag=True, help="Deploy a commit whose deployment was reverted.")
+def command(**options: Any) -> None:
+    """Write a build's tag into an overlay and push it; prints one JSON line.
+
+    The token comes in GIT_TOKEN, or in the file that GIT_TOKEN_FILE names. An older commit never
+    replaces a newer one, and nothing is rebased or forced. The exit status is 0 for pushed, noop,
+    superseded and pr; 2 bad input; 3 refused by policy; 4 budget spent; 5 network or
+    authentication; 6 the order can't be told.
+    """
+    began = time.monotonic()
+    progress = Progress()
+    try:
+        answer = describe(set_image(**options, progress=progress))
+    except CiError as error:
+        failure = {"result": "failed", **vars(progress)}
+        click.echo(json.dumps({**failure, "code": error.exit_code, "error": str(error)}))
+        raise
+    click.echo(json.dumps({**answer, "seconds": round(time.monotonic() - began, 3)}))
+
+
+def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
+    *,
+    url: str,
+    overlay: str,
+    image: str,
+    registry: str,
+    tag: str,
+    branch: str,
+    account: str | None,
+    region: str | None,
+    attempts: int,
+    budget: float,
+    sign: bool,
+    git_config: Path | None,
+    pr_branch: bool,
+    again: bool,
+    progress: Progress,
+) -> Landing:
+    """Write a build's tag back; the arguments are the verb's options."""
+    url = check_url(url)
+    branch = check_branch(branch)
+    ecr = EcrRepository.parse(registry)
+    ecr.expect(account=account, region=region)
+    folder = check_folder(overlay)
+    plan = plan_build(tag, ecr, again=again)
+    if git_config is not None and not git_config.is_file():
+        raise InputError(
+            f"--git-config {str(git_config)!r} is not a file",
+            hint="Name a file in the form of ~/.gitconfig.",
+        )
+    name = f"deploy/{environment_of(folder)}/{short_name(image)}-{tag}"
+    target = Target(branch, folder, image, pull_branch=name if pr_branch else None)
+    token = Token.read(os.environ)
+    backoff = Backoff(attempts=attempts, seconds=budget)
+    with tempfile.TemporaryDirectory(prefix="writeback-", ignore_cleanup_errors=True) as scratch:
+        environment = git_environment(
+            os.environ, Path(scratch), url=url, token=token, config=git_config
+        )
+        repository = Repository(
+            url, Path(scratch), environment, token=token, left=lambda: backoff.left
+        )
+        return Lander(
+            repository,
+            target,
+            plan,
+            backoff,
+            sign=sign,
+            say=lambda line: click.echo(line, err=True),
+            progress=progress,
+        ).land()

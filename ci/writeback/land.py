@@ -1,0 +1,238 @@
+"""The loop that lands one change on a busy branch: look, decide, commit, push, and look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from ci.writeback.errors import BudgetError, PolicyError, RemoteError
+from ci.writeback.overlay import Overlay
+from ci.writeback.push import Refusal, Verdict
+from ci.writeback.repository import Change, ConnectionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.writeback.message import Deployment
+    from ci.writeback.repository import Identity, Repository
+    from ci.writeback.retry import Backoff
+
+# A connection that fails is tried this often in a row; the limit of the first wait, in seconds.
+_NETWORK_TRIES = 3
+_NETWORK_WAIT = 0.5
+
+
+class Target(NamedTuple):
+    """Where a tag is written: the branch, the overlay's folder and the image's name in it.
+
+    Attributes:
+        pull_branch: the branch to use where policy keeps us from `branch`; None to fail instead.
+        only_pull: never try `branch` itself.
+    """
+
+    branch: str
+    folder: str
+    image: str
+    pull_branch: str | None = None
+    only_pull: bool = False
+
+
+class Leave(NamedTuple):
+    """A plan's answer: the branch stays as it is, with a result (`noop`) and the reason."""
+
+    result: str
+    reason: str = ""
+    because: str = ""
+
+
+# A plan looks at the overlay at the branch's tip, and is asked anew at every tip.
+Plan: TypeAlias = "Callable[[Overlay], Deployment | Leave]"
+
+
+@dataclass
+class Progress:
+    """How far a landing is, for the report of one that fails."""
+
+    attempts: int = 0
+    tip: str | None = None
+    current: str | None = None
+
+
+class Landing(NamedTuple):
+    """What became of it.
+
+    Attributes:
+        result: `pushed`, `pr`, or the plan's own (`noop`, `superseded`).
+        attempts: how often the branch was looked at.
+        tip: the commit at the branch's tip when it ended.
+        previous: the tag that the tip had before.
+        current: the tag that the tip has now.
+        commit: the commit that was made, or None.
+        branch: the branch that was pushed to, or, for `pr`, that waits to be merged.
+        reason: why the branch was left as it is, or an empty string.
+        because: the commit or tag that the reason speaks of, or an empty string.
+    """
+
+    result: str
+    attempts: int
+    tip: str
+    previous: str
+    current: str
+    commit: str | None = None
+    branch: str | None = None
+    reason: str = ""
+    because: str = ""
+
+
+@dataclass
+class Lander:
+    """Lands one change.
+
+    Attributes:
+        repository: the remote.
+        target: where the tag is written.
+        plan: decides at each tip.
+        backoff: the budget.
+        author: who the commit is by; None for the configured user, or the machine.
+        sign: whether to sign the commit.
+        say: takes one line of progress for a person.
+        progress: is kept up to date, also when the landing fails.
+    """
+
+    repository: Repository
+    target: Target
+    plan: Plan
+    backoff: Backoff
+    author: Identity | None = None
+    sign: bool = False
+    say: Callable[[str], None] = lambda _: None
+    progress: Progress = field(default_factory=Progress)
+    # Commits whose push ended without an answer, with the tag before them: the next look at the
+    # branch shows whether one arrived after all.
+    _unanswered: list[tuple[str, str]] = field(default_factory=list, init=False)
+    _network_failures: int = field(default=0, init=False)
+
+    def land(self) -> Landing:
+        """Land the change, or leave the branch alone.
+
+        Raises:
+            InputError, OrderError: the plan's or the overlay's.
+            PolicyError: the remote refuses the change.
+            BudgetError: the branch moved too often.
+            RemoteError: the remote can't be reached or doesn't know us.
+        """
+        while True:
+            self.backoff.begin()
+            self.progress.attempts = self.backoff.used
+            try:
+                landing = self._attempt()
+            except ConnectionLost as lost:
+                self._recover(lost.refusal)
+                continue
+            if isinstance(landing, Landing):
+                return landing
+            self._recover(landing)
+
+    def _attempt(self) -> Landing | Refusal:
+        tip = self.repository.fetch(self.target.branch)
+        overlay = Overlay(self.repository, tip, self.target.folder, self.target.image)
+        self.progress.tip, self.progress.current = tip, overlay.entry.tag
+        for commit, previous in self._unanswered:
+            if self.repository.is_ancestor(commit, tip):
+                return self._landed(tip, previous, overlay.entry.tag, commit)
+        answer = self.plan(overlay)
+        before = overlay.entry.tag
+        if isinstance(answer, Leave):
+            return Landing(
+                answer.result,
+                self.backoff.used,
+                tip,
+                previous=before,
+                current=before,
+                reason=answer.reason,
+                because=answer.because,
+            )
+        if self.target.pull_branch and self.repository.has_branch(self.target.pull_branch):
+            return self._found(overlay, answer.new)
+        if not self.target.only_pull:
+            commit = self._commit(overlay, answer, skip_ci=True)
+            refusal = self.repository.push(commit, self.target.branch)
+            if refusal.verdict is Verdict.PUSHED:
+                return self._landed(commit, before, answer.new, commit)
+            if refusal.verdict is Verdict.NETWORK:
+                self._unanswered.append((commit, before))
+            if refusal.verdict is not Verdict.POLICY or not self.target.pull_branch:
+                return refusal
+            self.say(f"{self.target.branch} takes no push ({refusal.reason}): using a branch")
+        return self._push_aside(overlay, answer)
+
+    def _push_aside(self, overlay: Overlay, answer: Deployment) -> Landing | Refusal:
+        branch = self.target.pull_branch or ""
+        commit = self._commit(overlay, answer, skip_ci=False)
+        refusal = self.repository.push(commit, branch)
+        if refusal.verdict is not Verdict.PUSHED:
+            return refusal
+        return self._waiting(overlay, commit)
+
+    def _found(self, overlay: Overlay, wanted: str) -> Landing:
+        """The branch is there from an earlier call: it must say what we would say."""
+        branch = self.target.pull_branch or ""
+        commit = self.repository.fetch(branch)
+        there = Overlay(self.repository, commit, self.target.folder, self.target.image)
+        if there.entry.tag != wanted:
+            raise PolicyError(
+                f"branch {branch!r} exists and has the tag {there.entry.tag!r}, not {wanted!r}",
+                hint="Someone changed it. Merge it or delete it, then start this step again.",
+            )
+        return self._waiting(overlay, commit)
+
+    def _commit(self, overlay: Overlay, answer: Deployment, *, skip_ci: bool) -> str:
+        file = overlay.with_tag(answer.new)
+        change = Change(overlay.path, file, answer.text(skip_ci=skip_ci))
+        return self.repository.commit(overlay.tip, change, author=self.author, sign=self.sign)
+
+    def _landed(self, tip: str, previous: str, current: str, commit: str) -> Landing:
+        return Landing(
+            "pushed", self.backoff.used, tip, previous, current, commit, self.target.branch
+        )
+
+    def _waiting(self, overlay: Overlay, commit: str) -> Landing:
+        tag = overlay.entry.tag
+        return Landing(
+            "pr", self.backoff.used, overlay.tip, tag, tag, commit, self.target.pull_branch
+        )
+
+    def _recover(self, refusal: Refusal) -> None:
+        """Wait for the next attempt, or raise what the refusal means."""
+        if refusal.verdict is Verdict.POLICY:
+            raise PolicyError(
+                f"{self.target.branch} refuses the push: {refusal.reason}",
+                hint="Allow the build's user on that branch, or write to a branch of its own with"
+                " --pr-branch.",
+            )
+        if refusal.verdict is Verdict.DENIED:
+            raise RemoteError(
+                f"{self.repository.url} lets nobody in: {refusal.reason}",
+                hint="Check the URL, and that the token in GIT_TOKEN or GIT_TOKEN_FILE may read"
+                " and write that repository.",
+            )
+        is_network = refusal.verdict is Verdict.NETWORK
+        if is_network:
+            self.backoff.first = max(self.backoff.first, _NETWORK_WAIT)
+            self._network_failures += 1
+        else:
+            self._network_failures = 0
+        pause = self.backoff.wait() if self._network_failures < _NETWORK_TRIES else None
+        if pause is None and is_network:
+            raise RemoteError(
+                f"{self.repository.url} can't be reached: {refusal.reason}",
+                hint="Nothing was lost. Start this step again when the remote answers.",
+            )
+        if pause is None:
+            raise BudgetError(
+                f"gave up after {self.backoff.used} attempts in {self.backoff.spent:.1f} s;"
+                f" the last one: {refusal.reason}",
+                hint="The branch is very busy. Start the build's last step again, or give it more"
+                " with --attempts and --budget.",
+            )
+        self.say(f"attempt {self.backoff.used}: {refusal.reason}; again after {pause:.2f} s")

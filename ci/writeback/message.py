@@ -1,0 +1,87 @@
+"""The text of a deploying commit, and how it is read back: `history` and the next build rely on it.
+
+deploy(dev): coworking 56-0a1b2c3d -> 57-1f2e3d4c [skip ci]
+
+Source-Commit: 1f2e3d4c…
+Build: 57
+Image: 183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking:57-1f2e3d4c
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from ci.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# CodeBuild and GitHub Actions start nothing for a push whose last commit says so.
+SKIP_CI = "[skip ci]"
+# A revert's or a hand's commit has none of these, which is how those are told apart.
+TRAILERS = ("Source-Commit", "Build", "Image", "Reason", "Promoted-From", "Gate-Override")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class Deployment(NamedTuple):
+    """What a commit that changes a tag says about itself.
+
+    Attributes:
+        environment: `dev`, `prod`.
+        image: the image's short name.
+        old: the tag before, as the file had it.
+        new: the tag after.
+        trailers: see TRAILERS; those without a value are left out.
+        body: a paragraph for people, or an empty string.
+    """
+
+    environment: str
+    image: str
+    old: str
+    new: str
+    trailers: Mapping[str, str]
+    body: str = ""
+
+    def text(self, *, skip_ci: bool) -> str:
+        """Write the commit message."""
+        subject = f"deploy({self.environment}): {self.image} {self.old} -> {self.new}"
+        lines = [f"{subject} {SKIP_CI}" if skip_ci else subject, ""]
+        if self.body:
+            lines += [self.body, ""]
+        lines += [f"{name}: {value}" for name, value in self.trailers.items() if value]
+        return "\n".join(lines) + "\n"
+
+
+def environment_of(overlay: str) -> str:
+    """Name the environment that a folder belongs to: the part after `overlays`, else its own name.
+
+    >>> environment_of("overlays/dev/coworking/image")
+    'dev'
+    """
+    parts = PurePosixPath(overlay).parts
+    if "overlays" in parts[:-1]:
+        return parts[parts.index("overlays") + 1]
+    return parts[-1]
+
+
+def short_name(image: str) -> str:
+    """Name an image without its registry."""
+    return image.rsplit("/", 1)[-1]
+
+
+def full_commit(text: str) -> str | None:
+    """Return the text if it is a whole object name, as Source-Commit has it, else None."""
+    return text if _COMMIT.fullmatch(text) else None
+
+
+def one_line(text: str, what: str) -> str:
+    """Return a person's words for a trailer, or raise an InputError when they can't be one."""
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise InputError(
+            f"{what} {text!r} is not one line of text",
+            hint=f'Say it in a sentence: --{what} "the report counted twice, see the incident".',
+        )
+    return text

@@ -1,0 +1,120 @@
+"""One overlay's tag at one commit of a branch: the file that has it, and the file's history."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ci.errors import InputError
+from ci.writeback import scalar
+from ci.writeback.message import full_commit
+from ci.writeback.order import Version
+from ci.writeback.repository import File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ci.writeback.repository import Repository
+    from ci.writeback.scalar import Entry
+
+# The names that kustomize looks for; a folder may have only one of them.
+FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_BATCH = 50
+_TRAILER = re.compile(r"(?P<name>[A-Z][A-Za-z-]*): (?P<value>.*)")
+
+
+class Overlay:
+    """The image entry of the folder `folder` as it is at the commit `tip`; also a `History`.
+
+    Raises:
+        InputError: there is no such folder, file or entry, or it can't be edited safely.
+    """
+
+    def __init__(self, repository: Repository, tip: str, folder: str, image: str) -> None:
+        self.tip = tip
+        self.folder = folder
+        self.image = image
+        self._repository = repository
+        found = {
+            name: file
+            for name in FILE_NAMES
+            if (file := repository.read(tip, str(PurePosixPath(folder) / name))) is not None
+        }
+        if len(found) != 1:
+            problem = f"has both {' and '.join(found)}" if found else f"has no {FILE_NAMES[0]}"
+            raise InputError(
+                f"overlay {folder!r} {problem} in the branch",
+                hint="Name the folder whose kustomization.yaml has `images:`, such as"
+                " overlays/dev/coworking/image.",
+            )
+        name, self._file = found.popitem()
+        self.path = str(PurePosixPath(folder) / name)
+        self.entry: Entry = scalar.find(self._file.data, image, file=self.path)
+
+    def with_tag(self, tag: str) -> File:
+        """Return the file with the tag replaced and every other byte kept."""
+        data = scalar.replace(self._file.data, self.image, tag, file=self.path)
+        return File(self._file.mode, data)
+
+    # --- the history (ci.writeback.order.History) -------------------------------------------------
+
+    def resolve(self, name: str) -> str | None:
+        """Return the tip's one ancestor whose name is or starts with `name`; None if unclear."""
+        commit = self._repository.resolve(name)
+        if commit is None or not self._repository.is_ancestor(commit, self.tip):
+            return None
+        return commit
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`."""
+        return self._repository.is_ancestor(older, newer)
+
+    def lineage(self) -> Iterator[Version]:
+        """Walk the versions that led to the file as it is, newest first."""
+        return self._versions(self._repository.commits(self.tip, self.path))
+
+    def versions_since(self, commit: str) -> Iterator[Version]:
+        """Walk every version, on any line of the history, that doesn't come before a commit."""
+        span = f"{commit}..{self.tip}"
+        return self._versions(self._repository.commits(span, self.path, "--full-history"))
+
+    def _versions(self, commits: list[str]) -> Iterator[Version]:
+        for start in range(0, len(commits), _BATCH):
+            batch = commits[start : start + _BATCH]
+            names = [name for commit in batch for name in (commit, f"{commit}:{self.path}")]
+            objects = self._repository.objects(names)
+            for commit, message, data in zip(batch, objects[::2], objects[1::2], strict=True):
+                yield self._version(commit, trailers_of(message or b""), data)
+
+    def _version(self, commit: str, trailers: Mapping[str, str], data: bytes | None) -> Version:
+        try:
+            tag = scalar.find(data or b"", self.image, file=self.path).tag
+        except InputError:  # the file was new or broken then: it deployed nothing
+            tag = None
+        build = trailers.get("Build", "")
+        return Version(
+            commit,
+            tag,
+            full_commit(trailers.get("Source-Commit", "")),
+            int(build) if build.isascii() and build.isdigit() else None,
+        )
+
+
+def check_folder(folder: str) -> str:
+    """Return a folder of the repository, normalised, or raise an InputError."""
+    path = PurePosixPath(folder)
+    if not folder.strip() or path.is_absolute() or ".." in path.parts or not folder.isprintable():
+        raise InputError(
+            f"overlay {folder!r} is not a folder inside the repository",
+            hint="Give a path from the repository's root, such as overlays/dev/coworking/image.",
+        )
+    return str(path)
+
+
+def trailers_of(commit: bytes) -> dict[str, str]:
+    """Read the trailers of a commit object: the `Name: value` lines of its last paragraph."""
+    _, _, message = commit.decode(errors="replace").partition("\n\n")
+    last = message.strip().rpartition("\n\n")[2]
+    found = (_TRAILER.fullmatch(line.strip()) for line in last.splitlines())
+    return {match["name"]: match["value"].strip() for match in found if match}

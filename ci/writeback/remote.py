@@ -1,0 +1,153 @@
+"""Where the branch lives and who we are there: the URL, the token, and git's environment.
+
+git gets no configuration but what is named, and the token only by GIT_ASKPASS, whose helper reads
+it from the environment or from its file: so it is in no argument, no configuration and no trace.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from ci.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMES = ("https", "http", "ssh", "file")
+# The name that GitHub documents for a token of an app; every host takes any name with a token.
+DEFAULT_USER = "x-access-token"
+_HIDDEN = "[hidden]"
+_ASKPASS = """\
+#!/bin/sh
+# git asks for a user name, then for a password; nothing is printed anywhere else.
+case "$1" in
+  Username*) printf '%s\\n' "$WRITEBACK_USER" ;;
+  *) if [ -n "$WRITEBACK_TOKEN_FILE" ]; then cat "$WRITEBACK_TOKEN_FILE"
+     else printf '%s\\n' "$WRITEBACK_TOKEN"; fi ;;
+esac
+"""
+
+
+class Token(NamedTuple):
+    """A secret that identifies us, and the file that it came from, if it came from one."""
+
+    secret: str
+    file: Path | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Token | None:
+        """Read GIT_TOKEN_FILE or GIT_TOKEN; None when neither is set.
+
+        Raises:
+            InputError: the file can't be read, or the secret has more than one line.
+        """
+        name = environment.get("GIT_TOKEN_FILE", "")
+        secret = environment.get("GIT_TOKEN", "")
+        if name:
+            try:
+                secret = Path(name).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(
+                    f"GIT_TOKEN_FILE {name!r} can't be read: {type(error).__name__}",
+                    hint="Name a readable file with the token on its only line.",
+                ) from error
+        secret = secret.strip()
+        if not secret:
+            return None
+        if not secret.isprintable():
+            raise InputError(
+                "the token in GIT_TOKEN_FILE or GIT_TOKEN is not one line of text",
+                hint="A token is one line of printable characters.",
+            )
+        return cls(secret, Path(name).absolute() if name else None)
+
+    def hide(self, text: str) -> str:
+        """Take the secret, also as HTTP's basic authentication has it, out of a text."""
+        for pad in ("", "x", "xx"):
+            encoded = base64.b64encode(f"{pad}:{self.secret}".encode()).decode().rstrip("=")
+            # The first digits hold the user name's end, the last ones may share bits with padding.
+            text = text.replace(encoded[4:-1], _HIDDEN) if len(encoded) > 12 else text
+        return text.replace(self.secret, _HIDDEN)
+
+
+def check_url(url: str) -> str:
+    """Return the URL of a repository, or raise an InputError that doesn't show what may be secret.
+
+    Taken are https, http, ssh (also `git@host:path`), file and a folder's path.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") and (parts.username or parts.password):
+        raise InputError(
+            f"the URL for {parts.hostname} has a user name or password in it",
+            hint="Give the URL without it; the token comes in GIT_TOKEN or GIT_TOKEN_FILE, the"
+            f" user name in GIT_USER ({DEFAULT_USER} if unset).",
+        )
+    is_scp_like = re.match(r"[\w.-]+@[\w.-]+:(?!:)", url) is not None
+    has_scheme = "://" in url or "::" in url
+    known = parts.scheme in SCHEMES and "::" not in url.partition("/")[0]
+    if not url or url.startswith("-") or (has_scheme and not known) or not url.isprintable():
+        raise InputError(
+            f"{url!r} is not the URL of a git repository",
+            hint=f"Give a URL of {', '.join(SCHEMES)}, or the path of a folder.",
+        )
+    return url if has_scheme or is_scp_like else str(Path(url).absolute())
+
+
+def check_branch(name: str) -> str:
+    """Return a branch's name, or raise an InputError; stricter than `git check-ref-format`."""
+    if not re.fullmatch(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))\w[\w./+-]*(?<![./])", name, re.ASCII):
+        raise InputError(
+            f"{name!r} is not the name of a branch",
+            hint="Give a name such as main or release/1.2, without refs/heads/.",
+        )
+    return name
+
+
+def git_environment(
+    environment: Mapping[str, str],
+    scratch: Path,
+    *,
+    url: str,
+    token: Token | None,
+    config: Path | None,
+) -> dict[str, str]:
+    """Build git's whole environment: ours without any GIT_* variable, and what isolates it.
+
+    Args:
+        environment: this process's own; proxies, HOME for ssh and gpg, and PATH are kept.
+        scratch: a private folder, for the GIT_ASKPASS helper.
+        url: the remote; a token is shown to http and https alone, so that neither ssh nor a
+            local repository's hooks ever see it.
+        config: a git configuration file to use in place of the user's, or None for none.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith("GIT_")}
+    kept.update(
+        GIT_CONFIG_NOSYSTEM="1",
+        GIT_CONFIG_GLOBAL=str(config.absolute()) if config else os.devnull,
+        GIT_ATTR_NOSYSTEM="1",
+        GIT_TERMINAL_PROMPT="0",
+        GIT_ASKPASS="false",  # a program that answers nothing: never a person at a terminal
+        SSH_ASKPASS="false",
+        GIT_SSH_COMMAND="ssh -o BatchMode=yes",
+        GIT_ALLOW_PROTOCOL=":".join(SCHEMES),
+        GIT_OPTIONAL_LOCKS="0",
+        GIT_LITERAL_PATHSPECS="1",
+        LC_ALL="C",
+    )
+    if token and urlsplit(url).scheme in ("http", "https"):
+        helper = scratch / "askpass"
+        helper.write_text(_ASKPASS, encoding="utf-8")
+        helper.chmod(stat.S_IRWXU)
+        kept["GIT_ASKPASS"] = str(helper)
+        kept["WRITEBACK_USER"] = environment.get("GIT_USER") or DEFAULT_USER
+        if token.file:
+            kept["WRITEBACK_TOKEN_FILE"] = str(token.file)
+        else:
+            kept["WRITEBACK_TOKEN"] = token.secret
+    return kept

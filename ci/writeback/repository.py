@@ -1,0 +1,262 @@
+"""Git without a work tree: a bare copy of one branch, commits made of objects, plain pushes.
+
+Only plumbing is used (hash-object, read-tree, update-index, write-tree, commit-tree), so there is
+no checkout, no hook of ours, no filter and no editor; the caller's own folder is never looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ci.errors import CommandError, InputError
+from ci.run import TIMED_OUT, Done, execute
+from ci.writeback.errors import RemoteError
+from ci.writeback.push import Refusal, Verdict, judge_connection, judge_push
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from ci.writeback.remote import Token
+
+# Everything that could run a program, ask a person, or do work that a throw-away copy has no use
+# for. Big blobs stay away where the server can leave them; a kustomization is never that big.
+_OPTIONS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.fsync": "none",
+    "credential.helper": "",
+    "credential.interactive": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.version": "2",
+    "push.followTags": "false",
+    "push.gpgSign": "false",
+    "push.recurseSubmodules": "no",
+    "fetch.recurseSubmodules": "no",
+    "http.lowSpeedLimit": "100",
+    "http.lowSpeedTime": "30",
+}
+_FILTER = "--filter=blob:limit=256k"
+_TIP = "refs/writeback/"
+
+
+class Identity(NamedTuple):
+    """A commit's author and committer."""
+
+    name: str
+    email: str
+
+
+MACHINE = Identity("coworking-deploy", "coworking-deploy@users.noreply.invalid")
+
+
+class ConnectionLost(Exception):  # noqa: N818  (an event, not yet the error that a person sees)
+    """A fetch failed; the refusal says whether trying again can help."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+class File(NamedTuple):
+    """A file in a commit: its mode (`100644`) and its bytes."""
+
+    mode: str
+    data: bytes
+
+
+class Change(NamedTuple):
+    """One file of a commit, and the commit's message."""
+
+    path: str
+    file: File
+    message: str
+
+
+class Repository:
+    """One remote repository, seen through a bare copy in a private folder.
+
+    Args:
+        url: a checked URL.
+        folder: an empty private folder, for the copy and its index.
+        environment: git's whole environment, of `git_environment`.
+        token: what must never show in a message.
+        left: answers how many seconds git may still take.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        token: Token | None = None,
+        left: Callable[[], float] = lambda: 300.0,
+    ) -> None:
+        self.url = url
+        self._copy = folder / "copy.git"
+        self._environment = {**environment, "GIT_INDEX_FILE": str(folder / "index")}
+        self._token = token
+        self._left = left
+        init: list[str | Path] = ["git", "init", "--quiet", "--bare", "--template=", self._copy]
+        self._checked(self._run(init, cwd=folder))
+        self.git("config", "remote.origin.url", url)
+
+    # --- the remote -------------------------------------------------------------------------------
+
+    def fetch(self, branch: str) -> str:
+        """Bring the copy up to date with a branch and return the commit at its tip.
+
+        Raises:
+            InputError: there is no such branch.
+            ConnectionLost: the remote didn't answer, or didn't let us.
+        """
+        ref = f"refs/heads/{branch}"
+        done = self._try(
+            "fetch", "--quiet", "--no-tags", _FILTER, "origin", f"+{ref}:{_TIP}{branch}"
+        )
+        if done.status == 0:
+            return self.git("rev-parse", "--verify", f"{_TIP}{branch}^{{commit}}").strip()
+        said = self._hide(done.stderr)
+        if f"fatal: couldn't find remote ref {ref}" in said.splitlines():
+            raise InputError(
+                f"{self.url} has no branch {branch!r}",
+                hint="Name an existing branch with --branch; it needs at least one commit.",
+            )
+        raise ConnectionLost(judge_connection(said))
+
+    def has_branch(self, branch: str) -> bool:
+        """Ask the remote whether it has a branch."""
+        done = self._try("ls-remote", "--heads", "origin", f"refs/heads/{branch}")
+        if done.status != 0:
+            raise ConnectionLost(judge_connection(self._hide(done.stderr)))
+        return bool(done.stdout.strip())
+
+    def push(self, commit: str, branch: str) -> Refusal:
+        """Push a commit to a branch as a plain fast-forward, and judge the answer."""
+        ref = f"refs/heads/{branch}"
+        done = self._try("push", "--porcelain", "--no-verify", "origin", f"{commit}:{ref}")
+        if done.status == TIMED_OUT:
+            return Refusal(Verdict.NETWORK, "the remote didn't answer in time")
+        return judge_push(done.status, self._hide(done.stdout), self._hide(done.stderr), ref)
+
+    # --- the history ------------------------------------------------------------------------------
+
+    def read(self, commit: str, path: str) -> File | None:
+        """Read a file as it is in a commit; None when there is none, or it isn't a plain file."""
+        listed = self.git("ls-tree", "-z", commit, "--", path).rstrip("\0")
+        about, _, name = listed.partition("\t")
+        if name != path or not about.startswith(("100644 blob ", "100755 blob ")):
+            return None
+        mode, _, blob = about.split(" ")
+        return File(mode, self._try("cat-file", "blob", blob, must=True).stdout)
+
+    def resolve(self, name: str) -> str | None:
+        """Return the one commit whose object name is, or starts with, `name`; None if unclear."""
+        done = self._try("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return done.stdout.decode().strip() if done.status == 0 else None
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`; a commit contains itself. False for unknown ones."""
+        return self._try("merge-base", "--is-ancestor", older, newer).status == 0
+
+    def commits(self, revisions: str, path: str, *options: str) -> list[str]:
+        """List the commits that changed a path, newest first; `revisions` as for `git log`."""
+        return self.git("log", "--format=%H", *options, revisions, "--", path).split()
+
+    def objects(self, names: Iterable[str]) -> list[bytes | None]:
+        """Read objects by name (a commit, or `commit:path`) in one go; None for a missing one."""
+        done = self._try("cat-file", "--batch", must=True, stdin="".join(f"{n}\n" for n in names))
+        found: list[bytes | None] = []
+        rest = done.stdout
+        while rest:
+            header, _, rest = rest.partition(b"\n")
+            if header.endswith((b" missing", b" ambiguous")):
+                found.append(None)
+                continue
+            size = int(header.rsplit(b" ", 1)[1])
+            found.append(rest[:size])
+            rest = rest[size + 1 :]
+        return found
+
+    # --- a commit ---------------------------------------------------------------------------------
+
+    def commit(self, parent: str, change: Change, *, author: Identity | None, sign: bool) -> str:
+        """Make a commit that changes one file of its parent, and return its object name.
+
+        Args:
+            parent: the commit to build on.
+            change: the file and the message.
+            author: who it is by; None for the configuration's user, or the machine's name.
+            sign: sign it with the configuration's key.
+
+        Raises:
+            InputError: it can't be signed.
+        """
+        hashed = self._try("hash-object", "-w", "--stdin", must=True, stdin=change.file.data)
+        blob = hashed.stdout.decode().strip()
+        self.git("read-tree", parent)
+        self.git("update-index", "--cacheinfo", f"{change.file.mode},{blob},{change.path}")
+        # Blobs that the filter left on the server are not looked for.
+        tree = self.git("write-tree", "--missing-ok").strip()
+        identity = author or self._configured_identity() or MACHINE
+        options = ["-c", f"user.name={identity.name}", "-c", f"user.email={identity.email}"]
+        done = self._try(
+            *options,
+            "commit-tree",
+            tree,
+            "-p",
+            parent,
+            *(["-S"] if sign else ["--no-gpg-sign"]),
+            stdin=change.message,
+        )
+        if done.status != 0 and sign:
+            raise InputError(
+                f"the commit can't be signed: {' '.join(self._hide(done.stderr).split())}",
+                hint="Name a configuration with user.signingKey (and gpg.format = ssh for an SSH"
+                " key) by --git-config FILE.",
+            )
+        return self._checked(done).stdout.decode().strip()
+
+    def _configured_identity(self) -> Identity | None:
+        name, email = (
+            self._try("config", "--get", key).stdout.decode(errors="replace").strip()
+            for key in ("user.name", "user.email")
+        )
+        return Identity(name, email) if name and email else None
+
+    # --- git itself -------------------------------------------------------------------------------
+
+    def git(self, *arguments: str) -> str:
+        """Run git on the copy and return what it prints, or raise a CommandError."""
+        return self._try(*arguments, must=True).stdout.decode(errors="surrogateescape")
+
+    def _try(self, *arguments: str, must: bool = False, stdin: str | bytes = b"") -> Done:
+        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        command: list[str | Path] = ["git", *options, f"--git-dir={self._copy}", *arguments]
+        done = self._run(command, stdin=stdin.encode() if isinstance(stdin, str) else stdin)
+        return self._checked(done) if must else done
+
+    def _run(
+        self, command: list[str | Path], *, cwd: Path | None = None, stdin: bytes = b""
+    ) -> Done:
+        timeout = max(1.0, self._left())
+        return execute(
+            command, cwd=cwd or self._copy, env=self._environment, stdin=stdin, timeout=timeout
+        )
+
+    def _checked(self, done: Done) -> Done:
+        if done.status == TIMED_OUT:
+            raise RemoteError(f"git didn't end in time: {self._hide(done.shown.encode())}")
+        if done.status != 0:
+            raise CommandError(
+                self._hide(done.shown.encode()),
+                done.status,
+                self._hide(done.stderr or done.stdout),
+            )
+        return done
+
+    def _hide(self, output: bytes) -> str:
+        text = output.decode(errors="replace")
+        return self._token.hide(text) if self._token else text

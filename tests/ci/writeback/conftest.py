@@ -1,0 +1,198 @@
+"""A real bare repository with a history, people who push to it, and the verb run against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+OVERLAY = "overlays/dev/coworking/image"
+FILE = f"{OVERLAY}/kustomization.yaml"
+REGISTRY = "183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking"
+# Comments, odd spacing and an order of its own: all of it must survive.
+KUSTOMIZATION = f"""\
+# Written by machines.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+images:
+  - name:   other   # not ours
+    newTag: "1-aaaaaaaa"
+  - newTag: none    # this one
+    newName: {REGISTRY}
+    name: coworking
+"""
+PERSON = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "Person",
+    "GIT_AUTHOR_EMAIL": "person@example.org",
+    "GIT_COMMITTER_NAME": "Person",
+    "GIT_COMMITTER_EMAIL": "person@example.org",
+}
+
+
+class Answer(NamedTuple):
+    """What the verb said."""
+
+    status: int
+    json: dict[str, Any]
+    stderr: str
+    stdout: str
+
+
+class Clone:
+    """A person's clone, with the few things that people do."""
+
+    def __init__(self, remote: Remote, folder: Path) -> None:
+        self.folder = folder
+        subprocess.run(
+            ["git", "clone", "-q", remote.url, folder],
+            env=os.environ | PERSON,
+            check=True,
+            capture_output=True,
+        )
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.folder,
+            env=os.environ | PERSON,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(self, path: str = "apps/app.txt", text: str | None = None) -> str:
+        """Commit a change and return the commit."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            text = (file.read_text() if file.exists() else "") + "more\n"
+        file.write_bytes(text.encode())
+        self.git("add", "--all")
+        self.git("commit", "-q", "-m", f"Change {path}")
+        return self.git("rev-parse", "HEAD")
+
+    def push(self) -> None:
+        self.git("push", "-q", "origin", "HEAD:main")
+
+    def pull(self) -> None:
+        self.git("pull", "-q", "--ff-only", "origin", "main")
+
+    def ship(self) -> str:
+        """Commit a change of the app on top of the branch, push it, and return the commit."""
+        self.pull()
+        commit = self.commit()
+        self.push()
+        return commit
+
+
+class Remote:
+    """A bare repository whose branch main has the overlay."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "remote.git"
+        self.url = f"file://{self.path}"
+        subprocess.run(
+            ["git", "init", "-q", "--bare", "-b", "main", self.path],
+            env=os.environ | PERSON,
+            check=True,
+        )
+        self.person = Clone(self, folder / "person")
+        self.person.commit(FILE, KUSTOMIZATION)
+        self.person.push()
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", f"--git-dir={self.path}", *arguments],
+            env=os.environ | PERSON,
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.decode()
+
+    @property
+    def tip(self) -> str:
+        return self.git("rev-parse", "main").strip()
+
+    def file(self, path: str = FILE, *, at: str = "main") -> str:
+        return self.git("cat-file", "blob", f"{at}:{path}")
+
+    def hook(self, name: str, script: str) -> Path:
+        """Put a hook in place; it reads like a shell script."""
+        file = self.path / "hooks" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+        return file
+
+    def arguments(self, tag: str, **options: str | bool) -> list[str]:
+        """The verb's command line; an option given as None is left out."""
+        values: dict[str, Any] = {
+            "url": self.url,
+            "overlay": OVERLAY,
+            "image": "coworking",
+            "registry": REGISTRY,
+            "tag": tag,
+            **options,
+        }
+        words = [sys.executable, "-m", "ci", "set-image"]
+        for name, value in values.items():
+            flag = f"--{name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
+        return words
+
+    def set_image(
+        self,
+        tag: str,
+        *,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Run the verb as a build would."""
+        root = Path(__file__).parents[3]
+        done = subprocess.run(
+            self.arguments(tag, **options),
+            env=os.environ | {"PYTHONPATH": str(root)} | (env or {}),
+            cwd=cwd or root,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        lines = done.stdout.splitlines()
+        assert len(lines) == 1, (done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return Answer(done.returncode, json.loads(lines[0]), done.stderr, done.stdout)
+
+    def deploy(self, build: int, commit: str, **options: Any) -> Answer:
+        """Write a build's tag back; it must succeed."""
+        answer = self.set_image(f"{build}-{commit[:8]}", **options)
+        assert answer.status == 0, answer
+        return answer
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    """A bare repository with the overlay on main."""
+    return Remote(tmp_path)
+
+
+@pytest.fixture
+def kustomization() -> str:
+    """The overlay's file as the repository has it at first."""
+    return KUSTOMIZATION
+
+
+@pytest.fixture
+def registry() -> str:
+    """The ECR repository that the overlay names."""
+    return REGISTRY
