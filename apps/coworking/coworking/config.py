@@ -1,0 +1,271 @@
+"""Every setting of the service: read once from the environment, strictly, with its help beside it.
+
+    config = Config.read()
+    config.db_host
+
+A setting is one field of `Config`; the documentation's table, `coworking check-config` and the
+tests read `SETTINGS`, which is made from the fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from coworking.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MASK = "********"
+
+
+def _setting(name: str, help_text: str, *, example: str, default: Any = PydanticUndefined) -> Any:
+    """A field that is read from the environment variable `name`."""
+    return Field(default, validation_alias=name, description=help_text, examples=[example])
+
+
+def _without_blanks(value: str) -> str:
+    if not value or value != value.strip() or "\x00" in value:
+        raise ValueError("it must not be empty, nor begin or end with a blank")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_without_blanks)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Config(BaseSettings):
+    """The settings, typed. Fields are named as the variables are, in lower case."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, case_sensitive=True, extra="ignore", populate_by_name=True
+    )
+
+    db_username: Name = _setting("DB_USERNAME", "The database's user.", example="coworking")
+    db_password: SecretStr | None = _setting(
+        "DB_PASSWORD",
+        "The user's password. Not with `DB_PASSWORD_FILE`; neither is needed on a Unix socket.",
+        example="the password",
+        default=None,
+    )
+    db_password_file: Path | None = _setting(
+        "DB_PASSWORD_FILE",
+        "A file that holds the password; it is read again at each new connection, so a changed "
+        "password needs no restart. One newline at its end is not part of the password.",
+        example="/run/secrets/coworking/password",
+        default=None,
+    )
+    db_host: Name = _setting(
+        "DB_HOST",
+        "The database's host name or address, or the folder of its Unix socket.",
+        example="postgresql-service",
+        default="127.0.0.1",
+    )
+    db_port: Port = _setting("DB_PORT", "The database's port.", example="5432", default=5432)
+    db_name: Name = _setting(
+        "DB_NAME", "The database's name.", example="coworking", default="postgres"
+    )
+    db_pool_size: Annotated[int, Field(ge=1, le=100)] = _setting(
+        "DB_POOL_SIZE",
+        "Connections per process for building reports. A process opens at most this many and one "
+        "for its checks; one process of all replicas opens one more, for the fold.",
+        example="8",
+        default=8,
+    )
+    db_check_timeout: Annotated[float, Field(gt=0, le=30)] = _setting(
+        "DB_CHECK_TIMEOUT",
+        "Seconds that a request waits for a connection or for the database's first answer before "
+        "it gets 503.",
+        example="0.8",
+        default=0.8,
+    )
+    db_statement_timeout: Annotated[float, Field(gt=0, le=3600)] = _setting(
+        "DB_STATEMENT_TIMEOUT",
+        "Seconds after which PostgreSQL ends a request's statement.",
+        example="10",
+        default=10.0,
+    )
+    app_host: Name = _setting(
+        "APP_HOST", "The address that the service listens on.", example="0.0.0.0", default="0.0.0.0"
+    )
+    app_port: Port = _setting(
+        "APP_PORT", "The port that the service listens on.", example="5153", default=5153
+    )
+    web_processes: Annotated[int, Field(ge=1, le=64)] = _setting(
+        "WEB_PROCESSES",
+        "Server processes; one per processor core that the pod may use.",
+        example="1",
+        default=1,
+    )
+    web_threads: Annotated[int, Field(ge=1, le=256)] = _setting(
+        "WEB_THREADS",
+        "Requests that a process works on at the same time; more wait in line.",
+        example="16",
+        default=16,
+    )
+    report_max_age: Annotated[float, Field(ge=0, le=3600)] = _setting(
+        "REPORT_MAX_AGE",
+        "Seconds by which an answer may be behind the database. 0 means never: every answer is "
+        "exact. The header `Report-Freshness` says which it was.",
+        example="1",
+        default=0.0,
+    )
+    report_keep_mb: Annotated[int, Field(ge=1, le=10_000)] = _setting(
+        "REPORT_KEEP_MB",
+        "Megabytes per process for keeping answers until the data changes.",
+        example="24",
+        default=24,
+    )
+    fold_seconds: Annotated[float, Field(gt=0, le=3600)] = _setting(
+        "FOLD_SECONDS",
+        "Seconds between two folds of the rollups, which one process of all replicas does.",
+        example="30",
+        default=30.0,
+    )
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = _setting(
+        "DRAIN_SECONDS",
+        "Seconds after SIGTERM in which readiness answers 503 while requests are still served.",
+        example="5",
+        default=5.0,
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "LOG_LEVEL",
+        "The least severe level that is logged. DEBUG adds a line per successful probe.",
+        example="INFO",
+        default="INFO",
+    )
+    build: str = _setting(
+        "BUILD",
+        "The build's number, as `/version` shows it; set in the image.",
+        example="118",
+        default="dev",
+    )
+    commit: str = _setting(
+        "COMMIT",
+        "The commit that was built, as `/version` shows it; set in the image.",
+        example="3f2a91c07d5b6e8f9a0b1c2d3e4f5a6b7c8d9e0f",
+        default="unknown",
+    )
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.db_password is not None and self.db_password_file is not None:
+            raise ValueError("DB_PASSWORD and DB_PASSWORD_FILE are both set; set one of them")
+        on_socket = self.db_host.startswith("/")
+        if self.db_password is None and self.db_password_file is None and not on_socket:
+            raise ValueError(
+                "neither DB_PASSWORD nor DB_PASSWORD_FILE is set; set one of them, for example "
+                "DB_PASSWORD_FILE=/run/secrets/coworking/password"
+            )
+        return self
+
+    @classmethod
+    def read(cls) -> Config:
+        """The settings of this process's environment.
+
+        Raises:
+            ConfigError: one line for each thing that is wrong, with the value and a valid one.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = "\n".join(_sentence(fault) for fault in error.errors())
+            raise ConfigError(
+                lines, hint="`coworking check-config` shows every setting and its source."
+            ) from None
+
+    def password(self) -> str | None:
+        """The password as it is now; None means that none is sent.
+
+        Raises:
+            ConfigError: the file of DB_PASSWORD_FILE can't be read, or is empty.
+        """
+        if self.db_password_file is None:
+            return None if self.db_password is None else self.db_password.get_secret_value()
+        try:
+            text = self.db_password_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ConfigError(
+                f"DB_PASSWORD_FILE={self.db_password_file} can't be read: {reason}",
+                hint="Name a file that holds the password, readable by this user.",
+            ) from None
+        password = text.removesuffix("\n").removesuffix("\r")
+        if not password:
+            raise ConfigError(
+                f"DB_PASSWORD_FILE={self.db_password_file} is empty",
+                hint="Write the database user's password into it.",
+            )
+        return password
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the registry: everything that is said about a setting anywhere."""
+
+    name: str
+    field: str
+    help: str
+    default: str
+    example: str
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value is shown as a mask."""
+        return self.name == "DB_PASSWORD"
+
+
+def _registry() -> dict[str, Setting]:
+    rows = {}
+    for field, info in Config.model_fields.items():
+        name = str(info.validation_alias)
+        default = "" if info.default in (None, PydanticUndefined) else f"{info.default}"
+        example = str((info.examples or [""])[0])
+        rows[name] = Setting(name, field, info.description or "", default, example)
+    return rows
+
+
+SETTINGS: dict[str, Setting] = _registry()
+
+
+def _sentence(fault: Any) -> str:
+    """A validation error as `NAME=value: what is wrong; for example NAME=example`."""
+    if not fault["loc"]:
+        return str(fault["ctx"]["error"])
+    setting = SETTINGS[str(fault["loc"][0])]
+    name = setting.name
+    if fault["type"] == "missing":
+        return f"{name} is not set; for example {name}={setting.example}"
+    value = MASK if setting.secret else str(fault["input"])
+    wrong = fault["msg"].removeprefix("Value error, ")
+    wrong = wrong[:1].lower() + wrong[1:]
+    return f"{name}={value}: {wrong}; for example {name}={setting.example}"
+
+
+def unknown_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that look like the database's settings and are not: name to a sentence.
+
+    Only names that begin with `DB_` are looked at: a Deployment that says DB_USER would otherwise
+    run with the default user, and nobody would know why.
+    """
+    found = {}
+    for name in sorted(environment):
+        if name.startswith("DB_") and name not in SETTINGS:
+            near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+            known = ", ".join(each for each in SETTINGS if each.startswith("DB_"))
+            advice = f"did you mean {near[0]}?" if near else f"the settings are {known}"
+            found[name] = f"{name} is not a setting; {advice}"
+    return found
+
+
+def source_of(setting: Setting, environment: Mapping[str, str] = os.environ) -> str:
+    """Where a setting's value comes from: `environment` or `default`."""
+    return "environment" if setting.name in environment else "default"

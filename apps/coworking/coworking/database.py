@@ -1,0 +1,219 @@
+"""The way to PostgreSQL: a bounded pool, limits on every wait, the password as it is now.
+
+    database = Database(Config.read())
+    days = database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+
+Commands that may take long (migrate, fold, rebuild, seed) say `Database(config, patient=True)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg2
+from sqlalchemy import Connection, create_engine, exc
+from sqlalchemy.pool import QueuePool
+
+from coworking.deadlines import Deadlines
+from coworking.errors import ConfigError, DatabaseAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
+
+    from coworking.config import Config
+
+T = TypeVar("T")
+
+# libpq takes whole seconds and no less than two; the request itself waits only `db_check_timeout`.
+CONNECT_TIMEOUT = 2
+
+
+class Database:
+    """The connections of one process to its database; nothing is opened before the first use.
+
+    Args:
+        config: where the database is, and the limits.
+        patient: no limit on a statement's time, for commands that are not requests.
+
+    Attributes:
+        engine: SQLAlchemy's, with at most `db_pool_size` connections.
+        deadlines: limits on waits that PostgreSQL itself can't keep.
+    """
+
+    def __init__(self, config: Config, *, patient: bool = False) -> None:
+        self.config = config
+        self.deadlines = Deadlines()
+        self._patient = patient
+        self.engine = create_engine(
+            "postgresql+psycopg2://",
+            creator=self.connect,
+            poolclass=QueuePool,
+            pool_size=config.db_pool_size,
+            max_overflow=0,
+            pool_timeout=config.db_check_timeout,
+            pool_use_lifo=True,  # the connections that a quiet hour doesn't need stay unused
+        )
+        self._snapshots = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    def connect(self, within: float | None = None) -> RawConnection:
+        """A new connection outside the pool.
+
+        The password is read from its file here, so each new connection uses the present one.
+
+        Args:
+            within: seconds until DatabaseAway is raised; `db_check_timeout` unless told.
+
+        Raises:
+            DatabaseAway: refused, unreachable, or no answer in time.
+            ConfigError: the password's file can't be read.
+        """
+        arguments = self._arguments()
+        if self._patient:
+            return _opened(arguments)
+        limit = self.config.db_check_timeout if within is None else max(0.0, within)
+        # libpq can't be interrupted while it connects, so another thread waits for it.
+        result: queue.SimpleQueue[RawConnection | Exception] = queue.SimpleQueue()
+        given_up = threading.Event()
+        opener = threading.Thread(
+            target=_open_into, args=(arguments, result, given_up), name="connect", daemon=True
+        )
+        opener.start()
+        try:
+            opened = result.get(timeout=limit)
+        except queue.Empty:
+            given_up.set()
+            with contextlib.suppress(queue.Empty):  # it came at the last moment
+                _close_quietly(result.get_nowait())
+            raise DatabaseAway(f"no answer from the database within {limit:.3g} s") from None
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
+
+    def _arguments(self) -> dict[str, Any]:
+        config = self.config
+        limit = 0 if self._patient else round(config.db_statement_timeout * 1000)
+        return {
+            "host": config.db_host,
+            "port": config.db_port,
+            "user": config.db_username,
+            "password": config.password(),
+            "dbname": config.db_name,
+            "application_name": "coworking",
+            "connect_timeout": CONNECT_TIMEOUT,
+            # A peer that vanished without a word is noticed in about 25 s when nothing is sent,
+            # and in 10 s when something was.
+            "keepalives": 1,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+            "options": f"-c statement_timeout={limit} -c TimeZone=UTC -c DateStyle=ISO",
+        }
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """Ask inside one REPEATABLE READ, READ ONLY transaction: one snapshot for all of it.
+
+        The question is asked a second time when the first attempt found its pooled connection
+        closed, which is how a connection learns that the server was restarted.
+
+        Args:
+            question: is given the connection; what it returns must not depend on the connection.
+
+        Raises:
+            DatabaseAway: no free connection, no answer in time, or the connection was lost.
+        """
+        try:
+            with self.snapshot() as connection:
+                return question(connection)
+        except Disconnected:
+            with self.snapshot() as connection:
+                return question(connection)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A pooled connection in a REPEATABLE READ, READ ONLY transaction; errors as `read`'s."""
+        # The server ends a late statement by itself; a second later it is the server that is late.
+        limit = self.config.db_statement_timeout + 1
+        with translated(), self._snapshots.connect() as connection:
+            raw = connection.connection.driver_connection
+            if raw is None:
+                raise DatabaseAway("the connection was closed")
+            with self.deadlines.guard(raw, limit):
+                yield connection
+                connection.rollback()
+
+    def forget_connections(self) -> None:
+        """Close the pool's idle connections; those in use are closed when they come back."""
+        self.engine.dispose()
+
+    def close(self) -> None:
+        """Close everything that is idle, at the end of the process."""
+        self.engine.dispose()
+
+
+class Disconnected(DatabaseAway):
+    """The connection broke while it was used."""
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's and SQLAlchemy's errors about the connection into DatabaseAway."""
+    try:
+        yield
+    except exc.TimeoutError:
+        raise DatabaseAway("every database connection of this process is in use") from None
+    except exc.DBAPIError as error:
+        raise _explained(error, disconnected=error.connection_invalidated) from error
+    except psycopg2.Error as error:
+        raise _explained(error, disconnected=True) from error
+
+
+def _explained(error: exc.DBAPIError | psycopg2.Error, *, disconnected: bool) -> Exception:
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    if isinstance(cause, psycopg2.errors.QueryCanceled):
+        return DatabaseAway("the database took too long over a statement and ended it")
+    if disconnected:
+        return Disconnected("the database closed the connection")
+    if isinstance(cause, psycopg2.OperationalError):
+        return DatabaseAway(_first_line(cause))
+    return error
+
+
+def _open_into(
+    arguments: dict[str, Any],
+    result: queue.SimpleQueue[RawConnection | Exception],
+    given_up: threading.Event,
+) -> None:
+    try:
+        opened: RawConnection | Exception = _opened(arguments)
+    except (DatabaseAway, ConfigError) as error:
+        opened = error
+    if given_up.is_set():
+        _close_quietly(opened)
+    else:
+        result.put(opened)
+
+
+def _opened(arguments: dict[str, Any]) -> RawConnection:
+    try:
+        return psycopg2.connect(**arguments)
+    except psycopg2.OperationalError as error:
+        raise DatabaseAway(_first_line(error)) from None
+
+
+def _close_quietly(opened: RawConnection | Exception) -> None:
+    if not isinstance(opened, Exception):
+        opened.close()
+
+
+def _first_line(error: BaseException) -> str:
+    """What the driver says, in one line; it names host and user, never a password."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "the database closed the connection"

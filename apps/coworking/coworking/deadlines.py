@@ -1,0 +1,80 @@
+"""A time limit on anything that waits for the database, kept from outside the waiting thread.
+
+PostgreSQL's own statement timeout is no help when the server hangs or the network swallows its
+packets: libpq waits in recv() for ever. So each guarded block registers its connection, and one
+thread shuts down the sockets of those that are late; recv() then returns, and psycopg2 raises what
+it raises for a server that went away.
+
+    with Deadlines().guard(connection, seconds=0.8):
+        cursor.execute("SELECT 1")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
+
+PRECISION = 0.05  # seconds between two looks, while anything is guarded
+
+
+class Deadlines:
+    """The deadlines of one process. The thread starts with the first guard and sleeps when idle."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._due: dict[int, tuple[float, RawConnection]] = {}
+        self._wanted = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def guard(self, connection: RawConnection, seconds: float) -> Iterator[None]:
+        """Shut the connection's socket down if the block takes longer than `seconds`."""
+        ticket = threading.get_ident()
+        with self._lock:
+            outer = self._due.get(ticket)
+            self._due[ticket] = (time.monotonic() + seconds, connection)
+            if self._thread is None:
+                self._start()
+        if not self._wanted.is_set():
+            self._wanted.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if outer is None:
+                    del self._due[ticket]
+                else:
+                    self._due[ticket] = outer
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while True:
+            self._wanted.wait()
+            time.sleep(PRECISION)
+            # Under the lock, so that no guarded block can end, close its connection and let the
+            # descriptor be used for something else between the look and the shutdown.
+            with self._lock:
+                now = time.monotonic()
+                for due, connection in self._due.values():
+                    if due < now:
+                        _shut_down(connection)
+                if not self._due:
+                    self._wanted.clear()
+
+
+def _shut_down(connection: RawConnection) -> None:
+    with contextlib.suppress(Exception):  # closed meanwhile: there is nothing left to end
+        # A duplicate of the descriptor: shutdown() reaches the connection, closing only the twin.
+        with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as twin:
+            twin.shutdown(socket.SHUT_RDWR)

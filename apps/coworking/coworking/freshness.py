@@ -1,0 +1,348 @@
+"""Answers that are kept until the data changes, and the one question that tells whether it has.
+
+    freshness = Freshness(database, max_age=0, keep_bytes=24_000_000)
+    answer = freshness.answer("daily_usage", build)   # build(connection) -> Body
+    answer.body, answer.header
+
+**The version of the data** is the text of `pg_current_snapshot()`, with the server's start time and
+the number of the connection that asked. If two snapshots have equal texts `xmin:xmax:xip`, every
+query gives the same rows under both:
+
+1.  A snapshot sees exactly the transactions with an id below xmax that are not in xip and that
+    committed. Equal texts therefore mean: the same set T of transactions had ended.
+2.  Whether a transaction of T committed or was rolled back never changes after its end. So both
+    see the same committed transactions, and rows are visible by nothing else (a reader of its own
+    changes aside; the readers here write nothing).
+3.  A subtransaction is not in xip, but it counts only when its top-level transaction has
+    committed, and that one has a smaller id and is in xip until it ends. A prepared transaction
+    stays in xip until it is committed.
+4.  Ids are 64 bits wide and are handed out once, with one exception: after a crash the server may
+    hand out again ids that left no trace in its log. A crash closes every connection, so a version
+    carries the number of its checking connection, and nothing outlives it: a body is filed under
+    the number as it was read *before* its snapshot was taken, so a body from before a crash never
+    carries the number of a connection from after it.
+5.  On a standby the list xip is empty by construction and 1 does not hold; there the text has the
+    clock's time in it, so that no two are equal and every answer is built anew.
+
+It is conservative: any write in the same server (other databases, other tables, a rolled-back one)
+changes the text, and the answer is built again though its rows are the same. Reads don't change it.
+Sequences change outside transactions and are not covered; no report reads one.
+
+**Sharing.** An answer is exact if it was true at some moment between the request's arrival and its
+answer. So a request may use any check that *began* after it arrived, whoever made it; and any body
+whose snapshot was taken after it arrived. Requests that come during a check wait for the next one,
+and one of them makes it for all: at most one check is under way in a process. With `max_age`, a
+check that began up to so many seconds before the arrival serves too.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+import psycopg2
+from sqlalchemy import text
+
+from coworking.database import Disconnected, translated
+from coworking.errors import DatabaseAway, SchemaTooOld, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
+    from psycopg2.extensions import cursor as RawCursor  # noqa: N812 (a class)
+    from sqlalchemy import Connection
+
+    from coworking.database import Database
+
+SNAPSHOT = """pg_postmaster_start_time()::text || ' ' || CASE WHEN pg_is_in_recovery()
+    THEN clock_timestamp()::text ELSE pg_current_snapshot()::text END"""
+PREPARE = f"""PREPARE coworking_check AS
+    SELECT {SNAPSHOT}, (SELECT max(version_num) FROM alembic_version)"""  # noqa: S608 (a constant)
+CHECK = "EXECUTE coworking_check"
+VERSION_OF_THIS_SNAPSHOT = text(f"SELECT {SNAPSHOT}")
+
+
+class Sized(Protocol):
+    """Anything that can be kept: it knows how many bytes of memory it takes."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+B = TypeVar("B", bound=Sized)
+
+
+class Version(NamedTuple):
+    """What the data is at one moment; equal versions have equal rows (see the module)."""
+
+    connection: int
+    snapshot: str
+
+
+class Check(NamedTuple):
+    """One question to the database: when it began (monotonic seconds) and what it found."""
+
+    began: float
+    version: Version
+    revision: str | None
+
+
+class Failure(NamedTuple):
+    """A check that failed: when it ended, and with what."""
+
+    ended: float
+    error: ServiceError
+
+
+@dataclass(slots=True)
+class Kept(Generic[B]):
+    """A body, the version it was built under, and the last moment for which it is known exact."""
+
+    version: Version
+    body: B
+    as_of: float
+
+
+class Answer(NamedTuple, Generic[B]):
+    """A body, and how far behind the database it may be in seconds; 0 means exact."""
+
+    body: B
+    age: float
+    version: Version
+    max_age: float
+
+    @property
+    def header(self) -> str:
+        """The value of `Report-Freshness`, a structured field (RFC 9651): a token, parameters."""
+        if self.age <= 0:
+            return "exact"
+        return f"within;age={self.age:.3f};max-age={self.max_age:g}"
+
+
+class Freshness:
+    """The checks and the kept answers of one process.
+
+    Args:
+        database: where the questions go.
+        max_age: seconds that an answer may be behind (REPORT_MAX_AGE).
+        keep_bytes: the bound on all kept bodies together.
+    """
+
+    def __init__(self, database: Database, *, max_age: float, keep_bytes: int) -> None:
+        self.max_age = max_age
+        self._checks = VersionChecks(database)
+        self._database = database
+        self._kept: dict[Hashable, Kept[Sized]] = {}
+        self._keep_bytes = keep_bytes
+        self._filing = threading.Lock()
+        self._builds = TurnsByKey(database.config.db_statement_timeout + 1)
+
+    def check(self) -> Check:
+        """The version and the schema's revision, as of the request's arrival or later.
+
+        Raises:
+            DatabaseAway: the database can't be asked.
+            SchemaTooOld: it has no schema of this service at all.
+        """
+        return self._checks.since(time.monotonic())
+
+    def answer(self, key: Hashable, build: Callable[[Connection], B]) -> Answer[B]:
+        """The body for `key`: the kept one while it is fresh enough, else one built now.
+
+        Args:
+            key: names the question with all its parameters; equal keys have equal answers.
+            build: makes the body from one connection in one snapshot. It is called by one request
+                at a time for each key; the others wait for its body.
+
+        Raises:
+            DatabaseAway: the database can't be asked, or the build took too long.
+            SchemaTooOld: as `check` does.
+        """
+        arrived = time.monotonic()
+        since = arrived - self.max_age
+        kept: Kept[B] | None = self._kept.get(key)  # type: ignore[assignment]  # one type a key
+        if kept is None or kept.as_of < since:
+            check = self._checks.since(since)
+            if kept is not None and kept.version == check.version:
+                kept.as_of = max(kept.as_of, check.began)
+            else:
+                kept = self._built(key, build, since, check)
+        return Answer(kept.body, max(0.0, arrived - kept.as_of), kept.version, self.max_age)
+
+    def close(self) -> None:
+        """Close the connection of the checks."""
+        self._checks.close()
+
+    def _built(
+        self, key: Hashable, build: Callable[[Connection], B], since: float, check: Check
+    ) -> Kept[B]:
+        with self._builds.turn(key) as waited:
+            kept: Kept[B] | None = self._kept.get(key)  # type: ignore[assignment]
+            if kept is not None and (kept.as_of >= since or kept.version == check.version):
+                return kept
+            if waited:  # the one before may have failed: fail as fast, before asking for more
+                check = self._checks.since(time.monotonic())
+            number, began = self._checks.number, time.monotonic()
+
+            def question(connection: Connection) -> tuple[str, B]:
+                return connection.execute(VERSION_OF_THIS_SNAPSHOT).scalar_one(), build(connection)
+
+            snapshot, body = self._database.read(question)
+            kept = Kept(Version(number, snapshot), body, began)
+            self._file(key, kept)
+            return kept
+
+    def _file(self, key: Hashable, kept: Kept[B]) -> None:
+        """Keep it, and let go of those that were not asked for longest until all fit."""
+        with self._filing:
+            self._kept.pop(key, None)
+            if kept.body.nbytes > self._keep_bytes:
+                return
+            self._kept[key] = kept  # type: ignore[assignment]
+            total = sum(each.body.nbytes for each in self._kept.values())
+            # `as_of` moves with each use of an exact answer, so the smallest is the least used.
+            by_use = sorted(self._kept, key=lambda other: self._kept[other].as_of)
+            for other in by_use:
+                if total <= self._keep_bytes:
+                    break
+                if other != key:
+                    total -= self._kept.pop(other).body.nbytes
+
+
+class VersionChecks:
+    """One check at a time, shared by all requests that arrived before it began."""
+
+    def __init__(self, database: Database) -> None:
+        self.number = 0  # of the present connection; it never comes back
+        self._database = database
+        self._within = database.config.db_check_timeout
+        self._asking = threading.Lock()
+        self._last: Check | Failure | None = None
+        self._connection: RawConnection | None = None
+        self._cursor: RawCursor | None = None
+
+    def since(self, moment: float) -> Check:
+        """A check that began at `moment` (monotonic seconds) or later."""
+        last = self._last
+        if isinstance(last, Check) and last.began >= moment:
+            return last
+        arrived = time.monotonic()
+        # While the database is known to be away, one request tries and the others don't wait.
+        wait = 0 if isinstance(last, Failure) else self._within
+        if not self._asking.acquire(timeout=wait):
+            raise _again(last) if isinstance(last, Failure) else self._late()
+        try:
+            last = self._last
+            if isinstance(last, Check) and last.began >= moment:
+                return last
+            if isinstance(last, Failure) and last.ended >= arrived:
+                raise _again(last)
+            return self._ask()
+        finally:
+            self._asking.release()
+
+    def close(self) -> None:
+        """Close the connection; the next check opens another."""
+        with self._asking:
+            self._disconnect()
+
+    def _ask(self) -> Check:
+        began = time.monotonic()
+        try:
+            snapshot, revision = self._row(began + self._within)
+        except ServiceError as error:
+            self._last = Failure(time.monotonic(), error)
+            raise
+        self._last = check = Check(began, Version(self.number, snapshot), revision)
+        return check
+
+    def _row(self, deadline: float) -> tuple[str, str | None]:
+        """Ask; a second time on a new connection if the old one turns out to be closed."""
+        try:
+            return self._execute(deadline)
+        except Disconnected:
+            if time.monotonic() >= deadline:
+                raise self._late() from None
+            # Its neighbours in the pool are as dead: the server was restarted, or it moved.
+            self._database.forget_connections()
+            return self._execute(deadline)
+
+    def _execute(self, deadline: float) -> tuple[str, str | None]:
+        cursor = self._cursor or self._connect(deadline)
+        left = max(0.001, deadline - time.monotonic())
+        connection = cursor.connection
+        try:
+            with translated(), self._database.deadlines.guard(connection, left):
+                cursor.execute(CHECK)
+                row = cursor.fetchone()
+        except psycopg2.errors.UndefinedTable:
+            raise SchemaTooOld(
+                "the database has no schema of this service",
+                hint="Run `coworking migrate` with the same settings.",
+            ) from None
+        except DatabaseAway:
+            self._disconnect()
+            raise
+        if row is None:
+            raise DatabaseAway("the database gave no answer to a check")
+        return row[0], row[1]
+
+    def _connect(self, deadline: float) -> RawCursor:
+        connection = self._database.connect(within=deadline - time.monotonic())
+        connection.autocommit = True
+        self.number += 1
+        self._connection = connection
+        self._cursor = connection.cursor()
+        with translated(), self._database.deadlines.guard(connection, deadline - time.monotonic()):
+            self._cursor.execute(PREPARE)
+        return self._cursor
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._cursor = None
+
+    def _late(self) -> DatabaseAway:
+        return DatabaseAway(f"no answer from the database within {self._within} s")
+
+
+class TurnsByKey:
+    """A lock for each key, there only while somebody holds it or waits for it."""
+
+    def __init__(self, within: float) -> None:
+        self._within = within
+        self._guard = threading.Lock()
+        self._locks: dict[Hashable, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def turn(self, key: Hashable) -> Iterator[bool]:
+        """Hold the key's lock; yields whether there was a wait for it.
+
+        Raises:
+            DatabaseAway: the wait took longer than `within` seconds.
+        """
+        with self._guard:
+            lock, users = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = (lock, users + 1)
+        try:
+            waited = not lock.acquire(blocking=False)
+            if waited and not lock.acquire(timeout=self._within):
+                raise DatabaseAway("the report is still being built for an earlier request")
+            try:
+                yield waited
+            finally:
+                lock.release()
+        finally:
+            with self._guard:
+                lock, users = self._locks.pop(key)
+                if users > 1:
+                    self._locks[key] = (lock, users - 1)
+
+
+def _again(failure: Failure) -> ServiceError:
+    """The same error for another request; an exception object belongs to one thread."""
+    return type(failure.error)(str(failure.error), hint=failure.error.hint)
