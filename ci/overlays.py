@@ -1,0 +1,63 @@
+"""The environments: which there are, and where their files lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from ci.errors import InputError
+from ci.sealing import Target
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("coworking", "postgres")
+SECRET = "coworking-secret"  # noqa: S105 - a name
+PASSWORD_KEY = "DB_PASSWORD"  # noqa: S105 - a name
+
+
+def environments(root: Path = ROOT) -> list[str]:
+    """The names of the environments: the folders of `overlays/`."""
+    return sorted(path.parent.name for path in root.glob("overlays/*/kustomization.yaml"))
+
+
+def overlay(environment: str, root: Path = ROOT) -> Path:
+    """The folder of an environment.
+
+    Raises:
+        InputError: there is no such environment.
+    """
+    if environment not in environments(root):
+        known = " or ".join(environments(root))
+        raise InputError(f"there is no environment {environment!r}; there is {known}")
+    return root / "overlays" / environment
+
+
+def secret_target(environment: str, root: Path = ROOT) -> Target:
+    """The Secret that an environment's password belongs to: its overlay's namespace decides."""
+    path = overlay(environment, root) / "postgres" / "kustomization.yaml"
+    kustomization: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    namespace = kustomization.get("namespace") if isinstance(kustomization, dict) else None
+    if not isinstance(namespace, str):
+        raise InputError(f"{path} has no `namespace:`, say `namespace: coworking-{environment}`")
+    return Target(namespace, SECRET)
+
+
+def certificate_path(environment: str, root: Path = ROOT) -> Path:
+    """Where an environment's sealing certificate is kept."""
+    return overlay(environment, root) / "sealing-cert.pem"
+
+
+def sealed_secret_path(environment: str, root: Path = ROOT) -> Path:
+    """Where an environment's sealed secret is kept."""
+    return overlay(environment, root) / "postgres" / "sealedsecret.yaml"
+
+
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=ROOT,
+    show_default="this repository",
+    help="Another checkout of the tree.",
+)
