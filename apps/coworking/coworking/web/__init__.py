@@ -38,7 +38,14 @@ def services() -> Services:
 
 def register(app: OpenAPI) -> None:
     """Give the app its endpoints."""
-    from coworking.web import older_api, operations  # noqa: PLC0415 (they import `services`)
+    from coworking.web import (  # noqa: PLC0415 (they import `services`)
+        older_api,
+        openapi,
+        operations,
+        v1,
+    )
 
+    openapi.describe(app)
+    app.register_api(v1.blueprint)
     app.register_blueprint(older_api.blueprint)
     app.register_blueprint(operations.blueprint)

@@ -55,4 +55,6 @@ class Body:
         response.vary.add("Accept-Encoding")
         if packed is not None:
             response.headers["Content-Encoding"] = "gzip"
-        return response.make_conditional(request) if status == 200 else response
+        if status == 200:
+            response.make_conditional(request)
+        return response

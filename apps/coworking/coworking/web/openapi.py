@@ -1,0 +1,77 @@
+"""The OpenAPI 3.1 document at /openapi.json, made from the handlers, and its page for people."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import flask_openapi3_swagger
+from flask import Blueprint, Response, current_app, send_from_directory
+from flask_openapi3 import Info
+
+from coworking import __version__
+from coworking.web.bodies import Body
+from coworking.web.openapi_untyped import UNTYPED
+from coworking.web.pages import page
+from coworking.web.problems import Problem
+from coworking.web.v1.queries import BucketQuery, PeriodQuery, explained
+
+if TYPE_CHECKING:
+    from flask_openapi3 import OpenAPI
+    from pydantic import ValidationError
+
+DESCRIPTION = """\
+Reports on the check-ins of a coworking space. A check-in is a token being used. Ranges of dates
+are half-open: `to` is the first date left out. The answers hold counts and ids, never a name, so
+nothing here needs a login.
+
+The reports under `/api/reports` are the older ones and stay as they are; new questions go to
+`/api/v1`.
+"""
+SWAGGER = Path(str(files(flask_openapi3_swagger))) / "templates" / "swagger"
+QUERIES = {model.__name__: model for model in (PeriodQuery, BucketQuery)}
+
+blueprint = Blueprint("openapi", __name__)
+
+
+def describe(app: OpenAPI) -> None:
+    """Tell the app what its document says of it, and how it answers a query that can't be used."""
+    app.info = Info(title="Coworking reports", version=__version__, description=DESCRIPTION)
+    app.validation_error_status = "400"
+    app.validation_error_model = Problem
+    app.validation_error_callback = _refuse
+    app.register_blueprint(blueprint)
+
+
+def document(app: OpenAPI) -> dict[str, object]:
+    """The whole document: the typed handlers, and the plain ones as UNTYPED describes them."""
+    made: dict[str, object] = dict(app.api_doc)
+    made["paths"] = {**UNTYPED, **app.api_doc["paths"]}
+    return made
+
+
+@blueprint.get("/openapi.json")
+def openapi_json() -> Response:
+    """The OpenAPI document."""
+    text = json.dumps(document(current_app), ensure_ascii=False, separators=(",", ":"))  # type: ignore[arg-type]  # the app is an OpenAPI
+    return Body(text.encode() + b"\n", "application/json").response()
+
+
+@blueprint.get("/openapi/")
+def readable() -> Response:
+    """The document as a page; it loads nothing from another host."""
+    # Swagger UI sets style attributes, and its style sheet has pictures in data URLs.
+    inline = {"style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
+    return page("openapi.html", policy=inline)
+
+
+@blueprint.get("/openapi/swagger/<path:name>")
+def asset(name: str) -> Response:
+    """Swagger UI's own files, from its package."""
+    return send_from_directory(SWAGGER, name, max_age=86_400)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    raise explained(error, QUERIES[error.title])

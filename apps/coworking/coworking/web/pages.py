@@ -1,0 +1,44 @@
+"""HTML pages: rendered from a template, under a policy that allows no other host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import render_template
+
+from coworking.web.bodies import Body
+
+if TYPE_CHECKING:
+    from flask import Response
+
+# No inline script or style: what is in a page's text can't run, wherever it came from.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def page(
+    template: str, status: int = 200, *, policy: dict[str, str] | None = None, **context: object
+) -> Response:
+    """Render a template as the answer to the present request.
+
+    Args:
+        template: its file's name.
+        status: of the answer.
+        policy: directives that differ from POLICY.
+        context: what the template is given.
+    """
+    html = render_template(template, **context)
+    response = Body(html.encode(), "text/html; charset=utf-8").response(status)
+    directives = {**POLICY, **(policy or {})}
+    response.headers["Content-Security-Policy"] = "; ".join(
+        f"{name} {value}" for name, value in directives.items()
+    )
+    return response

@@ -1,0 +1,108 @@
+"""/api/v1: reports on check-ins in the reader's own calendar, as JSON or CSV.
+
+Each report is a function of a connection, a query and the present time; what they have in common
+(reading the query, choosing the representation, keeping it until the data change) is here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from werkzeug.exceptions import NotAcceptable
+
+from coworking.periods import ParameterError, local_date
+from coworking.web import services
+from coworking.web.problems import problem
+from coworking.web.v1 import answers, documented
+from coworking.web.v1.checkins import checkins as build_checkins
+from coworking.web.v1.heatmap import heatmap as build_heatmap
+from coworking.web.v1.overview import overview as build_overview
+from coworking.web.v1.queries import BucketQuery, PeriodQuery, refuse_repeated
+from coworking.web.v1.representations import wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from coworking.web.bodies import Body
+    from coworking.web.v1.representations import Report
+
+Q = TypeVar("Q", bound=PeriodQuery)
+
+blueprint = APIBlueprint(
+    "v1",
+    __name__,
+    url_prefix="/api/v1",
+    abp_responses=documented.RESPONSES,
+    abp_tags=[Tag(name="Reports", description="Counts of check-ins and members; no names.")],
+)
+
+
+@blueprint.before_request
+def _each_parameter_once() -> None:
+    refuse_repeated(request.args)
+
+
+@blueprint.get(
+    "/overview",
+    responses={200: answers.OverviewAnswer},
+    description="The previous period has the same number of days and ends where this one begins.",
+)
+def overview(query: PeriodQuery) -> Response:
+    """Five figures of a period, each beside the previous period's."""
+    return _answer(query, build_overview)
+
+
+@blueprint.get(
+    "/checkins",
+    responses={200: answers.CheckinsAnswer},
+    description="Empty buckets are listed too. Weeks begin on Monday.",
+)
+def checkins(query: BucketQuery) -> Response:
+    """Check-ins by hour, day, week or month."""
+    return _answer(query, build_checkins)
+
+
+@blueprint.get(
+    "/heatmap",
+    responses={200: answers.HeatmapAnswer},
+    description="Counts are sums; divide by `days` for an average.",
+)
+def heatmap(query: PeriodQuery) -> Response:
+    """Check-ins by weekday and hour of the day."""
+    return _answer(query, build_heatmap)
+
+
+@blueprint.errorhandler(ParameterError)
+def _not_usable(error: ParameterError) -> Response:
+    return problem(400, str(error), parameter=error.parameter, value=error.value, valid=error.valid)
+
+
+@blueprint.errorhandler(NotAcceptable)
+def _not_acceptable(error: NotAcceptable) -> Response:
+    return problem(406, str(error.description))
+
+
+def _answer(query: Q, build: Callable[[Connection, Q, datetime], Report]) -> Response:
+    """Answer with the report, kept as any client's while the data stay the same."""
+    fmt = wanted(query.format)
+    now = datetime.now(UTC)
+    # Without any data the default range ends today, so the day is part of the question.
+    today = local_date(now, query.zone) if query.end is None else None
+    parameters = query.model_dump(exclude={"format"}).values()
+
+    def body(connection: Connection) -> Body:
+        return build(connection, query, now).body(fmt)
+
+    answer = services().freshness.answer((request.endpoint, fmt, today, *parameters), body)
+    response = answer.body.response()
+    response.vary.add("Accept")
+    response.headers["Report-Freshness"] = answer.header
+    if fmt == "csv":
+        name = f"coworking-{request.path.rpartition('/')[2]}.csv"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

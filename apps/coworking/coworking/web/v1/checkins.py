@@ -1,0 +1,34 @@
+"""GET /api/v1/checkins: check-ins by hour, day, week or month."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coworking import reports
+from coworking.web.v1.answers import Bucket, CheckinsAnswer, CheckinsMeta, local, meta
+from coworking.web.v1.representations import Report
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from coworking.web.v1.queries import BucketQuery
+
+
+def checkins(connection: Connection, query: BucketQuery, now: datetime) -> Report:
+    """The check-ins of the query's buckets, the empty ones too."""
+    period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
+    buckets = period.buckets(query.by)
+    counts = reports.checkins(connection, period, buckets)
+    data = [
+        Bucket(
+            start=local(bucket.start, query.zone),
+            end=local(bucket.end, query.zone),
+            check_ins=count,
+            partial=bucket.partial,
+        )
+        for bucket, count in zip(buckets, counts, strict=True)
+    ]
+    answer = CheckinsAnswer(data=data, meta=CheckinsMeta(**meta(period, extent), by=query.by))
+    return Report(answer, tuple(Bucket.model_fields), [row.model_dump(mode="json") for row in data])

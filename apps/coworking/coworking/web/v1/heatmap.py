@@ -1,0 +1,31 @@
+"""GET /api/v1/heatmap: check-ins by weekday and hour of the day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from coworking import reports
+from coworking.web.v1.answers import Cell, HeatmapAnswer, Meta, Weekday, meta
+from coworking.web.v1.representations import Report
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from coworking.web.v1.queries import PeriodQuery
+
+
+def heatmap(connection: Connection, query: PeriodQuery, now: datetime) -> Report:
+    """The check-ins of the 168 hours of the week in the query's period."""
+    period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
+    days = period.weekdays()
+    data = [
+        Cell(weekday=name, hour=hour, check_ins=count, days=days[number])
+        for number, (name, counts) in enumerate(
+            zip(get_args(Weekday), reports.heatmap(connection, period), strict=True)
+        )
+        for hour, count in enumerate(counts)
+    ]
+    answer = HeatmapAnswer(data=data, meta=Meta(**meta(period, extent)))
+    return Report(answer, tuple(Cell.model_fields), [row.model_dump() for row in data])

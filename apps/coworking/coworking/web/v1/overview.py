@@ -1,0 +1,39 @@
+"""GET /api/v1/overview: the five figures of a period, each beside the previous period's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coworking import reports
+from coworking.periods import local_date
+from coworking.web.v1.answers import Figures, OverviewAnswer, OverviewMeta, Previous, figure, meta
+from coworking.web.v1.representations import Report
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from coworking.web.v1.queries import PeriodQuery
+
+COLUMNS = ("metric", "value", "previous", "change", "reason")
+
+
+def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Report:
+    """The figures of the query's period; `now` is where it ends if there are no data."""
+    period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
+    previous, oldest = period.previous(), extent.oldest
+    comparable = oldest is not None and oldest < period.start_at
+    found = reports.overview(connection, period)._asdict()
+    figures = Figures(**{name: figure(each, comparable=comparable) for name, each in found.items()})
+    # The first day of the data counts as a whole one: nobody opens at midnight.
+    complete = oldest is not None and local_date(oldest, query.zone) <= previous.first
+    answer = OverviewAnswer(
+        data=figures,
+        meta=OverviewMeta(
+            **meta(period, extent),
+            previous=Previous(first=previous.first, end=previous.end, complete=complete),
+        ),
+    )
+    rows = [{"metric": name, **cells} for name, cells in figures.model_dump().items()]
+    return Report(answer, COLUMNS, rows)

@@ -1,0 +1,116 @@
+"""The query parameters of /api/v1: how each is read, and how it appears in the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from datetime import date  # noqa: TC003 (pydantic reads the annotations)
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from coworking.periods import (
+    DEFAULT_DAYS,
+    MAX_BUCKETS,
+    Granularity,
+    ParameterError,
+    find_zone,
+    nearest,
+    parse_date,
+)
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+    from werkzeug.datastructures import MultiDict
+
+Format = Literal["json", "csv"]
+
+_FORMAT_SCHEMA = {"type": "string", "enum": list(get_args(Format))}
+_DATE_SCHEMA = {"type": "string", "format": "date", "example": "2024-05-01"}
+_ZONE_SCHEMA = {"type": "string", "default": "UTC", "example": "Europe/Berlin"}
+
+
+def _without_null_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def _local_date(name: str) -> BeforeValidator:
+    return BeforeValidator(lambda text: parse_date(name, text))
+
+
+class PeriodQuery(BaseModel):
+    """What every report takes."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    first: Annotated[date | None, _local_date("from"), WithJsonSchema(_DATE_SCHEMA)] = Field(
+        None,
+        alias="from",
+        description=f"The first local date. Without it, {DEFAULT_DAYS} days before `to`.",
+        json_schema_extra=_without_null_default,
+    )
+    end: Annotated[date | None, _local_date("to"), WithJsonSchema(_DATE_SCHEMA)] = Field(
+        None,
+        alias="to",
+        description="The first local date left out. Without it, the day after the newest check-in.",
+        json_schema_extra=_without_null_default,
+    )
+    zone: Annotated[ZoneInfo, BeforeValidator(find_zone), WithJsonSchema(_ZONE_SCHEMA)] = Field(
+        ZoneInfo("UTC"), alias="tz", description="The IANA time zone of the dates and hours."
+    )
+    format: Annotated[Format | None, WithJsonSchema(_FORMAT_SCHEMA)] = Field(
+        None,
+        description="The representation; without it, the header `Accept` decides.",
+        json_schema_extra=_without_null_default,
+    )
+
+
+class BucketQuery(PeriodQuery):
+    """A period, and how to cut it."""
+
+    by: Granularity = Field(
+        Granularity.DAY,
+        description=f"How long a bucket is; a range may have at most {MAX_BUCKETS:,} of them.",
+    )
+
+
+def names(model: type[BaseModel]) -> list[str]:
+    """The parameters that a query model takes, as they are written in a URL."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def refuse_repeated(arguments: MultiDict[str, str]) -> None:
+    """Refuse a parameter that is given twice: which of the two was meant can't be known.
+
+    Raises:
+        ParameterError: naming the first one.
+    """
+    for name, values in arguments.lists():
+        if len(values) > 1:
+            raise ParameterError(name, ", ".join(values), "is given more than once", values[0])
+
+
+def explained(error: ValidationError, model: type[BaseModel]) -> ParameterError:
+    """Turn pydantic's first complaint about a query into the error that the API answers."""
+    first: ErrorDetails = error.errors(include_url=False)[0]
+    raised = first.get("ctx", {}).get("error")
+    if isinstance(raised, ParameterError):
+        return raised
+    name, value = str(first["loc"][0]), str(first["input"])
+    if first["type"] == "extra_forbidden":
+        return unknown(name, value, names(model))
+    choices = re.findall(r"'([^']+)'", first.get("ctx", {}).get("expected", ""))
+    valid = nearest(value, choices, otherwise=choices[0])
+    return ParameterError(name, value, f"is not one of {', '.join(choices)}", valid)
+
+
+def unknown(name: str, value: str, known: list[str]) -> ParameterError:
+    """The error for a parameter that doesn't exist; it suggests the nearest that does."""
+    near = nearest(name, known, otherwise="")
+    return ParameterError(
+        name,
+        value,
+        f"is no parameter here; there are {', '.join(known)}",
+        near or known[0],
+        hint=f"Did you mean {near}?" if near else "Leave it out.",
+    )
