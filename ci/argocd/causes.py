@@ -1,0 +1,108 @@
+"""Why an Application isn't well: its Degraded resources, and what its pods wait for.
+
+The order is that of usefulness at night: the pod's own words first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ci.argocd.client import ArgoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ci.argocd.application import Application
+    from ci.argocd.client import ArgoCD
+
+# Reasons in a pod's status that need no explanation: it runs, or has ended as it should.
+_FINE = ("Running", "Completed", "Succeeded")
+# A crash's own last words say more than the event "Back-off restarting failed container".
+_CRASHES = ("CrashLoopBackOff", "Error", "OOMKilled")
+# What doesn't pass by waiting: ImagePullBackOff, CreateContainerConfigError, ErrImagePull and more.
+_FAULTS = ("BackOff", "Error", "OOMKilled", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
+_MOST = 5  # sentences; ten pods of one version fail for one reason
+
+
+class Cause(NamedTuple):
+    """A sentence, and whether it tells of a fault, or only of something that isn't finished."""
+
+    sentence: str
+    is_fault: bool
+
+
+def causes(api: ArgoCD, app: Application) -> tuple[Cause, ...]:
+    """Say what is wrong below an Application, in at most a few sentences."""
+    if app.health == "Healthy" and not app.busy and not _has_failed(app):
+        return ()
+    nodes = api.resource_tree(app.name).get("nodes") or []
+    found = [
+        Cause(_about_pod(api, app, pod), reason_of(pod).endswith(_FAULTS)) for pod in _unwell(nodes)
+    ]
+    found += [
+        Cause(
+            f"{resource.kind}/{resource.name} is {resource.health}"
+            + (f": {resource.message}" if resource.message else ""),
+            is_fault=True,
+        )
+        for resource in app.resources
+        if resource.health in ("Degraded", "Missing")
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST]
+
+
+def _has_failed(app: Application) -> bool:
+    return app.operation is not None and app.operation.phase in ("Failed", "Error")
+
+
+def _unwell(nodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The pods that don't run as they should, newest first."""
+    pods = [
+        node
+        for node in nodes
+        if node["kind"] == "Pod"
+        and (reason_of(node) not in _FINE or not _all_ready(node))
+        and reason_of(node) not in ("Completed", "Terminating")
+    ]
+    return sorted(pods, key=lambda node: str(node.get("createdAt", "")), reverse=True)
+
+
+def reason_of(node: Mapping[str, Any]) -> str:
+    """The one word that Argo CD and `kubectl get` show for a pod, such as ImagePullBackOff."""
+    return _info(node, "Status Reason")
+
+
+def _all_ready(node: Mapping[str, Any]) -> bool:
+    ready, _, wanted = _info(node, "Containers").partition("/")
+    return ready == wanted
+
+
+def _info(node: Mapping[str, Any], name: str) -> str:
+    return next((i["value"] for i in node.get("info") or [] if i["name"] == name), "")
+
+
+def _about_pod(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:
+    reason = reason_of(pod)
+    words = (
+        f"pod {pod['name']} is {reason}"
+        if reason not in _FINE
+        else f"pod {pod['name']} isn't ready"
+    )
+    message = (pod.get("health") or {}).get("message", "")
+    if reason.endswith(_CRASHES):
+        said = api.last_log_lines(app.name, pod)
+        if said:
+            return f"{words}; its last words: {' | '.join(said)[-300:]}"
+    if message and reason not in _FINE:
+        return f"{words}: {' '.join(message.split())}"
+    warning = _last_warning(api, app, pod)
+    return f"{words}: {warning}" if warning else words
+
+
+def _last_warning(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:
+    try:
+        events = api.events(app.name, pod)
+    except ArgoError:
+        return ""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    return " ".join(str(warnings[-1].get("message", "")).split()) if warnings else ""

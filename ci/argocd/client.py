@@ -1,0 +1,219 @@
+"""The calls of Argo CD's API that the verbs need, and its refusals in a person's words.
+
+The API is that of Argo CD 3.4 (`/swagger-ui` on any server); the calls of a rollback are the ones
+that its web page makes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from ci.argocd.login import HOW_TO_LOG_IN, Login, find_login
+from ci.errors import CiError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Json = dict[str, Any]
+
+TIMEOUT = 20.0  # seconds for one answer; a comparison with git can take a few
+
+
+class ArgoError(CiError):
+    """Argo CD gave no usable answer.
+
+    Attributes:
+        status: the HTTP status, or 0 when there was none.
+        reason: what Argo CD itself said.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class ArgoCD:
+    """One Argo CD, spoken to as one account."""
+
+    def __init__(self, login: Login, *, timeout: float = TIMEOUT) -> None:
+        self.url = login.url
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {login.token}"
+        # Against forged requests, Argo CD refuses whatever isn't a GET and doesn't say this (415).
+        self._session.headers["Content-Type"] = "application/json"
+        self._session.verify = login.verify
+
+    def applications(self) -> list[Json]:
+        """Every Application that this account may see."""
+        return self._call("GET", "/api/v1/applications").get("items") or []
+
+    def application(self, name: str, *, refresh: bool = False) -> Json:
+        """One Application; with `refresh`, after Argo CD has looked into git anew."""
+        return self._call(
+            "GET", f"/api/v1/applications/{name}", query={"refresh": "normal"} if refresh else None
+        )
+
+    def update(self, application: Json) -> Json:
+        """Write a whole Application back, as the web page does."""
+        name = application["metadata"]["name"]
+        return self._call("PUT", f"/api/v1/applications/{name}", body=application)
+
+    def patch(self, name: str, change: Json) -> Json:
+        """Change an Application by a JSON merge patch (RFC 7396): null removes a field."""
+        body = {"name": name, "patch": json.dumps(change), "patchType": "merge"}
+        return self._call("PATCH", f"/api/v1/applications/{name}", body=body)
+
+    def rollback(self, name: str, history_id: int) -> Json:
+        """Sync to an entry of the history. Hooks don't run and nothing is pruned."""
+        return self._call("POST", f"/api/v1/applications/{name}/rollback", body={"id": history_id})
+
+    def terminate(self, name: str) -> None:
+        """Ask the running operation to end; that it has ended shows in its phase."""
+        self._call("DELETE", f"/api/v1/applications/{name}/operation")
+
+    def sync(self, name: str, body: Json | None = None) -> Json:
+        """Start a sync to what git says."""
+        return self._call("POST", f"/api/v1/applications/{name}/sync", body=body or {})
+
+    def manifests(self, name: str, revision: str) -> list[Json]:
+        """What Argo CD would apply for an Application at a git commit."""
+        answer = self._call(
+            "GET", f"/api/v1/applications/{name}/manifests", query={"revision": revision}
+        )
+        return [json.loads(text) for text in answer.get("manifests") or []]
+
+    def resource_tree(self, name: str) -> Json:
+        """The live resources below an Application, its pods included, with their health."""
+        return self._call("GET", f"/api/v1/applications/{name}/resource-tree")
+
+    def resource(self, name: str, node: Mapping[str, str]) -> Json:
+        """One live resource of an Application, as the cluster has it.
+
+        Args:
+            name: the Application.
+            node: its `group`, `version`, `kind`, `namespace` and `name`, as in the resource tree.
+        """
+        query = {
+            "group": node.get("group", ""),
+            "version": node["version"],
+            "kind": node["kind"],
+            "namespace": node["namespace"],
+            "resourceName": node["name"],
+        }
+        answer = self._call("GET", f"/api/v1/applications/{name}/resource", query=query)
+        manifest: Json = json.loads(answer["manifest"])
+        return manifest
+
+    def events(self, name: str, node: Mapping[str, str]) -> list[Json]:
+        """The events of one resource of an Application, oldest first."""
+        query = {
+            "resourceUID": node.get("uid", ""),
+            "resourceNamespace": node["namespace"],
+            "resourceName": node["name"],
+        }
+        items = self._call("GET", f"/api/v1/applications/{name}/events", query=query).get("items")
+        return sorted(items or [], key=lambda event: str(event.get("lastTimestamp") or ""))
+
+    def last_log_lines(self, name: str, pod: Mapping[str, str], *, lines: int = 3) -> list[str]:
+        """The last lines that a pod's container printed, of its previous life if it crashed."""
+        for previous in ("true", "false"):
+            query = {
+                "namespace": pod["namespace"],
+                "podName": pod["name"],
+                "tailLines": str(lines),
+                "previous": previous,
+                "follow": "false",
+            }
+            try:
+                answer = self._send("GET", f"/api/v1/applications/{name}/logs", query=query)
+            except ArgoError:
+                continue
+            found = [
+                json.loads(line).get("result", {}) for line in answer.text.splitlines() if line
+            ]
+            texts = [entry["content"] for entry in found if entry.get("content")]
+            if texts:
+                return texts
+        return []
+
+    def _call(
+        self, method: str, path: str, *, query: Json | None = None, body: Json | None = None
+    ) -> Json:
+        response = self._send(method, path, query=query, body=body)
+        try:
+            answer = response.json()
+        except requests.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ArgoError(
+                f"{self.url} answered {method} {path} with something other than JSON"
+                f" ({response.headers.get('Content-Type', 'no content type')})",
+                status=response.status_code,
+                hint="A login page or a load balancer answers there. Check the address, and that"
+                " it is Argo CD's own.",
+            )
+        return answer
+
+    def _send(
+        self, method: str, path: str, *, query: Json | None = None, body: Json | None = None
+    ) -> requests.Response:
+        try:
+            response = self._session.request(
+                method,
+                self.url + path,
+                params=query,
+                json=body,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except requests.exceptions.SSLError as error:
+            raise ArgoError(
+                f"the certificate of {self.url} is not trusted: {error}",
+                hint="Give its CA with ARGOCD_OPTS='--server-crt FILE', or --insecure through a"
+                " port-forward of your own.",
+            ) from error
+        except requests.RequestException as error:
+            raise ArgoError(
+                f"Argo CD at {self.url} does not answer: {_root_cause(error)}", hint=HOW_TO_LOG_IN
+            ) from error
+        if not response.ok:
+            raise _refusal(response, method, path, self.url)
+        return response
+
+
+def connect(environ: Mapping[str, str]) -> ArgoCD:
+    """Return a client for the Argo CD that the environment, or `argocd login`, names."""
+    return ArgoCD(find_login(environ))
+
+
+def _refusal(response: requests.Response, method: str, path: str, url: str) -> ArgoError:
+    status = response.status_code
+    try:
+        reason = str(response.json().get("message", "")).strip()
+    except (requests.JSONDecodeError, AttributeError):
+        reason = ""
+    if status == requests.codes.unauthorized:
+        message, hint = f"Argo CD at {url} does not accept the token", HOW_TO_LOG_IN
+    elif status == requests.codes.forbidden:
+        message = f"this account may not do that ({method} {path})"
+        hint = (
+            "Who may sync and roll back prod: argocd/config/argocd-rbac-cm.yaml. A missing"
+            " Application also answers so to an account that may not see it."
+        )
+    else:
+        message, hint = f"Argo CD at {url} refused {method} {path} with status {status}", ""
+    return ArgoError(
+        f"{message}: {reason}" if reason else message, status=status, reason=reason, hint=hint
+    )
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost reason of a chain, which is the one that a person can act on."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    inner = inner or getattr(inner, "reason", None) or error.__cause__
+    return _root_cause(inner) if inner is not None else str(error)

@@ -1,0 +1,109 @@
+"""Who asks which Argo CD: the environment first, then what `argocd login` left behind.
+
+The variables are those of the `argocd` command (its page on environment variables), so that a
+terminal in which `argocd app list` works needs nothing more.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
+
+from ci.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOW_TO_LOG_IN = (
+    "Log in once:  argocd login ADDRESS --sso   (or --username NAME)\n"
+    "or set ARGOCD_SERVER=host:port and ARGOCD_AUTH_TOKEN, the output of\n"
+    "`argocd account generate-token`. Without an address of its own, Argo CD is reached by\n"
+    "`kubectl -n argocd port-forward service/argocd-server 8080:443` as localhost:8080, with\n"
+    "ARGOCD_OPTS=--insecure."
+)
+
+
+class Login(NamedTuple):
+    """An Argo CD and a token for it; `verify` is requests' own: a CA file, True, or False."""
+
+    url: str
+    token: str
+    verify: str | bool
+
+
+def find_login(environ: Mapping[str, str], home: Path | None = None) -> Login:
+    """Find the address and the token.
+
+    Args:
+        environ: the process's environment. `ARGOCD_URL`, a whole address with its scheme, wins
+            over `ARGOCD_SERVER`, which the `argocd` command reads.
+        home: the person's home folder.
+
+    Raises:
+        InputError: there is no address or no token; the hint says how to get one.
+    """
+    saved = _saved_login(environ, home or Path.home())
+    options = shlex.split(environ.get("ARGOCD_OPTS", ""))
+    url = environ.get("ARGOCD_URL") or _url(environ.get("ARGOCD_SERVER", ""), options)
+    if not url and saved is None:
+        raise InputError(
+            "no Argo CD is named: neither ARGOCD_SERVER nor a login of the argocd command is there",
+            hint=HOW_TO_LOG_IN,
+        )
+    if not url and saved is not None:
+        return saved._replace(token=environ.get("ARGOCD_AUTH_TOKEN") or saved.token)
+    url = url.rstrip("/")
+    token = environ.get("ARGOCD_AUTH_TOKEN", "")
+    if not token and saved is not None and saved.url == url:
+        token = saved.token
+    if not token:
+        raise InputError(f"there is no token for Argo CD at {url}", hint=HOW_TO_LOG_IN)
+    return Login(url, token, _verify(options))
+
+
+def _url(server: str, options: list[str]) -> str:
+    if not server or "://" in server:
+        return server
+    return f"{'http' if '--plaintext' in options else 'https'}://{server}"
+
+
+def _verify(options: list[str]) -> str | bool:
+    if "--insecure" in options:
+        return False
+    for word, following in zip(options, [*options[1:], ""], strict=True):
+        if word == "--server-crt":
+            return following
+        if word.startswith("--server-crt="):
+            return word.partition("=")[2]
+    return True
+
+
+def _saved_login(environ: Mapping[str, str], home: Path) -> Login | None:
+    """The current context of the argocd command's own file, if it has one with a token."""
+    folders = [home / ".config" / "argocd", home / ".argocd"]
+    if "ARGOCD_CONFIG_DIR" in environ:
+        folders = [Path(environ["ARGOCD_CONFIG_DIR"])]
+    for file in (folder / "config" for folder in folders):
+        if file.is_file():
+            return _current_context(file)
+    return None
+
+
+def _current_context(file: Path) -> Login | None:
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        context = _named(config["contexts"], config["current-context"])
+        server = _named(config["servers"], context["server"], key="server")
+        user = _named(config["users"], context["user"])
+        address, token = server["server"], user["auth-token"]
+    except (yaml.YAMLError, KeyError, TypeError, StopIteration):
+        return None
+    scheme = "http" if server.get("plain-text") else "https"
+    return Login(f"{scheme}://{address}", token, not server.get("insecure", False))
+
+
+def _named(entries: list[dict[str, str]], name: str, *, key: str = "name") -> dict[str, str]:
+    return next(entry for entry in entries if entry[key] == name)

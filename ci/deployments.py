@@ -1,0 +1,135 @@
+"""What an environment is made of in Argo CD, and the waiting that the emergency verbs share."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ci.argocd.application import Application, image_of, tag_of
+from ci.argocd.client import ArgoError
+from ci.errors import CiError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.argocd.client import ArgoCD, Json
+
+# The Application, Deployment and image entry of the service have the same name (base/coworking).
+SERVICE = "coworking"
+PARTS = (SERVICE, "postgres")
+# A DNS label, which a namespace's name is (Kubernetes, "Object Names and IDs").
+_ENVIRONMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
+POLL = 0.5  # seconds between two looks at Argo CD
+
+
+def application_name(environment: str, part: str = SERVICE) -> str:
+    """Name the Application of a part of an environment: `coworking-prod`."""
+    if not _ENVIRONMENT.fullmatch(environment):
+        raise InputError(
+            f"{environment!r} is not the name of an environment", hint="Say `dev` or `prod`."
+        )
+    return f"{part}-{environment}"
+
+
+def overlay_folder(environment: str) -> str:
+    """Return the folder whose kustomization.yaml has the environment's tag."""
+    return f"overlays/{environment}/{SERVICE}/image"
+
+
+def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Application, Json]:
+    """Read the service's Application, parsed and as it came.
+
+    Raises:
+        InputError: there is no such Application; the hint names those that there are.
+        ArgoError: Argo CD gave no usable answer.
+    """
+    name = application_name(environment)
+    try:
+        answer = api.application(name, refresh=refresh)
+    except ArgoError as error:
+        # Argo CD answers 403 for what isn't there, so that names can't be guessed.
+        if error.status not in (403, 404):
+            raise
+        seen = [app["metadata"]["name"] for app in api.applications()]
+        if name in seen:
+            raise
+        known = sorted(n.removeprefix(f"{SERVICE}-") for n in seen if n.startswith(f"{SERVICE}-"))
+        raise InputError(
+            f"Argo CD has no Application {name!r} that this account may see",
+            hint=f"It sees the environments {', '.join(known)}." if known else "It sees none.",
+        ) from error
+    return Application.parse(answer), answer
+
+
+def tag_at(api: ArgoCD, app: Application, revision: str) -> str:
+    """Return the tag that a git commit deploys, as Argo CD itself renders it; empty if it can't."""
+    try:
+        return tag_of(image_of(api.manifests(app.name, revision), SERVICE))
+    except ArgoError:
+        return ""
+
+
+def live_tag(api: ArgoCD, app: Application) -> str:
+    """Return the tag in the cluster's Deployment now; empty when there is none."""
+    node = {"group": "apps", "version": "v1", "kind": "Deployment", "name": SERVICE}
+    try:
+        manifest = api.resource(app.name, {**node, "namespace": app.namespace})
+    except ArgoError as error:
+        if error.status in (400, 404):
+            return ""
+        raise
+    return tag_of(image_of([manifest], SERVICE))
+
+
+def pods(api: ArgoCD, app: Application) -> dict[str, str]:
+    """The service's own pods, by name, with their uid."""
+    nodes = api.resource_tree(app.name).get("nodes") or []
+    owners = {n["uid"] for n in nodes if n["kind"] == "ReplicaSet"}
+    return {
+        node["name"]: node["uid"]
+        for node in nodes
+        if node["kind"] == "Pod"
+        and any(parent.get("uid") in owners for parent in node.get("parentRefs") or [])
+    }
+
+
+def wait_until(
+    what: str, seconds: float, done: Callable[[], bool], *, poll: float = POLL, hint: str = ""
+) -> float:
+    """Ask `done` until it is true, and return after how many seconds.
+
+    Raises:
+        CiError: it isn't after `seconds`.
+    """
+    began = time.monotonic()
+    while not done():
+        if time.monotonic() - began > seconds:
+            raise CiError(f"{what}: not after {seconds:.0f} s", hint=hint)
+        time.sleep(poll)
+    return time.monotonic() - began
+
+
+def turn_auto_sync_off(api: ArgoCD, environment: str) -> None:
+    """Turn auto-sync off the way the web page does: read, set `enabled: false`, write back."""
+    for attempt in range(5):
+        _, answer = read(api, environment)
+        answer["spec"]["syncPolicy"]["automated"]["enabled"] = False
+        try:
+            api.update(answer)
+        except ArgoError as error:
+            # The Application changed between reading and writing; its controller does that often.
+            if error.status != 409 or attempt == 4:
+                raise
+            time.sleep(POLL)
+        else:
+            return
+
+
+def show_dry_run(lines: list[str]) -> None:
+    """Print what a verb would do."""
+    click.echo("Would do, and does nothing now:")
+    for line in lines:
+        click.echo(f"  - {line}")

@@ -1,0 +1,123 @@
+"""Git as a person at a terminal has it: their credentials and name, in a private copy.
+
+Their own work tree and its branches are never looked at and never changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from ci.writeback.remote import Token, check_url, git_environment
+from ci.writeback.repository import Identity, Repository
+from ci.writeback.retry import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Access(NamedTuple):
+    """A remote repository that a verb may read and push to.
+
+    Attributes:
+        repository: its bare private copy.
+        url: its address.
+        environment: git's whole environment, for commands that need a work tree.
+        folder: a private folder that goes with it.
+        author: who commits are by; None for the machine's name.
+        backoff: the budget of attempts and seconds.
+    """
+
+    repository: Repository
+    url: str
+    environment: Mapping[str, str]
+    folder: Path
+    author: Identity | None
+    backoff: Backoff
+
+
+@contextlib.contextmanager
+def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -> Iterator[Access]:
+    """Open a repository with GIT_TOKEN, or with what the person's own git would use."""
+    url = check_url(url)
+    environ = dict(environ)
+    token = Token.read(environ)
+    if token is None and (saved := _saved_credential(url)) is not None:
+        environ["GIT_USER"], secret = saved
+        token = Token(secret)
+    backoff = Backoff(attempts=20, seconds=seconds)
+    with tempfile.TemporaryDirectory(prefix="coworking-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        environment = git_environment(environ, folder, url=url, token=token, config=None)
+        repository = Repository(url, folder, environment, token=token, left=lambda: backoff.left)
+        yield Access(repository, url, environment, folder, _author(), backoff)
+
+
+def remote_url(named: str | None, followed: str) -> str:
+    """Choose the address: the named one, else this checkout's `origin` if it is the same place.
+
+    Argo CD may read over https what people push to over ssh.
+
+    Args:
+        named: the address that the person gave, or None.
+        followed: the address that Argo CD follows.
+    """
+    if named:
+        return named
+    origin = _ask("git", "remote", "get-url", "origin")
+    return origin if origin and place(origin) == place(followed) else followed
+
+
+def place(url: str) -> str:
+    """Reduce an address to host and path, which are the same over https and ssh.
+
+    >>> place("git@github.com:owner/coworking.git") == place("https://github.com/owner/coworking")
+    True
+    """
+    if "://" not in url and ":" in url:
+        host, _, path = url.rpartition("@")[2].partition(":")
+    else:
+        parts = urlsplit(url)
+        host, path = parts.netloc.rpartition("@")[2], parts.path
+    return f"{host.lower()}/{path.strip('/').removesuffix('.git')}"
+
+
+def _saved_credential(url: str) -> tuple[str, str] | None:
+    """Ask the person's credential helpers for a user name and a password, without a prompt."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        return None
+    answer = _ask("git", "credential", "fill", stdin=f"url={url}\n\n")
+    fields = dict(line.partition("=")[::2] for line in answer.splitlines())
+    if fields.get("username") and fields.get("password"):
+        return fields["username"], fields["password"]
+    return None
+
+
+def _author() -> Identity | None:
+    name, email = _ask("git", "config", "user.name"), _ask("git", "config", "user.email")
+    return Identity(name, email) if name and email else None
+
+
+def _ask(*command: str, stdin: str = "") -> str:
+    """Ask the person's own git; empty when it has no answer. Nothing it says is ever shown."""
+    environment = {
+        **os.environ,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "false",
+        "SSH_ASKPASS": "false",
+    }
+    done = subprocess.run(
+        command,
+        input=stdin,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""

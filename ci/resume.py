@@ -1,0 +1,286 @@
+"""`python -m ci resume ENV`: the second half of an emergency: git first, then auto-sync.
+
+    python -m ci resume prod              take the version that was rolled back from out of git
+    python -m ci resume prod --source     and the source commits that it was built from
+    python -m ci resume prod --dry-run    say what would be done
+
+Only when git asks for exactly what runs does auto-sync go on again, so no pod is touched.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from ci.argocd.application import image_of, tag_of
+from ci.argocd.client import connect
+from ci.deployments import (
+    SERVICE,
+    application_name,
+    live_tag,
+    overlay_folder,
+    pods,
+    read,
+    show_dry_run,
+    wait_until,
+)
+from ci.errors import CiError
+from ci.gitaccess import Access, open_remote, remote_url
+from ci.source_revert import commits_behind, revert_source
+from ci.undo import Undo, deployments_since, difference
+from ci.writeback.errors import PolicyError
+from ci.writeback.land import Lander, Leave, Target
+from ci.writeback.message import Deployment
+from ci.writeback.overlay import Overlay
+
+if TYPE_CHECKING:
+    from ci.argocd.application import Application
+    from ci.argocd.client import ArgoCD
+
+SEEN_WITHIN = 120.0  # seconds for Argo CD to see the new commit: it is asked to look
+SYNCED_WITHIN = 420.0  # seconds for the last sync: a migration's Job may take its 300
+NO_AUTO_SYNC = {"spec": {"syncPolicy": {"automated": {"enabled": None}}}}
+
+
+class Situation(NamedTuple):
+    """What runs, what git asks for, and what lies between.
+
+    Attributes:
+        app: the Application.
+        running: the tag that runs.
+        tip: the commit at the branch's tip.
+        overlay: the tag's file there.
+        undo: the deploying commits since the running version.
+        other: how git differs from what runs, but for the tag.
+    """
+
+    app: Application
+    running: str
+    tip: str
+    overlay: Overlay
+    undo: Undo
+    other: list[str]
+
+    @property
+    def wanted(self) -> str:
+        """The tag that git asks for."""
+        return self.overlay.entry.tag
+
+
+def look(api: ArgoCD, environment: str, access: Access) -> Situation:
+    """Find out what runs and what git asks for.
+
+    Raises:
+        CiError: what runs is not what Argo CD last deployed.
+    """
+    app, _ = read(api, environment, refresh=True)
+    if not app.entries:
+        raise CiError(f"{app.name} has no history: nothing was ever deployed")
+    revision = app.entries[-1].revision
+    deployed = api.manifests(app.name, revision)
+    image = image_of(deployed, SERVICE)
+    running, live = tag_of(image), live_tag(api, app)
+    if live != running:
+        raise CiError(
+            f"{live or 'nothing'} runs, and Argo CD last deployed {running}: someone changed it by"
+            " hand, or an older sync failed half-way",
+            hint=f"Bring it to a known version first: python -m ci rollback {environment} --list,"
+            " then --to ID.",
+        )
+    tip = access.repository.fetch(app.branch)
+    overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+    if not access.repository.is_ancestor(revision, tip):
+        raise CiError(
+            f"commit {revision[:12]}, which runs, is not in the history of {app.branch}: was it"
+            " rewritten?",
+            hint=f"Write the tag {running} into {overlay.path} by hand, then call this again.",
+        )
+    revisions = [entry.revision for entry in app.entries]
+    undo = deployments_since(
+        overlay.versions_since(revision),
+        running,
+        lambda commit: any(access.repository.is_ancestor(commit, r) for r in revisions),
+    )
+    other = difference(deployed, api.manifests(app.name, tip), image.rpartition(":")[0])
+    return Situation(app, running, tip, overlay, undo, other)
+
+
+def refuse_surprises(situation: Situation, environment: str, *, accept: bool, stay: bool) -> None:
+    """Show what else would go live, and stop, unless the person has agreed to it."""
+    if situation.undo.newer and not (accept or stay):
+        newer = situation.undo.newer[0]
+        raise CiError(
+            f"git has moved on: {newer.tag} was deployed to it after the version that was rolled"
+            f" back from (commit {newer.commit[:8]})",
+            hint=f"Is it the fix? Let it go live:   python -m ci resume {environment} --accept\n"
+            f"Stay on {situation.running}:   python -m ci resume {environment} --stay",
+        )
+    if situation.other and not accept:
+        raise CiError(
+            "git has moved on with other changes, and they would go live with auto-sync:\n"
+            + "\n".join(situation.other),
+            hint=f"Agreed? python -m ci resume {environment} --accept   (pods may be replaced)\n"
+            "Otherwise revert those commits first.",
+        )
+
+
+def steps(
+    situation: Situation, behind: list[str] | None, *, forward: bool, source: bool
+) -> list[str]:
+    """Say what resuming will do, in its order."""
+    app, undo = situation.app, situation.undo
+    planned = []
+    if (undo.unwanted or undo.newer) and not forward:
+        commits = ", ".join(version.commit[:8] for version in (*undo.newer, *undo.unwanted))
+        planned.append(
+            f"set the tag in {situation.overlay.path} from {situation.wanted} back to"
+            f" {situation.running}, which takes back {commits}, and push to {app.branch}"
+        )
+        if source and behind:
+            planned.append(
+                f"revert the source commits {', '.join(c[:8] for c in behind)}, and push"
+            )
+    planned.append("wait until Argo CD sees that git asks for what runs")
+    if not app.auto_sync:
+        planned.append("turn auto-sync on (remove automated.enabled)")
+    return planned
+
+
+def take_back(access: Access, situation: Situation, environment: str) -> str:
+    """Write the running tag into git, and return the commit that has it.
+
+    Raises:
+        PolicyError: the branch takes no push; a branch with the change waits to be merged.
+    """
+    running, undo = situation.running, situation.undo
+    reverts = "\n".join(f"This reverts commit {v.commit}." for v in (*undo.newer, *undo.unwanted))
+
+    def plan(overlay: Overlay) -> Deployment | Leave:
+        if overlay.entry.tag == running:
+            return Leave("noop")
+        if overlay.entry.tag != situation.wanted:
+            raise CiError(
+                f"git has just moved on to {overlay.entry.tag}", hint="Call this again to see how."
+            )
+        return Deployment(
+            environment, SERVICE, overlay.entry.tag, running, {"Reason": "rolled back"}, reverts
+        )
+
+    target = Target(
+        situation.app.branch,
+        situation.overlay.folder,
+        SERVICE,
+        pull_branch=f"rollback/{environment}/{SERVICE}-{situation.wanted}-to-{running}",
+    )
+    landing = Lander(
+        access.repository, target, plan, access.backoff, author=access.author, say=click.echo
+    ).land()
+    if landing.result == "pr":
+        raise PolicyError(
+            f"{situation.app.branch} takes no push: the change waits in branch {landing.branch}",
+            hint=f"Merge it, then call `python -m ci resume {environment}` again.",
+        )
+    return landing.tip
+
+
+def switch_on(api: ArgoCD, environment: str, access: Access, commit: str, *, accept: bool) -> None:
+    """Wait until Argo CD has seen a commit and git asks for what runs; then turn auto-sync on."""
+
+    def seen() -> bool:
+        app, _ = read(api, environment, refresh=True)
+        if app.revision != commit:
+            access.repository.fetch(app.branch)
+        is_new = access.repository.is_ancestor(commit, app.revision)
+        return is_new and not app.busy and (accept or not app.differing)
+
+    seconds = wait_until(
+        f"Argo CD sees commit {commit[:8]}, and that git asks for what runs",
+        SEEN_WITHIN,
+        seen,
+        poll=1.0,
+        hint=f"Auto-sync is still off. `python -m ci status {environment}` shows what differs.",
+    )
+    click.echo(f"Argo CD sees commit {commit[:8]} ({seconds:.1f} s)")
+    app, _ = read(api, environment)
+    before = pods(api, app)
+    api.patch(app.name, NO_AUTO_SYNC)
+    click.echo("auto-sync is on")
+
+    def settled() -> bool:
+        app, _ = read(api, environment)
+        return app.sync == "Synced" and app.health == "Healthy" and not app.busy
+
+    seconds = wait_until(
+        f"{app.name} is Synced and Healthy",
+        SYNCED_WITHIN,
+        settled,
+        hint=f"`python -m ci status {environment}` says why.",
+    )
+    kept = before.items() & pods(api, app).items()
+    click.echo(
+        f"Synced and Healthy ({seconds:.1f} s); {len(kept)} of {len(before)} pods are the same"
+    )
+
+
+def _warn_of_source(situation: Situation, behind: list[str] | None, *, done: bool) -> None:
+    if done or not situation.undo.unwanted:
+        return
+    names = ", ".join(commit[:8] for commit in behind or []) or "the commits that it was built from"
+    click.echo(
+        f"\nThe source still has {names}: the next build of apps/coworking brings the fault back.\n"
+        "Merge a fix or revert them before anything else is merged there"
+        " (--source would have reverted them)."
+    )
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@click.option("--source", is_flag=True, help="Revert the source commits behind the version too.")
+@click.option("--accept", is_flag=True, help="Let what git has besides go live.")
+@click.option("--stay", is_flag=True, help="Take back newer deployments too: stay on what runs.")
+@click.option("--url", metavar="URL", help="The git repository, if not the one Argo CD follows.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+def command(  # noqa: PLR0913 - one argument for each option
+    environment: str, url: str | None, *, source: bool, accept: bool, stay: bool, dry_run: bool
+) -> None:
+    """Take the version that ENV was rolled back from out of git, then turn auto-sync on again.
+
+    It works the same when Argo CD's web page rolled back, or when somebody has reverted in git
+    already. Stops, and shows why, when git has moved on otherwise. The running pods stay.
+    """
+    api = connect(os.environ)
+    app, _ = read(api, environment)
+    if app.auto_sync:
+        click.echo(
+            f"auto-sync of {application_name(environment)} is on: there is nothing to resume"
+            f" ({app.sync}, {app.health})"
+        )
+        return
+    with open_remote(remote_url(url, app.url), os.environ) as access:
+        situation = look(api, environment, access)
+        forward = accept and not stay and bool(situation.undo.newer)
+        behind = commits_behind(access, situation.overlay, situation.running, situation.wanted)
+        if dry_run:
+            show_dry_run(steps(situation, behind, forward=forward, source=source))
+            _show_other(situation)
+            return
+        refuse_surprises(situation, environment, accept=accept, stay=stay)
+        commit = situation.tip
+        if situation.undo.unwanted and not forward:
+            commit = take_back(access, situation, environment)
+            click.echo(f"git asks for {situation.running} again (commit {commit[:8]})")
+            if source and behind:
+                commit = revert_source(access, app.branch, behind)
+                click.echo(f"the source is reverted (commit {commit[:8]})")
+        switch_on(api, environment, access, commit, accept=accept)
+        if not forward:
+            _warn_of_source(situation, behind, done=source and bool(behind))
+
+
+def _show_other(situation: Situation) -> None:
+    for version in situation.undo.newer:
+        click.echo(f"git has moved on: commit {version.commit[:8]} deploys {version.tag}")
+    for line in situation.other:
+        click.echo(line)
