@@ -43,6 +43,28 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 up: $(VENV)/run.stamp ## Run the service with a database and demo data on http://127.0.0.1:5153
 	@exec $(CI) up
 
+# --- the tree that deploys it: ENV is dev or prod -------------------------------------------------
+
+.PHONY: render seal seal-cert configure snapshots cluster
+render: $(VENV)/run.stamp ## Print what Argo CD would apply: ENV=dev
+	@$(CI) render '$(ENV)'
+
+seal: $(VENV)/run.stamp ## Make and seal a database password: ENV=dev; ARGS=--stdin takes one, ARGS=--age asks
+	@$(CI) seal $(ENV) $(ARGS)
+
+seal-cert: $(VENV)/run.stamp ## Fetch the certificate to seal with from the cluster of KUBECONFIG: ENV=dev
+	@$(CI) seal-cert '$(ENV)' $(ARGS)
+
+configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= REPOSITORY= GIT_URL=
+	@$(CI) configure $(if $(ACCOUNT),--account '$(ACCOUNT)') $(if $(REGION),--region '$(REGION)') \
+		$(if $(REPOSITORY),--repository '$(REPOSITORY)') $(if $(GIT_URL),--git-url '$(GIT_URL)')
+
+snapshots: $(VENV)/run.stamp ## Accept what both environments render to now (tests/manifests/snapshots)
+	@$(CI) snapshots
+
+cluster: $(VENV)/run.stamp ## Make a cluster here with kind and Docker (needs the internet; CI doesn't run it)
+	@$(CI) cluster $(ARGS)
+
 # --- before a merge ------------------------------------------------------------------------------
 
 .PHONY: test check format

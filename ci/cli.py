@@ -20,6 +20,7 @@ class Verb(NamedTuple):
 
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
+    "cluster": Verb("ci.cluster", "Make a cluster on this machine with kind and Docker."),
     "configure": Verb("ci.configure", "Turn a fork into its owner's, with one commit."),
     "render": Verb("ci.render", "Print what Argo CD would apply to an environment."),
     "resume": Verb("ci.resume", "Take a rolled-back version out of git; auto-sync on again."),
@@ -27,6 +28,7 @@ VERBS: dict[str, Verb] = {
     "seal": Verb("ci.seal", "Seal the database's password, or ask for its age."),
     "seal-cert": Verb("ci.seal_cert", "Fetch a cluster's sealing certificate."),
     "set-image": Verb("ci.set_image", "Write a build's image tag into an overlay, in order."),
+    "snapshots": Verb("ci.snapshots", "Accept what both environments render to now."),
     "status": Verb("ci.status", "What git says, what is synced, what runs, what failed and why."),
     "up": Verb("ci.up", "Run the service here, with a database and demo data."),
     "validate": Verb("ci.validate.cli", "Check manifests for what would break after the merge."),

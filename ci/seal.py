@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import secrets
 import sys
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,9 @@ LONGEST = 512
 @click.command(help="Seal the database's password for an environment, or ask for the ages (--age).")
 @click.argument("environment", required=False)
 @click.option("--stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--age", is_flag=True, help="Print how old secrets and certificates are; write nothing.")
+@click.option(
+    "--age", is_flag=True, help="Print how old secrets and certificates are; write nothing."
+)
 @overlays.root_option
 def command(environment: str | None, stdin: bool, age: bool, root: Path) -> None:
     if age:
@@ -60,7 +63,9 @@ def seal(environment: str, password: str, root: Path) -> None:
     )
     path.write_text(after, encoding="utf-8")
     shown = str(path.relative_to(root))
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), shown, shown, n=1, lineterm="")
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), shown, shown, n=1, lineterm=""
+    )
     click.echo("\n".join(_shorten(line) for line in lines))
     click.echo(f"Sealed for {target}; commit {shown}.")
     click.echo(
@@ -110,11 +115,11 @@ def describe_age(environment: str, root: Path) -> str:
     today = sealing.utc_now().date()
     certificate = sealing.read_certificate(overlays.certificate_path(environment, root))
     notes = _notes(overlays.sealed_secret_path(environment, root))
-    sealed_on = sealing.date.fromisoformat(notes[sealing.SEALED_ON])
+    sealed_on = date.fromisoformat(notes[sealing.SEALED_ON])
     begins, ends = certificate.begins.date(), certificate.ends.date()
     words = [
-        f"{environment}: sealed {(today - sealed_on).days} days ago ({sealed_on})"
-        f" for {notes[sealing.SEALED_FOR]};",
+        f"{environment}: sealed {(today - sealed_on).days} days ago ({sealed_on}),",
+        f"for {notes[sealing.SEALED_FOR]};",
         f"certificate {certificate.fingerprint[:12]} made {(today - begins).days} days ago,",
         f"valid until {ends}." if ends >= today else f"EXPIRED on {ends}.",
     ]
@@ -137,7 +142,7 @@ def _notes(path: Path) -> dict[str, str]:
             key: str(annotations[key])
             for key in (sealing.SEALED_FOR, sealing.SEALED_ON, sealing.SEALED_WITH)
         }
-        sealing.date.fromisoformat(notes[sealing.SEALED_ON])
+        date.fromisoformat(notes[sealing.SEALED_ON])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} does not say when and for what it was sealed",

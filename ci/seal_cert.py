@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 @click.command(help="Fetch a cluster's sealing certificate and keep it in an overlay.")
 @click.argument("environment")
 @click.option("--namespace", default="kube-system", show_default=True, help="The controller's.")
-@click.option("--service", default="sealed-secrets-controller", show_default=True, help="Its Service.")
-@click.option("--context", default="", help="A context of the kubeconfig, other than the current one.")
+@click.option(
+    "--service", default="sealed-secrets-controller", show_default=True, help="Its Service."
+)
+@click.option(
+    "--context", default="", help="A context of the kubeconfig, other than the current one."
+)
 @overlays.root_option
 def command(environment: str, namespace: str, service: str, context: str, root: Path) -> None:
     path = overlays.certificate_path(environment, root)

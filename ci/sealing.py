@@ -61,7 +61,9 @@ def read_certificate(path: Path) -> Certificate:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read as a certificate: {error}", hint=HOW_TO_FETCH) from error
+        raise InputError(
+            f"{path} can't be read as a certificate: {error}", hint=HOW_TO_FETCH
+        ) from error
     return parse_certificate(text, str(path))
 
 
