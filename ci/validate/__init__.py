@@ -1,0 +1,1 @@
+"""Checks manifests for what would break after the merge: `python -m ci validate`."""

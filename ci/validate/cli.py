@@ -1,0 +1,104 @@
+"""`python -m ci validate`: reads the command line, runs the engine and prints what it found."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from ci.validate.engine import check
+from ci.validate.facts import Facts, read_facts
+from ci.validate.files import git_root
+from ci.validate.inputs import gather
+from ci.validate.output import FORMATS
+from ci.validate.registry import LAYERS, find_rule, load_rules
+from ci.validate.schemas import DEFAULT_VERSION, parse_version
+
+FACTS = Path("infra") / "facts.yaml"
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1)
+@click.option("--format", "style", type=click.Choice(list(FORMATS)), default="text")
+@click.option("--only", multiple=True, metavar="RULE", help="Run only this rule; may be repeated.")
+@click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
+@click.option("--list", "list_rules", is_flag=True, help="Print every rule, and end.")
+@click.option("--facts", "facts_file", metavar="FILE", help="What exists outside the tree.")
+@click.option("--kubernetes-version", default=DEFAULT_VERSION, show_default=True)
+def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the command line
+    paths: tuple[str, ...],
+    style: str,
+    only: tuple[str, ...],
+    explain: str | None,
+    list_rules: bool,
+    facts_file: str | None,
+    kubernetes_version: str,
+) -> None:
+    """Check manifests for what would break after the merge.
+
+    A PATH is a folder with a kustomization, a tree of them, a file of rendered manifests, or `-`
+    for standard input. Without one the whole repository is checked. Ends with status 0 when nothing
+    was found, 1 when something was, 2 when the input can't be used.
+    """
+    if explain is not None:
+        click.echo(explain_rule(explain))
+        return
+    if list_rules:
+        click.echo(rule_table())
+        return
+    for name in only:
+        find_rule(name)
+    # Everything that is read stays until the end: looking for garbage in it is wasted time.
+    gc.disable()
+    facts = load_facts(facts_file, paths)
+    report = check(gather(paths, facts), facts, parse_version(kubernetes_version), only=only)
+    click.echo(FORMATS[style](report))
+    _end(report.failures, found=bool(report.findings))
+
+
+def _end(failures: list[str], *, found: bool) -> NoReturn:
+    for failure in failures:
+        click.echo(f"error: {failure}", err=True)
+    sys.exit(2 if failures else int(found))
+
+
+def load_facts(file: str | None, paths: tuple[str, ...]) -> Facts:
+    """The facts that are named, or else those of the repository that is looked at.
+
+    Raises:
+        InputError: the named file is missing or wrong.
+    """
+    if file is not None:
+        return read_facts(Path(file))
+    folder = next((Path(path) for path in paths if Path(path).is_dir()), Path.cwd())
+    for root in (folder, git_root(folder)):
+        if root is not None and (root / FACTS).is_file():
+            return read_facts(root / FACTS)
+    return Facts()
+
+
+def explain_rule(name: str) -> str:
+    """A rule in full.
+
+    Raises:
+        InputError: there is no such rule.
+    """
+    rule = find_rule(name)
+    parts = [f"{rule.id} ({rule.severity}; layer: {LAYERS[rule.layer]})", rule.title + "."]
+    return "\n\n".join([*parts, *filter(None, [rule.explanation]), f"Source: {rule.source}"])
+
+
+def rule_table() -> str:
+    """Every rule, a line each, by layer."""
+    rules = load_rules().values()
+    width = max(len(rule.id) for rule in rules)
+    lines: list[str] = []
+    for layer, title in LAYERS.items():
+        mine = [rule for rule in rules if rule.layer == layer]
+        if mine:
+            lines += ["", title] if lines else [title]
+            lines += [f"  {rule.id:<{width}}  {rule.severity:<7}  {rule.title}" for rule in mine]
+    return "\n".join(lines)

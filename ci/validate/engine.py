@@ -1,0 +1,178 @@
+"""Runs the rules over the inputs and turns what they answer into findings."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ci.errors import CiError
+from ci.validate.blame import blame
+from ci.validate.conformance import conform
+from ci.validate.environment import Environment
+from ci.validate.inputs import show
+from ci.validate.model import Finding, Severity
+from ci.validate.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, load_rules
+from ci.validate.waivers import apply_waivers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from ci.validate.facts import Facts
+    from ci.validate.inputs import Inputs
+    from ci.validate.model import FieldPath, Problem
+
+
+class RuleError(CiError):
+    """A rule itself failed on a resource: a mistake in this program, told as a sentence."""
+
+    exit_code = 2
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run found, what it could not look at, and how much it looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    resources: int = 0
+    environments: int = 0
+
+
+def check(
+    inputs: Inputs,
+    facts: Facts,
+    version: tuple[int, int],
+    *,
+    only: Iterable[str] = (),
+    today: datetime.date | None = None,
+) -> Report:
+    """Run every rule, or those in `only`, over the inputs.
+
+    Raises:
+        RuleError: a rule failed.
+    """
+    rules = load_rules()
+    chosen = set(only) or set(rules)
+    raised = _files(inputs, facts, rules.values())
+    for resource in (each for found in inputs.sets.values() for each in found):
+        conform(resource, version)
+    environments = [Environment(name, found, facts, version) for name, found in inputs.sets.items()]
+    for environment in environments:
+        raised += _environment(environment, rules.values())
+    raised = list(_kept(raised))
+    raised += apply_waivers(
+        raised, inputs, facts, chosen, today or datetime.datetime.now(tz=datetime.UTC).date()
+    )
+    return Report(
+        findings=_findings(inputs, (each for each in raised if each.rule.id in chosen)),
+        failures=list(inputs.failures),
+        resources=sum(each.checked for found in inputs.sets.values() for each in found),
+        environments=len(environments),
+    )
+
+
+def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
+    raised: list[Raised] = []
+    for rule in rules:
+        if rule.scope is Scope.FILE:
+            for source in inputs.files.values():
+                problems = _call(rule, str(source.path), source, facts)
+                raised += [Raised(rule, problem, None) for problem in problems]
+    return raised
+
+
+def _environment(environment: Environment, rules: Iterable[Rule]) -> list[Raised]:
+    """The rules of every layer in order, so that later ones see what earlier ones mended."""
+    raised: list[Raised] = []
+    for rule in rules:
+        if rule.scope is Scope.ENVIRONMENT:
+            problems = _call(rule, environment.name, environment)
+            raised += [Raised(rule, problem, problem.resource) for problem in problems]
+        elif rule.scope is Scope.RESOURCE:
+            kinds = sorted(rule.kinds)
+            targets = environment.of_kind(*kinds) if kinds else environment.resources
+            for resource in targets:
+                if not resource.checked:
+                    continue
+                problems = _call(rule, resource.title, resource, environment)
+                raised += [Raised(rule, each, each.resource or resource) for each in problems]
+    return raised
+
+
+def _call(rule: Rule, what: str, *arguments: Any) -> list[Problem]:
+    try:
+        return list(rule.check(*arguments))
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise RuleError(
+            f"rule {rule.id} failed on {what}: {type(error).__name__}: {error}",
+            hint="This is a mistake in the rule; leave it out with --only until it is mended.",
+        ) from error
+
+
+def _kept(raised: list[Raised]) -> Iterator[Raised]:
+    """One fault, one finding: what follows from another finding is left out.
+
+    An error that the schema or the API server finds hides later layers' findings on the same
+    field, its parents and its children, and those that name the resource as `related`; and a rule
+    stays silent in a resource where one that it names in `unless` spoke.
+    """
+    order = {layer: index for index, layer in enumerate(LAYERS)}
+    spoken: set[tuple[int, str]] = {(id(each.resource), each.rule.id) for each in raised}
+    broken: dict[int, list[tuple[int, FieldPath]]] = {}
+    for each in raised:
+        error = each.rule.severity is Severity.ERROR and each.rule.layer in STRUCTURAL
+        if error and each.resource is not None:
+            broken.setdefault(id(each.resource), []).append(
+                (order[each.rule.layer], each.problem.path)
+            )
+    for each in raised:
+        resource, problem = each.resource, each.problem
+        if resource is not None and not resource.checked:
+            continue
+        if any((id(resource), other) in spoken for other in each.rule.unless):
+            continue
+        layer = order[each.rule.layer]
+        earlier = broken.get(id(resource), ())
+        if any(l < layer and _overlap(path, problem.path) for l, path in earlier):  # noqa: E741
+            continue
+        if any(id(other) in broken for other in problem.related):
+            continue
+        yield each
+
+
+def _overlap(one: FieldPath, other: FieldPath) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
+def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
+    """Findings in the order of their files, the same fault seen through two overlays once."""
+    merged: dict[tuple[Any, ...], Finding] = {}
+    places: Callable[[Path | None], str] = lambda path: show(path, inputs.root) if path else ""  # noqa: E731
+    for each in raised:
+        problem, resource = each.problem, each.resource
+        file, line = problem.file, problem.line
+        if file is None and resource is not None:
+            file, line = blame(resource, problem.path)
+        group = resource.part.group if resource is not None else places(file)
+        title = resource.title if resource is not None else ""
+        finding = Finding(
+            each.rule.id,
+            each.rule.severity,
+            problem.message,
+            title,
+            places(file),
+            line,
+            problem.fix,
+            (group,),
+        )
+        short = (resource.kind, resource.name, problem.path) if resource is not None else title
+        key = (finding.rule, finding.file, finding.line, short, "" if resource else problem.message)
+        known = merged.get(key)
+        if known is None:
+            merged[key] = finding
+        elif group not in known.groups:
+            merged[key] = replace(known, groups=(*known.groups, group))
+    return sorted(merged.values(), key=lambda f: (f.groups, f.file, f.line, f.rule, f.message))

@@ -1,0 +1,1 @@
+"""The rules: one package a layer, one module a subject."""

@@ -1,0 +1,1 @@
+"""Layer 3: what the API server refuses beyond its schema."""

@@ -1,0 +1,1 @@
+"""Layer 1: the text of YAML files."""

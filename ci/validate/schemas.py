@@ -1,0 +1,183 @@
+"""Compiled JSON Schemas of Kubernetes' kinds, for one release, and of the custom kinds we know.
+
+The schemas are those that the package kubernetes-validate carries (made from Kubernetes' own
+OpenAPI document). Its own call reads a megabyte of JSON for every resource; here the definitions
+are read once, a kind is compiled when it is first met, and `limits` (what the API server demands
+beyond its schema, as data) are written into them, so that one pass checks both.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from importlib import resources
+from typing import Any
+
+import jsonschema_rs
+
+from ci.errors import InputError
+from ci.validate.limits import LIMITS
+from ci.validate.reading import read_documents
+
+DEFAULT_VERSION = "1.32"
+_CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
+_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+_REF = "#/$defs/"
+_BOUNDS = {
+    "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
+    "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
+}
+
+
+def _folder() -> Any:
+    return resources.files("kubernetes_validate").joinpath("kubernetes-json-schema")
+
+
+@functools.cache
+def versions() -> tuple[tuple[int, int], ...]:
+    """The releases of Kubernetes whose schemas are here, as (major, minor), oldest first."""
+    names = (
+        re.fullmatch(r"v(\d+)\.(\d+)\.\d+-local-strict", each.name) for each in _folder().iterdir()
+    )
+    return tuple(sorted((int(name[1]), int(name[2])) for name in names if name))
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """`1.32`, `v1.32` or `1.32.4` as (1, 32).
+
+    Raises:
+        InputError: it is no version, or one without schemas here.
+    """
+    match = re.fullmatch(r"v?(\d+)\.(\d+)(\.\d+)?([-+].*)?", text)
+    version = (int(match[1]), int(match[2])) if match else None
+    if version not in versions():
+        known = ", ".join(f"{major}.{minor}" for major, minor in versions())
+        raise InputError(f"Kubernetes {text!r} is none that can be checked; known are {known}")
+    return version
+
+
+class Schemas:
+    """The schemas of one release; `validator` compiles a kind's when it is first asked for."""
+
+    def __init__(self, version: tuple[int, int]) -> None:
+        self.version = version
+        name = f"v{version[0]}.{version[1]}.0-local-strict/_definitions.json"
+        self._definitions: dict[str, Any] = json.loads(
+            _folder().joinpath(name).read_text(encoding="utf-8")
+        )["$defs"]
+        self._kinds: dict[tuple[str, str], str] = {}
+        for definition, schema in self._definitions.items():
+            for each in schema.get("x-kubernetes-group-version-kind", ()):
+                api_version = "/".join(filter(None, (each["group"], each["version"])))
+                self._kinds.setdefault((api_version, each["kind"]), definition)
+        self._prepared: dict[str, dict[str, Any]] = {}
+        self._compiled: dict[tuple[str, str], jsonschema_rs.Draft202012Validator | None] = {}
+
+    def kinds(self) -> dict[tuple[str, str], str]:
+        """(apiVersion, kind) -> the name of its definition, for every kind that is served."""
+        return self._kinds
+
+    def definition(self, name: str) -> dict[str, Any]:
+        """A definition as Kubernetes publishes it; {} if there is none."""
+        found: dict[str, Any] = self._definitions.get(name, {})
+        return found
+
+    def validator(self, api_version: str, kind: str) -> jsonschema_rs.Draft202012Validator | None:
+        """The compiled schema of a kind, or None if it is none that is known."""
+        key = (api_version, kind)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(api_version, kind)
+        return self._compiled[key]
+
+    def _compile(self, api_version: str, kind: str) -> jsonschema_rs.Draft202012Validator | None:
+        definition = self._kinds.get((api_version, kind))
+        if definition is None:
+            custom = _custom(api_version, kind)
+            return None if custom is None else jsonschema_rs.Draft202012Validator(custom)
+        needed: dict[str, Any] = {}
+        queue = [definition]
+        while queue:
+            name = queue.pop()
+            if name not in needed:
+                needed[name] = self._prepare(name)
+                queue.extend(needed[name]["x-needs"])
+        return jsonschema_rs.Draft202012Validator({"$ref": _REF + definition, "$defs": needed})
+
+    def _prepare(self, name: str) -> dict[str, Any]:
+        """A definition with our limits in it, and the names of those that it refers to."""
+        if name not in self._prepared:
+            needs: set[str] = set()
+            schema = _rewrite(self._definitions[name], needs)
+            if name == _QUANTITY:
+                schema = {"type": ["string", "number"]}
+            elif name == _INT_OR_STRING:
+                schema = {"type": ["string", "integer"]}
+            for field, limit in LIMITS.get(name, {}).items():
+                inner = schema.get("properties", {}).get(field)
+                if inner is not None:
+                    schema["properties"][field] = {**inner, **limit}
+            self._prepared[name] = {**schema, "x-needs": sorted(needs)}
+        return self._prepared[name]
+
+    def expects(self, api_version: str, kind: str, path: tuple[str | int, ...]) -> str:
+        """The JSON type of a field: `string`, `object`, …; "" where it is unknown or open."""
+        name = self._kinds.get((api_version, kind))
+        schema: dict[str, Any] = {"$ref": _REF + name} if name else {}
+        for step in path:
+            schema = self._resolve(schema)
+            if isinstance(step, int):
+                schema = schema.get("items") or {}
+            else:
+                more = schema.get("additionalProperties")
+                schema = schema.get("properties", {}).get(step) or (
+                    more if isinstance(more, dict) else {}
+                )
+        schema = self._resolve(schema)
+        types = schema.get("type")
+        return (types if isinstance(types, str) else next(iter(types or [""]))) or ""
+
+    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            return self.definition(reference.removeprefix(_REF))
+        return schema
+
+
+@functools.lru_cache(maxsize=4)
+def schemas(version: tuple[int, int]) -> Schemas:
+    """The schemas of a release, read once."""
+    return Schemas(version)
+
+
+@functools.cache
+def _custom(api_version: str, kind: str) -> dict[str, Any] | None:
+    """Our own schema of a custom kind, or None."""
+    if api_version not in _CUSTOM:
+        return None
+    file = resources.files("ci.validate").joinpath("custom", f"{kind.lower()}.yaml")
+    if not file.is_file():
+        return None
+    schema: dict[str, Any] = read_documents(file.read_text(encoding="utf-8"), file.name)[0].value
+    return schema
+
+
+def _rewrite(value: Any, needs: set[str]) -> Any:
+    """Copy a schema: references noted in `needs`, integers bounded by their format."""
+    if isinstance(value, dict):
+        copy = {
+            key: _rewrite(item, needs)
+            for key, item in value.items()
+            if key not in {"description", "default"} or isinstance(item, dict)
+        }
+        reference = copy.get("$ref")
+        if isinstance(reference, str) and reference.startswith(_REF):
+            needs.add(reference.removeprefix(_REF))
+        bounds = (
+            _BOUNDS.get(copy.get("format", "")) if isinstance(copy.get("format"), str) else None
+        )
+        return {**copy, **bounds} if bounds else copy
+    if isinstance(value, list):
+        return [_rewrite(item, needs) for item in value]
+    return value
