@@ -96,9 +96,8 @@ def read_documents(text: str, name: str) -> list[Document]:
             event: Any = parser.get_event()
             if event is None or isinstance(event, yaml.StreamEndEvent):
                 return documents
-            if isinstance(event, yaml.DocumentStartEvent):
-                builder = _Builder(name)
-                document = builder.build(parser, event.start_mark.line + 1)
+            if type(event) is yaml.DocumentStartEvent:
+                document = _Builder(name).build(parser, event.start_mark.line + 1)
                 if document.value is not None:
                     documents.append(document)
     except yaml.YAMLError as error:
