@@ -6,30 +6,54 @@ app.test_client().get("/health_check")
 
 from __future__ import annotations
 
-from flask_openapi3 import Info, OpenAPI
+import threading
+from typing import TYPE_CHECKING, Any
 
-from coworking import __version__
-from coworking.config import Config
+from flask import request
+from flask_openapi3 import OpenAPI
+
 from coworking.database import Database
 from coworking.freshness import Freshness
+from coworking.logs import LOGGER
 from coworking.metrics import Metrics
 from coworking.web import EXTENSION, Services, register
-from coworking.web.edge import Edge, WholeResponse
+from coworking.web.edge import REQUEST_ID, Edge, WholeResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Response
+
+    from coworking.config import Config
 
 
-def create_app(config: Config) -> OpenAPI:
+class App(OpenAPI):  # type: ignore[misc]  # the extension publishes no types
+    """Flask with typed handlers, and answers and log lines that are the same every time."""
+
+    response_class = WholeResponse
+
+    def make_default_options_response(self) -> Response:
+        """The methods in order; the framework lists them as a set comes."""
+        response: Response = super().make_default_options_response()
+        response.headers["Allow"] = ", ".join(sorted(response.allow))
+        return response
+
+    def log_exception(self, exc_info: Any) -> None:
+        """One line that holds the traceback and the request's id, and not the URL."""
+        fields = {"request_id": request.environ.get(REQUEST_ID)}
+        LOGGER.error("unforeseen error", exc_info=exc_info, extra={"fields": fields})
+
+
+def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) -> App:
     """The service on the database that `config` names; nothing connects before a request.
 
     Its services are `app.extensions["coworking"]` (`coworking.web.Services`).
+
+    Args:
+        config: the settings.
+        stopping: whether the process was told to stop; readiness then answers 503.
     """
-    app = OpenAPI(
-        "coworking",
-        info=Info(title="Coworking analytics", version=__version__),
-        doc_ui=False,
-        static_folder="static",
-        template_folder="templates",
-    )
-    app.response_class = WholeResponse
+    app = App("coworking", doc_ui=False, static_folder="static", template_folder="templates")
     database = Database(config)
     services = Services(
         config=config,
@@ -38,8 +62,11 @@ def create_app(config: Config) -> OpenAPI:
             database, max_age=config.report_max_age, keep_bytes=config.report_keep_mb * 1_000_000
         ),
         metrics=Metrics(build=config.build, commit=config.commit),
+        stopping=stopping,
+        # A quarter of the threads always stays free for answers that are short.
+        long_answers=threading.Semaphore(max(1, config.web_threads * 3 // 4)),
     )
     app.extensions[EXTENSION] = services
     register(app)
-    app.wsgi_app = Edge(app.wsgi_app, services.metrics)  # type: ignore[method-assign]
+    app.wsgi_app = Edge(app.wsgi_app, services.metrics, stopping)
     return app

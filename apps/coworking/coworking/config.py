@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 (pydantic reads the annotations)
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -94,7 +94,10 @@ class Config(BaseSettings):
         default=10.0,
     )
     app_host: Name = _setting(
-        "APP_HOST", "The address that the service listens on.", example="0.0.0.0", default="0.0.0.0"
+        "APP_HOST",
+        "The address that the service listens on.",
+        example="127.0.0.1",
+        default="0.0.0.0",  # noqa: S104 (a pod's service is reached from outside of it)
     )
     app_port: Port = _setting(
         "APP_PORT", "The port that the service listens on.", example="5153", default=5153
@@ -108,8 +111,8 @@ class Config(BaseSettings):
     web_threads: Annotated[int, Field(ge=1, le=256)] = _setting(
         "WEB_THREADS",
         "Requests that a process works on at the same time; more wait in line.",
-        example="16",
-        default=16,
+        example="32",
+        default=32,
     )
     report_max_age: Annotated[float, Field(ge=0, le=3600)] = _setting(
         "REPORT_MAX_AGE",

@@ -56,6 +56,7 @@ class Database:
             pool_size=config.db_pool_size,
             max_overflow=0,
             pool_timeout=config.db_check_timeout,
+            hide_parameters=True,  # an error's text goes to the log, and values are data
             pool_use_lifo=True,  # the connections that a quiet hour doesn't need stay unused
         )
         self._snapshots = self.engine.execution_options(
@@ -182,7 +183,7 @@ def _explained(error: exc.DBAPIError | psycopg2.Error, *, disconnected: bool) ->
     if disconnected:
         return Disconnected("the database closed the connection")
     if isinstance(cause, psycopg2.OperationalError):
-        return DatabaseAway(_first_line(cause))
+        return DatabaseAway("the database can't answer", hint=_first_line(cause))
     return error
 
 
@@ -205,7 +206,7 @@ def _opened(arguments: dict[str, Any]) -> RawConnection:
     try:
         return psycopg2.connect(**arguments)
     except psycopg2.OperationalError as error:
-        raise DatabaseAway(_first_line(error)) from None
+        raise DatabaseAway("the database can't be reached", hint=_first_line(error)) from None
 
 
 def _close_quietly(opened: RawConnection | Exception) -> None:

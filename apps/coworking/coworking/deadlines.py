@@ -17,6 +17,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import psycopg2
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,7 +76,10 @@ class Deadlines:
 
 
 def _shut_down(connection: RawConnection) -> None:
-    with contextlib.suppress(Exception):  # closed meanwhile: there is nothing left to end
-        # A duplicate of the descriptor: shutdown() reaches the connection, closing only the twin.
-        with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as twin:
-            twin.shutdown(socket.SHUT_RDWR)
+    # A duplicate of the descriptor: shutdown() reaches the connection, closing only the twin.
+    # If the connection was closed meanwhile, there is nothing left to end.
+    with (
+        contextlib.suppress(OSError, psycopg2.Error),
+        socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as twin,
+    ):
+        twin.shutdown(socket.SHUT_RDWR)

@@ -65,9 +65,14 @@ class JsonBody:
             pieces = [zlib.decompress(pieces[0])]
         return cls(length, tuple(pieces), sum(map(len, pieces)))
 
+    @property
+    def whole(self) -> bool:
+        """Whether the text is its one piece."""
+        return len(self.pieces) == 1
+
     def parts(self) -> Iterable[bytes]:
-        """The text: one part in a sequence, or many that are unpacked as they are asked for."""
-        return self.pieces if len(self.pieces) == 1 else map(zlib.decompress, self.pieces)
+        """The text, piece by piece, each unpacked when it is asked for."""
+        return self.pieces if self.whole else map(zlib.decompress, self.pieces)
 
 
 def daily_usage(connection: Connection) -> JsonBody:

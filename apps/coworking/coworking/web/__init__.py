@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
     from flask_openapi3 import OpenAPI
 
     from coworking.config import Config
@@ -23,12 +26,24 @@ EXTENSION = "coworking"
 
 @dataclass(frozen=True)
 class Services:
-    """What the views of one app share."""
+    """What the views of one app share.
+
+    Attributes:
+        stopping: whether the process was told to stop.
+        long_answers: a place for each long answer that may be sent at the same time.
+    """
 
     config: Config
     database: Database
     freshness: Freshness
     metrics: Metrics
+    stopping: Callable[[], bool]
+    long_answers: threading.Semaphore
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.freshness.close()
+        self.database.close()
 
 
 def services() -> Services:
@@ -38,14 +53,11 @@ def services() -> Services:
 
 def register(app: OpenAPI) -> None:
     """Give the app its endpoints."""
-    from coworking.web import (  # noqa: PLC0415 (they import `services`)
-        older_api,
-        openapi,
-        operations,
-        v1,
-    )
+    # They import `services` from here.
+    from coworking.web import errors, older_api, openapi, operations, v1  # noqa: PLC0415
 
+    errors.register(app)
     openapi.describe(app)
-    app.register_api(v1.blueprint)
     app.register_blueprint(older_api.blueprint)
     app.register_blueprint(operations.blueprint)
+    app.register_api(v1.blueprint)

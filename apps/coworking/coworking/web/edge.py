@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # As proxies and tracing libraries make them; anything else could forge or break log lines.
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 REQUEST_ID = "coworking.request_id"
+REASON = "coworking.reason"  # why an answer is not the one that was asked for; for the log
 SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -58,11 +59,16 @@ class Edge:
     Args:
         app: what answers.
         metrics: where answers are counted.
+        stopping: whether the process was told to stop; clients that keep their connection are
+            then asked to open their next one, which finds another process.
     """
 
-    def __init__(self, app: WSGIApplication, metrics: Metrics) -> None:
+    def __init__(
+        self, app: WSGIApplication, metrics: Metrics, stopping: Callable[[], bool]
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._stopping = stopping
         self._prefix = urandom(8).hex()
         self._numbers = count(1)
 
@@ -80,6 +86,8 @@ class Edge:
             statuses.append(status)
             headers.extend(SAFE_HEADERS)
             headers.append(("X-Request-ID", request_id))
+            if self._stopping():
+                headers.append(("Connection", "close"))
             return start_response(status, headers, exc_info)
 
         body = self._app(environ, start)
@@ -94,16 +102,13 @@ class Edge:
         self._metrics.observe(method, route, status, seconds)
         level = logging.DEBUG if status < 400 and route in QUIET else logging.INFO
         if LOGGER.isEnabledFor(level):
-            LOGGER.log(
-                level,
-                "request",
-                extra={
-                    "fields": {
-                        "request_id": request_id,
-                        "method": method[:20],
-                        "route": route,
-                        "status": status,
-                        "milliseconds": round(seconds * 1000, 3),
-                    }
-                },
-            )
+            fields = {
+                "request_id": request_id,
+                "method": method[:20],
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 3),
+            }
+            if REASON in environ:
+                fields["reason"] = environ[REASON]
+            LOGGER.log(level, "request", extra={"fields": fields})

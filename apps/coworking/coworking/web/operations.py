@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from coworking import __version__, schema
+from coworking.errors import SchemaTooOld, ServiceError
 from coworking.web import services
 
 blueprint = Blueprint("operations", __name__)
 
 
+class Stopping(ServiceError):  # noqa: N818 (a state, and an intended one)
+    """This process was told to stop; it serves what still comes, and more should not be sent."""
+
+
 @blueprint.get("/health_check")
 def health_check() -> Response:
     """Whether the process answers; the database has no part in it."""
-    return current_app.response_class("ok")
+    return Response("ok")
 
 
 @blueprint.get("/readiness_check")
 def readiness_check() -> Response:
-    """Whether requests should be sent here: not draining, a database, a schema new enough."""
-    services().freshness.check()
-    return current_app.response_class("ok")
+    """Whether requests should be sent here: not stopping, a database, a schema new enough.
+
+    A revision that this build doesn't know is a later release's, and compatible; only an older
+    one is refused.
+    """
+    if services().stopping():
+        raise Stopping("this process is stopping")
+    revision = services().freshness.check().revision
+    if schema.is_older(revision):
+        raise SchemaTooOld(
+            f"the database's schema is at revision {revision or 'none'}, and this build needs "
+            f"{schema.REQUIRED_REVISION}",
+            hint="Run `coworking migrate` with the same settings.",
+        )
+    return Response("ok")
+
+
+@blueprint.get("/version")
+def version() -> Response:
+    """What runs here: the release, its build and commit, the schema it needs and the one it has."""
+    config = services().config
+    try:
+        found = services().freshness.check().revision
+    except ServiceError:
+        found = None
+    response = jsonify(
+        version=__version__,
+        build=config.build,
+        commit=config.commit,
+        schema={"needs": schema.REQUIRED_REVISION, "has": found},
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """The process's figures in Prometheus's text format."""
+    return Response(services().metrics.text(), content_type=CONTENT_TYPE_LATEST)
