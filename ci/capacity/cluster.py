@@ -1,0 +1,132 @@
+"""The described cluster, `infra/eksctl/cluster.yaml`: its node groups and add-ons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ci.capacity.nodes import Room, allocatable
+from ci.capacity.quantities import Amount, requested
+from ci.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ci.capacity.nodes import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGroup:
+    """A managed node group.
+
+    Attributes:
+        name, instance_type: as described.
+        desired, smallest, largest: how many nodes.
+        zones: the availability zones its nodes may be in.
+        volume_gb: a node's own volume.
+        max_pods, kube_reserved: the kubelet's, or None where the group doesn't say.
+        spot: whether its nodes are spot instances.
+    """
+
+    name: str
+    instance_type: str
+    desired: int
+    smallest: int
+    largest: int
+    zones: tuple[str, ...]
+    volume_gb: int = 80
+    max_pods: int | None = None
+    kube_reserved: Amount | None = None
+    spot: bool = False
+
+    def room(self, instance: Instance, *, prefixes: bool) -> Room:
+        """What a node of this group offers to pods, were it of this instance type."""
+        return allocatable(
+            instance, max_pods=self.max_pods, kube_reserved=self.kube_reserved, prefixes=prefixes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster.
+
+    Attributes:
+        name, region, version: as described.
+        groups: its node groups.
+        addons: the values each add-on is configured with, by its name.
+        nat_gateways: how many NAT gateways its network has.
+        log_retention_days: of the control plane's logs, 0 for those kept for ever or not at all.
+    """
+
+    name: str
+    region: str
+    version: str
+    groups: tuple[NodeGroup, ...]
+    addons: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    nat_gateways: int = 0
+    log_retention_days: int = 0
+
+    @property
+    def prefixes(self) -> bool:
+        """Whether the VPC CNI delegates prefixes."""
+        values = self.addons.get("vpc-cni", {})
+        return str(values.get("env", {}).get("ENABLE_PREFIX_DELEGATION", "false")) == "true"
+
+
+# eksctl, "NAT gateway" of VPC configuration; Single is the default.
+_NAT_GATEWAYS = {"Disable": 0, "Single": 1, "HighlyAvailable": 3}
+
+
+def load_cluster(path: Path) -> Cluster:
+    """Read eksctl's file.
+
+    Raises:
+        InputError: it is missing, not YAML, or lacks what is needed here.
+    """
+    try:
+        described: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        metadata = described["metadata"]
+        zones = tuple(described.get("availabilityZones", ()))
+        return Cluster(
+            name=metadata["name"],
+            region=metadata["region"],
+            version=str(metadata["version"]),
+            groups=tuple(_group(one, zones) for one in described["managedNodeGroups"]),
+            addons={
+                addon["name"]: yaml.safe_load(addon.get("configurationValues", "{}"))
+                for addon in described.get("addons", ())
+            },
+            nat_gateways=_NAT_GATEWAYS[
+                described.get("vpc", {}).get("nat", {}).get("gateway", "Single")
+            ],
+            log_retention_days=int(
+                described.get("cloudWatch", {})
+                .get("clusterLogging", {})
+                .get("logRetentionInDays", 0)
+            ),
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no eksctl cluster: {error!r}") from error
+
+
+def _group(described: Mapping[str, Any], zones: tuple[str, ...]) -> NodeGroup:
+    bootstrap = yaml.safe_load(described.get("overrideBootstrapCommand") or "{}")
+    kubelet = bootstrap.get("spec", {}).get("kubelet", {}).get("config", {})
+    reserved = kubelet.get("kubeReserved")
+    smallest = int(described.get("minSize", 2))
+    desired = int(described.get("desiredCapacity", smallest))
+    return NodeGroup(
+        name=described["name"],
+        instance_type=described["instanceType"],
+        desired=desired,
+        smallest=smallest,
+        largest=int(described.get("maxSize", desired)),
+        zones=tuple(described.get("availabilityZones", zones)),
+        volume_gb=int(described.get("volumeSize", 80)),
+        max_pods=kubelet.get("maxPods", described.get("maxPodsPerNode")),
+        kube_reserved=requested({"requests": reserved}) if reserved else None,
+        spot=bool(described.get("spot", False)),
+    )

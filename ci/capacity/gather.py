@@ -1,0 +1,59 @@
+"""Collects what runs on the cluster, from this repository's own folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ci import kustomize, overlays
+from ci.capacity.addons import load_addons
+from ci.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from ci.capacity.cluster import Cluster
+
+CLUSTER = "infra/eksctl/cluster.yaml"
+PRICES = "infra/prices.yaml"
+ADDONS = "infra/addons.yaml"
+# Folders whose manifests come from upstream's address; see `patched_workloads`.
+UPSTREAM = {"argo cd": "argocd/install", "sealed-secrets": "argocd/addons/sealed-secrets"}
+
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+def gather(root: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
+    """Everything that runs on the cluster, by whose it is: add-ons, Argo CD, each environment.
+
+    Raises:
+        InputError: an overlay can't be rendered, or a file can't be read.
+    """
+    found = {"add-ons": load_addons(root / ADDONS, cluster)}
+    found |= {name: list(patched_workloads(root / folder)) for name, folder in UPSTREAM.items()}
+    for environment in overlays.environments(root):
+        found[environment] = kustomize.render_objects(overlays.overlay(environment, root))
+    return found
+
+
+def patched_workloads(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """The workloads of an install that kustomize fetches from upstream, by the patches that trim it.
+
+    It can't be rendered without the internet. But each of its workloads that we keep has a patch
+    file here that sets its requests, which is all that counts; each has one replica.
+
+    Raises:
+        InputError: a file is missing or not YAML.
+    """
+    try:
+        kustomization: Any = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+        paths = [patch["path"] for patch in kustomization["patches"] if "path" in patch]
+        for path in paths:
+            patch: Any = yaml.safe_load((folder / path).read_text(encoding="utf-8"))
+            if patch["kind"] in _WORKLOADS:
+                # Upgraded by hand, not while the environments roll out.
+                yield patch | {"spec": patch["spec"] | {"strategy": {"type": "Recreate"}}}
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} has no patches that say what it requests: {error!r}") from error

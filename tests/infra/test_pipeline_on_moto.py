@@ -1,0 +1,165 @@
+"""The pipeline's template deployed on moto's CloudFormation, and the services asked afterwards."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+# moto reads these and makes nothing: cfn-lint and test_pipeline_template.py look after them.
+IGNORED_BY_MOTO = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CodeBuild::Project",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SecretsManager::Secret",
+}
+# Of kinds that it does make it drops some properties: ECR's lifecycle policy and scan setting, and
+# the bucket's public access block, lifecycle, versioning and ownership.
+
+CONNECTION = "arn:aws:codeconnections:us-east-1:123456789012:connection/" + "0" * 8 + "-0000" * 3
+PARAMETERS = {
+    "ImageRepoName": "coworking",
+    "GitUrl": "https://github.com/example/coworking.git",
+    "ClusterName": "my-cluster",
+    "BotActorId": "900",
+    "AlarmEmail": "oncall@example.com",
+    "ConnectionArn": f"{CONNECTION}-{'0' * 12}",
+}
+
+
+class Aws:
+    """The stack, and what the services say there is."""
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+        self.cloudformation = boto3.client("cloudformation")
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "StackName": "coworking-pipeline",
+            "TemplateBody": self.template,
+            "Parameters": [
+                {"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()
+            ],
+            "Capabilities": ["CAPABILITY_IAM"],
+        }
+
+    def status(self) -> str:
+        return self.cloudformation.describe_stacks()["Stacks"][0]["StackStatus"]
+
+    def made(self) -> dict[str, Any]:
+        """What exists, by service; everything that would differ if it had been made anew."""
+        iam, logs = boto3.client("iam"), boto3.client("logs")
+        return {
+            "ecr": boto3.client("ecr").describe_repositories()["repositories"],
+            "s3": boto3.client("s3").list_buckets()["Buckets"],
+            "logs": {
+                group["logGroupName"]: group["retentionInDays"]
+                for group in logs.describe_log_groups()["logGroups"]
+            },
+            "iam": {
+                role["RoleName"]: [
+                    iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)
+                    for policy in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
+                ]
+                for role in iam.list_roles()["Roles"]
+            },
+            "sns": boto3.client("sns").list_topics()["Topics"],
+        }
+
+
+@pytest.fixture
+def aws(pipeline_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws(), warnings.catch_warnings():
+        # moto says for each kind that it ignores it; the test below holds the list.
+        warnings.filterwarnings("ignore", message="Tried to parse AWS::")
+        yield Aws(pipeline_path.read_text(encoding="utf-8"))
+
+
+def without_request(answer: Any) -> Any:
+    """The answer less the identifier of the request, which differs every time."""
+    if isinstance(answer, dict):
+        return {k: without_request(v) for k, v in answer.items() if k != "ResponseMetadata"}
+    return [without_request(one) for one in answer] if isinstance(answer, list) else answer
+
+
+def test_the_stack_makes_what_the_template_says(aws: Aws) -> None:
+    aws.cloudformation.create_stack(**aws.arguments())
+    assert aws.status() == "CREATE_COMPLETE"
+    made = aws.made()
+
+    (repository,) = made["ecr"]
+    assert repository["repositoryName"] == "coworking"
+    assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert repository["imageTagMutabilityExclusionFilters"] == [
+        {"filterType": "WILDCARD", "filter": "latest"}
+    ]
+    (bucket,) = made["s3"]
+    s3 = boto3.client("s3")
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket["Name"])["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert made["logs"] == {
+        "/aws/codebuild/coworking": 14,
+        "/aws/codebuild/coworking-pr": 14,
+        "/aws/containerinsights/my-cluster/application": 14,
+        "/aws/containerinsights/my-cluster/dataplane": 14,
+        "/aws/containerinsights/my-cluster/host": 14,
+        "/aws/containerinsights/my-cluster/performance": 14,
+    }
+    (topic,) = made["sns"]
+    assert topic["TopicArn"].endswith(":coworking-failed-builds")
+
+
+def test_the_roles_name_what_the_stack_made(aws: Aws) -> None:
+    aws.cloudformation.create_stack(**aws.arguments())
+    made = aws.made()
+    policies = {
+        policy["PolicyName"]: json.dumps(policy["PolicyDocument"])
+        for (policy,) in made["iam"].values()
+    }
+    assert set(policies) == {"build", "check"}
+    assert made["ecr"][0]["repositoryArn"] in policies["build"]
+    assert f"arn:aws:s3:::{made['s3'][0]['Name']}/coworking/*" in policies["build"]
+    assert PARAMETERS["ConnectionArn"] in policies["build"]
+    assert made["ecr"][0]["repositoryArn"] not in policies["check"]
+
+
+def test_the_same_template_again_changes_nothing(aws: Aws) -> None:
+    aws.cloudformation.create_stack(**aws.arguments())
+    before = without_request(aws.made())
+    aws.cloudformation.update_stack(**aws.arguments())
+    assert aws.status() == "UPDATE_COMPLETE"
+    assert without_request(aws.made()) == before
+
+
+def test_deleting_the_stack_leaves_nothing(aws: Aws) -> None:
+    aws.cloudformation.create_stack(**aws.arguments())
+    aws.cloudformation.delete_stack(StackName="coworking-pipeline")
+    assert aws.made() == {"ecr": [], "s3": [], "logs": {}, "iam": {}, "sns": []}
+
+
+def test_moto_ignores_the_kinds_that_the_page_names(aws: Aws, pipeline: dict[str, Any]) -> None:
+    kinds = {resource["Type"] for resource in pipeline["Resources"].values()}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        aws.cloudformation.create_stack(**aws.arguments())
+    ignored = {
+        str(warning.message).split()[3]
+        for warning in caught
+        if "it's not supported by moto" in str(warning.message)
+    }
+    assert ignored == IGNORED_BY_MOTO
+    assert ignored < kinds
+    page = (Path(__file__).parents[2] / "docs/aws.md").read_text(encoding="utf-8")
+    assert not [kind for kind in sorted(ignored) if kind not in page]

@@ -1,0 +1,212 @@
+"""What the pipeline's template promises, read from the template alone."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Actions that AWS defines without a resource to narrow them to (Service Authorization Reference).
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
+
+# Rights that change git, the registry or the bucket: no pull request's build may have one.
+PUSHING = ("ecr:", "s3:", "git-token", "codebuild:StartBuild", "iam:", "cloudformation:")
+
+
+def resources_of(pipeline: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in pipeline["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(pipeline: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
+    """A role's statements, the conditional ones too."""
+    for policy in pipeline["Resources"][role]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def test_cfn_lint_has_nothing_to_say(pipeline_path: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", pipeline_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_text_parameter_has_a_pattern_and_says_what_is_valid(
+    pipeline: dict[str, Any],
+) -> None:
+    for name, parameter in pipeline["Parameters"].items():
+        assert parameter["Description"], name
+        if parameter["Type"] == "String":
+            assert parameter["AllowedPattern"], name
+            assert parameter["ConstraintDescription"], name
+
+
+def test_no_account_region_or_repository_is_written_into_the_template(pipeline_path: Path) -> None:
+    text = pipeline_path.read_text(encoding="utf-8")
+    for literal in ("us-east-1", "183302320810", "my-cluster/"):
+        assert literal not in text
+
+
+@pytest.mark.parametrize("role", ["BuildRole", "PullRequestRole"])
+def test_a_right_names_its_resource_wherever_aws_allows_it(
+    pipeline: dict[str, Any], role: str
+) -> None:
+    wide = {
+        action
+        for statement in statements(pipeline, role)
+        if "*" in as_list(statement["Resource"])
+        for action in as_list(statement["Action"])
+    }
+    assert wide <= WITHOUT_RESOURCE
+    for statement in statements(pipeline, role):
+        assert not any("*" in action for action in as_list(statement["Action"]))
+
+
+@pytest.mark.parametrize("role", ["BuildRole", "PullRequestRole"])
+def test_a_role_can_be_taken_only_by_its_own_project(pipeline: dict[str, Any], role: str) -> None:
+    properties = pipeline["Resources"][role]["Properties"]
+    (statement,) = properties["AssumeRolePolicyDocument"]["Statement"]
+    arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    project = next(
+        one
+        for one in resources_of(pipeline, "AWS::CodeBuild::Project").values()
+        if one["ServiceRole"] == {"Fn::GetAtt": [role, "Arn"]}
+    )
+    name = project["Name"].get("Fn::Sub", "${ImageRepoName}")
+    assert arn.endswith(f":project/{name}")
+    assert "ManagedPolicyArns" not in properties
+
+
+def test_the_build_of_a_pull_request_can_push_nothing(pipeline: dict[str, Any]) -> None:
+    text = json.dumps(list(statements(pipeline, "PullRequestRole")))
+    assert not [right for right in PUSHING if right in text]
+    assert "GitToken" not in text
+    project = pipeline["Resources"]["PullRequestProject"]["Properties"]
+    assert project["Environment"]["PrivilegedMode"] is False
+    assert "git-token" not in json.dumps(project)
+
+
+def test_no_secret_is_an_environment_variable_of_a_build(pipeline: dict[str, Any]) -> None:
+    for project in resources_of(pipeline, "AWS::CodeBuild::Project").values():
+        for variable in project["Environment"]["EnvironmentVariables"]:
+            assert variable.get("Type", "PLAINTEXT") == "PLAINTEXT"
+    for secret in resources_of(pipeline, "AWS::SecretsManager::Secret").values():
+        assert "SecretString" not in secret
+
+
+def test_builds_know_the_variables_that_users_know(pipeline: dict[str, Any]) -> None:
+    for project in resources_of(pipeline, "AWS::CodeBuild::Project").values():
+        names = {one["Name"] for one in project["Environment"]["EnvironmentVariables"]}
+        assert {"AWS_ACCOUNT_ID", "AWS_DEFAULT_REGION", "IMAGE_REPO_NAME"} <= names
+
+
+def test_no_project_limits_concurrent_builds(pipeline: dict[str, Any]) -> None:
+    for project in resources_of(pipeline, "AWS::CodeBuild::Project").values():
+        assert "ConcurrentBuildLimit" not in project
+
+
+def test_a_forks_pull_request_waits_for_a_maintainer(pipeline: dict[str, Any]) -> None:
+    triggers = pipeline["Resources"]["PullRequestProject"]["Properties"]["Triggers"]
+    assert triggers["PullRequestBuildPolicy"] == {
+        "RequiresCommentApproval": "FORK_PULL_REQUESTS"
+    }
+
+
+def test_only_latest_can_be_pushed_twice(pipeline: dict[str, Any]) -> None:
+    repository = pipeline["Resources"]["Repository"]["Properties"]
+    assert repository["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert [
+        one["ImageTagMutabilityExclusionFilterValue"]
+        for one in repository["ImageTagMutabilityExclusionFilters"]
+    ] == ["latest"]
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+
+
+def expires(rule: dict[str, Any], tags: set[str]) -> bool:
+    """Whether a lifecycle rule can ever select an image with these tags, whatever its age.
+
+    ECR's "Lifecycle policy properties": every pattern of a rule has to match one of the tags.
+    """
+    selection = rule["selection"]
+    if selection["tagStatus"] == "untagged":
+        return not tags
+    patterns = selection.get("tagPatternList", [])
+    patterns += [f"{prefix}*" for prefix in selection.get("tagPrefixList", [])]
+    return all(any(fnmatchcase(tag, pattern) for tag in tags) for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"57-1a2b3c4d", "57", "1a2b3c4d" * 5},
+        {"57-1a2b3c4d", "57", "1a2b3c4d" * 5, "latest"},
+        {"manual-v1.0.0"},
+    ],
+)
+def test_no_image_with_a_tag_that_git_could_name_ever_expires(
+    pipeline: dict[str, Any], tags: set[str]
+) -> None:
+    policy = pipeline["Resources"]["Repository"]["Properties"]["LifecyclePolicy"]
+    rules = json.loads(policy["LifecyclePolicyText"])["rules"]
+    assert not [rule for rule in rules if expires(rule, tags)]
+    assert [rule for rule in rules if expires(rule, set())]
+
+
+def test_the_lifecycle_model_sees_a_rule_that_would_expire_a_deployed_image() -> None:
+    by_count = {"selection": {"tagStatus": "tagged", "tagPatternList": ["*-*"]}}
+    assert expires(by_count, {"57-1a2b3c4d"})
+    assert expires({"selection": {"tagStatus": "any"}}, {"57-1a2b3c4d"})
+    assert not expires(by_count, {"57"})
+
+
+def test_the_bucket_is_private_encrypted_and_forgets(pipeline: dict[str, Any]) -> None:
+    (bucket,) = resources_of(pipeline, "AWS::S3::Bucket").values()
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 90
+    (policy,) = resources_of(pipeline, "AWS::S3::BucketPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:
+    groups = resources_of(pipeline, "AWS::Logs::LogGroup")
+    assert {group["LogGroupName"]["Fn::Sub"] for group in groups.values()} == {
+        "/aws/codebuild/${ImageRepoName}",
+        "/aws/codebuild/${ImageRepoName}-pr",
+        "/aws/containerinsights/${ClusterName}/application",
+        "/aws/containerinsights/${ClusterName}/dataplane",
+        "/aws/containerinsights/${ClusterName}/host",
+        "/aws/containerinsights/${ClusterName}/performance",
+    }
+    for group in groups.values():
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionInDays"}
+
+
+def test_a_failed_build_of_main_raises_an_alarm_that_somebody_hears(
+    pipeline: dict[str, Any],
+) -> None:
+    (alarm,) = resources_of(pipeline, "AWS::CloudWatch::Alarm").values()
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/CodeBuild", "FailedBuilds")
+    assert alarm["Dimensions"] == [{"Name": "ProjectName", "Value": {"Ref": "BuildProject"}}]
+    assert alarm["AlarmActions"] == [{"Ref": "FailedBuilds"}]
+    (topic,) = resources_of(pipeline, "AWS::SNS::Topic").values()
+    assert "KmsMasterKeyId" not in topic

@@ -1,0 +1,176 @@
+"""Which event starts which build, by the filters that the template really carries."""
+
+from typing import Any
+
+import pytest
+
+from ci.codebuild_filters import Event, holds, starts
+from ci.errors import InputError
+
+BOT = "900"
+PERSON = "7"
+VALUES = {"MainBranch": "main", "BotActorId": BOT}
+WRITE_BACK = "deploy(dev): coworking 41-0a1b2c3d -> 42-4e5f6071 [skip ci]"
+
+MAIN = "refs/heads/main"
+EVENTS = {
+    "an app change is merged": Event(
+        "PUSH", MAIN, PERSON, "Merge pull request #5", ("apps/coworking/coworking/app.py",)
+    ),
+    "a change of the service's lock is merged": Event(
+        "PUSH", MAIN, PERSON, "Update Flask", ("apps/coworking/requirements.txt",)
+    ),
+    "an app change and a docs change are merged together": Event(
+        "PUSH", MAIN, PERSON, "Explain it", ("docs/api.md", "apps/coworking/coworking/app.py")
+    ),
+    "docs are merged": Event("PUSH", MAIN, PERSON, "Fix a typo", ("docs/aws.md",)),
+    "an overlay is merged": Event(
+        "PUSH", MAIN, PERSON, "Raise a limit", ("overlays/prod/coworking/kustomization.yaml",)
+    ),
+    "a file that only looks like the app's is merged": Event(
+        "PUSH", MAIN, PERSON, "Add a note", ("docs/apps/coworking/note.md",)
+    ),
+    "the build writes the tag back": Event(
+        "PUSH", MAIN, BOT, WRITE_BACK, ("overlays/dev/coworking/image/kustomization.yaml",)
+    ),
+    "the bot pushes to the app": Event(
+        "PUSH", MAIN, BOT, "Tidy", ("apps/coworking/coworking/app.py",)
+    ),
+    "a person says [skip ci]": Event(
+        "PUSH", MAIN, PERSON, "Fix a comment [skip ci]", ("apps/coworking/coworking/app.py",)
+    ),
+    "a branch is pushed": Event(
+        "PUSH", "refs/heads/topic", PERSON, "Try", ("apps/coworking/coworking/app.py",)
+    ),
+    "a branch named like main is pushed": Event(
+        "PUSH", "refs/heads/main-2", PERSON, "Try", ("apps/coworking/coworking/app.py",)
+    ),
+    "a release is tagged": Event("PUSH", "refs/tags/v1.2.0", PERSON, "Release"),
+    "a pull request is opened": Event(
+        "PULL_REQUEST_CREATED", "refs/heads/topic", PERSON, "Try", ("docs/a.md",), MAIN
+    ),
+    "a pull request from a fork is updated": Event(
+        "PULL_REQUEST_UPDATED", "refs/heads/main", "12345", "Try [skip ci]", ("a.md",), MAIN
+    ),
+    "the bot proposes a promotion": Event(
+        "PULL_REQUEST_CREATED",
+        "refs/heads/deploy/prod/coworking-42-4e5f6071",
+        BOT,
+        "deploy(prod): coworking 41-0a1b2c3d -> 42-4e5f6071",
+        ("overlays/prod/coworking/image/kustomization.yaml",),
+        MAIN,
+    ),
+    "the bot pushes the promotion's branch": Event(
+        "PUSH",
+        "refs/heads/deploy/prod/coworking-42-4e5f6071",
+        BOT,
+        "deploy(prod): coworking 41-0a1b2c3d -> 42-4e5f6071",
+        ("overlays/prod/coworking/image/kustomization.yaml",),
+    ),
+    "a promotion is merged": Event(
+        "PUSH",
+        MAIN,
+        PERSON,
+        "Merge pull request #9",
+        ("overlays/prod/coworking/image/kustomization.yaml",),
+    ),
+    "a pull request into another branch is opened": Event(
+        "PULL_REQUEST_CREATED", "refs/heads/a", PERSON, "Try", ("a.md",), "refs/heads/b"
+    ),
+    "a pull request is closed": Event(
+        "PULL_REQUEST_CLOSED", "refs/heads/topic", PERSON, "Try", ("docs/a.md",), MAIN
+    ),
+}
+
+# Whatever is not named here starts nothing.
+STARTED = {
+    "an app change is merged": "BuildProject",
+    "a change of the service's lock is merged": "BuildProject",
+    "an app change and a docs change are merged together": "BuildProject",
+    "a pull request is opened": "PullRequestProject",
+    "a pull request from a fork is updated": "PullRequestProject",
+    "the bot proposes a promotion": "PullRequestProject",
+}
+
+# What a build does in git, which is again an event. A pull request's build can push nothing.
+CAUSED = {
+    "BuildProject": (
+        "the build writes the tag back",
+        "the bot proposes a promotion",
+        "the bot pushes the promotion's branch",
+    ),
+    "PullRequestProject": (),
+}
+
+
+def groups_of(pipeline: dict[str, Any], project: str) -> list[list[dict[str, Any]]]:
+    """A project's filter groups with the template's parameters filled in."""
+    groups = pipeline["Resources"][project]["Properties"]["Triggers"]["FilterGroups"]
+    return [[{**one, "Pattern": _filled(one["Pattern"])} for one in group] for group in groups]
+
+
+def _filled(pattern: str | dict[str, str]) -> str:
+    if isinstance(pattern, str):
+        return pattern
+    text = pattern["Fn::Sub"]
+    for name, value in VALUES.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
+
+
+def started_by(pipeline: dict[str, Any], event: Event) -> list[str]:
+    return [project for project in CAUSED if starts(groups_of(pipeline, project), event)]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_starts_the_build_that_the_table_says(
+    pipeline: dict[str, Any], name: str
+) -> None:
+    expected = [STARTED[name]] if name in STARTED else []
+    assert started_by(pipeline, EVENTS[name]) == expected
+
+
+def test_no_event_starts_a_loop(pipeline: dict[str, Any]) -> None:
+    for name, event in EVENTS.items():
+        waiting, ran = started_by(pipeline, event), []
+        while waiting:
+            project = waiting.pop()
+            assert project not in ran, f"{name}: {project} starts itself again"
+            ran.append(project)
+            for caused in CAUSED[project]:
+                waiting += started_by(pipeline, EVENTS[caused])
+
+
+@pytest.mark.parametrize("guard", ["FILE_PATH", "ACTOR_ACCOUNT_ID", "COMMIT_MESSAGE"])
+def test_each_of_the_three_guards_alone_stops_the_write_back(
+    pipeline: dict[str, Any], guard: str
+) -> None:
+    (group,) = groups_of(pipeline, "BuildProject")
+    others = {"EVENT", "HEAD_REF"}
+    weakened = [[one for one in group if one["Type"] in others | {guard}]]
+    assert not starts(weakened, EVENTS["the build writes the tag back"])
+    assert starts([[one for one in group if one["Type"] in others]], EVENTS["docs are merged"])
+
+
+def test_the_guards_come_in_the_order_in_which_they_are_trusted(pipeline: dict[str, Any]) -> None:
+    (group,) = groups_of(pipeline, "BuildProject")
+    types = [one["Type"] for one in group]
+    assert types == ["FILE_PATH", "EVENT", "HEAD_REF", "ACTOR_ACCOUNT_ID", "COMMIT_MESSAGE"]
+
+
+def test_pull_requests_are_filtered_by_neither_path_nor_actor_nor_message(
+    pipeline: dict[str, Any],
+) -> None:
+    types = {one["Type"] for group in groups_of(pipeline, "PullRequestProject") for one in group}
+    assert types == {"EVENT", "BASE_REF"}
+
+
+def test_the_build_that_can_push_never_runs_a_pull_request(pipeline: dict[str, Any]) -> None:
+    for event in EVENTS.values():
+        if event.kind.startswith("PULL_REQUEST"):
+            assert "BuildProject" not in started_by(pipeline, event)
+
+
+def test_a_filter_without_a_model_is_refused() -> None:
+    with pytest.raises(InputError, match="no model of the webhook filter REPOSITORY_NAME"):
+        holds({"Type": "REPOSITORY_NAME", "Pattern": "x"}, EVENTS["docs are merged"])
