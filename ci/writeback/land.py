@@ -111,6 +111,7 @@ class Lander:
     # branch shows whether one arrived after all.
     _unanswered: list[tuple[str, str]] = field(default_factory=list, init=False)
     _network_failures: int = field(default=0, init=False)
+    _decided: tuple[Overlay, Deployment | Leave] | None = field(default=None, init=False)
 
     def land(self) -> Landing:
         """Land the change, or leave the branch alone.
@@ -135,12 +136,11 @@ class Lander:
 
     def _attempt(self) -> Landing | Refusal:
         tip = self.repository.fetch(self.target.branch)
-        overlay = Overlay(self.repository, tip, self.target.folder, self.target.image)
-        self.progress.tip, self.progress.current = tip, overlay.entry.tag
+        overlay, answer = self._decide(tip)
+        self.progress.tip = tip
         for commit, previous in self._unanswered:
             if self.repository.is_ancestor(commit, tip):
                 return self._landed(tip, previous, overlay.entry.tag, commit)
-        answer = self.plan(overlay)
         before = overlay.entry.tag
         if isinstance(answer, Leave):
             return Landing(
@@ -165,6 +165,21 @@ class Lander:
                 return refusal
             self.say(f"{self.target.branch} takes no push ({refusal.reason}): using a branch")
         return self._push_aside(overlay, answer)
+
+    def _decide(self, tip: str) -> tuple[Overlay, Deployment | Leave]:
+        """Ask the plan; what it said of an earlier tip holds while the file wasn't touched.
+
+        The less happens between the look and the push, the fewer races are lost.
+        """
+        if self._decided is not None:
+            overlay, answer = self._decided
+            if self.repository.leaves_alone(overlay.tip, tip, overlay.path):
+                self._decided = overlay.at(tip), answer
+                return self._decided
+        overlay = Overlay(self.repository, tip, self.target.folder, self.target.image)
+        self.progress.tip, self.progress.current = tip, overlay.entry.tag
+        self._decided = overlay, self.plan(overlay)
+        return self._decided
 
     def _push_aside(self, overlay: Overlay, answer: Deployment) -> Landing | Refusal:
         branch = self.target.pull_branch or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -51,6 +52,12 @@ class Overlay:
         name, self._file = found.popitem()
         self.path = str(PurePosixPath(folder) / name)
         self.entry: Entry = scalar.find(self._file.data, image, file=self.path)
+
+    def at(self, tip: str) -> Overlay:
+        """Return the same entry at a later commit, which must not have touched the file."""
+        moved = copy.copy(self)
+        moved.tip = tip
+        return moved
 
     def with_tag(self, tag: str) -> File:
         """Return the file with the tag replaced and every other byte kept."""

@@ -6,6 +6,7 @@ no checkout, no hook of ours, no filter and no editor; the caller's own folder i
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import CommandError, InputError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ci.writeback.remote import Token
 
 # Everything that could run a program, ask a person, or do work that a throw-away copy has no use
-# for. Big blobs stay away where the server can leave them; a kustomization is never that big.
+# for. The copy is a whole one: in a partial one git fetches again by itself at every lost race.
 _OPTIONS = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -37,7 +38,6 @@ _OPTIONS = {
     "http.lowSpeedLimit": "100",
     "http.lowSpeedTime": "30",
 }
-_FILTER = "--filter=blob:limit=256k"
 _TIP = "refs/writeback/"
 
 
@@ -99,6 +99,7 @@ class Repository:
         self._environment = {**environment, "GIT_INDEX_FILE": str(folder / "index")}
         self._token = token
         self._left = left
+        self._blobs: dict[bytes, str] = {}
         init: list[str | Path] = ["git", "init", "--quiet", "--bare", "--template=", self._copy]
         self._checked(self._run(init, cwd=folder))
         self.git("config", "remote.origin.url", url)
@@ -113,9 +114,7 @@ class Repository:
             ConnectionLost: the remote didn't answer, or didn't let us.
         """
         ref = f"refs/heads/{branch}"
-        done = self._try(
-            "fetch", "--quiet", "--no-tags", _FILTER, "origin", f"+{ref}:{_TIP}{branch}"
-        )
+        done = self._try("fetch", "--quiet", "--no-tags", "origin", f"+{ref}:{_TIP}{branch}")
         if done.status == 0:
             return self.git("rev-parse", "--verify", f"{_TIP}{branch}^{{commit}}").strip()
         said = self._hide(done.stderr)
@@ -165,6 +164,12 @@ class Repository:
         """List the commits that changed a path, newest first; `revisions` as for `git log`."""
         return self.git("log", "--format=%H", *options, revisions, "--", path).split()
 
+    def leaves_alone(self, older: str, newer: str, path: str) -> bool:
+        """Whether `newer` only adds commits to `older` that don't touch a path."""
+        if not self.is_ancestor(older, newer):
+            return False
+        return not self.commits(f"{older}..{newer}", path, "--full-history")
+
     def objects(self, names: Iterable[str]) -> list[bytes | None]:
         """Read objects by name (a commit, or `commit:path`) in one go; None for a missing one."""
         done = self._try("cat-file", "--batch", must=True, stdin="".join(f"{n}\n" for n in names))
@@ -194,13 +199,11 @@ class Repository:
         Raises:
             InputError: it can't be signed.
         """
-        hashed = self._try("hash-object", "-w", "--stdin", must=True, stdin=change.file.data)
-        blob = hashed.stdout.decode().strip()
+        blob = self._blob(change.file.data)
         self.git("read-tree", parent)
         self.git("update-index", "--cacheinfo", f"{change.file.mode},{blob},{change.path}")
-        # Blobs that the filter left on the server are not looked for.
-        tree = self.git("write-tree", "--missing-ok").strip()
-        identity = author or self._configured_identity() or MACHINE
+        tree = self.git("write-tree").strip()
+        identity = author or self._identity
         options = ["-c", f"user.name={identity.name}", "-c", f"user.email={identity.email}"]
         done = self._try(
             *options,
@@ -219,12 +222,19 @@ class Repository:
             )
         return self._checked(done).stdout.decode().strip()
 
-    def _configured_identity(self) -> Identity | None:
+    def _blob(self, data: bytes) -> str:
+        if data not in self._blobs:
+            hashed = self._try("hash-object", "-w", "--stdin", must=True, stdin=data)
+            self._blobs[data] = hashed.stdout.decode().strip()
+        return self._blobs[data]
+
+    @functools.cached_property
+    def _identity(self) -> Identity:
         name, email = (
             self._try("config", "--get", key).stdout.decode(errors="replace").strip()
             for key in ("user.name", "user.email")
         )
-        return Identity(name, email) if name and email else None
+        return Identity(name, email) if name and email else MACHINE
 
     # --- git itself -------------------------------------------------------------------------------
 

@@ -1,0 +1,195 @@
+"""Many builds and people at one branch, at once: no commit is lost, and the newest build wins."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.set_image import set_image
+from ci.writeback.land import Landing, Progress
+from ci.writeback.retry import Backoff
+
+Remote = Any
+OVERLAY = "overlays/dev/coworking/image"
+BUILDS = 48
+
+
+def write_back(remote: Remote, registry: str, tag: str, overlay: str = OVERLAY) -> Landing:
+    """The verb without a new Python, so that 48 at once race in git and not for the processor."""
+    return set_image(
+        url=remote.url,
+        overlay=overlay,
+        image="coworking",
+        registry=registry,
+        tag=tag,
+        branch="main",
+        account=None,
+        region=None,
+        attempts=200,
+        budget=90,
+        sign=False,
+        git_config=None,
+        pr_branch=False,
+        again=False,
+        progress=Progress(),
+    )
+
+
+def people(remote: Remote, folder: Path, stop: threading.Event) -> list[str]:
+    """Push an unrelated change ten times a second, as people do: fetch, rebase their own, push."""
+    clone = type(remote.person)(remote, folder)
+    pushed = []
+    while not stop.wait(0.1):
+        commit = clone.commit(f"docs/{folder.name}-{len(pushed)}.md", "words")
+        while True:
+            try:
+                clone.push()
+            except AssertionError:
+                clone.git("pull", "-q", "--rebase", "origin", "main")
+                commit = clone.git("rev-parse", "HEAD")
+            else:
+                break
+        pushed.append(commit)
+    return pushed
+
+
+def test_48_builds_converge_on_the_newest_while_people_push(
+    remote: Remote, registry: str, tmp_path: Path
+) -> None:
+    commits = [remote.person.commit() for _ in range(BUILDS)]
+    remote.person.push()
+    tags = [f"{build}-{commit[:8]}" for build, commit in enumerate(commits, 100)]
+    random.Random(7).shuffle(tags)
+    stop = threading.Event()
+    with ThreadPoolExecutor(BUILDS + 2) as pool:
+        pushing = [pool.submit(people, remote, tmp_path / name, stop) for name in ("ann", "bob")]
+        landings = list(pool.map(lambda tag: write_back(remote, registry, tag), tags))
+        stop.set()
+        theirs = [commit for one in pushing for commit in one.result(60)]
+
+    assert {landing.result for landing in landings} <= {"pushed", "superseded"}
+    newest = f"{99 + BUILDS}-{commits[-1][:8]}"
+    assert f'newTag: "{newest}"' in remote.file()
+    history = remote.git("rev-list", "main").split()
+    ours = [landing.commit for landing in landings if landing.result == "pushed"]
+    assert ours
+    assert set(ours) | set(theirs) | set(commits) <= set(history)
+    assert remote.git("rev-list", "--merges", "main") == ""
+    # Each deployment moved dev forward: the source commits appear in the order of the history.
+    deployed = remote.git(
+        "log",
+        "--reverse",
+        "--format=%(trailers:key=Source-Commit,valueonly)",
+        "main",
+        "--",
+        OVERLAY,
+    ).split()
+    assert deployed == sorted(deployed, key=commits.index)
+    remote.git("fsck", "--strict")
+
+
+def test_builds_of_different_overlays_all_land(remote: Remote, registry: str) -> None:
+    names = [f"overlays/dev/app{n}" for n in range(8)]
+    for name in names:
+        path = f"{name}/kustomization.yaml"
+        remote.person.commit(path, 'images:\n- name: coworking\n  newTag: "none"\n')
+    commit = remote.person.commit()
+    remote.person.push()
+    with ThreadPoolExecutor(len(names)) as pool:
+        tag = f"1-{commit[:8]}"
+        landings = list(pool.map(lambda name: write_back(remote, registry, tag, name), names))
+    assert [landing.result for landing in landings] == ["pushed"] * len(names)
+    for name in names:
+        assert tag in remote.file(f"{name}/kustomization.yaml")
+    assert int(remote.git("rev-list", "--count", f"{commit}..main")) == len(names)
+
+
+def test_eight_separate_processes_converge_too(remote: Remote) -> None:
+    commits = [remote.person.commit() for _ in range(8)]
+    remote.person.push()
+    running = [
+        subprocess.Popen(
+            remote.arguments(f"{build}-{commit[:8]}"),
+            cwd=Path(__file__).parents[3],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for build, commit in enumerate(commits, 1)
+    ]
+    outputs = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 8, outputs
+    assert f'"8-{commits[-1][:8]}"' in remote.file()
+
+
+def test_a_branch_that_moves_at_every_push_spends_the_budget(remote: Remote) -> None:
+    """Someone is always faster: a hook of the remote moves the branch while we push."""
+    commit = remote.person.ship()
+    remote.hook(
+        "pre-receive",
+        "unset GIT_QUARANTINE_PATH\n"
+        "new=$(git -c user.name=x -c user.email=x commit-tree -p main -m other main^{tree})\n"
+        "git update-ref refs/heads/main $new",
+    )
+    answer = remote.set_image(f"7-{commit[:8]}", attempts=4)
+    assert (answer.status, answer.json["code"], answer.json["attempts"]) == (4, 4, 4)
+    assert "gave up after 4 attempts" in answer.json["error"]
+    assert answer.json["current"] == "none"
+    assert int(remote.git("rev-list", "--count", f"{commit}..main")) == 4
+
+
+def test_a_lock_on_the_branch_is_waited_for(remote: Remote) -> None:
+    """The remote's own lock file, as another push holds it, goes away after the second attempt."""
+    commit = remote.person.ship()
+    lock = remote.path / "refs/heads/main.lock"
+    lock.touch()
+    remote.hook(
+        "pre-receive",
+        f'cd "{remote.path}"; echo x >>tries; [ $(wc -l <tries) -lt 3 ] || rm -f "{lock}"',
+    )
+    answer = remote.deploy(7, commit)
+    assert (answer.json["result"], answer.json["attempts"]) == ("pushed", 3)
+    assert "failed to update ref" in answer.stderr
+
+
+def test_waits_are_drawn_evenly_up_to_a_doubling_limit() -> None:
+    slept: list[float] = []
+    limits: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        limits.append((low, high))
+        return high
+
+    backoff = Backoff(
+        attempts=9,
+        seconds=100,
+        first=0.1,
+        longest=1.0,
+        clock=lambda: 0.0,
+        sleep=slept.append,
+        uniform=uniform,
+    )
+    for _ in range(6):
+        backoff.begin()
+        backoff.wait()
+    assert limits == [(0.0, limit) for limit in (0.1, 0.2, 0.4, 0.8, 1.0, 1.0)]
+    assert slept == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 100.0), (9, 0.5)])
+def test_no_wait_begins_that_the_budget_cannot_hold(attempts: int, seconds: float) -> None:
+    backoff = Backoff(
+        attempts=attempts,
+        seconds=seconds,
+        first=1.0,
+        clock=lambda: 0.0,
+        uniform=lambda _, high: high,
+        sleep=lambda _: pytest.fail("it waited"),
+    )
+    backoff.begin()
+    assert backoff.wait() is None
