@@ -17,7 +17,7 @@ from coworking.freshness import Freshness
 from coworking.logs import LOGGER
 from coworking.metrics import Metrics
 from coworking.web import EXTENSION, Services, register
-from coworking.web.edge import REQUEST_ID, Edge, WholeResponse
+from coworking.web.edge import REQUEST_ID, Edge, WholeResponse, note_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from coworking.config import Config
 
 
-class App(OpenAPI):  # type: ignore[misc]  # the extension publishes no types
+class App(OpenAPI):
     """Flask with typed handlers, and answers and log lines that are the same every time."""
 
     response_class = WholeResponse
@@ -68,5 +68,8 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
     )
     app.extensions[EXTENSION] = services
     register(app)
-    app.wsgi_app = Edge(app.wsgi_app, services.metrics, stopping)
+    app.after_request(note_route)
+    app.wsgi_app = Edge(  # type: ignore[method-assign]  # as Flask's documentation tells
+        app.wsgi_app, services.metrics, stopping
+    )
     return app

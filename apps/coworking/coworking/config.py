@@ -225,6 +225,13 @@ class Setting:
         """Whether its value is shown as a mask."""
         return self.name == "DB_PASSWORD"
 
+    def present(self, environment: Mapping[str, str] = os.environ) -> tuple[str, str]:
+        """Its value as it may be shown, and where that comes from: environment or default."""
+        if self.name not in environment:
+            return self.default, "default"
+        value = environment[self.name]
+        return (MASK if self.secret and value else value), "environment"
+
 
 def _registry() -> dict[str, Setting]:
     rows = {}
@@ -267,8 +274,3 @@ def unknown_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]
             advice = f"did you mean {near[0]}?" if near else f"the settings are {known}"
             found[name] = f"{name} is not a setting; {advice}"
     return found
-
-
-def source_of(setting: Setting, environment: Mapping[str, str] = os.environ) -> str:
-    """Where a setting's value comes from: `environment` or `default`."""
-    return "environment" if setting.name in environment else "default"

@@ -204,9 +204,10 @@ def _open_into(
 
 def _opened(arguments: dict[str, Any]) -> RawConnection:
     try:
-        return psycopg2.connect(**arguments)
+        opened: RawConnection = psycopg2.connect(**arguments)
     except psycopg2.OperationalError as error:
         raise DatabaseAway("the database can't be reached", hint=_first_line(error)) from None
+    return opened
 
 
 def _close_quietly(opened: RawConnection | Exception) -> None:

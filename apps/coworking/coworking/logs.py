@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
-import sys
 import time
 from typing import Any
 
@@ -43,7 +42,6 @@ def configure(level: str) -> None:
 
 def settings(level: str) -> dict[str, Any]:
     """The same for `logging.config.dictConfig`, as the server's own loggers want it."""
-    # The server's own messages of info level are about its workers; the service logs its own.
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -51,12 +49,12 @@ def settings(level: str) -> dict[str, Any]:
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
-                "stream": sys.stdout,
+                "stream": "ext://sys.stdout",
                 "formatter": "json",
             }
         },
         "root": {"level": "WARNING", "handlers": ["stdout"]},
-        "loggers": {"coworking": {"level": level}, "_granian": {"level": "WARNING"}},
+        "loggers": {"coworking": {"level": level}},
     }
 
 

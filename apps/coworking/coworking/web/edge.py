@@ -13,7 +13,7 @@ from itertools import count
 from os import urandom
 from typing import TYPE_CHECKING
 
-from flask import Response
+from flask import Response, request
 
 from coworking.logs import LOGGER
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # As proxies and tracing libraries make them; anything else could forge or break log lines.
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 REQUEST_ID = "coworking.request_id"
+ROUTE = "coworking.route"
 REASON = "coworking.reason"  # why an answer is not the one that was asked for; for the log
 SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -51,6 +52,13 @@ class WholeResponse(Response):
         whole = list(parts)
         self.close()
         return whole
+
+
+def note_route(response: Response) -> Response:
+    """Leave the route's template for the log and the metrics; the framework drops it at the end."""
+    if request.url_rule is not None:
+        request.environ[ROUTE] = request.url_rule.rule
+    return response
 
 
 class Edge:
@@ -95,9 +103,7 @@ class Edge:
         return body
 
     def _note(self, environ: WSGIEnvironment, status: int, request_id: str, seconds: float) -> None:
-        request = environ.get("werkzeug.request")
-        rule = request.url_rule if request is not None else None
-        route = NO_ROUTE if rule is None else rule.rule
+        route = environ.get(ROUTE, NO_ROUTE)
         method = environ["REQUEST_METHOD"]
         self._metrics.observe(method, route, status, seconds)
         level = logging.DEBUG if status < 400 and route in QUIET else logging.INFO

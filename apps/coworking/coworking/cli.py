@@ -1,0 +1,143 @@
+"""The command `coworking`: a verb per task, each with all it needs from the environment.
+
+Exit statuses: 0 done; 1 differences were found, or the task failed; 2 a setting or an argument
+can't be used; 3 the database is away; 4 its schema is older than this build needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from coworking import __version__, logs
+from coworking.config import SETTINGS, Config, unknown_names
+from coworking.errors import ConfigError, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+# Each verb imports what it needs when it runs: `coworking --help` should not load a web server.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="coworking")
+def group() -> None:
+    """The coworking analytics service. Settings come from the environment: see check-config."""
+
+
+@group.command()
+def serve() -> None:
+    """Answer requests until SIGTERM or Ctrl-C."""
+    from coworking.serve import serve as run  # noqa: PLC0415
+
+    config = Config.read()
+    logs.configure(config.log_level)
+    for sentence in unknown_names().values():
+        logs.warning(sentence)
+    run(config)
+
+
+@group.command()
+@click.option("--to", metavar="REVISION", help="Go back to an older revision; `base` undoes all.")
+def migrate(to: str | None) -> None:
+    """Bring the database's schema to what this build needs; adopt an older service's tables."""
+    from coworking import schema  # noqa: PLC0415
+
+    with _engine() as engine:
+        if to is None:
+            schema.upgrade(engine, progress=click.echo)
+        else:
+            schema.downgrade(engine, to, progress=click.echo)
+        with engine.connect() as connection:
+            revision = schema.current_revision(connection)
+    click.echo(f"The schema is at revision {revision or 'none'}.")
+
+
+@group.command()
+def fold() -> None:
+    """Move the writes since the last fold into the rollups, once. `serve` does it by itself."""
+    from coworking import rollups  # noqa: PLC0415
+
+    with _engine() as engine:
+        click.echo(str(rollups.fold(engine)))
+
+
+@group.command()
+def verify() -> None:
+    """Compare the rollups with the tokens; status 1 and a line each if they differ."""
+    from coworking import rollups  # noqa: PLC0415
+
+    with _engine() as engine:
+        found = rollups.differences(engine)
+    for difference in found:
+        click.echo(str(difference))
+    if found:
+        click.echo(f"{len(found)} differences; `coworking rebuild` mends them.", err=True)
+        sys.exit(1)
+    click.echo("The rollups equal the tokens.")
+
+
+@group.command()
+def rebuild() -> None:
+    """Compute the rollups anew from the tokens. Writers wait meanwhile, readers don't."""
+    from coworking import rollups  # noqa: PLC0415
+
+    with _engine() as engine:
+        rollups.rebuild(engine, progress=click.echo)
+    click.echo("The rollups were computed anew.")
+
+
+@group.command(name="check-config")
+def check_config() -> None:
+    """Print every setting, its value and where it came from; status 2 if one can't be used."""
+    width = max(map(len, SETTINGS))
+    for setting in SETTINGS.values():
+        value, source = setting.present()
+        click.echo(f"{setting.name:<{width}}  {value or '(not set)'}  [{source}]")
+    faults = list(_faults())
+    for fault in faults:
+        click.echo(f"error: {fault}", err=True)
+    if faults:
+        sys.exit(ConfigError.exit_code)
+
+
+def _faults() -> Iterator[str]:
+    """What is wrong with the environment, a sentence each."""
+    try:
+        Config.read().password()
+    except ConfigError as error:
+        yield from str(error).splitlines()
+    yield from unknown_names().values()
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[Engine]:
+    """The database that the environment names, without a limit on a statement's time."""
+    from coworking.database import Database, translated  # noqa: PLC0415
+
+    config = Config.read()
+    for sentence in unknown_names().values():
+        click.echo(f"warning: {sentence}", err=True)
+    database = Database(config, patient=True)
+    try:
+        with translated():
+            yield database.engine
+    finally:
+        database.close()
+
+
+def main() -> None:
+    """Run a verb; an error becomes its sentence on standard error and its exit status."""
+    try:
+        group(prog_name="coworking")
+    except ServiceError as error:
+        for line in str(error).splitlines():
+            click.echo(f"error: {line}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        sys.exit(error.exit_code)

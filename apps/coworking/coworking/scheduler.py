@@ -1,0 +1,109 @@
+"""The fold every FOLD_SECONDS, in exactly one process of however many replicas there are.
+
+Who folds is decided by a session-level advisory lock, held on a connection of its own. The lock
+goes when the process or its connection goes, and at its next tick another process takes it. Should
+two believe to hold it for a moment (a server that came back), the fold's own lock keeps them apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import psycopg2
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import exc, text
+
+from coworking import logs, rollups
+from coworking.database import Database, translated
+from coworking.errors import ServiceError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
+
+    from coworking.config import Config
+
+LEADER = 7_305_871_104_112_837_001  # an arbitrary number; only replicas of this service use it
+NEWEST_DAY = text("""
+    SELECT to_char(day, 'YYYY-MM-DD'), visits FROM exact_daily_visits ORDER BY day DESC LIMIT 1
+""")
+
+
+class Folding:
+    """The schedule of one process; nothing runs before `start`."""
+
+    def __init__(self, config: Config) -> None:
+        # One connection folds; the leader's is outside the pool.
+        self._database = Database(config.model_copy(update={"db_pool_size": 1}), patient=True)
+        self._seconds = config.fold_seconds
+        self._scheduler = BackgroundScheduler(daemon=True)
+        self._leading: RawConnection | None = None
+        self._problem = ""
+
+    def start(self) -> None:
+        """Fold now and then every FOLD_SECONDS; a tick that is late is not made up for."""
+        self._scheduler.add_job(
+            self.tick, "interval", seconds=self._seconds, max_instances=1, coalesce=True
+        )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no other fold, and leave the lock to another process; don't wait for a fold."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        self._step_down()
+
+    def tick(self) -> None:
+        """Fold if this process leads, and log the newest day's report in one line."""
+        try:
+            if self._leads():
+                self._fold()
+            self._problem = ""
+        except (ServiceError, exc.SQLAlchemyError, psycopg2.Error) as error:
+            self._step_down()
+            self._report(error)
+
+    def _leads(self) -> bool:
+        """Whether this process holds the lock, or just got it."""
+        if self._leading is not None:
+            with translated():
+                _first(self._leading, "SELECT 1")
+            return True
+        connection = self._database.connect()
+        connection.autocommit = True
+        with translated():
+            got = _first(connection, f"SELECT pg_try_advisory_lock({LEADER})")
+        if not got:
+            connection.close()
+            return False
+        self._leading = connection
+        logs.info("this process folds from now on")
+        return True
+
+    def _fold(self) -> None:
+        with translated():
+            rollups.fold(self._database.engine)
+            with self._database.engine.connect() as connection:
+                newest = connection.execute(NEWEST_DAY).one_or_none()
+        logs.info("daily_usage", report={} if newest is None else {newest[0]: newest[1]})
+
+    def _step_down(self) -> None:
+        leading, self._leading = self._leading, None
+        if leading is not None:
+            with contextlib.suppress(psycopg2.Error):
+                leading.close()
+
+    def _report(self, error: Exception) -> None:
+        """Log a problem once, not at every tick while it lasts."""
+        hint = error.hint if isinstance(error, ServiceError) else ""
+        problem = f"{error} {hint}".strip()
+        if problem != self._problem:
+            logs.warning("the fold did not run; it is tried again", reason=problem)
+        self._problem = problem
+
+
+def _first(connection: RawConnection, question: str) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        row = cursor.fetchone()
+    return None if row is None else row[0]

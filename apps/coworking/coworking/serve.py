@@ -1,0 +1,127 @@
+"""The production server: granian's processes, and a stop that no request notices.
+
+SIGTERM is Kubernetes's word for "no more requests will be sent soon": its Services learn of it
+from the readiness probe, or from the pod's deletion, only after a moment. So readiness answers 503
+at once while the listener stays open for DRAIN_SECONDS; then the listener closes, requests under
+way finish, and the status is 0. SIGINT, a person's Ctrl-C, does the same without the wait. A second
+signal ends everything at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from coworking import logs, schema
+from coworking.app import create_app
+from coworking.scheduler import Folding
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+    from coworking.app import App
+    from coworking.config import Config
+
+ORPHAN_CHECK = 1.0  # seconds between a worker's looks at whether its parent still lives
+
+
+def serve(config: Config) -> NoReturn:
+    """Serve until a signal comes, and end the process: 0, or 1 if a worker ended by itself."""
+    stopping = multiprocessing.Value("b", 0, lock=False)
+    logs.info(
+        "starting",
+        host=config.app_host,
+        port=config.app_port,
+        processes=config.web_processes,
+        threads=config.web_threads,
+        build=config.build,
+        commit=config.commit,
+        schema=schema.REQUIRED_REVISION,
+    )
+    status = 0
+    try:
+        Stoppable(config, stopping).serve(
+            target_loader=functools.partial(worker_app, config, stopping, os.getpid()),
+            wrap_loader=False,
+        )
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    logs.info("stopped", status=status)
+    logging.shutdown()
+    # The interpreter's own end would wait for a fold under way, however long it takes. Its
+    # transaction ends with the process, and all of it is still there for the next one.
+    os._exit(status)
+
+
+def worker_app(config: Config, stopping: Synchronized[int], parent: int) -> App:
+    """The app in a worker process, which ends itself if its parent is killed."""
+    threading.Thread(
+        target=_end_as_orphan, args=(parent,), name="orphan-check", daemon=True
+    ).start()
+    return create_app(config, stopping=lambda: bool(stopping.value))
+
+
+class Stoppable(MPServer):
+    """granian with our signals."""
+
+    def __init__(self, config: Config, stopping: Synchronized[int]) -> None:
+        super().__init__(
+            "coworking",
+            address=config.app_host,
+            port=config.app_port,
+            interface=Interfaces.WSGI,
+            workers=config.web_processes,
+            blocking_threads=config.web_threads,
+            websockets=False,
+            log_dictconfig=logs.settings(config.log_level),
+            log_level=LogLevels.error,  # the service says itself when it starts and stops
+            # A statement may take this long, and so may the request that waits for it.
+            workers_kill_timeout=round(config.db_statement_timeout) + 5,
+        )
+        self._drain = config.drain_seconds
+        self._stopping = stopping
+        self._folding = Folding(config)
+        self._timer: threading.Timer | None = None
+
+    def startup(self, *arguments: Any) -> None:
+        """Bind, start the workers, then the fold: threads come after the forks."""
+        super().startup(*arguments)
+        self._folding.start()
+
+    def signal_handler_interrupt(self, *arguments: Any) -> None:
+        """The first signal begins the stop, the second one ends everything."""
+        number, _frame = arguments
+        if self._stopping.value:
+            self._end_at_once(number)
+        self._stopping.value = 1
+        wait = self._drain if number == signal.SIGTERM else 0.0
+        logs.info("stopping", signal=signal.Signals(number).name, drain_seconds=wait)
+        self._timer = threading.Timer(wait, super().signal_handler_interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Close the listener, let requests finish, give the fold up to another process."""
+        self._folding.stop()
+        super().shutdown(exit_code)
+
+    def _end_at_once(self, number: int) -> None:
+        for worker in self.wrks:
+            worker.kill()
+        os._exit(128 + number)
+
+
+def _end_as_orphan(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_CHECK)
+    os.kill(os.getpid(), signal.SIGTERM)
