@@ -1,0 +1,1 @@
+"""What Kubernetes makes of a manifest: ports, environment variables, keys, networks, waves."""

@@ -1,0 +1,128 @@
+"""What a pod's configuration says it talks to: host names and ports, and the Services they mean.
+
+A value counts as a host when its variable's name says so (`DB_HOST`, `CACHE_ADDR`) or when it is a
+URL. A name with dots that is none of this cluster's (`db.example.com`) lies outside, and nothing is
+said about it. The forms are those of https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ci.validate.kube.variables import Variable, variables_of
+from ci.validate.model import as_list, as_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.kube.variables import Variables
+    from ci.validate.model import PodTemplate, Resource
+
+HOST_NAME = re.compile(r"(^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
+# Where a server listens is no host that it talks to.
+LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
+LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]", re.IGNORECASE)
+CLUSTER_SUFFIX = re.compile(r"\.svc(\.cluster\.local\.?)?$")
+SCHEME_PORTS = {
+    "http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379, "mysql": 3306,
+    "amqp": 5672, "mongodb": 27017,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A place that a pod's configuration says it talks to, inside this cluster.
+
+    Attributes:
+        pod: whose configuration it is.
+        name: the variable's name.
+        host: the host as it is written.
+        namespace, service: what the host means.
+        port: the port as it is written next to it, or None.
+        host_at, port_at: the variables that say so.
+    """
+
+    pod: PodTemplate
+    name: str
+    host: str
+    namespace: str
+    service: str
+    port: int | None
+    host_at: Variable
+    port_at: Variable | None
+
+    def target(self, environment: Environment) -> Resource | None:
+        """The Service, or None if there is none in the tree."""
+        return environment.get("Service", self.namespace, self.service)
+
+
+def dependencies(environment: Environment, pod: PodTemplate) -> Iterator[Dependency]:
+    """What the variables of a pod's containers name inside the cluster, once each."""
+    seen: set[tuple[str, int | None]] = set()
+    for path, container in pod.containers():
+        variables = variables_of(environment, pod, path, container)
+        for name, variable in variables.named.items():
+            found = _dependency(environment, pod, name, variable, variables)
+            if found is not None and (found.host, found.port) not in seen:
+                seen.add((found.host, found.port))
+                yield found
+
+
+def _dependency(
+    environment: Environment,
+    pod: PodTemplate,
+    name: str,
+    variable: Variable,
+    variables: Variables,
+) -> Dependency | None:
+    host, port = _host_and_port(name, variable.value or "")
+    meant = _service(environment, pod.owner.namespace, host) if host else None
+    if meant is None:
+        return None
+    port_at = variable if port is not None else None
+    if port is None:
+        port_at = variables.named.get(HOST_NAME.sub(r"\1PORT", name))
+        written = (port_at.value if port_at else None) or ""
+        port = int(written) if written.isdecimal() else None
+    return Dependency(pod, name, host, *meant, port, variable, port_at)
+
+
+def _host_and_port(name: str, value: str) -> tuple[str, int | None]:
+    if URL.match(value):
+        try:
+            parts = urlsplit(value)
+            return parts.hostname or "", parts.port or SCHEME_PORTS.get(parts.scheme.lower())
+        except ValueError:
+            return "", None
+    if not HOST_NAME.search(name) or LISTENS.search(name):
+        return "", None
+    host, _, port = value.partition(":")
+    return host, int(port) if port.isdecimal() else None
+
+
+def _service(environment: Environment, namespace: str, host: str) -> tuple[str, str] | None:
+    """(namespace, Service) that a host name means in a pod of `namespace`; None if outside."""
+    inside = CLUSTER_SUFFIX.search(host)
+    labels = CLUSTER_SUFFIX.sub("", host).split(".")
+    if host == "localhost" or not all(LABEL.fullmatch(label) for label in labels):
+        return None
+    if inside:
+        return (labels[-1], labels[-2]) if len(labels) > 1 else None
+    if len(labels) == 1:
+        return namespace, labels[0]
+    if len(labels) == 2 and environment.get("Service", namespace, labels[1]):
+        return namespace, labels[1]  # one pod of a StatefulSet: web-0.web
+    if len(labels) == 2 and labels[1] in environment.namespaces():
+        return labels[1], labels[0]
+    return None
+
+
+def service_ports(service: Resource) -> list[int]:
+    """The ports that a Service offers."""
+    ports = (as_mapping(port).get("port") for port in as_list(service.spec.get("ports")))
+    return [port for port in ports if isinstance(port, int)]

@@ -1,0 +1,87 @@
+"""ConfigMaps and Secrets that pods refer to, and the keys in them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from ci.validate.kube.config import find_store, references
+from ci.validate.model import Problem
+from ci.validate.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
+
+
+@rule(
+    "config-missing",
+    source=SOURCE,
+)
+def config_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that refers to a ConfigMap or Secret that is not there.
+
+    The pod is accepted, scheduled, and then waits in CreateContainerConfigError or
+    ContainerCreating for ever. A SealedSecret, a cert-manager Certificate and an ExternalSecret
+    count as the Secret that they make; others can be named in the facts.
+
+    One problem for each missing object, at the first place that refers to it.
+    """
+    if resource.pod is None:
+        return
+    seen: set[tuple[str, str]] = set()
+    for ref in references(resource.pod):
+        if ref.optional or not ref.name or (ref.kind, ref.name) in seen:
+            continue
+        if find_store(environment, ref.kind, resource.namespace, ref.name) is None:
+            seen.add((ref.kind, ref.name))
+            names = _names(environment, resource, ref.kind)
+            yield Problem(
+                f"{ref.use} refers to {ref.kind} {ref.name}, which does not exist in namespace "
+                f"{resource.namespace}: the pods will not start",
+                fix=f"Name one that exists{_similar(ref.name, names)}, add it, or mark the "
+                "reference optional.",
+                path=ref.path,
+            )
+
+
+@rule(
+    "config-key-missing",
+    source=SOURCE,
+)
+def config_key_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that refers to a key that its ConfigMap or Secret does not have.
+
+    The pod is accepted and then waits in CreateContainerConfigError (a variable) or never mounts
+    its volume (a file).
+
+    Keys of a SealedSecret are those of its encryptedData.
+    """
+    if resource.pod is None:
+        return
+    for ref in references(resource.pod):
+        store = find_store(environment, ref.kind, resource.namespace, ref.name)
+        if ref.optional or not ref.key or store is None or store.keys is None:
+            continue
+        if ref.key not in store.keys:
+            known = ", ".join(sorted(store.keys)) or "none"
+            yield Problem(
+                f"{ref.use} refers to key {ref.key} of {ref.kind} {ref.name}, whose keys are "
+                f"{known}: the pods will not start",
+                fix=f"Use a key that it has{_similar(ref.key, store.keys)}, or add the key.",
+                path=ref.path,
+                related=(store.resource,) if store.resource else (),
+            )
+
+
+def _names(environment: Environment, resource: Resource, kind: str) -> list[str]:
+    return [each.name for each in environment.of_kind(kind, namespace=resource.namespace)]
+
+
+def _similar(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" ({close[0]}?)" if close else ""

@@ -1,0 +1,227 @@
+"""What autoscalers, budgets, Ingresses and NetworkPolicies point at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ci.validate.environment import matches
+from ci.validate.kube.network import DIRECTIONS
+from ci.validate.kube.ports import find, pod_ports, shown
+from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text
+from ci.validate.registry import rule
+from ci.validate.rules.references.services import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import FieldPath, Manifest, Resource
+
+SCALABLE = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
+
+
+@rule(
+    "hpa-target-missing",
+    kinds=("HorizontalPodAutoscaler",),
+    source="https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/",
+)
+def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An autoscaler of a workload that is not there.
+
+    The HPA is accepted, reports FailedGetScale, and nothing scales. In Argo CD it is Degraded.
+
+    Custom kinds may have a scale subresource; only built-in kinds are looked up.
+    """
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    kind, name = as_text(target.get("kind")), as_text(target.get("name"))
+    if kind in SCALABLE and environment.get(kind, resource.namespace, name) is None:
+        yield Problem(
+            f"it scales {kind} {name}, which does not exist in namespace {resource.namespace}: "
+            "nothing will scale",
+            fix="Let scaleTargetRef name the workload to scale.",
+            path=("spec", "scaleTargetRef", "name"),
+        )
+
+
+@rule(
+    "pdb-selects-nothing",
+    kinds=("PodDisruptionBudget",),
+    source="https://kubernetes.io/docs/tasks/run-application/configure-pdb/",
+)
+def pdb_selects_nothing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A PodDisruptionBudget that selects no pod.
+
+    It protects nothing: a drain may end all pods of the service at once.
+
+    An empty selector chooses every pod of the namespace.
+    """
+    yield from _selects_nothing(resource, environment, "selector", "protects nothing")
+
+
+@rule(
+    "network-policy-selects-nothing",
+    kinds=("NetworkPolicy",),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+)
+def network_policy_selects_nothing(
+    resource: Resource, environment: Environment
+) -> Iterator[Problem]:
+    """A NetworkPolicy that selects no pod.
+
+    It has no effect: what it was to open stays closed, and what it was to close stays open.
+
+    An empty podSelector chooses every pod of the namespace.
+    """
+    yield from _selects_nothing(resource, environment, "podSelector", "has no effect")
+
+
+def _selects_nothing(
+    resource: Resource, environment: Environment, field: str, effect: str
+) -> Iterator[Problem]:
+    selector = as_mapping(resource.spec.get(field))
+    if not selector or environment.pods_matching(resource.namespace, selector):
+        return
+    labels = as_mapping(selector.get("matchLabels"))
+    near = nearest(labels, environment.pods(resource.namespace))
+    yield Problem(
+        f"its {field} matches no pod in namespace {resource.namespace}, so it {effect}",
+        fix=f"Make the selector match the pods' labels{near}.",
+        path=("spec", field),
+    )
+
+
+@rule(
+    "network-policy-peer-unknown",
+    kinds=("NetworkPolicy",),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+)
+def network_policy_peer_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A NetworkPolicy rule whose peer matches no pod.
+
+    The rule opens nothing. Only peers in namespaces whose pods are in the tree are looked at.
+
+    The peer's pods must be in the policy's own namespace, or in one chosen by its name label.
+    """
+    for path, peer in _peers(resource):
+        selector = as_mapping(peer.get("podSelector"))
+        namespaces = _namespaces(peer, resource, environment)
+        if not selector or namespaces is None:
+            continue
+        pods = [pod for each in namespaces for pod in environment.pods(each)]
+        if pods and not any(matches(selector, pod.labels) for pod in pods):
+            near = nearest(as_mapping(selector.get("matchLabels")), pods)
+            yield Problem(
+                "this peer matches no pod, so the rule lets nothing through",
+                fix=f"Make the selector match the labels of the pods to let through{near}.",
+                path=path,
+            )
+
+
+def _peers(policy: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    for rules_key, peers_key in DIRECTIONS.values():
+        for number, each in enumerate(map(as_mapping, as_list(policy.spec.get(rules_key)))):
+            for index, peer in enumerate(map(as_mapping, as_list(each.get(peers_key)))):
+                yield ("spec", rules_key, number, peers_key, index), peer
+
+
+def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> list[str] | None:
+    """The namespaces that a peer speaks of, or None where that can't be told from the tree."""
+    if "ipBlock" in peer:
+        return None
+    if "namespaceSelector" not in peer:
+        return [policy.namespace]
+    labels = as_mapping(as_mapping(peer["namespaceSelector"]).get("matchLabels"))
+    name = labels.get("kubernetes.io/metadata.name")
+    return [name] if isinstance(name, str) and environment.pods(name) else None
+
+
+@rule(
+    "network-policy-port-unknown",
+    kinds=("NetworkPolicy",),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+    severity=Severity.WARNING,
+)
+def network_policy_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A NetworkPolicy that opens a port on which its pods do not listen.
+
+    Policies speak of the pods' own ports, after the Service has translated its port. One that
+    opens the Service's port, or one that is misspelt, leaves the real port closed.
+
+    Only ingress: the ports of egress belong to others.
+    """
+    pods = environment.pods_matching(
+        resource.namespace, as_mapping(resource.spec.get("podSelector"))
+    )
+    ports = [port for pod in pods for port in pod_ports(pod)]
+    if not ports:
+        return
+    for number, each in enumerate(map(as_mapping, as_list(resource.spec.get("ingress")))):
+        for index, allowed in enumerate(map(as_mapping, as_list(each.get("ports")))):
+            wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
+            if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
+                continue
+            yield Problem(
+                f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
+                f"{shown(ports)}",
+                fix="Open the port on which the containers listen (not the Service's).",
+                path=("spec", "ingress", number, "ports", index, "port"),
+                related=tuple(pod.owner for pod in pods),
+            )
+
+
+@rule(
+    "ingress-backend-missing",
+    kinds=("Ingress",),
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/",
+)
+def ingress_backend_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress that leads to a Service or port that is not there.
+
+    The controller answers 503 for that path.
+
+    Backends that are resources of another kind are left to their controllers.
+    """
+    for path, backend in _backends(resource):
+        wanted = as_mapping(backend.get("service"))
+        name = as_text(wanted.get("name"))
+        if not name or f"{resource.namespace}/{name}" in environment.facts.services:
+            continue
+        service = environment.get("Service", resource.namespace, name)
+        if service is None:
+            yield Problem(
+                f"it leads to Service {name}, which does not exist in namespace "
+                f"{resource.namespace}: requests get a 503",
+                fix="Name a Service of this namespace.",
+                path=(*path, "service", "name"),
+            )
+            continue
+        port = as_mapping(wanted.get("port"))
+        ports = list(map(as_mapping, as_list(service.spec.get("ports"))))
+        if not any(_is_port(port, each) for each in ports):
+            known = ", ".join(
+                f"{each.get('name', '')} {each.get('port')}".strip() for each in ports
+            )
+            shown_port = port.get("name") or port.get("number")
+            yield Problem(
+                f"it leads to port {shown_port} of Service {name}, whose ports are {known}: "
+                "requests get a 503",
+                fix="Name a port of the Service.",
+                path=(*path, "service", "port"),
+                related=(service,),
+            )
+
+
+def _backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    if "defaultBackend" in ingress.spec:
+        yield ("spec", "defaultBackend"), as_mapping(ingress.spec["defaultBackend"])
+    for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
+        paths = as_list(as_mapping(each.get("http")).get("paths"))
+        for index, entry in enumerate(map(as_mapping, paths)):
+            where = ("spec", "rules", number, "http", "paths", index, "backend")
+            yield where, as_mapping(entry.get("backend"))
+
+
+def _is_port(wanted: Manifest, port: dict[str, Any]) -> bool:
+    if "name" in wanted:
+        return bool(wanted["name"] == port.get("name"))
+    return bool(wanted.get("number") == port.get("port"))

@@ -1,0 +1,1 @@
+"""What every server accepts and what still fails: networks, drains, rollouts, data, waves."""

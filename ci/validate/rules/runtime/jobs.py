@@ -1,0 +1,43 @@
+"""Jobs and schedules that never run, or run once and never again."""
+
+from __future__ import annotations
+
+import calendar
+from typing import TYPE_CHECKING
+
+from ci.validate.model import Problem, as_text
+from ci.validate.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import Resource
+
+MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
+LONGEST = {month: calendar.monthrange(2024, month)[1] for month in range(1, 13)}
+
+
+@rule(
+    "schedule-never",
+    kinds=("CronJob",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/",
+)
+def schedule_never(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A schedule on a day that no month of it has.
+
+    `0 3 30 2 *` is well formed: at three on the 30th of February. It never runs.
+    """
+    schedule = as_text(resource.spec.get("schedule"))
+    fields = schedule.split()
+    if len(fields) != 5 or fields[4] != "*" or not fields[2].isdecimal():
+        return
+    months = [MONTHS.get(each.upper(), each) for each in fields[3].split(",")]
+    if not all(str(month).isdecimal() for month in months):
+        return
+    if all(int(fields[2]) > LONGEST.get(int(month), 31) for month in months):
+        yield Problem(
+            f"schedule {schedule!r} names day {fields[2]} of a month that has none: it never runs",
+            fix="Name a day that the month has, such as 28.",
+            path=("spec", "schedule"),
+        )

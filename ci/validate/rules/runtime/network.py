@@ -1,0 +1,144 @@
+"""Whether NetworkPolicies let through what the configuration says is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.validate.kube.hosts import dependencies
+from ci.validate.kube.network import DIRECTIONS, Connection, Network, Pod
+from ci.validate.kube.ports import find, pod_ports, target_of
+from ci.validate.model import Problem, as_list, as_mapping, as_text
+from ci.validate.registry import Scope, rule
+from ci.validate.rules.references.services import selected_pods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.kube.hosts import Dependency
+    from ci.validate.model import Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
+OUTSIDE = Pod("", {}, {})
+
+
+@rule("network-blocked", scope=Scope.ENVIRONMENT, source=SOURCE)
+def network_blocked(environment: Environment) -> Iterator[Problem]:
+    """NetworkPolicies that block a connection which a pod's configuration asks for.
+
+    Each policy is valid, and the connection times out: the client's egress and the server's
+    ingress both have to allow it, on the port on which the pods listen. What a pod needs is read
+    from the hosts and ports in its environment.
+    """
+    network = Network(environment)
+    if not network.policies:
+        return
+    for template in environment.pods():
+        for needed in dependencies(environment, template):
+            yield from _blocked(environment, network, needed)
+
+
+def _blocked(environment: Environment, network: Network, needed: Dependency) -> Iterator[Problem]:
+    service = needed.target(environment)
+    for server, port, protocol in _ends(environment, service, needed) if service else ():
+        connection = Connection(Pod.of(needed.pod), server, port, protocol)
+        for direction in DIRECTIONS:
+            refusing = network.refusing(direction, connection)
+            if refusing:
+                key = DIRECTIONS[direction][0]
+                # The policy with rules is the one that was meant to open it; the others only close.
+                blamed = max(refusing, key=lambda policy: len(as_list(policy.spec.get(key))))
+                names = ", ".join(policy.name for policy in refusing)
+                yield Problem(
+                    f"{needed.pod.owner.title} needs {needed.host} on port {port}, and no {key} "
+                    f"rule of {names} lets it through: the connection times out",
+                    fix=f"Allow {protocol} port {port} (the pods' port) in an {key} rule whose "
+                    "peer matches the other side's labels.",
+                    path=("spec", key) if key in blamed.spec else ("spec",),
+                    resource=blamed,
+                )
+                return
+
+
+def _ends(
+    environment: Environment, service: Resource, needed: Dependency
+) -> Iterator[tuple[Pod, int, str]]:
+    """(pod, port, protocol) behind the Service's port that is needed, for each kind of pod."""
+    for port in map(as_mapping, as_list(service.spec.get("ports"))):
+        if needed.port not in (None, port.get("port")):
+            continue
+        protocol = as_text(port.get("protocol")) or "TCP"
+        for template in selected_pods(service, environment):
+            target = target_of(port)
+            declared = find(pod_ports(template), target, protocol)
+            number = declared.number if declared else target
+            if isinstance(number, int) and template is not needed.pod:
+                yield Pod.of(template), number, protocol
+
+
+@rule("dns-blocked", scope=Scope.ENVIRONMENT, source=SOURCE)
+def dns_blocked(environment: Environment) -> Iterator[Problem]:
+    """A pod that may not ask the cluster's DNS for the names in its configuration.
+
+    As soon as one policy restricts a pod's egress, DNS is closed too. The pod then reaches nothing
+    by name, not even what another rule allows. The facts say where the DNS pods are.
+    """
+    network = Network(environment)
+    dns = Pod(environment.facts.dns_namespace, environment.facts.dns_labels, {"dns": 53})
+    for template in environment.pods():
+        client = Pod.of(template)
+        refusing = network.refusing("Egress", Connection(client, dns, 53, "UDP"))
+        needed = next(dependencies(environment, template), None) if refusing else None
+        if needed is not None:
+            blamed = max(refusing, key=lambda policy: len(as_list(policy.spec.get("egress"))))
+            yield Problem(
+                f"{template.owner.title} looks up {needed.host}, and no egress rule lets it ask "
+                f"the DNS pods in {dns.namespace}: every name is unknown to it",
+                fix=f"Allow UDP and TCP port 53 to namespace {dns.namespace} in an egress rule "
+                "that selects these pods.",
+                path=("spec", "egress") if "egress" in blamed.spec else ("spec",),
+                resource=blamed,
+            )
+
+
+@rule("exposure-blocked", kinds=("Service",), source=SOURCE)
+def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service for the outside whose pods admit nobody from there.
+
+    A load balancer's connections come from outside the cluster or from the node, which no
+    podSelector or namespaceSelector matches.
+    """
+    if resource.spec.get("type") not in {"LoadBalancer", "NodePort"}:
+        return
+    network = Network(environment)
+    for port in map(as_mapping, as_list(resource.spec.get("ports"))):
+        for template in selected_pods(resource, environment):
+            declared = find(pod_ports(template), target_of(port))
+            server = Pod.of(template)
+            if declared is None or _admits_outside(network, server, declared.number):
+                continue
+            names = ", ".join(policy.name for policy in network.isolating(server, "Ingress"))
+            yield Problem(
+                f"its pods admit only what {names} allow, and none of them allows "
+                f"port {declared.number} from outside the cluster: clients of the load balancer "
+                "time out",
+                fix=f"Add an ingress rule for port {declared.number} without `from`, or with the "
+                "clients' ipBlock.",
+                path=("spec", "type"),
+            )
+            return
+
+
+def _admits_outside(network: Network, server: Pod, port: int) -> bool:
+    isolating = network.isolating(server, "Ingress")
+    if not isolating:
+        return True
+    if not network.refusing("Ingress", Connection(OUTSIDE, server, port)):
+        return True
+    # An ipBlock may be the clients' own network; whether it is can't be told from the tree.
+    return any(
+        "ipBlock" in as_mapping(peer)
+        for policy in isolating
+        for entry in as_list(policy.spec.get("ingress"))
+        for peer in as_list(as_mapping(entry).get("from"))
+    )

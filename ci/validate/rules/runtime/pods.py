@@ -1,0 +1,193 @@
+"""Pods that are accepted and then can't start, or can't do what they were made for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ci.validate.environment import matches
+from ci.validate.kube.ports import container_ports
+from ci.validate.kube.variables import variables_of
+from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text
+from ci.validate.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import FieldPath, Manifest, Resource
+
+CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
+REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
+
+
+@rule("root-against-non-root", source=CONTEXT)
+def root_against_non_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container that is told to be root and not to be root.
+
+    The kubelet refuses to start it: CreateContainerConfigError, container's runAsUser breaks
+    non-root policy.
+    """
+    pod = resource.pod
+    for path, container in pod.containers() if pod else ():
+        own = as_mapping(container.get("securityContext"))
+        shared = as_mapping(pod.spec.get("securityContext")) if pod else {}
+        user = own.get("runAsUser", shared.get("runAsUser"))
+        if user == 0 and own.get("runAsNonRoot", shared.get("runAsNonRoot")) is True:
+            own_field = (*path, "securityContext", "runAsUser")
+            of_pod = (*pod.spec_path, "securityContext", "runAsUser") if pod else ()
+            yield Problem(
+                f"container {container.get('name')} has runAsNonRoot: true and runAsUser: 0, so "
+                "the kubelet refuses to start it",
+                fix="Set runAsUser to the image's user, a number above 0.",
+                path=own_field if "runAsUser" in own else of_pod,
+            )
+
+
+@rule("port-taken-twice", source="https://kubernetes.io/docs/concepts/workloads/pods/")
+def port_taken_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Two containers of a pod on the same port.
+
+    Containers of a pod share one network; the second to bind the port ends with address already in
+    use.
+    """
+    taken: dict[tuple[int, str], str] = {}
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        name = as_text(container.get("name"))
+        for index, port in enumerate(container_ports(container)):
+            key = (port.number, port.protocol)
+            if taken.setdefault(key, name) != name:
+                yield Problem(
+                    f"containers {taken[key]} and {name} both listen on {port.protocol} port "
+                    f"{port.number} of the same pod: one of them ends with address already in use",
+                    fix="Give one of them another port.",
+                    path=(*path, "ports", index, "containerPort"),
+                )
+
+
+@rule(
+    "variable-undefined",
+    source="https://kubernetes.io/docs/tasks/inject-data-application/"
+    "define-interdependent-environment-variables/",
+)
+def variable_undefined(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A $(NAME) that no variable of the container has.
+
+    It is not replaced: the program gets the four letters and the brackets. In `env` a name has to
+    be defined above its use.
+    """
+    pod = resource.pod
+    for path, container in pod.containers() if pod else ():
+        if pod is None:
+            return
+        variables = variables_of(environment, pod, path, container)
+        if not variables.complete:
+            continue
+        for where, text, known in _uses(path, container, set(variables.named)):
+            for found in REFERENCE.finditer(text):
+                name = found[2]
+                if name and name not in known:
+                    yield Problem(
+                        f"container {container.get('name')} uses $({name}), and no variable of "
+                        "that name is defined before it: the text stays as it is",
+                        fix=f"Define {name} first, or write $${found[0][1:]} if it is meant "
+                        "literally.",
+                        path=where,
+                    )
+
+
+def _uses(
+    path: FieldPath, container: Manifest, names: set[str]
+) -> Iterator[tuple[FieldPath, str, set[str]]]:
+    """(place, text, names defined there) of the texts in which the kubelet replaces $(NAME)."""
+    for field in ("command", "args"):
+        for index, word in enumerate(as_list(container.get(field))):
+            yield (*path, field, index), as_text(word), names
+    entries = [as_mapping(entry) for entry in as_list(container.get("env"))]
+    below = {as_text(entry.get("name")) for entry in entries}
+    for index, entry in enumerate(entries):
+        yield (*path, "env", index, "value"), as_text(entry.get("value")), names - below
+        below.discard(as_text(entry.get("name")))
+
+
+@rule(
+    "variable-set-twice",
+    source="https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/",
+    severity=Severity.WARNING,
+)
+def variable_set_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An environment variable that a container's `env` sets twice.
+
+    The last one wins, and a patch that changes the first has no effect.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        seen: set[str] = set()
+        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+            name = as_text(entry.get("name"))
+            if name in seen:
+                yield Problem(
+                    f"container {container.get('name')} sets {name} twice; only the last counts",
+                    fix=f"Keep one entry for {name}.",
+                    path=(*path, "env", index),
+                )
+            seen.add(name)
+
+
+@rule(
+    "spread-of-others",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
+)
+def spread_of_others(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A spread constraint or anti-affinity that does not count the pod itself.
+
+    The scheduler counts the pods that the constraint's selector matches. When the workload's own
+    pods are not among them, they may all land on one node.
+    """
+    if resource.pod is None:
+        return
+    for path, term in _terms(resource):
+        selector = as_mapping(term.get("labelSelector"))
+        if "namespaceSelector" in term or "namespaces" in term:
+            continue
+        if not selector or not matches(selector, resource.pod.labels):
+            yield Problem(
+                "its labelSelector does not match the pods that carry it, so they are not kept "
+                "apart",
+                fix="Make labelSelector match the pod template's own labels.",
+                path=(*path, "labelSelector") if "labelSelector" in term else path,
+            )
+
+
+def _terms(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    assert resource.pod is not None  # noqa: S101 - the one caller has looked
+    spec, at = resource.pod.spec, resource.pod.spec_path
+    for index, term in enumerate(map(as_mapping, as_list(spec.get("topologySpreadConstraints")))):
+        yield (*at, "topologySpreadConstraints", index), term
+
+
+@rule(
+    "resource-unit",
+    source="https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
+)
+def resource_unit(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A quantity in a unit that nobody means: memory in thousandths of a byte, hundreds of CPUs.
+
+    `memory: 512m` is half a byte and `cpu: 500` is five hundred processors; both are valid.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        asked = as_mapping(container.get("resources"))
+        for group in ("requests", "limits"):
+            amounts = as_mapping(asked.get(group))
+            memory, cpu = str(amounts.get("memory", "")), str(amounts.get("cpu", ""))
+            if re.fullmatch(r"\d+m", memory) or (memory.isdecimal() and 0 < int(memory) < 1 << 20):
+                yield Problem(
+                    f"memory {memory} is less than a MiB: the container is killed at its start",
+                    fix=f"Write {memory.rstrip('m')}Mi if MiB are meant.",
+                    path=(*path, "resources", group, "memory"),
+                )
+            if cpu.isdecimal() and int(cpu) >= 100:
+                yield Problem(
+                    f"cpu {cpu} is {cpu} whole processors: no node has them, the pod stays Pending",
+                    fix=f"Write {cpu}m if thousandths are meant.",
+                    path=(*path, "resources", group, "cpu"),
+                )

@@ -1,0 +1,178 @@
+"""Whether a new version can replace the old one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.validate.environment import matches
+from ci.validate.kube.workloads import (
+    is_rolling,
+    keeps_all_while_rolling,
+    replicas,
+    sleep_seconds,
+)
+from ci.validate.model import Problem, as_list, as_mapping, as_text
+from ci.validate.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import Resource
+
+DEPLOYMENT = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
+SHARED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
+
+
+@rule("volume-held-by-one", kinds=("Deployment",), source=DEPLOYMENT)
+def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Deployment whose pods need a volume that one node at a time can have.
+
+    With several replicas, or while a rolling update has the old and the new pod at once, the pod on
+    the other node waits for the volume: FailedAttachVolume, Multi-Attach error.
+    """
+    if resource.pod is None:
+        return
+    most = replicas(environment, resource).most
+    for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
+        name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        claim = environment.get("PersistentVolumeClaim", resource.namespace, name)
+        if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
+            continue
+        if most > 1 or is_rolling(resource):
+            when = f"with {most} replicas" if most > 1 else "during a rolling update"
+            yield Problem(
+                f"claim {name} can be mounted by one node at a time, and {when} pods on two nodes "
+                "need it: one of them never starts",
+                fix="Use a StatefulSet with volumeClaimTemplates, or one replica with strategy "
+                "Recreate, or a ReadWriteMany claim.",
+                path=(*resource.pod.spec_path, "volumes", index),
+                related=(claim,),
+            )
+
+
+@rule("host-port-rollout", kinds=("Deployment",), source=DEPLOYMENT, unless=("host-port",))
+def host_port_rollout(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A rolling update that needs a host port twice.
+
+    The new pod finds the port taken on every node that has an old one, and no old one may go before
+    the new one is ready.
+    """
+    count = replicas(environment, resource).most
+    if resource.pod is None or not keeps_all_while_rolling(resource, count):
+        return
+    for path, container in resource.pod.containers("containers"):
+        for index, port in enumerate(map(as_mapping, as_list(container.get("ports")))):
+            if port.get("hostPort"):
+                yield Problem(
+                    f"host port {port['hostPort']} is free on a node only when the old pod is "
+                    "gone, and maxUnavailable is 0: the rollout never ends where there is no spare node",
+                    fix="Leave out hostPort and use a Service, or set maxUnavailable to 1.",
+                    path=(*path, "ports", index, "hostPort"),
+                )
+
+
+@rule("progress-deadline-too-short", kinds=("Deployment",), source=DEPLOYMENT)
+def progress_deadline_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A progressDeadlineSeconds that ends before a pod can be ready.
+
+    Every rollout is then reported as failed (ProgressDeadlineExceeded), a good one too, and Argo CD
+    calls the Application Degraded.
+    """
+    deadline = resource.spec.get("progressDeadlineSeconds")
+    if resource.pod is None or not isinstance(deadline, int):
+        return
+    waits = [0]
+    for _, container in resource.pod.containers("containers"):
+        probes = (as_mapping(container.get(p)) for p in ("startupProbe", "readinessProbe"))
+        waits.append(sum(probe.get("initialDelaySeconds", 0) for probe in probes))
+    ready_after = max(waits) + resource.spec.get("minReadySeconds", 0)
+    if ready_after >= deadline:
+        yield Problem(
+            f"no pod is ready before {ready_after} s (its probes' initial delays and "
+            f"minReadySeconds), and progressDeadlineSeconds is {deadline}: every rollout is "
+            "reported as failed",
+            fix="Set progressDeadlineSeconds to a multiple of the usual start.",
+            path=("spec", "progressDeadlineSeconds"),
+        )
+
+
+@rule(
+    "grace-period-too-short",
+    source="https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/",
+)
+def grace_period_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A grace period that the preStop hook uses up.
+
+    terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
+    after the hook's sleep is all that the process has for its requests in flight; then it is
+    killed.
+    """
+    if resource.pod is None:
+        return
+    grace = resource.pod.spec.get("terminationGracePeriodSeconds", 30)
+    for path, container in resource.pod.containers("containers"):
+        sleeps = sleep_seconds(container)
+        if sleeps and isinstance(grace, int) and sleeps >= grace:
+            yield Problem(
+                f"container {container.get('name')} sleeps {sleeps} s before it is told to stop, "
+                f"and is killed after {grace} s: requests in flight are cut off",
+                fix="Let terminationGracePeriodSeconds be the sleep plus the time for draining.",
+                path=(*path, "lifecycle", "preStop"),
+            )
+
+
+@rule("selectors-overlap", scope=Scope.ENVIRONMENT, source=DEPLOYMENT + "#selector")
+def selectors_overlap(environment: Environment) -> Iterator[Problem]:
+    """Two workloads of which one selects the other's pods.
+
+    Controllers don't look at each other: their counts, their Services and their autoscalers take
+    the other's pods for their own.
+    """
+    workloads = list(environment.of_kind("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
+    for one in workloads:
+        selector = as_mapping(one.spec.get("selector"))
+        for other in workloads:
+            if (
+                one is not other
+                and other.pod is not None
+                and one.namespace == other.namespace
+                and selector
+                and matches(selector, other.pod.labels)
+            ):
+                yield Problem(
+                    f"its selector also matches the pods of {other.title}",
+                    fix="Give both selectors a label that tells them apart, such as "
+                    "app.kubernetes.io/name or component.",
+                    path=("spec", "selector"),
+                    resource=one,
+                    related=(other,),
+                )
+
+
+@rule(
+    "liveness-before-ready",
+    source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
+)
+def liveness_before_ready(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A liveness probe that gives up before the container is expected to be ready.
+
+    A container that needs as long as its readiness probe allows is killed while it starts, again
+    and again. A startup probe holds the liveness probe back.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        live = as_mapping(container.get("livenessProbe"))
+        ready = as_mapping(container.get("readinessProbe"))
+        if not live or not ready or "startupProbe" in container:
+            continue
+        gives_up = live.get("initialDelaySeconds", 0) + live.get("periodSeconds", 10) * (
+            live.get("failureThreshold", 3) - 1
+        )
+        expected = ready.get("initialDelaySeconds", 0)
+        if gives_up < expected:
+            yield Problem(
+                f"container {container.get('name')} is killed if it does not answer within "
+                f"{gives_up} s, and is first asked whether it is ready after {expected} s",
+                fix="Add a startupProbe with the time that a start may take.",
+                path=(*path, "livenessProbe"),
+            )

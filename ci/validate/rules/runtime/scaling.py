@@ -1,0 +1,104 @@
+"""Autoscalers: can they measure, and does anything work against them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.validate.kube.workloads import autoscalers
+from ci.validate.model import Problem, as_list, as_mapping, as_text
+from ci.validate.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import Manifest, Resource
+
+HPA = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/"
+
+
+@rule("hpa-without-request", kinds=("HorizontalPodAutoscaler",), source=HPA)
+def hpa_without_request(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An autoscaler on utilization of containers that request nothing.
+
+    Utilization is a share of the request. Where one container of the pod has none, the HPA reports
+    FailedGetResourceMetric and never scales. A limit alone counts as the request.
+    """
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    workload = environment.get(
+        as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
+    )
+    if workload is None or workload.pod is None:
+        return
+    for path, name, only in _utilization(resource):
+        for _, container in workload.pod.containers("containers"):
+            asked = as_mapping(container.get("resources"))
+            has = {*as_mapping(asked.get("requests")), *as_mapping(asked.get("limits"))}
+            if name not in has and only in (None, container.get("name")):
+                yield Problem(
+                    f"it scales on {name} utilization, and container {container.get('name')} of "
+                    f"{workload.title} requests no {name}: it can't measure and never scales",
+                    fix=f"Set resources.requests.{name} on every container of the workload.",
+                    path=path,
+                    related=(workload,),
+                )
+                break
+
+
+def _utilization(hpa: Resource) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+    """(path, resource, container or None) of the metrics that are shares of a request."""
+    if "targetCPUUtilizationPercentage" in hpa.spec:  # autoscaling/v1
+        yield ("spec", "targetCPUUtilizationPercentage"), "cpu", None
+    for index, metric in enumerate(map(as_mapping, as_list(hpa.spec.get("metrics")))):
+        for field in ("resource", "containerResource"):
+            measured: Manifest = as_mapping(metric.get(field))
+            if as_mapping(measured.get("target")).get("type") == "Utilization":
+                where = ("spec", "metrics", index, field)
+                yield where, as_text(measured.get("name")), measured.get("container")
+
+
+@rule("replicas-fight-autoscaler", kinds=("Deployment", "StatefulSet"), source=HPA)
+def replicas_fight_autoscaler(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A number of replicas in git for a workload that an autoscaler scales.
+
+    Each sync sets the number back, under load from the autoscaler's ten pods to git's two; each
+    sees the other's change as drift.
+    """
+    if "replicas" not in resource.spec or _ignored(resource, environment):
+        return
+    for hpa in autoscalers(environment, resource):
+        yield Problem(
+            f"replicas is {resource.spec['replicas']} here, and HorizontalPodAutoscaler {hpa.name} "
+            "sets it too: every sync takes its pods away again",
+            fix="Leave replicas out where an autoscaler owns the number.",
+            path=("spec", "replicas"),
+        )
+
+
+def _ignored(resource: Resource, environment: Environment) -> bool:
+    """Whether an Argo CD Application is told to leave the number alone."""
+    for application in environment.of_kind("Application"):
+        for entry in map(as_mapping, as_list(application.spec.get("ignoreDifferences"))):
+            pointers = as_list(entry.get("jsonPointers"))
+            if entry.get("kind") == resource.kind and "/spec/replicas" in pointers:
+                return True
+    return False
+
+
+@rule("autoscaled-twice", kinds=("HorizontalPodAutoscaler",), source=HPA)
+def autoscaled_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Two autoscalers of one workload.
+
+    Each sets its own number, and the workload swings between them.
+    """
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    workload = environment.get(
+        as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
+    )
+    both = list(autoscalers(environment, workload)) if workload else []
+    if len(both) > 1 and resource is both[-1]:
+        yield Problem(
+            f"{both[0].name} scales {workload.title if workload else ''} too; they undo each other",
+            fix="Keep one autoscaler, with both metrics in it.",
+            path=("spec", "scaleTargetRef"),
+        )
