@@ -148,6 +148,9 @@ apiVersion: bitnami.com/v1alpha1
 kind: SealedSecret
 metadata:
   name: {target.name}
+  labels:
+    app.kubernetes.io/name: postgresql
+    app.kubernetes.io/part-of: coworking
   annotations:
     {SEALED_FOR}: {target}
     {SEALED_ON}: "{today.isoformat()}"

@@ -1,0 +1,127 @@
+"""Promises about the rendered trees, each also tried on a tree that is deliberately broken.
+
+A test that takes `dev`, `prod`, `both` or `argocd` runs on that tree and must pass, and then on
+`broken/<name of the test>.yaml` and must fail.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from ci.kustomize import Loader, kubectl
+from ci.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+BROKEN = Path(__file__).parent / "broken"
+ARGOCD = ("argocd/apps", "argocd/apps/root.yaml", "argocd/config", "argocd/projects")
+TREES = {
+    "dev": [("overlays/dev",)],
+    "prod": [("overlays/prod",)],
+    "both": [("overlays/dev",), ("overlays/prod",)],
+    "argocd": [ARGOCD],
+}
+Resource = dict[str, Any]
+
+
+class Tree:
+    """The rendered resources of an environment or of Argo CD, and questions to ask of them."""
+
+    def __init__(self, resources: list[Resource]) -> None:
+        self.resources = resources
+
+    def all(self, *kinds: str) -> list[Resource]:
+        """Every resource of these kinds."""
+        return [resource for resource in self.resources if resource["kind"] in kinds]
+
+    def one(self, kind: str, name: str) -> Resource:
+        """The resource of this kind and name; with a generated name, its beginning."""
+        found = [r for r in self.all(kind) if _is_named(r["metadata"]["name"], name)]
+        assert len(found) == 1, f"{len(found)} {kind} are named {name}"
+        return found[0]
+
+    def pods(self) -> dict[str, Resource]:
+        """The pod template of each workload, by the workload's name."""
+        workloads = self.all("Deployment", "StatefulSet", "Job")
+        return {w["metadata"]["name"]: w["spec"]["template"] for w in workloads}
+
+    def containers(self) -> list[Resource]:
+        """Every container."""
+        return [c for pod in self.pods().values() for c in pod["spec"]["containers"]]
+
+    def service_container(self) -> Resource:
+        """The container that serves."""
+        containers: list[Resource] = self.pods()["coworking"]["spec"]["containers"]
+        return containers[0]
+
+    def settings(self) -> dict[str, str]:
+        """The service's ConfigMap."""
+        data: dict[str, str] = self.one("ConfigMap", "coworking-configmap")["data"]
+        return data
+
+
+def _is_named(name: str, wanted: str) -> bool:
+    return name == wanted or (name.startswith(f"{wanted}-") and wanted.endswith("-configmap"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = [name for name in TREES if name in metafunc.fixturenames]
+    if not names:
+        return
+    promise = metafunc.function.__name__.removeprefix("test_")
+    must_fail = pytest.mark.xfail(raises=AssertionError, strict=True)
+    whole: list[Any] = [pytest.param(parts, id=parts[0]) for parts in TREES[names[0]]]
+    broken = pytest.param(BROKEN / f"{promise}.yaml", id="broken", marks=must_fail)
+    metafunc.parametrize(names[0], [*whole, broken], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Resource]]:
+    """Renders the text of a kustomization, in which `TREE` is the repository; each text once."""
+    folder = tmp_path_factory.mktemp("outer")
+
+    @functools.cache
+    def render(kustomization: str) -> list[Resource]:
+        text = kustomization.replace("TREE", os.path.relpath(ROOT, folder))
+        (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
+        # Argo CD's tree has a file that no kustomization names: the root, applied by hand.
+        rendered = run([kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", folder])
+        return list(yaml.load_all(rendered, Loader=Loader))
+
+    return render
+
+
+def _tree(request: pytest.FixtureRequest) -> Tree:
+    if isinstance(request.param, tuple):
+        text = yaml.safe_dump({"resources": [f"TREE/{part}" for part in request.param]})
+    else:
+        text = request.param.read_text(encoding="utf-8")
+    return Tree(request.getfixturevalue("render")(text))
+
+
+@pytest.fixture
+def dev(request: pytest.FixtureRequest) -> Tree:
+    return _tree(request)
+
+
+@pytest.fixture
+def prod(request: pytest.FixtureRequest) -> Tree:
+    return _tree(request)
+
+
+@pytest.fixture
+def both(request: pytest.FixtureRequest) -> Tree:
+    return _tree(request)
+
+
+@pytest.fixture
+def argocd(request: pytest.FixtureRequest) -> Tree:
+    return _tree(request)

@@ -1,0 +1,187 @@
+"""Promises about what Argo CD syncs, what it may sync, and who may ask it to."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+import yaml
+
+from ci import settings
+from ci.kustomize import render_objects
+
+ROOT = Path(__file__).parents[2]
+CHILDREN = ["coworking-dev", "coworking-prod", "postgres-dev", "postgres-prod"]
+
+
+def children(tree):
+    return [app for app in tree.all("Application") if app["metadata"]["name"] != "root"]
+
+
+def project(tree, name):
+    return tree.one("AppProject", name)["spec"]
+
+
+def test_there_is_a_root_and_one_application_for_each_part(argocd):
+    names = [app["metadata"]["name"] for app in children(argocd)]
+    assert sorted(names) == CHILDREN
+    for app in children(argocd):
+        part, environment = app["metadata"]["name"].split("-")
+        assert app["spec"]["source"]["path"] == f"overlays/{environment}/{part}"
+        assert app["spec"]["destination"]["namespace"] == f"coworking-{environment}"
+        assert app["spec"]["project"] == f"coworking-{environment}"
+
+
+def test_everything_comes_from_the_repository_of_settings_yaml(argocd):
+    url = settings.read().git_url
+    for app in argocd.all("Application"):
+        assert app["spec"]["source"]["repoURL"] == url
+        assert app["spec"]["source"]["targetRevision"] == "main"
+    for found in argocd.all("AppProject"):
+        assert found["spec"]["sourceRepos"] in ([], [url])
+
+
+def test_a_rollback_in_the_ui_sticks(argocd):
+    # A child that writes `enabled`, or a root that watches it, would undo what the UI writes.
+    for app in children(argocd):
+        assert "enabled" not in app["spec"]["syncPolicy"]["automated"]
+    root = argocd.one("Application", "root")["spec"]
+    assert root["ignoreDifferences"] == [
+        {
+            "group": "argoproj.io",
+            "kind": "Application",
+            "jsonPointers": ["/spec/syncPolicy/automated/enabled"],
+        }
+    ]
+    assert "RespectIgnoreDifferences=true" in root["syncPolicy"]["syncOptions"]
+
+
+def test_drift_is_healed_and_what_git_drops_is_removed(argocd):
+    for app in argocd.all("Application"):
+        keeps = app["metadata"]["name"] == "postgres-prod"
+        assert app["spec"]["syncPolicy"]["automated"] == {"prune": not keeps, "selfHeal": True}
+
+
+def test_the_next_commit_mends_a_failed_sync(argocd):
+    for app in argocd.all("Application"):
+        assert app["spec"]["syncPolicy"]["retry"]["refresh"] is True
+
+
+def test_removing_an_application_removes_what_it_deployed_but_never_prods_data(argocd):
+    for app in children(argocd):
+        keeps = app["metadata"]["name"] == "postgres-prod"
+        assert bool(app["metadata"].get("finalizers")) is not keeps
+
+
+def test_a_removed_config_map_outlives_the_pods_that_read_it(argocd):
+    for app in children(argocd):
+        if app["metadata"]["name"].startswith("coworking-"):
+            assert "PruneLast=true" in app["spec"]["syncPolicy"]["syncOptions"]
+
+
+def test_claim_templates_are_not_applied_server_side(argocd):
+    for app in children(argocd):
+        assert "ServerSideApply=true" not in app["spec"]["syncPolicy"]["syncOptions"]
+
+
+def test_namespaces_are_made_with_pod_security_restricted(argocd):
+    for app in children(argocd):
+        policy = app["spec"]["syncPolicy"]
+        assert "CreateNamespace=true" in policy["syncOptions"]
+        labels = policy["managedNamespaceMetadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+        # Both parts of an environment write these labels: other values would never come to rest.
+        assert (
+            labels
+            == children(argocd)[0]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
+        )
+
+
+def test_a_project_lets_through_what_we_ship_and_nothing_else(argocd):
+    for environment in ("dev", "prod"):
+        spec = project(argocd, f"coworking-{environment}")
+        shipped = {
+            (resource["apiVersion"].rpartition("/")[0], resource["kind"])
+            for resource in render_objects(ROOT / "overlays" / environment)
+        }
+        allowed = {(entry["group"], entry["kind"]) for entry in spec["namespaceResourceWhitelist"]}
+        assert allowed == shipped
+        assert spec["clusterResourceWhitelist"] == [
+            {"group": "", "kind": "Namespace", "name": f"coworking-{environment}"}
+        ]
+        assert [entry["namespace"] for entry in spec["destinations"]] == [
+            f"coworking-{environment}"
+        ]
+
+
+def test_the_root_brings_applications_only(argocd):
+    spec = project(argocd, "root")
+    assert spec["clusterResourceWhitelist"] == []
+    assert spec["namespaceResourceWhitelist"] == [{"group": "argoproj.io", "kind": "Application"}]
+    assert [entry["namespace"] for entry in spec["destinations"]] == ["argocd"]
+
+
+def test_the_default_project_is_empty(argocd):
+    spec = project(argocd, "default")
+    assert spec.pop("description")
+    assert spec == {
+        "sourceRepos": [],
+        "destinations": [],
+        "clusterResourceWhitelist": [],
+        "namespaceResourceWhitelist": [],
+    }
+
+
+def test_a_deny_window_would_not_refuse_a_rollback(argocd):
+    for found in argocd.all("AppProject"):
+        for window in found["spec"].get("syncWindows", []):
+            assert window["kind"] == "allow" or window["manualSync"] is True
+
+
+def test_nobody_is_let_in_without_a_name_and_git_is_asked_every_minute(argocd):
+    data = argocd.one("ConfigMap", "argocd-cm")["data"]
+    assert data["users.anonymous.enabled"] == "false"
+    assert data["timeout.reconciliation"] == "60s"
+    assert data["timeout.reconciliation.jitter"] == "0s"
+
+
+def may(policy: str, who: str, action: str, target: str) -> bool:
+    """What Argo CD's own enforcement (casbin) would say about an Application; groups inherit."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in policy.splitlines() if line]
+    roles = [who]
+    for role in roles:
+        roles += [row[2] for row in rows if row[0] == "g" and row[1] == role]
+    return any(
+        row[0] == "p"
+        and row[1] in roles
+        and row[2] == "applications"
+        and fnmatch.fnmatchcase(action, row[3])
+        and fnmatch.fnmatchcase(target, row[4])
+        and row[5] == "allow"
+        for row in rows
+    )
+
+
+def test_only_on_call_changes_prod(argocd):
+    data = argocd.one("ConfigMap", "argocd-rbac-cm")["data"]
+    assert data["policy.default"] == ""
+    policy, prod = data["policy.csv"], "coworking-prod/coworking-prod"
+    for action in ("sync", "override", "update"):
+        assert may(policy, "on-call", action, prod)
+        assert may(policy, "developer", action, "coworking-dev/coworking-dev")
+        assert not may(policy, "developer", action, prod)
+        assert not may(policy, "ci", action, "coworking-dev/coworking-dev")
+        assert not may(policy, "stranger", action, prod)
+    assert not any(may(policy, who, "delete", prod) for who in ("developer", "on-call", "ci"))
+    assert not may(policy, "stranger", "get", prod)
+
+
+def test_a_forgotten_rollback_is_told(argocd):
+    data = argocd.one("ConfigMap", "argocd-notifications-cm")["data"]
+    (subscription,) = yaml.safe_load(data["subscriptions"])
+    assert subscription["recipients"] == ["on-call"]
+    for trigger in subscription["triggers"]:
+        (condition,) = yaml.safe_load(data[f"trigger.{trigger}"])
+        for template in condition["send"]:
+            assert yaml.safe_load(data[f"template.{template}"])["webhook"].keys() == {"on-call"}
+    assert "auto-sync-off" in subscription["triggers"]

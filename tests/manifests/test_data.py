@@ -1,0 +1,77 @@
+"""Promises about what is kept, and about the names that people know."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+
+def test_prod_keeps_its_data_on_an_encrypted_volume(prod):
+    spec = prod.one("StatefulSet", "postgresql")["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "gp3",
+        "resources": {"requests": {"storage": "20Gi"}},
+    }
+    assert claim["metadata"]["name"] not in {
+        volume["name"] for volume in spec["template"]["spec"]["volumes"]
+    }
+
+
+def test_the_data_folder_lies_below_its_volume(both):
+    (container,) = both.pods()["postgresql"]["spec"]["containers"]
+    (mount,) = [m for m in container["volumeMounts"] if m["name"] == "data"]
+    (folder,) = [v["value"] for v in container["env"] if v["name"] == "PGDATA"]
+    assert PurePosixPath(mount["mountPath"]) in PurePosixPath(folder).parents
+
+
+def test_nothing_in_git_can_remove_prods_data(prod):
+    statefulset = prod.one("StatefulSet", "postgresql")
+    (sealed,) = prod.all("SealedSecret")
+    for resource in (statefulset, sealed):
+        options = resource["metadata"]["annotations"]["argocd.argoproj.io/sync-options"]
+        assert set(options.split(",")) == {"Prune=false", "Delete=false"}
+    policy = statefulset["spec"]["persistentVolumeClaimRetentionPolicy"]
+    assert policy == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+
+
+def test_dev_says_that_it_does_not_keep_its_data(dev):
+    pod = dev.pods()["postgresql"]
+    assert pod["metadata"]["annotations"]["coworking/data"] == "ephemeral"
+    (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "data"]
+    assert volume["emptyDir"].keys() == {"sizeLimit"}
+    assert "volumeClaimTemplates" not in dev.one("StatefulSet", "postgresql")["spec"]
+
+
+def test_prod_answers_on_the_port_that_people_know(prod):
+    spec = prod.one("Service", "coworking")["spec"]
+    assert spec["type"] == "LoadBalancer"
+    assert [port["port"] for port in spec["ports"]] == [5153]
+
+
+def test_the_names_are_those_that_people_know(both):
+    (namespace,) = {resource["metadata"]["namespace"] for resource in both.resources}
+    assert namespace in {"coworking-dev", "coworking-prod"}
+    assert both.one("Service", "postgresql-service")["spec"]["ports"][0]["port"] == 5432
+    assert both.one("Service", "coworking")["spec"]["ports"][0]["port"] == 5153
+    both.one("Deployment", "coworking")
+    both.one("ConfigMap", "coworking-configmap")
+    both.one("SealedSecret", "coworking-secret")
+
+
+@pytest.mark.parametrize("label", ["app.kubernetes.io/name", "app.kubernetes.io/part-of"])
+def test_everything_carries_the_usual_labels(both, label):
+    for resource in both.resources:
+        assert label in resource["metadata"]["labels"]
+
+
+def test_a_service_selects_the_pods_that_serve_and_no_jobs(both):
+    selector = both.one("Service", "coworking")["spec"]["selector"]
+    selected = {
+        name
+        for name, pod in both.pods().items()
+        if selector.items() <= pod["metadata"]["labels"].items()
+    }
+    assert selected == {"coworking"}

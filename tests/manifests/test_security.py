@@ -1,0 +1,135 @@
+"""Promises about what a pod may do, and whom it can talk to."""
+
+from __future__ import annotations
+
+import base64
+
+VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+
+def test_no_container_runs_as_root(both):
+    for pod in both.pods().values():
+        context = pod["spec"]["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["runAsUser"] > 0
+        assert context["runAsGroup"] > 0
+
+
+def test_every_pod_meets_pod_security_restricted(both):
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    for pod in both.pods().values():
+        spec = pod["spec"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+        for volume in spec["volumes"]:
+            assert volume.keys() - {"name"} <= VOLUMES
+        for container in spec["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_no_root_filesystem_can_be_written(both):
+    for container in both.containers():
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_no_pod_gets_a_token_for_the_api_server(both):
+    for pod in both.pods().values():
+        assert pod["spec"]["automountServiceAccountToken"] is False
+    for account in both.all("ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+
+
+def test_every_container_says_what_it_needs_and_what_it_may_take(both):
+    for container in both.containers():
+        for amounts in (container["resources"]["requests"], container["resources"]["limits"]):
+            assert amounts.keys() == {"cpu", "memory"}
+
+
+def test_no_secret_is_readable_in_git(both):
+    assert both.all("Secret") == []
+    for container in both.containers():
+        for variable in container.get("env", []):
+            assert "PASSWORD" not in variable["name"] or variable["name"].endswith("_FILE")
+
+
+def test_every_image_is_one_version_and_survives_a_lost_registry(both):
+    for container in both.containers():
+        name, _, tag = container["image"].rpartition(":")
+        assert name
+        assert tag != "latest"
+        assert any(character.isdigit() for character in tag)
+        assert container["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_a_sealed_secret_opens_in_its_own_namespace_only(both):
+    (sealed,) = both.all("SealedSecret")
+    metadata, target = sealed["metadata"], sealed["spec"]["template"]["metadata"]
+    name = f"{metadata['namespace']}/{metadata['name']}"
+    assert f"{target['namespace']}/{target['name']}" == name
+    assert metadata["annotations"]["coworking/sealed-for"] == name
+    assert not [key for key in metadata["annotations"] if key.endswith(("-wide", "/managed"))]
+
+
+def test_a_sealed_value_is_ciphertext_of_a_key_that_is_long_enough(both):
+    (sealed,) = both.all("SealedSecret")
+    for value in sealed["spec"]["encryptedData"].values():
+        raw = base64.b64decode(value, validate=True)
+        assert int.from_bytes(raw[:2]) == 512, "an RSA key of 4096 bits"
+        assert len(raw) > 2 + 512 + 16
+
+
+def test_nothing_talks_unless_a_rule_lets_it(both):
+    deny = both.one("NetworkPolicy", "default-deny")["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_only_the_service_gets_into_the_database(both):
+    policy = both.one("NetworkPolicy", "postgresql")["spec"]
+    pod = both.pods()["postgresql"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= pod.items()
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in policy
+    assert policy["ingress"] == [
+        {
+            "from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "coworking"}}}],
+            "ports": [{"port": 5432, "protocol": "TCP"}],
+        }
+    ]
+
+
+def test_the_service_reaches_the_database_and_dns_and_nothing_else(both):
+    policy = both.one("NetworkPolicy", "coworking-egress")["spec"]
+    for name, pod in both.pods().items():
+        if name != "postgresql":
+            labels = pod["metadata"]["labels"]
+            assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    database, dns = policy["egress"]
+    assert database["to"] == [
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "postgresql"}}}
+    ]
+    assert [port["port"] for port in database["ports"]] == [5432]
+    (resolver,) = dns["to"]
+    assert resolver["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": "kube-system"
+    }
+    assert {port["port"] for port in dns["ports"]} == {53}
+
+
+def test_only_the_port_that_serves_is_open(both):
+    policy = both.one("NetworkPolicy", "coworking-ingress")["spec"]
+    assert policy["ingress"] == [{"ports": [{"port": 5153, "protocol": "TCP"}]}]
+    assert both.pods()["coworking"]["metadata"]["labels"].items() >= (
+        policy["podSelector"]["matchLabels"].items()
+    )
+
+
+def test_dev_is_reached_from_inside_only(dev):
+    assert {service["spec"]["type"] for service in dev.all("Service")} == {"ClusterIP"}
+    assert dev.all("Ingress") == []
+
+
+def test_the_database_is_never_exposed(both):
+    spec = both.one("Service", "postgresql-service")["spec"]
+    assert spec["type"] == "ClusterIP"
+    assert "externalIPs" not in spec
