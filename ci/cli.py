@@ -20,8 +20,11 @@ class Verb(NamedTuple):
 
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
+    "agree": Verb("ci.agree", "Compare our verdicts on manifests with a real API server's."),
+    "capacity": Verb("ci.capacity.verb", "Say whether everything fits the nodes, and the price."),
     "cluster": Verb("ci.cluster", "Make a cluster on this machine with kind and Docker."),
     "configure": Verb("ci.configure", "Turn a fork into its owner's, with one commit."),
+    "infra-plan": Verb("ci.infra_plan", "Print the commands that make everything on AWS."),
     "render": Verb("ci.render", "Print what Argo CD would apply to an environment."),
     "resume": Verb("ci.resume", "Take a rolled-back version out of git; auto-sync on again."),
     "rollback": Verb("ci.rollback", "Roll an environment back, as Argo CD's web page does."),

@@ -11,7 +11,7 @@ from ci.validate.blame import blame
 from ci.validate.conformance import conform
 from ci.validate.environment import Environment
 from ci.validate.inputs import show
-from ci.validate.model import Finding, Severity
+from ci.validate.model import Finding, Origin, Part, Resource, Severity
 from ci.validate.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, load_rules
 from ci.validate.waivers import apply_waivers
 
@@ -71,6 +71,19 @@ def check(
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
         environments=len(environments),
     )
+
+
+def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[str]:
+    """What the layers that speak for the API server have against one manifest, a line each."""
+    resource = Resource(body, Part("manifest", "manifest"), Origin(None, 0))
+    conform(resource, version)
+    environment = Environment("manifest", [resource], version=version)
+    rules = [rule for rule in load_rules().values() if rule.layer in STRUCTURAL]
+    return [
+        f"{each.rule.id}: {each.problem.message}"
+        for each in _environment(environment, rules)
+        if each.rule.severity is Severity.ERROR
+    ]
 
 
 def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:

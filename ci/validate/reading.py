@@ -97,7 +97,8 @@ def read_documents(text: str, name: str) -> list[Document]:
             if event is None or isinstance(event, yaml.StreamEndEvent):
                 return documents
             if type(event) is yaml.DocumentStartEvent:
-                document = _Builder(name).build(parser, event.start_mark.line + 1)
+                line = event.start_mark.line + 1  # type: ignore[union-attr]  # libyaml always sets it
+                document = _Builder(name).build(parser, line)
                 if document.value is not None:
                     documents.append(document)
     except yaml.YAMLError as error:

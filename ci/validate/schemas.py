@@ -12,13 +12,16 @@ import functools
 import json
 import re
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
 from ci.errors import InputError
 from ci.validate.limits import LIMITS
 from ci.validate.reading import read_documents
+
+if TYPE_CHECKING:
+    from ci.validate.model import FieldPath
 
 DEFAULT_VERSION = "1.32"
 _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
@@ -121,12 +124,11 @@ class Schemas:
             self._prepared[name] = {**schema, "x-needs": sorted(needs)}
         return self._prepared[name]
 
-    def expects(self, api_version: str, kind: str, path: tuple[str | int, ...]) -> str:
-        """The JSON type of a field: `string`, `object`, …; "" where it is unknown or open."""
+    def schema_at(self, api_version: str, kind: str, path: FieldPath) -> dict[str, Any]:
+        """The published schema of a field; {} where it is unknown or open."""
         name = self._kinds.get((api_version, kind))
-        schema: dict[str, Any] = {"$ref": _REF + name} if name else {}
+        schema: dict[str, Any] = self.resolve({"$ref": _REF + name}) if name else {}
         for step in path:
-            schema = self._resolve(schema)
             if isinstance(step, int):
                 schema = schema.get("items") or {}
             else:
@@ -134,11 +136,11 @@ class Schemas:
                 schema = schema.get("properties", {}).get(step) or (
                     more if isinstance(more, dict) else {}
                 )
-        schema = self._resolve(schema)
-        types = schema.get("type")
-        return (types if isinstance(types, str) else next(iter(types or [""]))) or ""
+            schema = self.resolve(schema)
+        return schema
 
-    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The definition that a schema refers to, or the schema itself."""
         reference = schema.get("$ref")
         if isinstance(reference, str):
             return self.definition(reference.removeprefix(_REF))
