@@ -54,10 +54,18 @@ def services() -> Services:
 def register(app: OpenAPI) -> None:
     """Give the app its endpoints."""
     # They import `services` from here.
-    from coworking.web import errors, older_api, openapi, operations, v1  # noqa: PLC0415
+    from coworking.web import (  # noqa: PLC0415
+        dashboard,
+        errors,
+        older_api,
+        openapi,
+        operations,
+        v1,
+    )
 
     errors.register(app)
     openapi.describe(app)
     app.register_blueprint(older_api.blueprint)
     app.register_blueprint(operations.blueprint)
     app.register_api(v1.blueprint)
+    app.register_blueprint(dashboard.blueprint)

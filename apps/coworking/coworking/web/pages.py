@@ -9,6 +9,8 @@ from flask import render_template
 from coworking.web.bodies import Body
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Response
 
 # No inline script or style: what is in a page's text can't run, wherever it came from.
@@ -25,17 +27,21 @@ POLICY = {
 
 
 def page(
-    template: str, status: int = 200, *, policy: dict[str, str] | None = None, **context: object
+    template: str,
+    context: Mapping[str, object] | None = None,
+    status: int = 200,
+    *,
+    policy: Mapping[str, str] | None = None,
 ) -> Response:
     """Render a template as the answer to the present request.
 
     Args:
         template: its file's name.
+        context: what the template is given.
         status: of the answer.
         policy: directives that differ from POLICY.
-        context: what the template is given.
     """
-    html = render_template(template, **context)
+    html = render_template(template, **(context or {}))
     response = Body(html.encode(), "text/html; charset=utf-8").response(status)
     directives = {**POLICY, **(policy or {})}
     response.headers["Content-Security-Policy"] = "; ".join(

@@ -20,6 +20,8 @@ from coworking.periods import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic_core import ErrorDetails
     from werkzeug.datastructures import MultiDict
 
@@ -100,11 +102,16 @@ def explained(error: ValidationError, model: type[BaseModel]) -> ParameterError:
     if first["type"] == "extra_forbidden":
         return unknown(name, value, names(model))
     choices = re.findall(r"'([^']+)'", first.get("ctx", {}).get("expected", ""))
+    return not_one_of(name, value, choices)
+
+
+def not_one_of(name: str, value: str, choices: Sequence[str]) -> ParameterError:
+    """The error for a value that isn't on a short list."""
     valid = nearest(value, choices, otherwise=choices[0])
     return ParameterError(name, value, f"is not one of {', '.join(choices)}", valid)
 
 
-def unknown(name: str, value: str, known: list[str]) -> ParameterError:
+def unknown(name: str, value: str, known: Sequence[str]) -> ParameterError:
     """The error for a parameter that doesn't exist; it suggests the nearest that does."""
     near = nearest(name, known, otherwise="")
     return ParameterError(

@@ -1,0 +1,239 @@
+"""GET /: the dashboard. One page, rendered here; everything that was picked is in its URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
+
+from flask import Blueprint, request, url_for
+
+from coworking import reports
+from coworking.errors import ServiceError
+from coworking.periods import (
+    DEFAULT_DAYS,
+    Granularity,
+    ParameterError,
+    Period,
+    find_zone,
+    local_date,
+    parse_date,
+    zone_names,
+)
+from coworking.web import charts, services, words
+from coworking.web.errors import RETRY_AFTER
+from coworking.web.pages import page
+from coworking.web.v1.queries import not_one_of, refuse_repeated, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from zoneinfo import ZoneInfo
+
+    from flask import Response
+    from sqlalchemy import Connection
+
+    from coworking.periods import Bucket
+    from coworking.reports import Extent, Overview
+
+PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
+THEMES = ("auto", "light", "dark")
+PARAMETERS = ("from", "to", "days", "tz", "by", "theme")
+# The longest range, in days, that each grouping is chosen for when none is picked.
+AUTOMATIC = ((2, Granularity.HOUR), (92, Granularity.DAY), (731, Granularity.WEEK))
+AREAS = (
+    *("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe"),
+    *("Indian", "Pacific"),
+)
+
+blueprint = Blueprint("dashboard", __name__)
+
+
+class Choice(NamedTuple):
+    """What the URL asks for; None where it leaves the choice to the page."""
+
+    first: date | None
+    end: date | None
+    zone: ZoneInfo
+    by: Granularity | None
+
+
+class Card(NamedTuple):
+    """A figure on the page: its name, its value, how it moved, and what it is compared with."""
+
+    label: str
+    value: str
+    change: words.Change
+    context: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that the page shows of the data, from one snapshot."""
+
+    period: Period
+    extent: Extent
+    overview: Overview
+    by: Granularity
+    buckets: list[Bucket]
+    counts: list[int]
+    heat: list[list[int]]
+    any_tokens: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, roughly: each bucket is a count and two instants."""
+        return 10_000 + 300 * len(self.buckets)
+
+
+@blueprint.get("/")
+def dashboard() -> Response:
+    """The dashboard of the range that the URL names, by default the newest 30 days."""
+    picked = {name: value for name, value in request.args.items() if value}
+    try:
+        choice = _read(picked)
+        now = datetime.now(UTC)
+        today = local_date(now, choice.zone) if choice.end is None else None
+        days = int(picked.get("days", DEFAULT_DAYS))
+        answer = services().freshness.answer(
+            ("dashboard", today, days, *choice),
+            lambda connection: _find(connection, choice, days, now),
+        )
+    except ParameterError as error:
+        return page("dashboard.html", {**_controls(picked, None), "problem": error}, 400)
+    except ServiceError as error:
+        context = {**_controls(picked, None), "refresh": True, "reason": str(error)}
+        response = page("away.html", context, 503)
+        response.headers["Retry-After"] = RETRY_AFTER
+        return response
+    context = {
+        **_controls(picked, answer.body),
+        **_shown(answer.body),
+        "refresh": True,
+        "as_of": now - timedelta(seconds=answer.age),
+        "age": answer.age,
+    }
+    response = page("dashboard.html", context)
+    response.headers["Report-Freshness"] = answer.header
+    return response
+
+
+def _read(picked: Mapping[str, str]) -> Choice:
+    """Read the URL's parameters; an empty one, as a form sends it, counts as left out."""
+    refuse_repeated(request.args)
+    for name in request.args:
+        if name not in PARAMETERS:
+            raise unknown(name, request.args[name], PARAMETERS)
+    for name, choices in (("days", tuple(PRESETS)), ("theme", THEMES), ("by", tuple(Granularity))):
+        if name in picked and picked[name] not in choices:
+            raise not_one_of(name, picked[name], choices)
+    if "days" in picked and ("from" in picked or "to" in picked):
+        raise ParameterError(
+            "days", picked["days"], "can't be combined with from or to", "", hint="Leave one out."
+        )
+    return Choice(
+        first=parse_date("from", picked["from"]) if "from" in picked else None,
+        end=parse_date("to", picked["to"]) if "to" in picked else None,
+        zone=find_zone(picked.get("tz", "UTC")),
+        by=Granularity(picked["by"]) if "by" in picked else None,
+    )
+
+
+def _find(connection: Connection, choice: Choice, days: int, now: datetime) -> Findings:
+    period, extent = reports.period_of(connection, choice.first, choice.end, choice.zone, now)
+    if choice.first is None and choice.end is None:
+        period = period.days_before(days)
+    by = choice.by or _grouping(period)
+    buckets = period.buckets(by)
+    return Findings(
+        period=period,
+        extent=extent,
+        overview=reports.overview(connection, period),
+        by=by,
+        buckets=buckets,
+        counts=reports.checkins(connection, period, buckets),
+        heat=reports.heatmap(connection, period),
+        any_tokens=extent.newest is not None or reports.tokens_issued(connection),
+    )
+
+
+def _grouping(period: Period) -> Granularity:
+    for longest, by in AUTOMATIC:
+        if period.days <= longest:
+            return by
+    return Granularity.MONTH
+
+
+def _controls(picked: dict[str, str], found: Findings | None) -> dict[str, object]:
+    """What the header and the pickers need, whether or not there is anything to show."""
+
+    def link(**changes: str | None) -> str:
+        kept = {**{name: picked.get(name) for name in PARAMETERS}, **changes}
+        query = urlencode({name: value for name, value in kept.items() if value}, safe="/")
+        return url_for("dashboard.dashboard") + (f"?{query}" if query else "")
+
+    custom = "from" in picked or "to" in picked
+    return {
+        "link": link,
+        "picked": picked,
+        "presets": PRESETS,
+        "preset": None if custom else picked.get("days", str(DEFAULT_DAYS)),
+        "themes": THEMES,
+        "theme": picked.get("theme") if picked.get("theme") in THEMES else "auto",
+        "groupings": list(Granularity),
+        "zones": _zones(picked.get("tz", "UTC")),
+        "period": found.period if found else None,
+        "words": words,
+        "weekdays": charts.WEEKDAYS,
+    }
+
+
+def _zones(selected: str) -> dict[str, list[str]]:
+    """The zones by area, for the picker; older names are valid but only listed when in use."""
+    areas: dict[str, list[str]] = {"": ["UTC"]}
+    for name in zone_names():
+        area, _, place = name.partition("/")
+        if place and area in AREAS:
+            areas.setdefault(area, []).append(name)
+        elif name == selected and name != "UTC":
+            areas[""].append(name)
+    return areas
+
+
+def _shown(found: Findings) -> dict[str, object]:
+    """What the page's report is made of."""
+    period, (oldest, newest) = found.period, found.extent
+    comparable = oldest is not None and oldest < period.start_at
+    shown: dict[str, object] = {
+        "found": found,
+        "previous": period.previous() if comparable else None,
+        "newest_inside": newest is not None and period.start_at <= newest < period.end_at,
+        "starts_late": comparable
+        and oldest is not None
+        and local_date(oldest, period.zone) > period.previous().first,
+        "cards": _cards(found.overview, period, comparable=comparable),
+        "csv": {"from": period.first, "to": period.end, "tz": period.zone.key, "format": "csv"},
+    }
+    if any(found.counts):
+        shown["chart"] = charts.bar_chart(found.buckets, found.counts, found.by, period.zone)
+        shown["heat"] = charts.heat_map(found.heat, period.weekdays())
+    return shown
+
+
+def _cards(overview: Overview, period: Period, *, comparable: bool) -> list[Card]:
+    before = f"in the {words.days(period.days)} before"
+    then = f"on {words.day(period.first)}"
+    not_seen = f"Not seen for {reports.NOT_SEEN_DAYS} days"
+    rows = (
+        ("Check-ins", overview.check_ins, words.COUNTED, before),
+        ("Members who came", overview.unique_members, words.COUNTED, before),
+        ("Tokens left unused", overview.unused_share, words.SHARED, before),
+        (not_seen, overview.members_not_seen, words.AT_A_DATE, then),
+        ("Never came", overview.members_never_came, words.AT_A_DATE, then),
+    )
+    no_past = None if comparable else f"no check-ins before {words.day(period.first)}"
+    return [
+        Card(label, *words.figure(metric.value, metric.previous, manner, when, no_past))
+        for label, metric, manner, when in rows
+    ]
