@@ -70,8 +70,8 @@ def _kubectl(*words: str) -> list[str]:
     return ["kubectl", f"--context=kind-{NAME}", *words]
 
 
-def _apply(folder: str) -> list[str]:
-    return _kubectl("apply", "--server-side", "--force-conflicts", "-k", folder)
+def _apply(folder: str, *options: str) -> list[str]:
+    return _kubectl("apply", "--server-side", "--force-conflicts", *options, "-k", folder)
 
 
 def _wait(namespace: str, workload: str) -> list[str]:
@@ -125,7 +125,7 @@ def steps(root: Path) -> list[Step]:
         ),
         Step("sealed-secrets", _apply("argocd/addons/sealed-secrets")),
         Step("Argo CD", _apply("argocd/install")),
-        Step("our settings for it", _apply("argocd/config")),
+        Step("our settings for it", _apply("argocd/config", "--field-manager=coworking")),
         Step("wait", _wait("kube-system", "deployment/sealed-secrets-controller")),
         Step("wait", _wait("argocd", "deployment/argocd-server")),
         Step("what each part may do", _apply("argocd/projects")),
