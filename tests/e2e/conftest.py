@@ -1,0 +1,96 @@
+"""One cluster for the whole suite: made ready by the first scenario, shared by all, in their order."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.harness import evidence
+from tests.e2e.harness.environment import Unusable, check
+from tests.e2e.harness.world import VERSIONS, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVIDENCE = Path(os.environ.get("E2E_EVIDENCE", ".local/e2e"))
+_WORLDS: list[World] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A scenario may take minutes, and none may take more than six."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(360))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The service, deployed from an empty cluster; an unusable environment ends the run here."""
+    try:
+        settings = check(os.environ)
+    except Unusable as unusable:
+        pytest.exit(str(unusable), returncode=2)
+    found = World(settings, tmp_path_factory.mktemp("e2e"))
+    _WORLDS.append(found)
+    began = time.monotonic()
+    found.reset()
+    found.figure(f"{time.monotonic() - began:6.1f} s  an earlier run's leftovers are gone")
+    found.measure("ten versions of the image are loaded", lambda: found.load(*VERSIONS))
+    found.prepare_tree()
+    began = time.monotonic()
+    found.bootstrap()
+    for name in ("root", "postgres-dev", "postgres-prod", "coworking-dev", "coworking-prod"):
+        found.settle(name, within=240)
+    found.figure(
+        f"{time.monotonic() - began:6.1f} s  from an empty cluster to all Applications settled"
+    )
+    found.start_client()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_fault_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep evidence of a scenario that failed, while it can still be seen."""
+    failed_before = request.session.testsfailed
+    yield
+    report: Any = getattr(request.node, "e2e_report", None)
+    failed = request.session.testsfailed > failed_before or (report is not None and report.failed)
+    if failed and _WORLDS:
+        evidence.collect(_WORLDS[0], EVIDENCE / request.node.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Let fixtures see how the test went; of a set-up that failed, keep the evidence here."""
+    report = yield
+    if report.when == "call":
+        item.e2e_report = report  # type: ignore[attr-defined] - pytest's own idiom for this
+    if report.when == "setup" and report.failed and _WORLDS:
+        evidence.collect(_WORLDS[0], EVIDENCE / item.name)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print each scenario's seconds, and the figures that they measured."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call" and "tests/e2e" in report.nodeid
+    ]
+    if not reports:
+        return
+    terminalreporter.section("end to end")
+    for report in sorted(reports, key=lambda r: r.nodeid):
+        name = report.nodeid.rpartition("::")[2].replace("_", " ")
+        terminalreporter.line(f"{report.duration:6.1f} s  {report.outcome}  {name}")
+    for line in _WORLDS[0].figures if _WORLDS else []:
+        terminalreporter.line(line)
+    if any(report.failed for report in reports):
+        terminalreporter.line(f"evidence of what failed is in {EVIDENCE}")

@@ -1,0 +1,128 @@
+"""The tree on the git server: a copy of this checkout's HEAD that scenarios commit to and push."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Repository:
+    """A clone with `origin` at the git server.
+
+    Args:
+        folder: where the clone is.
+        url: the repository's address.
+        user: who pushes.
+        token: their token.
+        webhook: Argo CD's address for webhooks.
+    """
+
+    def __init__(self, folder: Path, url: str, user: str, token: str, webhook: str) -> None:
+        self.folder = folder
+        self.url = url
+        parts = urlsplit(url)
+        self._push_url = parts._replace(netloc=f"{user}:{token}@{parts.netloc}").geturl()
+        self._webhook = webhook
+
+    def begin(self, source: Path) -> None:
+        """Copy a checkout's HEAD, with its history, and overwrite the server's `main` by it."""
+        subprocess.run(
+            ["git", "clone", "-q", "--no-hardlinks", source, self.folder], check=True, timeout=120
+        )
+        self.git("checkout", "-q", "-B", "main")
+        self.git("config", "user.name", "End to end")
+        self.git("config", "user.email", "e2e@example.com")
+        # Also for `python -m ci` in this clone: what it pushes to is what Argo CD follows.
+        self.git("remote", "set-url", "origin", self.url)
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the clone."""
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"git {arguments}: {done.stderr}"
+        return done.stdout.strip()
+
+    def ci(self, *arguments: str, stdin: str = "", status: int = 0) -> str:
+        """Run `python -m ci` of the clone; `status` is the exit status that it must have."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ci", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        output = f"{done.stdout}{done.stderr}"
+        assert done.returncode == status, f"ci {arguments} ended with {done.returncode}:\n{output}"
+        return output
+
+    @property
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return self.git("rev-parse", "HEAD")
+
+    def edit(self, path: str, pattern: str, replacement: str) -> None:
+        """Replace what matches in a file; it must match."""
+        file = self.folder / path
+        text, count = re.subn(pattern, replacement, file.read_text(), flags=re.MULTILINE)
+        assert count, f"{pattern!r} is not in {path}"
+        file.write_text(text)
+
+    def set_tag(self, environment: str, tag: str) -> None:
+        """Write an environment's tag, as a build's write-back does."""
+        path = f"overlays/{environment}/coworking/image/kustomization.yaml"
+        self.edit(path, r"newTag: .*$", f'newTag: "{tag}"')
+
+    def commit(self, message: str) -> str:
+        """Commit everything and return the commit."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+        return self.head
+
+    def push(self, *, webhook: bool = True, force: bool = False) -> str:
+        """Push `main`, tell Argo CD as GitHub would, and return the commit."""
+        self.git("push", "-q", *(["--force"] if force else []), self._push_url, "HEAD:main")
+        if webhook:
+            self.notify()
+        return self.head
+
+    def release(self, environment: str, tag: str, *, webhook: bool = True) -> str:
+        """Deploy a tag: what a build's last step does."""
+        self.pull()
+        self.set_tag(environment, tag)
+        self.commit(f"deploy({environment}): coworking to {tag}")
+        return self.push(webhook=webhook)
+
+    def pull(self) -> None:
+        """Take what others have pushed, `ci resume` for one."""
+        self.git("fetch", "-q", self._push_url, "main")
+        self.git("merge", "-q", "--ff-only", "FETCH_HEAD")
+
+    def notify(self) -> None:
+        """Send Argo CD GitHub's push event (docs.github.com/webhooks), as far as it is read."""
+        event = {
+            "ref": "refs/heads/main",
+            "before": self.git("rev-parse", "HEAD~1"),
+            "after": self.head,
+            "repository": {
+                "html_url": self.url.removesuffix(".git"),
+                "default_branch": "main",
+            },
+            "commits": [{"id": self.head, "added": [], "removed": [], "modified": ["overlays"]}],
+        }
+        answer = requests.post(
+            self._webhook, json=event, headers={"X-GitHub-Event": "push"}, timeout=10
+        )
+        assert answer.ok, f"the webhook answered {answer.status_code}: {answer.text}"
