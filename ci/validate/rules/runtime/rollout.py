@@ -66,7 +66,7 @@ def host_port_rollout(resource: Resource, environment: Environment) -> Iterator[
             if port.get("hostPort"):
                 yield Problem(
                     f"host port {port['hostPort']} is free on a node only when the old pod is "
-                    "gone, and maxUnavailable is 0: the rollout never ends where there is no spare node",
+                    "gone, and maxUnavailable is 0: the rollout never ends without a spare node",
                     fix="Leave out hostPort and use a Service, or set maxUnavailable to 1.",
                     path=(*path, "ports", index, "hostPort"),
                 )

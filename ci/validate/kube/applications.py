@@ -1,0 +1,81 @@
+"""Argo CD's Applications: where they deploy to, and which resources of the tree they bring.
+
+Source: https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/application.yaml.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING
+
+from ci.validate.files import git_root
+from ci.validate.model import as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.validate.environment import Environment
+    from ci.validate.model import Manifest, Resource
+
+GROUP = "argoproj.io"
+
+
+def applications(environment: Environment) -> Iterator[Resource]:
+    """The Applications of the tree."""
+    for each in environment.of_kind("Application"):
+        if each.group == GROUP:
+            yield each
+
+
+def sources(application: Resource) -> list[Manifest]:
+    """An Application's sources, one or several."""
+    several = as_list(application.spec.get("sources"))
+    return list(map(as_mapping, several or [application.spec.get("source")]))
+
+
+def destination(application: Resource) -> Manifest:
+    """An Application's destination."""
+    return as_mapping(application.spec.get("destination"))
+
+
+def sync_policy(application: Resource) -> Manifest:
+    """An Application's syncPolicy."""
+    return as_mapping(application.spec.get("syncPolicy"))
+
+
+def sync_options(application: Resource) -> list[str]:
+    """The options of an Application's syncPolicy."""
+    return [as_text(option) for option in as_list(sync_policy(application).get("syncOptions"))]
+
+
+def resources_of(environment: Environment, application: Resource) -> list[Resource]:
+    """The resources of the tree that lie in an Application's path, as far as the tree has it."""
+    paths = {as_text(source.get("path")).strip("/") for source in sources(application)} - {""}
+    return [
+        each
+        for each in environment.resources
+        if each.part.folder is not None and _relative(each.part.folder) in paths
+    ]
+
+
+def _relative(folder: Path) -> str:
+    root = git_root(folder)
+    return folder.relative_to(root).as_posix() if root else folder.as_posix()
+
+
+def project_of(environment: Environment, application: Resource) -> Resource | None:
+    """The AppProject that an Application names, in its own namespace."""
+    name = as_text(application.spec.get("project")) or "default"
+    return environment.get("AppProject", application.namespace, name)
+
+
+def permits(pattern: str, value: str) -> bool:
+    """Whether a pattern of an AppProject's list has a value; `!` in front denies."""
+    return fnmatch.fnmatchcase(value, pattern)
+
+
+def any_permits(patterns: list[str], value: str) -> bool:
+    """Whether a list of patterns allows a value: one allows it, and none denies it."""
+    denied = any(p.startswith("!") and permits(p[1:], value) for p in patterns)
+    return not denied and any(not p.startswith("!") and permits(p, value) for p in patterns)

@@ -1,0 +1,1 @@
+"""Pod Security "restricted", secrets, images, exposure, rights, and resources."""

@@ -1,0 +1,133 @@
+"""Secrets in plain text, by their structure, by the name they stand under, and by their entropy.
+
+No message shows a value: it shows the place, what was recognised, and the length.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ci.validate.model import Problem, as_list, as_mapping, as_text
+from ci.validate.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.environment import Environment
+    from ci.validate.facts import Facts
+    from ci.validate.files import SourceFile
+    from ci.validate.model import FieldPath, Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/security/secrets-good-practices/"
+SEAL = "Take it out, change it wherever it is valid, and bring the new one as a SealedSecret."
+
+# Forms that credentials are issued in, by what issues them.
+FORMS: dict[str, re.Pattern[str]] = {
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "a GitHub token": re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})\b"),
+    "a GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
+    "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
+    "a Stripe key": re.compile(r"\b[rs]k_live_[0-9A-Za-z]{16,}"),
+    "a Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
+    "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+    "a password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]+:[^\s@/'\"$<{]{3,}@"),
+}
+SECRET_NAME = re.compile(
+    r"(^|[_.-])(PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)$",
+    re.IGNORECASE,
+)
+NO_VALUE = re.compile(
+    r"^(|true|false|none|null|unused|changeme|\$\(.*\)|\$\{.*\}|<.*>|[/.].*)$", re.IGNORECASE
+)
+ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
+HEX = re.compile(r"[0-9a-f]+")
+ENTROPY = 4.3  # bits a character: above any text in words, below what 24 random characters have
+
+
+def recognised(text: str) -> str:
+    """The form of credential that a text holds, or an empty text."""
+    return next((name for name, form in FORMS.items() if form.search(text)), "")
+
+
+def is_random(text: str) -> bool:
+    """Whether a text looks drawn at random: long, of base64's characters, and of high entropy.
+
+    Hexadecimal texts are left alone: digests and commits are no secrets.
+    """
+    if not ENCODED.fullmatch(text) or HEX.fullmatch(text):
+        return False
+    counts = Counter(text)
+    bits = -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
+    mixed = re.search(r"[a-z]", text) and re.search(r"[A-Z]", text) and re.search(r"\d", text)
+    return bits >= ENTROPY and mixed is not None
+
+
+@rule("credential-in-file", scope=Scope.FILE, source=SOURCE)
+def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
+    """Text in the form of a credential, anywhere in a YAML file, comments included.
+
+    What is in git's history is known to everybody who ever cloned it; taking the line out again
+    does not help.
+    """
+    for number, line in enumerate(source.text.splitlines(), 1):
+        what = recognised(line)
+        if what:
+            yield Problem(
+                f"this line holds {what}, in plain text, for everybody who can read the repository",
+                fix=SEAL,
+                file=source.path,
+                line=number,
+            )
+
+
+@rule("secret-in-plain-text", kinds=("Secret",), source=SOURCE)
+def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Secret with its data in the tree.
+
+    base64 is no encryption. In a GitOps tree a secret is sealed, or fetched from outside.
+    """
+    for field in ("data", "stringData"):
+        for key, value in as_mapping(resource.body.get(field)).items():
+            if as_text(value) and not recognised(as_text(value)):
+                yield Problem(
+                    f"key {key} is in the repository in plain text (base64 is no encryption)",
+                    fix="Seal it: a SealedSecret of the same name, and change the value.",
+                    path=(field, key),
+                )
+
+
+@rule("secret-in-configuration", source=SOURCE)
+def secret_in_configuration(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A value that looks like a secret in a ConfigMap or in a container's `env`.
+
+    It stands under a name such as DB_PASSWORD, or it looks drawn at random. Names that end in _FILE
+    or _PATH, and values that are paths or references, are no secrets.
+    """
+    for path, name, value in _settings(resource):
+        if recognised(value) or NO_VALUE.match(value):
+            continue
+        if SECRET_NAME.search(name):
+            why = "by its name a secret"
+        elif is_random(value):
+            why = "by its look drawn at random"
+        else:
+            continue
+        yield Problem(
+            f"{name} is {why}, and its value ({len(value)} characters) is in plain text",
+            fix="Bring it from a SealedSecret, by secretKeyRef or as a mounted file.",
+            path=path,
+        )
+
+
+def _settings(resource: Resource) -> Iterator[tuple[FieldPath, str, str]]:
+    if resource.kind == "ConfigMap":
+        for key, value in as_mapping(resource.body.get("data")).items():
+            yield ("data", key), key, as_text(value).strip()
+    for path, container in resource.pod.containers() if resource.pod else ():
+        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+            value = as_text(entry.get("value"))
+            yield (*path, "env", index, "value"), as_text(entry.get("name")), value
