@@ -222,14 +222,14 @@ class Lander:
         if refusal.verdict is Verdict.POLICY:
             raise PolicyError(
                 f"{self.target.branch} refuses the push: {refusal.reason}",
-                hint="Allow the build's user on that branch, or write to a branch of its own with"
-                " --pr-branch.",
+                hint=f"{refusal.remote}Allow the build's user on that branch, or write to a branch"
+                " of its own with --pr-branch.",
             )
         if refusal.verdict is Verdict.DENIED:
             raise RemoteError(
                 f"{self.repository.url} lets nobody in: {refusal.reason}",
-                hint="Check the URL, and that the token in GIT_TOKEN or GIT_TOKEN_FILE may read"
-                " and write that repository.",
+                hint=f"{refusal.remote}Check the URL, and that the token in GIT_TOKEN or"
+                " GIT_TOKEN_FILE may read and write that repository.",
             )
         is_network = refusal.verdict is Verdict.NETWORK
         if is_network:

@@ -61,17 +61,18 @@ _PASSING = re.compile(r".*returned error: (408|429)")
 
 
 class Refusal(NamedTuple):
-    """A verdict with the words that it rests on."""
+    """A verdict, git's words that it rests on, and the remote's own, which decide nothing."""
 
     verdict: Verdict
     reason: str
+    remote: str = ""
 
 
 def judge_push(status: int, stdout: str, stderr: str, ref: str) -> Refusal:
     """Judge `git push --porcelain` of one ref by its exit status and what it printed.
 
     >>> judge_push(1, "!\\tHEAD:refs/heads/main\\t[rejected] (fetch first)", "", "refs/heads/main")
-    Refusal(verdict=<Verdict.RACE: ...>, reason='fetch first')
+    Refusal(verdict=<Verdict.RACE: ...>, reason='fetch first', remote='')
     """
     for line in stdout.splitlines():
         flag, _, rest = line.partition("\t")
@@ -81,7 +82,7 @@ def judge_push(status: int, stdout: str, stderr: str, ref: str) -> Refusal:
         if flag == "!":
             found = re.fullmatch(r"\[.*?\] \((?P<reason>.*)\)", summary)
             reason = found["reason"] if found else summary
-            return Refusal(_first(REASONS, reason, Verdict.POLICY), reason)
+            return Refusal(_first(REASONS, reason, Verdict.POLICY), reason, _remote_words(stderr))
         if status == 0:
             return Refusal(Verdict.PUSHED, summary)
     return judge_connection(stderr)
@@ -94,12 +95,18 @@ def judge_connection(stderr: str) -> Refusal:
     for line in fatal:
         verdict = _first(FATAL, line, Verdict.NETWORK)
         if verdict is not Verdict.NETWORK and not _PASSING.fullmatch(line):
-            return Refusal(verdict, line)
+            return Refusal(verdict, line, _remote_words(stderr))
     for line in lines:
         if _SSH_DENIED.fullmatch(line):
             return Refusal(Verdict.DENIED, line)
     words = fatal or [line for line in lines if line] or ["git said nothing"]
     return Refusal(Verdict.NETWORK, words[0])
+
+
+def _remote_words(stderr: str) -> str:
+    """The remote's lines, each as it is shown to a person: with its mark and a line end."""
+    lines = (line.rstrip() for line in stderr.splitlines() if line.startswith("remote:"))
+    return "".join(f"{line}\n" for line in lines if line.removeprefix("remote:").strip())
 
 
 def _first(table: tuple[tuple[str, Verdict], ...], text: str, otherwise: Verdict) -> Verdict:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OVERLAY = "overlays/dev/coworking/image"
 FILE = f"{OVERLAY}/kustomization.yaml"
@@ -196,3 +202,97 @@ def kustomization() -> str:
 def registry() -> str:
     """The ECR repository that the overlay names."""
     return REGISTRY
+
+
+class GitServer(ThreadingHTTPServer):
+    """`git http-backend` behind basic authentication, with switches for what can go wrong.
+
+    Attributes:
+        token: the password that may push; reading needs it too.
+        seen: the Authorization headers that came.
+        drop_answers: how many answers to a push are cut off after the push was done.
+        refuse_pushes: answer a push with 403, as a host does when the token may only read.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, root: Path, token: str) -> None:
+        super().__init__(("127.0.0.1", 0), GitHandler)
+        self.root = root
+        self.token = token
+        self.seen: list[str] = []
+        self.drop_answers = 0
+        self.refuse_pushes = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/remote.git"
+
+
+class GitHandler(BaseHTTPRequestHandler):
+    """One request to GitServer."""
+
+    server: GitServer
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        is_push = "git-receive-pack" in self.path
+        given = self.headers.get("Authorization", "")
+        self.server.seen.append(given)
+        if base64.b64decode(given[6:]).decode().partition(":")[2] != self.server.token:
+            # A careless host repeats what it was sent.
+            return self._answer(401, f"who is {given} {base64.b64decode(given[6:]).decode()}?")
+        if is_push and self.server.refuse_pushes:
+            return self._answer(403, "read only")
+        env = {
+            "GIT_PROJECT_ROOT": str(self.server.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "REMOTE_USER": "bot",
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        done = subprocess.run(
+            ["git", "http-backend"],
+            env=os.environ | PERSON | env,
+            input=body,
+            capture_output=True,
+            check=True,
+        )
+        if is_push and self.command == "POST" and self.server.drop_answers:
+            self.server.drop_answers -= 1
+            return None
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+        return None
+
+    do_POST = do_GET  # noqa: N815  (http.server's name)
+
+    def _answer(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+@pytest.fixture
+def server(remote: Remote) -> Iterator[GitServer]:
+    """The same repository over HTTP, for whoever has the token."""
+    remote.git("config", "http.receivepack", "true")
+    with GitServer(remote.path.parent, "t0ken-of-48-digits") as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

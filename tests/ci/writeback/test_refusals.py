@@ -1,0 +1,162 @@
+"""What the remote can answer, and what becomes of a build then."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from ci.writeback.push import REASONS, Verdict, judge_connection, judge_push
+
+Remote = Any
+Server = Any
+
+
+@pytest.mark.parametrize("hook", ["pre-receive", "update", "reference-transaction"])
+def test_a_hook_that_refuses_stops_it_at_once(remote: Remote, hook: str) -> None:
+    """Its words sound like a lost race and like an HTTP error, and are neither."""
+    commit = remote.person.ship()
+    remote.hook(hook, "echo 'fetch first: non-fast-forward, error: 403' >&2; exit 1")
+    answer = remote.set_image(f"7-{commit[:8]}")
+    assert (answer.status, answer.json["code"], answer.json["attempts"]) == (3, 3, 1)
+    assert "main refuses the push: " in answer.json["error"]
+    assert "--pr-branch" in answer.stderr
+    if hook != "reference-transaction":  # git shows no words of that one
+        assert "remote: fetch first: non-fast-forward, error: 403" in answer.stderr
+    assert remote.tip == commit
+
+
+PROTECT_MAIN = '[ "$1" != refs/heads/main ]'
+
+
+def test_a_protected_branch_gets_a_branch_to_merge_and_finds_it_again(remote: Remote) -> None:
+    commit = remote.person.ship()
+    remote.hook("update", PROTECT_MAIN)
+    first = remote.deploy(7, commit, pr_branch=True)
+    branch = f"deploy/dev/coworking-7-{commit[:8]}"
+    assert (first.json["result"], first.json["branch"]) == ("pr", branch)
+    assert (first.json["tip"], first.json["current"]) == (commit, "none")
+    assert f'"7-{commit[:8]}"' in remote.file(at=branch)
+    # [skip ci] would keep the pull request's checks from running.
+    assert remote.git("log", "-1", "--format=%s", branch).strip() == (
+        f"deploy(dev): coworking none -> 7-{commit[:8]}"
+    )
+    again = remote.deploy(7, commit, pr_branch=True)
+    assert (again.json["result"], again.json["branch"]) == ("pr", branch)
+    assert again.json["commit"] == first.json["commit"]
+    assert remote.tip == commit
+
+
+def test_with_an_open_branch_no_branch_of_its_own_is_made(remote: Remote) -> None:
+    answer = remote.deploy(7, remote.person.ship(), pr_branch=True)
+    assert (answer.json["result"], answer.json["branch"]) == ("pushed", "main")
+    assert remote.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
+
+
+def test_a_branch_that_says_something_else_is_not_overwritten(remote: Remote) -> None:
+    commit = remote.person.ship()
+    remote.person.git(
+        "push", "-q", "origin", f"HEAD:refs/heads/deploy/dev/coworking-7-{commit[:8]}"
+    )
+    remote.hook("update", PROTECT_MAIN)
+    answer = remote.set_image(f"7-{commit[:8]}", pr_branch=True)
+    assert answer.status == 3
+    assert "exists and has the tag 'none'" in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/x.git",
+        "http://no-such-host.invalid/x.git",
+        "file:///no/such/repository.git",
+        "/no/such/repository.git",
+    ],
+)
+def test_a_remote_that_cannot_be_reached_is_named(remote: Remote, url: str) -> None:
+    answer = remote.set_image("7-1f2e3d4c", url=url)
+    assert (answer.status, answer.json["code"]) == (5, 5)
+    assert url in answer.json["error"]
+    assert answer.json["attempts"] <= 3
+
+
+def test_a_remote_that_never_answers_is_given_up_within_the_budget(remote: Remote) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        began = time.monotonic()
+        answer = remote.set_image("7-1f2e3d4c", url=url, budget=2)
+    assert (answer.status, answer.json["code"]) == (5, 5)
+    assert time.monotonic() - began < 20
+
+
+def test_a_token_that_may_only_read_is_told_so(remote: Remote, server: Server) -> None:
+    commit = remote.person.ship()
+    server.refuse_pushes = True
+    answer = remote.set_image(f"7-{commit[:8]}", url=server.url, env={"GIT_TOKEN": server.token})
+    assert (answer.status, answer.json["attempts"]) == (5, 1)
+    assert "returned error: 403" in answer.json["error"]
+
+
+def test_a_push_whose_answer_is_lost_is_not_made_twice(remote: Remote, server: Server) -> None:
+    commit = remote.person.ship()
+    server.drop_answers = 1
+    answer = remote.deploy(7, commit, url=server.url, env={"GIT_TOKEN": server.token})
+    assert (answer.json["result"], answer.json["attempts"]) == ("pushed", 2)
+    assert (answer.json["previous"], answer.json["current"]) == ("none", f"7-{commit[:8]}")
+    assert answer.json["tip"] == remote.tip
+    assert remote.git("rev-list", "--count", f"{commit}..main").strip() == "1"
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [
+        ("fetch first", Verdict.RACE),
+        ("cannot lock ref 'refs/heads/main': is at 1f2e but expected 403", Verdict.RACE),
+        ("reference already exists", Verdict.RACE),
+        ("unpacker error", Verdict.NETWORK),
+        ("pre-receive hook declined", Verdict.POLICY),
+        ("protected branch hook declined", Verdict.POLICY),
+        ("push declined due to repository rule violations", Verdict.POLICY),
+        ("a reason that no git had when this was written", Verdict.POLICY),
+    ],
+)
+def test_the_reason_for_our_ref_decides(reason: str, verdict: Verdict) -> None:
+    stdout = (
+        "To https://example.org/403.git\n"
+        "!\tHEAD:refs/heads/other\t[rejected] (non-fast-forward)\n"
+        f"!\t1f2e:refs/heads/main\t[remote rejected] ({reason})\nDone\n"
+    )
+    refusal = judge_push(1, stdout, "remote: fetch first\n", "refs/heads/main")
+    assert refusal == (verdict, reason, "remote: fetch first\n")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "verdict"),
+    [
+        ("fatal: Authentication failed for 'https://example.org/x.git/'", Verdict.DENIED),
+        (
+            "fatal: unable to access 'https://example.org/': The requested URL returned error: 503",
+            Verdict.NETWORK,
+        ),
+        (
+            "fatal: unable to access 'https://example.org/': The requested URL returned error: 429",
+            Verdict.NETWORK,
+        ),
+        (
+            "fatal: unable to access 'https://example.org/error: 403/': Could not resolve host: x",
+            Verdict.NETWORK,
+        ),
+        ("remote: fatal: Authentication failed for 'x'\nfatal: early EOF", Verdict.NETWORK),
+        ("git@example.org: Permission denied (publickey).\nfatal: Could not read", Verdict.DENIED),
+        ("fatal: repository 'https://example.org/x.git/' not found", Verdict.DENIED),
+        ("", Verdict.NETWORK),
+    ],
+)
+def test_only_gits_own_last_words_decide_about_a_connection(stderr: str, verdict: Verdict) -> None:
+    assert judge_connection(stderr).verdict is verdict
+
+
+def test_no_reason_is_listed_as_policy_because_policy_is_what_is_left() -> None:
+    assert Verdict.POLICY not in {verdict for _, verdict in REASONS}
