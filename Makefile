@@ -65,6 +65,15 @@ snapshots: $(VENV)/run.stamp ## Accept what both environments render to now (tes
 cluster: $(VENV)/run.stamp ## Make a cluster here with kind and Docker (needs the internet; CI doesn't run it)
 	@$(CI) cluster $(ARGS)
 
+# --- AWS -----------------------------------------------------------------------------------------
+
+.PHONY: infra-plan capacity
+infra-plan: $(VENV)/run.stamp ## Print the commands that make everything on AWS, and run none of them
+	@$(CI) infra-plan $(ARGS)
+
+capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, how full, at what price
+	@$(CI) capacity $(ARGS)
+
 # --- before a merge ------------------------------------------------------------------------------
 
 .PHONY: test check format

@@ -71,9 +71,8 @@ def holds(condition: Filter, event: Event) -> bool:
     kind = condition["Type"]
     if kind not in _MATCHES:
         raise InputError(f"no model of the webhook filter {kind}; known are {', '.join(_MATCHES)}")
-    return _MATCHES[kind](condition["Pattern"], event) != condition.get(
-        "ExcludeMatchedPattern", False
-    )
+    exclude = bool(condition.get("ExcludeMatchedPattern", False))
+    return _MATCHES[kind](condition["Pattern"], event) is not exclude
 
 
 def starts(groups: Sequence[Sequence[Filter]], event: Event) -> bool:

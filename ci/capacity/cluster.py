@@ -56,6 +56,7 @@ class Cluster:
     Attributes:
         name, region, version: as described.
         groups: its node groups.
+        zones: the availability zones of its network, where load balancers are.
         addons: the values each add-on is configured with, by its name.
         nat_gateways: how many NAT gateways its network has.
         log_retention_days: of the control plane's logs, 0 for those kept for ever or not at all.
@@ -65,6 +66,7 @@ class Cluster:
     region: str
     version: str
     groups: tuple[NodeGroup, ...]
+    zones: tuple[str, ...] = ()
     addons: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     nat_gateways: int = 0
     log_retention_days: int = 0
@@ -95,6 +97,7 @@ def load_cluster(path: Path) -> Cluster:
             region=metadata["region"],
             version=str(metadata["version"]),
             groups=tuple(_group(one, zones) for one in described["managedNodeGroups"]),
+            zones=zones,
             addons={
                 addon["name"]: yaml.safe_load(addon.get("configurationValues", "{}"))
                 for addon in described.get("addons", ())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ci.capacity.quantities import parse
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Iterable, Iterator, Mapping
 
     from ci.capacity.cluster import Cluster, NodeGroup
@@ -28,35 +27,29 @@ class Line(NamedTuple):
     month: float
 
 
-def monthly(
-    resources: Iterable[Mapping[str, Any]],
-    cluster: Cluster,
-    prices: Prices,
-    today: datetime.date,
-) -> list[Line]:
-    """The bill of a month.
+def monthly(resources: Iterable[Mapping[str, Any]], cluster: Cluster, prices: Prices) -> list[Line]:
+    """The bill of a month at the prices, and in the support period, of the table's own date.
 
     Args:
         resources: rendered resources of every environment.
         cluster: the described cluster.
         prices: the price table, with its assumptions about builds, logs and traffic.
-        today: decides between standard and extended support of the Kubernetes version.
     """
     listed = list(resources)
     return [
-        _control_plane(cluster, prices, today),
+        _control_plane(cluster, prices),
         *_nodes(cluster, prices),
         *_volumes(listed, prices),
         *_load_balancers(listed, prices),
-        *_network(cluster, prices),
+        *_network(listed, cluster, prices),
         *_registry(prices),
         *_logs(prices),
         *_pipeline(prices),
     ]
 
 
-def _control_plane(cluster: Cluster, prices: Prices, today: datetime.date) -> Line:
-    hour = prices.eks_hour(cluster.version, today)
+def _control_plane(cluster: Cluster, prices: Prices) -> Line:
+    hour = prices.eks_hour(cluster.version, prices.dates["eks_versions"])
     support = "standard" if hour == prices.rate("eks", "standard_hour") else "extended"
     item = f"EKS {cluster.version}, {support} support"
     return Line("EKS", item, _hours(1, hour, prices), prices.month(hour))
@@ -107,15 +100,17 @@ def claimed_gb(resources: Iterable[Mapping[str, Any]]) -> float:
 def _volumes(resources: list[Mapping[str, Any]], prices: Prices) -> Iterator[Line]:
     gigabytes, rate = claimed_gb(resources), prices.rate("ebs", "gp3_gb_month")
     if gigabytes:
-        yield Line(
-            "EBS", "claimed volumes, gp3", f"{gigabytes:g} GB x ${rate}", gigabytes * rate
-        )
+        yield Line("EBS", "claimed volumes, gp3", f"{gigabytes:g} GB x ${rate}", gigabytes * rate)
+
+
+def _balanced(resources: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for resource in resources:
+        if (resource.get("spec") or {}).get("type") == "LoadBalancer":
+            yield resource
 
 
 def _load_balancers(resources: list[Mapping[str, Any]], prices: Prices) -> Iterator[Line]:
-    for resource in resources:
-        if (resource.get("spec") or {}).get("type") != "LoadBalancer":
-            continue
+    for resource in _balanced(resources):
         metadata = resource["metadata"]
         network = (metadata.get("annotations") or {}).get(LOAD_BALANCER_TYPE) == "nlb"
         hour = prices.rate("load_balancer", "nlb_hour" if network else "classic_hour")
@@ -123,22 +118,22 @@ def _load_balancers(resources: list[Mapping[str, Any]], prices: Prices) -> Itera
         hour += units * prices.rate("load_balancer", "nlb_lcu_hour")
         name = f"{metadata.get('namespace', '')}/{metadata['name']}".lstrip("/")
         kind = "network" if network else "classic"
-        yield Line(
-            "load balancer",
-            f"{kind} load balancer of {name}",
-            _hours(1, hour, prices),
-            prices.month(hour),
-        )
+        item = f"{kind} load balancer of {name}"
+        yield Line("load balancer", item, _hours(1, hour, prices), prices.month(hour))
 
 
-def _network(cluster: Cluster, prices: Prices) -> Iterator[Line]:
+def _network(
+    resources: list[Mapping[str, Any]], cluster: Cluster, prices: Prices
+) -> Iterator[Line]:
     nodes = sum(group.desired for group in cluster.groups)
-    address = prices.rate("network", "public_ipv4_hour")
+    # A load balancer has an address in each zone of the cluster's network.
+    addresses = nodes + len(cluster.zones) * sum(1 for _ in _balanced(resources))
+    hour = prices.rate("network", "public_ipv4_hour")
     yield Line(
         "network",
-        "public IPv4 addresses of the nodes and of one load balancer",
-        _hours(nodes + 1, address, prices),
-        prices.month(address) * (nodes + 1),
+        "public IPv4 addresses of nodes and load balancers",
+        _hours(addresses, hour, prices),
+        prices.month(hour) * addresses,
     )
     if cluster.nat_gateways:
         hour = prices.rate("network", "nat_gateway_hour")

@@ -1,4 +1,4 @@
-"""Which pods an environment asks the nodes to hold, at its minimum, at its maximum and in a rollout."""
+"""Which pods an environment asks for: at its minimum, at its maximum, during a rollout."""
 
 from __future__ import annotations
 
@@ -85,9 +85,13 @@ def pods_of(environment: str, resources: Iterable[Resource]) -> list[Pod]:
         steady += [pod for pod in found if pod.phase is not Phase.ROLLOUT]
         extra = [pod for pod in found if pod.phase is Phase.ROLLOUT]
         waves.setdefault(_wave(resource), []).extend(extra)
-    most = max(waves.values(), key=lambda pods: total(pod.amount for pod in pods).memory, default=[])
+    most = max(waves.values(), key=_memory, default=[])
     order = list(Phase)
     return sorted(steady + most, key=lambda pod: order.index(pod.phase))
+
+
+def _memory(pods: Iterable[Pod]) -> int:
+    return total(pod.amount for pod in pods).memory
 
 
 def _wave(resource: Resource) -> int:

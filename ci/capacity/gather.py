@@ -11,7 +11,7 @@ from ci.capacity.addons import load_addons
 from ci.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ci.capacity.cluster import Cluster
@@ -38,8 +38,8 @@ def gather(root: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def patched_workloads(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """The workloads of an install that kustomize fetches from upstream, by the patches that trim it.
+def patched_workloads(folder: Path) -> Iterator[dict[str, Any]]:
+    """The workloads of an install that comes from upstream, by the patches that trim it.
 
     It can't be rendered without the internet. But each of its workloads that we keep has a patch
     file here that sets its requests, which is all that counts; each has one replica.

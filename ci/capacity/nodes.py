@@ -67,7 +67,7 @@ def pods_by_interfaces(instance: Instance, *, prefixes: bool = False) -> int:
 
 
 def reserved_cpu(vcpu: int) -> int:
-    """Millicores kept for the kubelet: 6 % of the first core, 1 %, 0.5 % of two, 0.25 % of others."""
+    """Millicores kept: 6 % of the first core, 1 % of the next, 0.5 % of two, 0.25 % of others."""
     shares = [60.0, 10.0, 5.0, 5.0] + [2.5] * max(0, vcpu - 4)
     return floor(sum(shares[:vcpu]))
 

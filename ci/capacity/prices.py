@@ -53,7 +53,7 @@ class Prices:
         """
         if name not in self.instances:
             raise InputError(
-                f"the price table has no instance type {name!r}; it has {', '.join(self.instances)}",
+                f"no instance type {name!r} in the price table; it has {', '.join(self.instances)}",
                 hint="Add its line to infra/prices.yaml, from AWS's pages that the file names.",
             )
         return self.instances[name]

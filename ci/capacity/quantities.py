@@ -21,7 +21,10 @@ MIB = 2**20
 # k8s.io/apimachinery, api/resource: the suffixes of a serialised quantity.
 _FACTORS = {
     **{suffix: Fraction(1024) ** power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti"), 1)},
-    **{"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 10**3), "": Fraction(1)},
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 10**3),
+    "": Fraction(1),
     **{suffix: Fraction(1000) ** power for power, suffix in enumerate("kMGT", 1)},
 }
 _QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(Ki|Mi|Gi|Ti|[numkMGT]?|e[+-]?\d{1,2})")

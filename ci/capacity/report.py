@@ -1,4 +1,4 @@
-"""The verdict: every environment together on the described nodes, and the cheapest that would do."""
+"""The verdict: all environments together on the described nodes, and what else would do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ci.capacity.packing import Node, packed, spread
 from ci.capacity.quantities import Amount, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ci.capacity.cluster import Cluster, NodeGroup
     from ci.capacity.prices import Prices
@@ -90,6 +90,11 @@ class Outcome:
     left_by_scheduler: tuple[Pod, ...]
     demand: Amount
 
+    @property
+    def waiting(self) -> tuple[Pod, ...]:
+        """The pods for which neither way finds a place; empty when one of them places all."""
+        return min(self.left, self.left_by_scheduler, key=len)
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -107,21 +112,25 @@ class CapacityReport:
     Attributes:
         outcomes: one a situation.
         month: what the described nodes and their volumes cost a month.
-        cheapest: the cheapest node group of one type that fits, or None if none of at most ten
-            nodes does.
+        offers: for each instance type of the price table, the fewest nodes that would do; a type
+            of which ten don't is left out.
         findings: sentences about what does not fit; empty when everything does.
         pods: every pod that was counted.
     """
 
     outcomes: tuple[Outcome, ...]
     month: float
-    cheapest: Offer | None
+    offers: tuple[Offer, ...]
     findings: tuple[str, ...]
     pods: tuple[Pod, ...]
 
     @property
     def fits(self) -> bool:
         return not self.findings
+
+    @property
+    def cheapest(self) -> Offer | None:
+        return min(self.offers, key=lambda offer: offer.month, default=None)
 
 
 def report(
@@ -150,7 +159,7 @@ def report(
     return CapacityReport(
         outcomes=outcomes,
         month=month,
-        cheapest=_cheapest(pods, cluster, prices),
+        offers=tuple(_offers(pods, cluster, prices)),
         findings=tuple(_findings(outcomes, pods, cluster)),
         pods=tuple(pods),
     )
@@ -181,7 +190,7 @@ def _outcome(
 
 
 def _nodes(cluster: Cluster, prices: Prices, away: int) -> list[Node]:
-    """The nodes, each group's dealt to its zones in turn, less the last ones of the largest group."""
+    """The nodes, dealt to their group's zones in turn; `away` are missing of the largest group."""
     nodes = []
     largest = max(cluster.groups, key=lambda group: group.desired)
     for group in cluster.groups:
@@ -217,46 +226,43 @@ def _node_month(group: NodeGroup, instance_type: str, prices: Prices) -> float:
     return prices.month(prices.instance(instance_type).hour) + volume
 
 
-def _cheapest(pods: Sequence[Pod], cluster: Cluster, prices: Prices) -> Offer | None:
-    """The cheapest number of nodes of one type, with the first group's other settings, that fits.
+def _offers(pods: Sequence[Pod], cluster: Cluster, prices: Prices) -> Iterator[Offer]:
+    for name in prices.instances:
+        for count in range(1, MOST_NODES + 1):
+            if _would_do(name, count, pods, cluster, prices):
+                month = count * _node_month(cluster.groups[0], name, prices)
+                yield Offer(name, count, month)
+                break
 
-    The memory reserve set by hand belongs to its type; others are given Amazon's for `maxPods`.
+
+def _would_do(
+    instance_type: str, count: int, pods: Sequence[Pod], cluster: Cluster, prices: Prices
+) -> bool:
+    """Whether so many nodes of a type, with the first group's other settings, hold the worst case.
+
+    The memory reserve was set by hand for the pods that the described nodes get; fewer, larger
+    nodes get more, so Amazon's own reserve for `maxPods` is tried as well.
     """
-    group = cluster.groups[0]
     (worst,) = (one for one in SITUATIONS if one.name == WORST)
-    offers = sorted(
-        (
-            Offer(name, count, count * _node_month(group, name, prices))
-            for name in prices.instances
-            for count in range(1, MOST_NODES + 1)
-        ),
-        key=lambda offer: (offer.month, offer.nodes),
+    group = cluster.groups[0]
+    tried = replace(
+        group, instance_type=instance_type, desired=count, smallest=count, zones=group.zones[:1]
     )
-    for offer in offers:
-        same = offer.instance_type == group.instance_type
-        tried = replace(
-            group,
-            instance_type=offer.instance_type,
-            desired=offer.nodes,
-            zones=group.zones[:1],
-            kube_reserved=group.kube_reserved if same else None,
-        )
-        described = replace(cluster, groups=(tried,))
-        outcome = _outcome(worst, pods, described, prices)
-        if not outcome.left and not outcome.left_by_scheduler:
-            return offer
-    return None
+    return any(
+        not _outcome(
+            worst, pods, replace(cluster, groups=(replace(tried, kube_reserved=reserve),)), prices
+        ).left_by_scheduler
+        for reserve in {group.kube_reserved, None}
+    )
 
 
-def _findings(
-    outcomes: Sequence[Outcome], pods: Sequence[Pod], cluster: Cluster
-) -> Iterable[str]:
+def _findings(outcomes: Sequence[Outcome], pods: Sequence[Pod], cluster: Cluster) -> Iterator[str]:
     for outcome in outcomes:
         if not outcome.situation.required:
             continue
         where = f"{outcome.situation.name} ({outcome.situation.text})"
-        if outcome.left:
-            yield f"{where}: no node has room for {_names(outcome.left)}"
+        if outcome.waiting:
+            yield f"{where}: no node has room for {_names(outcome.waiting)}"
         elif outcome.left_by_scheduler:
             yield (
                 f"{where}: everything fits when packed tightly, but the scheduler spreads pods"

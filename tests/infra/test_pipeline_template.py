@@ -87,7 +87,7 @@ def test_a_role_can_be_taken_only_by_its_own_project(pipeline: dict[str, Any], r
         for one in resources_of(pipeline, "AWS::CodeBuild::Project").values()
         if one["ServiceRole"] == {"Fn::GetAtt": [role, "Arn"]}
     )
-    name = project["Name"].get("Fn::Sub", "${ImageRepoName}")
+    name = project["Name"].get("Fn::Sub", "${PipelineName}")
     assert arn.endswith(f":project/{name}")
     assert "ManagedPolicyArns" not in properties
 
@@ -122,9 +122,7 @@ def test_no_project_limits_concurrent_builds(pipeline: dict[str, Any]) -> None:
 
 def test_a_forks_pull_request_waits_for_a_maintainer(pipeline: dict[str, Any]) -> None:
     triggers = pipeline["Resources"]["PullRequestProject"]["Properties"]["Triggers"]
-    assert triggers["PullRequestBuildPolicy"] == {
-        "RequiresCommentApproval": "FORK_PULL_REQUESTS"
-    }
+    assert triggers["PullRequestBuildPolicy"] == {"RequiresCommentApproval": "FORK_PULL_REQUESTS"}
 
 
 def test_only_latest_can_be_pushed_twice(pipeline: dict[str, Any]) -> None:
@@ -190,8 +188,8 @@ def test_the_bucket_is_private_encrypted_and_forgets(pipeline: dict[str, Any]) -
 def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:
     groups = resources_of(pipeline, "AWS::Logs::LogGroup")
     assert {group["LogGroupName"]["Fn::Sub"] for group in groups.values()} == {
-        "/aws/codebuild/${ImageRepoName}",
-        "/aws/codebuild/${ImageRepoName}-pr",
+        "/aws/codebuild/${PipelineName}",
+        "/aws/codebuild/${PipelineName}-pr",
         "/aws/containerinsights/${ClusterName}/application",
         "/aws/containerinsights/${ClusterName}/dataplane",
         "/aws/containerinsights/${ClusterName}/host",

@@ -123,9 +123,7 @@ def started_by(pipeline: dict[str, Any], event: Event) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_starts_the_build_that_the_table_says(
-    pipeline: dict[str, Any], name: str
-) -> None:
+def test_an_event_starts_the_build_that_the_table_says(pipeline: dict[str, Any], name: str) -> None:
     expected = [STARTED[name]] if name in STARTED else []
     assert started_by(pipeline, EVENTS[name]) == expected
 
