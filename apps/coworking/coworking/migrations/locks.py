@@ -1,0 +1,59 @@
+"""Locks on a table in use, taken in short attempts.
+
+A statement that waits for a lock makes everyone who comes later wait behind it. So an attempt
+waits a moment, gives way, and comes back.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from alembic import op
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from coworking.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ATTEMPT = "200ms"  # the longest that others wait behind an attempt
+GIVE_UP_AFTER = 120.0  # seconds of attempts
+
+BLOCKERS = text("""
+    SELECT string_agg(format('pid %s (%s)', a.pid, a.state), ', ' ORDER BY a.pid)
+    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.relation = 'public.tokens'::regclass AND l.granted AND l.pid <> pg_backend_pid()
+""")
+
+
+def in_short_attempts(action: Callable[[], None], *, give_up_after: float = GIVE_UP_AFTER) -> None:
+    """Run an action that locks `tokens`, in a savepoint, until its locks are granted.
+
+    Raises:
+        ServiceError: it could not lock the table within `give_up_after` seconds; the message names
+            the sessions that hold it.
+    """
+    connection = op.get_bind()
+    deadline = time.monotonic() + give_up_after
+    while True:
+        try:
+            with connection.begin_nested():
+                connection.execute(text(f"SET LOCAL lock_timeout = '{ATTEMPT}'"))
+                action()
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
+        except OperationalError as error:
+            if not isinstance(error.orig, (LockNotAvailable, DeadlockDetected)):
+                raise
+        else:
+            return
+        if time.monotonic() > deadline:
+            holders = connection.execute(BLOCKERS).scalar() or "others, in turns"
+            raise ServiceError(
+                f"the table tokens stayed locked for {give_up_after:.0f} s by {holders}",
+                hint="End those transactions, or wait for their end, and migrate again.",
+            )
+        time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 (so that two don't meet again)

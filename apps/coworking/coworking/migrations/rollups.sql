@@ -1,0 +1,200 @@
+-- The exact rollups of `tokens`: what they are, how triggers record each change, how a fold moves
+-- the changes in. docs/rollups.md has the reasoning. `$name` marks are filled by r0003_rollups.py.
+
+create function quarter_hour(moment timestamp) returns timestamp
+    language sql immutable strict parallel safe
+    -- Counted from the day's own midnight: an origin later than the moment bins wrongly before
+    -- PostgreSQL 15.6, and a much earlier one overflows in the far future. Infinity stays itself.
+    return date_bin('15 minutes', moment, moment::date);
+
+-- The truth: the plain queries that the rollups must equal in every snapshot.
+
+create view true_daily_visits as
+    select created_at::date as day, count(*) as visits
+    from public.tokens where used_at is not null group by 1;
+
+create view true_user_visits as
+    select user_id, count(*) as visits, min(used_at) as first_check_in
+    from public.tokens group by user_id;
+
+create view true_quarter_hours as
+    select start, sum(check_ins)::bigint as check_ins, sum(issued)::bigint as issued,
+           sum(unused)::bigint as unused
+    from (
+        select public.quarter_hour(created_at) as start, 0::bigint as check_ins,
+               count(*) as issued, count(*) filter (where used_at is null) as unused
+        from public.tokens group by 1
+        union all
+        select public.quarter_hour(used_at), count(*), 0, 0
+        from public.tokens where used_at is not null group by 1
+    ) parts
+    group by start;
+
+-- The rollups: as of the newest fold. Their fillfactor leaves room for updates in place.
+
+create table daily_visits (
+    day     date    primary key,
+    visits  bigint  not null
+) with (fillfactor = 70);
+
+create table user_visits (
+    user_id         integer  primary key,
+    visits          bigint   not null,
+    first_check_in  timestamp
+) with (fillfactor = 70);
+
+create table quarter_hours (
+    start      timestamp  primary key,
+    check_ins  bigint     not null,
+    issued     bigint     not null,
+    unused     bigint     not null
+) with (fillfactor = 70);
+
+-- The deltas: changes that no fold has moved yet, in the transaction that made them. A small
+-- statement leaves its rows as they are in token_deltas (one cheap insert); a large one leaves sums
+-- in the other two, so that readers have few rows to add. Append-only between folds.
+
+create table quarter_deltas (
+    start      timestamp  not null,
+    check_ins  bigint     not null,
+    issued     bigint     not null,
+    unused     bigint     not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+
+create table user_deltas (
+    user_id  integer  not null,
+    visits   bigint   not null,
+    added    timestamp,  -- the earliest used_at that came
+    removed  timestamp   -- the earliest used_at that went
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+
+create table token_deltas (
+    user_id     integer    not null,
+    created_at  timestamp  not null,
+    used_at     timestamp,
+    n           bigint     not null  -- so many such tokens came (> 0) or went (< 0)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+
+-- What triggers do. They run as their owner, so that any role may go on writing tokens.
+
+create function tokens_inserted() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
+begin
+    $inserted
+    return null;
+end $function$;
+
+create function tokens_deleted() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
+begin
+    $deleted
+    return null;
+end $function$;
+
+create function tokens_updated() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
+begin
+    $updated
+    return null;
+end $function$;
+
+-- TRUNCATE, not DELETE: a snapshot from before it sees no token any more, and must see no count.
+create function tokens_truncated() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
+begin
+    truncate public.daily_visits, public.user_visits, public.quarter_hours,
+             public.quarter_deltas, public.user_deltas, public.token_deltas;
+    return null;
+end $function$;
+
+-- Moves every delta of its snapshots into the rollups. READ COMMITTED, one caller at a time.
+-- first_check_in can't be subtracted from: when the earliest known value may have gone, it is read
+-- from tokens again. That reading may be newer than the deltas moved; earliest-of is idempotent, so
+-- the deltas that remain change nothing or lead to the same reading.
+
+create function rollup_fold(out days bigint, out users bigint, out quarters bigint)
+    language plpgsql set search_path = pg_catalog, pg_temp as $function$
+begin
+    lock table public.tokens in access share mode;
+    lock table public.daily_visits, public.user_visits, public.quarter_hours,
+               public.quarter_deltas, public.user_deltas, public.token_deltas
+               in row exclusive mode;
+
+    with moved as (delete from public.token_deltas returning *),
+         by_user as (
+             $moved_by_user)
+    $moved_by_quarter;
+
+    with moved as (delete from public.quarter_deltas returning *),
+         day_sums as (
+             select start::date as day, sum(issued - unused)::bigint as visits
+             from moved group by 1 having sum(issued - unused) <> 0),
+         quarter_sums as (
+             select start, sum(check_ins)::bigint as check_ins, sum(issued)::bigint as issued,
+                    sum(unused)::bigint as unused
+             from moved group by start),
+         folded_days as (
+             insert into public.daily_visits as old select day, visits from day_sums
+             on conflict (day) do update set visits = old.visits + excluded.visits
+             returning day),
+         folded_quarters as (
+             insert into public.quarter_hours as old
+             select start, check_ins, issued, unused from quarter_sums
+             on conflict (start) do update set check_ins = old.check_ins + excluded.check_ins,
+                 issued = old.issued + excluded.issued, unused = old.unused + excluded.unused
+             returning start)
+    select (select count(*) from folded_days), (select count(*) from folded_quarters)
+    into days, quarters;
+
+    with moved as (delete from public.user_deltas returning *),
+         sums as (
+             select user_id, sum(moved.visits)::bigint as visits, min(added) as added,
+                    min(removed) as removed
+             from moved group by user_id),
+         totals as (
+             select user_id, sums.visits, removed, least(old.first_check_in, added) as earliest
+             from sums left join public.user_visits old using (user_id)),
+         folded as (
+             insert into public.user_visits as old
+             select user_id, visits,
+                    case when removed <= earliest
+                         then (select min(t.used_at) from public.tokens t
+                               where t.user_id = totals.user_id)
+                         else earliest end
+             from totals
+             on conflict (user_id) do update set visits = old.visits + excluded.visits,
+                 first_check_in = excluded.first_check_in
+             returning user_id)
+    select count(*) into users from folded;
+
+    if users + quarters > 0 then
+        delete from public.daily_visits where visits = 0;
+        delete from public.user_visits where visits = 0;
+        delete from public.quarter_hours where check_ins = 0 and issued = 0 and unused = 0;
+    end if;
+end $function$;
+
+-- Writes the rollups anew from tokens. REPEATABLE READ: what it deletes, reads and writes is one
+-- snapshot, so a delta that it doesn't see belongs to a token that it doesn't see either.
+
+create function rollup_rebuild() returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $function$
+begin
+    if current_setting('transaction_isolation') <> 'repeatable read' then
+        raise 'rollup_rebuild() is exact only in a REPEATABLE READ transaction';
+    end if;
+    delete from public.daily_visits;
+    delete from public.user_visits;
+    delete from public.quarter_hours;
+    delete from public.quarter_deltas;
+    delete from public.user_deltas;
+    delete from public.token_deltas;
+    insert into public.daily_visits select day, visits from public.true_daily_visits;
+    insert into public.user_visits
+        select user_id, visits, first_check_in from public.true_user_visits;
+    insert into public.quarter_hours
+        select start, check_ins, issued, unused from public.true_quarter_hours;
+end $function$;

@@ -1,0 +1,34 @@
+"""Fills the rollups from the tokens, and then shows them by the views that every reader reads.
+
+The views come last, so that nobody can read a rollup that is not filled.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from coworking import rollups
+from coworking.migrations import progress, sql
+from coworking.migrations.locks import in_short_attempts
+
+revision = "0004"
+down_revision = "0003"
+
+VIEWS = ("exact_daily_visits", "exact_user_visits", "exact_quarter_hours")
+
+
+def upgrade() -> None:
+    """Fill in a transaction of its own (REPEATABLE READ), then make the views."""
+    progress("Filling the rollups ...")
+    rollups.rebuild(op.get_bind().engine)
+    op.execute(sql("exact_views.sql"))
+
+
+def downgrade() -> None:
+    """Remove the views."""
+    in_short_attempts(_drop_views)
+
+
+def _drop_views() -> None:
+    for view in VIEWS:
+        op.execute(f"drop view if exists public.{view}")

@@ -1,0 +1,183 @@
+"""Which revision the database's schema has, which one this build needs, and the way between them.
+
+schema.upgrade(engine, progress=print)
+with engine.connect() as connection:
+    assert not schema.is_older(schema.current_revision(connection))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from alembic import command, util
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg2.errors import InsufficientPrivilege
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from coworking.errors import DatabaseAway, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Engine
+
+# The newest revision; a database at one that is not in REVISIONS is a later release's.
+REVISIONS = ("0001", "0002", "0003", "0004")
+REQUIRED_REVISION = REVISIONS[-1]
+
+# Held by whoever migrates. Any number does; this one is "migrate" on a telephone's keys.
+MIGRATION_LOCK = 6447283
+POLL = 0.25  # seconds between two looks at something that is waited for
+
+
+def is_older(revision: str | None) -> bool:
+    """Whether a database at this revision lacks what this build needs.
+
+    A revision that this build doesn't know belongs to a later release, whose schema this one can
+    use: every revision is compatible with the release before it.
+    """
+    return revision is None or revision in REVISIONS[:-1]
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The database's revision; None if it has no Alembic history."""
+    if connection.execute(text("SELECT to_regclass('public.alembic_version')")).scalar() is None:
+        return None
+    context = MigrationContext.configure(connection, opts={"version_table_schema": "public"})
+    return context.get_current_revision()
+
+
+def upgrade(
+    engine: Engine,
+    to: str = "head",
+    *,
+    progress: Callable[[str], object] = lambda _: None,
+    patience: float = 60.0,
+) -> None:
+    """Bring the schema to a revision, the newest unless told; do nothing if it is there already.
+
+    Any number of callers may do so at once: one migrates, the others wait for it and find it done.
+    A later release's database is left as it is.
+
+    Args:
+        engine: the database; it may still be starting.
+        to: the revision.
+        progress: is told each step in a sentence.
+        patience: seconds to wait for the database to take connections.
+
+    Raises:
+        DatabaseAway: it took none in that time.
+        ServiceError: the tables are not the older service's, stayed locked, or belong to another
+            role; the message says which.
+    """
+    with _migrating(engine, progress, patience) as connection:
+        found = current_revision(connection)
+        connection.rollback()
+        if found is not None and found not in REVISIONS:
+            progress(f"The schema is a later release's ({found}); it is left as it is.")
+            return
+        command.upgrade(_alembic(connection, progress), to)
+
+
+def downgrade(
+    engine: Engine,
+    to: str,
+    *,
+    progress: Callable[[str], object] = lambda _: None,
+    patience: float = 60.0,
+) -> None:
+    """Take the schema back to an older revision; "base" undoes all but the older service's tables.
+
+    Raises:
+        ServiceError: there is no such revision, or as `upgrade`.
+    """
+    if to not in (*REVISIONS, "base"):
+        raise ServiceError(
+            f"there is no revision {to!r}", hint=f"Valid: base, {', '.join(REVISIONS)}."
+        )
+    with _migrating(engine, progress, patience) as connection:
+        command.downgrade(_alembic(connection, progress), to)
+
+
+@contextlib.contextmanager
+def _migrating(
+    engine: Engine, progress: Callable[[str], object], patience: float
+) -> Iterator[Connection]:
+    """A connection of one's own that holds the migration lock."""
+    connection = _connected(engine, progress, patience)
+    try:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text("SET lock_timeout = 0"))
+        connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+        connection.commit()
+        _take_lock(connection, progress)
+        yield connection
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise ServiceError(
+            f"the database refuses: {str(error.orig).strip()}",
+            hint="Migrate as the role that owns the tables users and tokens.",
+        ) from error
+    except util.CommandError as error:
+        raise ServiceError(f"the revisions can't be followed: {error}") from error
+    finally:
+        # It has the session's lock and settings: the pool must not see it again.
+        connection.invalidate()
+        connection.close()
+
+
+def _connected(engine: Engine, progress: Callable[[str], object], patience: float) -> Connection:
+    deadline = time.monotonic() + patience
+    waiting = False
+    while True:
+        try:
+            return engine.connect()
+        except (OperationalError, DatabaseAway) as error:
+            reason = str(getattr(error, "orig", None) or error).strip()
+            if time.monotonic() > deadline:
+                raise DatabaseAway(f"no database after {patience:.0f} s: {reason}") from error
+            if not waiting:
+                progress(f"Waiting up to {patience:.0f} s for the database: {reason}")
+                waiting = True
+        time.sleep(POLL)
+
+
+def _take_lock(connection: Connection, progress: Callable[[str], object]) -> None:
+    """Wait for the lock by asking again and again.
+
+    A waiting pg_advisory_lock() would hold a snapshot, and CREATE INDEX CONCURRENTLY of the one
+    who migrates would wait for that snapshot's end.
+    """
+    question = text("SELECT pg_try_advisory_lock(:key)")
+    waiting = False
+    while True:
+        taken = connection.execute(question, {"key": MIGRATION_LOCK}).scalar()
+        connection.rollback()
+        if taken:
+            return
+        if not waiting:
+            progress("Another migration is under way; waiting for its end ...")
+            waiting = True
+        time.sleep(POLL)
+
+
+def _alembic(connection: Connection, progress: Callable[[str], object]) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "coworking:migrations")
+    config.attributes["connection"] = connection
+    config.attributes["progress"] = progress
+    return config
+
+
+def revisions_of_the_scripts() -> list[str]:
+    """The revisions as the files in migrations/versions have them, oldest first."""
+    config = Config()
+    config.set_main_option("script_location", "coworking:migrations")
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    return [script.revision for script in scripts][::-1]
