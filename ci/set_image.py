@@ -2,7 +2,7 @@
 
     GIT_TOKEN=… python -m ci set-image --url https://github.com/owner/repository.git \\
         --overlay overlays/dev/coworking/image --image coworking --tag 57-1f2e3d4c \\
-        --registry 183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking
+        --registry 123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def image_of(manifests: Iterable[Mapping[str, Any]], deployment: str) -> str:
 def tag_of(image: str) -> str:
     """Return an image's tag: what comes after the last colon of its last part.
 
-    >>> tag_of("183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking:57-1f2e3d4c")
+    >>> tag_of("123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking:57-1f2e3d4c")
     '57-1f2e3d4c'
     """
     return image.rsplit("/", 1)[-1].partition("@")[0].partition(":")[2]

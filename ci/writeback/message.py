@@ -4,7 +4,7 @@ deploy(dev): coworking 56-0a1b2c3d -> 57-1f2e3d4c [skip ci]
 
 Source-Commit: 1f2e3d4c…
 Build: 57
-Image: 183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking:57-1f2e3d4c
+Image: 123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking:57-1f2e3d4c
 """
 
 from __future__ import annotations

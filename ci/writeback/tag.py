@@ -63,7 +63,7 @@ class EcrRepository(NamedTuple):
         if found is None:
             raise InputError(
                 f"registry {text!r} is not the address of an ECR repository",
-                hint="It looks like 183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking, with no"
+                hint="It looks like 123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking, with no"
                 " tag and no https://.",
             )
         return cls(text, found["account"], found["region"], found["repository"])

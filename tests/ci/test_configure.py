@@ -1,0 +1,210 @@
+"""Configuring a fork: one file, one commit, and no copy of its values anywhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci import settings
+from ci.errors import InputError
+from ci.kustomize import render
+
+ROOT = Path(__file__).parents[2]
+FORK = {
+    "--account": "210987654321",
+    "--region": "eu-central-1",
+    "--repository": "team/space",
+    "--git-url": "https://git.example.org/team/space.git",
+}
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    return subprocess.run(
+        ["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def fork(tmp_path: Path) -> Path:
+    """A repository with this one's files as they are now."""
+    names = git(ROOT, "ls-files", "-z", "base", "overlays", "argocd", "infra", "settings.yaml")
+    for name in filter(None, names.split("\0")):
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "config", "user.name", "Test")
+    git(tmp_path, "config", "user.email", "test@example.org")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message=Fork")
+    return tmp_path
+
+
+def configure(tree: Path, **options: str) -> subprocess.CompletedProcess[str]:
+    words = [word for pair in options.items() for word in pair]
+    return subprocess.run(
+        [sys.executable, "-m", "ci", "configure", "--root", str(tree), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def git_finds(folder: Path, *words: str) -> bool:
+    patterns = [part for word in words for part in ("-e", word)]
+    found = subprocess.run(["git", "grep", "--quiet", *patterns], cwd=folder, check=False)
+    return found.returncode == 0
+
+
+def tracked() -> list[Path]:
+    return [ROOT / name for name in git(ROOT, "ls-files", "-z").split("\0") if name]
+
+
+def text_of(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace") if path.is_file() else ""
+
+
+def test_writing_the_marked_lines_anew_changes_nothing() -> None:
+    values = settings.read()
+    marked = [path for path in tracked() if path.suffix in {".yaml", ".yml"}]
+    assert len([path for path in marked if "# settings:" in text_of(path)]) >= 10
+    for path in marked:
+        assert settings.carry(text_of(path), values) == text_of(path), path
+
+
+def test_no_other_line_has_a_copy_of_a_value() -> None:
+    values = settings.read()
+    for path in tracked():
+        # Tests have examples of their own; settings.yaml is where the values are.
+        if path.is_relative_to(ROOT / "tests") or path == ROOT / settings.FILE:
+            continue
+        for number, line in enumerate(text_of(path).splitlines(), 1):
+            if values.account in line or values.git_url in line:
+                assert settings.is_marked(line), f"{path}:{number}: {line.strip()}"
+
+
+def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
+    before = settings.read(fork)
+    done = configure(fork, **FORK)
+    assert done.returncode == 0, done.stderr
+    assert git(fork, "rev-list", "--count", "HEAD").strip() == "2"
+    assert git(fork, "status", "--porcelain") == ""
+    assert settings.read(fork) == settings.Settings(*FORK.values())
+    for environment in ("dev", "prod"):
+        rendered = render(fork / "overlays" / environment)
+        assert "210987654321.dkr.ecr.eu-central-1.amazonaws.com/team/space:" in rendered
+    assert FORK["--git-url"] in render(fork / "argocd/apps")
+    assert not git_finds(fork, before.account, before.git_url)
+
+
+def test_there_and_back_again_is_the_same_tree(fork: Path) -> None:
+    before = settings.read(fork)
+    configure(fork, **FORK)
+    back = {f"--{name.replace('_', '-')}": value for name, value in before._asdict().items()}
+    configure(fork, **back)
+    assert git(fork, "diff", "HEAD~2", "HEAD") == ""
+
+
+def test_one_setting_alone_leaves_the_others(fork: Path) -> None:
+    before = settings.read(fork)
+    configure(fork, **{"--region": "eu-north-1"})
+    assert settings.read(fork) == before._replace(region="eu-north-1")
+    assert (
+        "# where the cluster and the image repository are" in (fork / "settings.yaml").read_text()
+    )
+
+
+def test_what_it_says_already_makes_no_commit(fork: Path) -> None:
+    done = configure(fork, **{"--region": settings.read(fork).region})
+    assert done.returncode == 0
+    assert "no commit was made" in done.stdout
+    assert git(fork, "rev-list", "--count", "HEAD").strip() == "1"
+
+
+def test_a_work_tree_with_changes_is_refused(fork: Path) -> None:
+    (fork / "base/coworking/pdb.yaml").write_text("# mine\n")
+    done = configure(fork, **FORK)
+    assert done.returncode == 2
+    assert "base/coworking/pdb.yaml" in done.stderr
+    assert (fork / "settings.yaml").read_text() == (ROOT / "settings.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--account", "12345", "account is '12345', and it takes twelve digits"),
+        ("--account", "1234-5678-9012", "it takes twelve digits"),
+        ("--region", "Frankfurt", "region is 'Frankfurt', and it takes an AWS region"),
+        ("--region", "us-east-1a", "an AWS region"),
+        ("--repository", "Co Working", "repository is 'Co Working'"),
+        ("--repository", "a", "2 to 256"),
+        ("--git-url", "https://me:token@github.com/me/x.git", "without a password in it"),
+        ("--git-url", "ftp://example.org/x.git", "an https or ssh address"),
+        ("--git-url", "https://github.com/me/x.git # mine", "an https or ssh address"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_with_one_that_is(
+    tmp_path: Path, option: str, value: str, sentence: str
+) -> None:
+    done = configure(tmp_path, **{option: value})
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "For example " in done.stderr
+
+
+def test_nothing_given_lists_what_there_is() -> None:
+    done = configure(ROOT)
+    assert done.returncode == 2
+    assert "make configure ACCOUNT= REGION= REPOSITORY= GIT_URL=" in done.stderr
+    for name, setting in settings.SETTINGS.items():
+        assert f"{name.upper()}  {setting.help}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a: old # settings: {region}", "a: eu-north-1 # settings: {region}"),
+        ('a: "old" # settings: {account}', 'a: "123456789012" # settings: {account}'),
+        ("  - old-1a # settings: {region}a", "  - eu-north-1a # settings: {region}a"),
+        (
+            "a: x # settings: {image}\r\n",
+            "a: 123456789012.dkr.ecr.eu-north-1.amazonaws.com/c # settings: {image}\r\n",
+        ),
+        ("a: x # the settings: {image}", "a: x # the settings: {image}"),
+        ("# settings: {image}", "# settings: {image}"),
+    ],
+)
+def test_a_marked_line_gets_the_value_that_its_comment_names(line: str, expected: str) -> None:
+    values = settings.Settings("123456789012", "eu-north-1", "c", "https://example.org/c.git")
+    assert settings.carry(line, values) == expected
+
+
+def test_a_comment_that_names_no_setting_is_refused() -> None:
+    values = settings.Settings("123456789012", "eu-north-1", "c", "https://example.org/c.git")
+    with pytest.raises(InputError, match=r"it may name \{account\}, \{region\}"):
+        settings.carry("a: x # settings: {acount}", values)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "must have exactly these settings"),
+        ("account: '1'\n", "must have exactly these settings"),
+        ("account: [", "can't be read"),
+        (
+            "account: 183302320810\nregion: a\nrepository: b\ngit_url: c\n",
+            "account is 183302320810, which is no text; quote it",
+        ),
+    ],
+)
+def test_a_settings_file_that_cannot_be_used_is_refused(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "settings.yaml").write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        settings.read(tmp_path)
