@@ -118,7 +118,7 @@ def checkins(connection: Connection, period: Period, buckets: Sequence[Bucket]) 
     rows = connection.execute(
         text(_CHECKINS.format(source=_source(period))), {"starts": starts, **_bounds(period)}
     )
-    found: dict[int, int] = dict(rows.tuples().all())
+    found: dict[int, int] = dict(rows.all())
     return [found.get(number, 0) for number in range(1, len(buckets) + 1)]
 
 
