@@ -14,6 +14,7 @@ import click
 
 from coworking import __version__, logs
 from coworking.config import SETTINGS, Config, unknown_names
+from coworking.config import markdown as settings_table
 from coworking.errors import ConfigError, ServiceError
 
 if TYPE_CHECKING:
@@ -74,17 +75,17 @@ def verify() -> None:
 
     with _engine() as engine:
         found = rollups.differences(engine)
-    for difference in found:
+    for difference in found.listed:
         click.echo(str(difference))
-    if found:
-        click.echo(f"{len(found)} differences; `coworking rebuild` mends them.", err=True)
+    if found.total:
+        click.echo(f"{found.total} differences; `coworking rebuild` mends them.", err=True)
         sys.exit(1)
     click.echo("The rollups equal the tokens.")
 
 
 @group.command()
 def rebuild() -> None:
-    """Compute the rollups anew from the tokens. Writers wait meanwhile, readers don't."""
+    """Compute the rollups anew from the tokens."""
     from coworking import rollups  # noqa: PLC0415
 
     with _engine() as engine:
@@ -92,9 +93,50 @@ def rebuild() -> None:
     click.echo("The rollups were computed anew.")
 
 
+@group.command()
+@click.option("--users", type=click.IntRange(0), default=600, show_default=True)
+@click.option("--tokens", type=click.IntRange(0), default=120_000, show_default=True)
+@click.option("--days", type=click.IntRange(1), default=365, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Equal seeds, equal data.")
+@click.option("--if-empty", is_flag=True, help="Do nothing if the database has data.")
+@click.option("--replace", is_flag=True, help="Remove the data that is there first.")
+def seed(  # noqa: PLR0913 (they are the command line's)
+    *, users: int, tokens: int, days: int, seed: int, if_empty: bool, replace: bool
+) -> None:
+    """Fill the database with demo data; refuses one that has data unless told."""
+    from coworking.seed import Plan, sow  # noqa: PLC0415
+
+    plan = Plan(users=users, tokens=tokens, days=days, seed=seed)
+    with (
+        _engine() as engine,
+        click.progressbar(length=users + tokens, label="Demo data", file=sys.stderr) as bar,
+    ):
+        sow(engine, plan, progress=bar.update)
+
+
+@group.command()
+def health() -> None:
+    """Ask the service of these settings whether it answers; status 1 if not. For HEALTHCHECK."""
+    from urllib.error import URLError  # noqa: PLC0415
+    from urllib.request import urlopen  # noqa: PLC0415
+
+    config = Config.read()
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.app_host, config.app_host)  # noqa: S104
+    address = f"http://{host}:{config.app_port}/health_check"
+    try:
+        with urlopen(address, timeout=2):
+            click.echo("ok")
+    except (URLError, TimeoutError) as error:
+        raise ServiceError(f"no answer from {address}: {error}") from None
+
+
 @group.command(name="check-config")
-def check_config() -> None:
+@click.option("--markdown", is_flag=True, help="Print the documentation's table and stop.")
+def check_config(*, markdown: bool) -> None:
     """Print every setting, its value and where it came from; status 2 if one can't be used."""
+    if markdown:
+        click.echo(settings_table(), nl=False)
+        return
     width = max(map(len, SETTINGS))
     for setting in SETTINGS.values():
         value, source = setting.present()

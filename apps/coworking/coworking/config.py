@@ -46,7 +46,11 @@ class Config(BaseSettings):
     """The settings, typed. Fields are named as the variables are, in lower case."""
 
     model_config = SettingsConfigDict(
-        frozen=True, case_sensitive=True, extra="ignore", populate_by_name=True
+        frozen=True,
+        case_sensitive=True,
+        extra="ignore",
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
 
     db_username: Name = _setting("DB_USERNAME", "The database's user.", example="coworking")
@@ -269,8 +273,20 @@ def unknown_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]
     found = {}
     for name in sorted(environment):
         if name.startswith("DB_") and name not in SETTINGS:
-            near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+            same_start = [
+                each for each in SETTINGS if name.startswith(each) or each.startswith(name)
+            ]
+            near = same_start or difflib.get_close_matches(name, SETTINGS, n=1)
             known = ", ".join(each for each in SETTINGS if each.startswith("DB_"))
             advice = f"did you mean {near[0]}?" if near else f"the settings are {known}"
             found[name] = f"{name} is not a setting; {advice}"
     return found
+
+
+def markdown() -> str:
+    """The table of all settings, as docs/configuration.md has it."""
+    lines = ["| variable | default | what it is |", "| --- | --- | --- |"]
+    for setting in SETTINGS.values():
+        default = f"`{setting.default}`" if setting.default else ""
+        lines.append(f"| `{setting.name}` | {default} | {setting.help} |")
+    return "\n".join(lines) + "\n"

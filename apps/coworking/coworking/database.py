@@ -173,7 +173,8 @@ def translated() -> Iterator[None]:
     except exc.DBAPIError as error:
         raise _explained(error, disconnected=error.connection_invalidated) from error
     except psycopg2.Error as error:
-        raise _explained(error, disconnected=True) from error
+        lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        raise _explained(error, disconnected=lost) from error
 
 
 def _explained(error: exc.DBAPIError | psycopg2.Error, *, disconnected: bool) -> Exception:
@@ -181,7 +182,7 @@ def _explained(error: exc.DBAPIError | psycopg2.Error, *, disconnected: bool) ->
     if isinstance(cause, psycopg2.errors.QueryCanceled):
         return DatabaseAway("the database took too long over a statement and ended it")
     if disconnected:
-        return Disconnected("the database closed the connection")
+        return Disconnected("the database closed the connection", hint=_first_line(cause))
     if isinstance(cause, psycopg2.OperationalError):
         return DatabaseAway("the database can't answer", hint=_first_line(cause))
     return error
@@ -215,7 +216,7 @@ def _close_quietly(opened: RawConnection | Exception) -> None:
         opened.close()
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: BaseException | None) -> str:
     """What the driver says, in one line; it names host and user, never a password."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else "the database closed the connection"

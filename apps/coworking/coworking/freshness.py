@@ -51,6 +51,7 @@ from coworking.errors import DatabaseAway, SchemaTooOld, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
+    from contextlib import AbstractContextManager
 
     from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
     from psycopg2.extensions import cursor as RawCursor  # noqa: N812 (a class)
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 SNAPSHOT = """pg_postmaster_start_time()::text || ' ' || CASE WHEN pg_is_in_recovery()
     THEN clock_timestamp()::text ELSE pg_current_snapshot()::text END"""
 PREPARE = f"""PREPARE coworking_check AS
-    SELECT {SNAPSHOT}, (SELECT max(version_num) FROM alembic_version)"""  # noqa: S608 (a constant)
+    SELECT {SNAPSHOT}, (SELECT max(version_num) FROM public.alembic_version)"""  # noqa: S608 (a constant)
 CHECK = "EXECUTE coworking_check"
 VERSION_OF_THIS_SNAPSHOT = text(f"SELECT {SNAPSHOT}")
 
@@ -173,6 +174,16 @@ class Freshness:
                 kept = self._built(key, build, since, check)
         return Answer(kept.body, max(0.0, arrived - kept.as_of), kept.version, self.max_age)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory that the kept bodies take."""
+        return sum(each.body.nbytes for each in list(self._kept.values()))
+
+    @property
+    def asking(self) -> bool:
+        """Whether a check is under way."""
+        return self._checks.asking
+
     def close(self) -> None:
         """Close the connection of the checks."""
         self._checks.close()
@@ -203,7 +214,7 @@ class Freshness:
             if kept.body.nbytes > self._keep_bytes:
                 return
             self._kept[key] = kept  # type: ignore[assignment]
-            total = sum(each.body.nbytes for each in self._kept.values())
+            total = self.kept_bytes
             # `as_of` moves with each use of an exact answer, so the smallest is the least used.
             by_use = sorted(self._kept, key=lambda other: self._kept[other].as_of)
             for other in by_use:
@@ -245,6 +256,11 @@ class VersionChecks:
         finally:
             self._asking.release()
 
+    @property
+    def asking(self) -> bool:
+        """Whether a check is under way."""
+        return self._asking.locked()
+
     def close(self) -> None:
         """Close the connection; the next check opens another."""
         with self._asking:
@@ -272,14 +288,14 @@ class VersionChecks:
             return self._execute(deadline)
 
     def _execute(self, deadline: float) -> tuple[str, str | None]:
-        cursor = self._cursor or self._connect(deadline)
-        left = max(0.001, deadline - time.monotonic())
-        connection = cursor.connection
         try:
-            with translated(), self._database.deadlines.guard(connection, left):
-                cursor.execute(CHECK)
-                row = cursor.fetchone()
+            with translated():
+                cursor = self._cursor or self._connect(deadline)
+                with self._guarded(cursor.connection, deadline):
+                    cursor.execute(CHECK)
+                    row = cursor.fetchone()
         except psycopg2.errors.UndefinedTable:
+            self._disconnect()
             raise SchemaTooOld(
                 "the database has no schema of this service",
                 hint="Run `coworking migrate` with the same settings.",
@@ -292,14 +308,17 @@ class VersionChecks:
         return row[0], row[1]
 
     def _connect(self, deadline: float) -> RawCursor:
-        connection = self._database.connect(within=deadline - time.monotonic())
-        connection.autocommit = True
+        self._connection = self._database.connect(within=deadline - time.monotonic())
+        self._connection.autocommit = True
         self.number += 1
-        self._connection = connection
-        self._cursor = connection.cursor()
-        with translated(), self._database.deadlines.guard(connection, deadline - time.monotonic()):
-            self._cursor.execute(PREPARE)
-        return self._cursor
+        cursor = self._connection.cursor()
+        with self._guarded(self._connection, deadline):
+            cursor.execute(PREPARE)
+        self._cursor = cursor
+        return cursor
+
+    def _guarded(self, connection: RawConnection, deadline: float) -> AbstractContextManager[None]:
+        return self._database.deadlines.guard(connection, deadline - time.monotonic())
 
     def _disconnect(self) -> None:
         if self._connection is not None:

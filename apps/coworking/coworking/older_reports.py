@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAILY_USAGE = text("""
     SELECT '{' || coalesce(string_agg(pair, ',' ORDER BY pair COLLATE "C"), '') || E'}\\n'
     FROM (SELECT '"' || to_char(day, 'YYYY-MM-DD') || '":' || visits AS pair
-          FROM exact_daily_visits) AS pairs
+          FROM public.exact_daily_visits) AS pairs
 """)
 
 # `joined_at` is Python's str() of a timestamp: a fraction only where there is one, of six digits.
@@ -33,7 +33,7 @@ USER_VISITS = text("""
                THEN to_char(u.joined_at, 'YYYY-MM-DD HH24:MI:SS')
              ELSE to_char(u.joined_at, 'YYYY-MM-DD HH24:MI:SS.US')
            END || '","visits":' || v.visits || '}'
-    FROM exact_user_visits v LEFT JOIN users u ON u.id = v.user_id
+    FROM public.exact_user_visits v LEFT JOIN public.users u ON u.id = v.user_id
     ORDER BY v.user_id
 """)
 ROWS_AT_ONCE = 1000  # about 56 kB of text; the next are read when these are packed

@@ -8,6 +8,7 @@ two believe to hold it for a moment (a server that came back), the fold's own lo
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 LEADER = 7_305_871_104_112_837_001  # an arbitrary number; only replicas of this service use it
 NEWEST_DAY = text("""
-    SELECT to_char(day, 'YYYY-MM-DD'), visits FROM exact_daily_visits ORDER BY day DESC LIMIT 1
+    SELECT to_char(day, 'YYYY-MM-DD'), visits
+    FROM public.exact_daily_visits ORDER BY day DESC LIMIT 1
 """)
 
 
@@ -82,10 +84,14 @@ class Folding:
 
     def _fold(self) -> None:
         with translated():
-            rollups.fold(self._database.engine)
+            result = rollups.fold(self._database.engine)
             with self._database.engine.connect() as connection:
                 newest = connection.execute(NEWEST_DAY).one_or_none()
-        logs.info("daily_usage", report={} if newest is None else {newest[0]: newest[1]})
+        logs.info(
+            "daily_usage",
+            report={} if newest is None else {newest[0]: newest[1]},
+            fold=dataclasses.asdict(result),
+        )
 
     def _step_down(self) -> None:
         leading, self._leading = self._leading, None

@@ -1,0 +1,169 @@
+"""The service on a real database: its configuration, its app, and the real command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+import requests
+
+from coworking.app import create_app
+from coworking.config import Config
+from coworking.database import Database
+from coworking.web import EXTENSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+
+    from coworking.app import App
+
+
+class Address(Protocol):
+    """What the `database` fixtures tell of a database."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+
+
+def environment_of(database: Address) -> dict[str, str]:
+    return {
+        "DB_HOST": database.host,
+        "DB_PORT": str(database.port),
+        "DB_USERNAME": database.user,
+        "DB_PASSWORD": database.password,
+        "DB_NAME": database.name,
+    }
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
+    """`configured(database, REPORT_MAX_AGE="1")`: the settings as the environment gives them."""
+
+    def configured(database: Address, **settings: str) -> Config:
+        with monkeypatch.context() as patched:
+            for name, value in {**environment_of(database), **settings}.items():
+                patched.setenv(name, value)
+            return Config.read()
+
+    return configured
+
+
+@pytest.fixture
+def config(database: Address, configured: Callable[..., Config]) -> Config:
+    """The settings for `database`, and defaults for the rest."""
+    return configured(database)
+
+
+@pytest.fixture
+def connections(config: Config) -> Iterator[Database]:
+    """The service's own way to `database`."""
+    connections = Database(config)
+    yield connections
+    connections.close()
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[App]:
+    """The app on `database`."""
+    app = create_app(config)
+    yield app
+    app.extensions[EXTENSION].close()
+
+
+@pytest.fixture
+def client(app: App) -> FlaskClient:
+    """A client of the app, without a server between."""
+    return app.test_client()
+
+
+@dataclass
+class Service:
+    """A running `coworking serve`."""
+
+    process: subprocess.Popen[str]
+    address: str
+    log: Path
+
+    def get(self, path: str, **arguments: Any) -> requests.Response:
+        return requests.get(self.address + path, timeout=arguments.pop("timeout", 10), **arguments)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+    def logged(self) -> str:
+        return self.log.read_text()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"no {what} within {seconds} s")
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def wait() -> Callable[..., None]:
+    """`wait(condition, "name of it", seconds)`: returns when it holds, fails when it doesn't."""
+    return wait_for
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """`serve(database, DRAIN_SECONDS="1")`: the real command, ready; ended after the test."""
+    started: list[Service] = []
+
+    def serve(database: Address, *, ready: bool = True, **settings: str) -> Service:
+        port = free_port()
+        log = tmp_path / f"service-{port}.log"
+        environment = os.environ | environment_of(database) | {"APP_HOST": "127.0.0.1"} | settings
+        environment["APP_PORT"] = str(port)
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "coworking", "serve"],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                text=True,
+            )
+        service = Service(process, f"http://127.0.0.1:{port}", log)
+        started.append(service)
+        if ready:
+            wait_for(lambda: answers(service, "/readiness_check"), "readiness")
+        return service
+
+    yield serve
+    for service in started:
+        if service.process.poll() is None:
+            service.process.terminate()
+            service.process.send_signal(signal.SIGTERM)  # a second one ends it at once
+        service.process.wait(timeout=30)
+
+
+def answers(service: Service, path: str) -> bool:
+    with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+        return service.get(path, timeout=2).status_code == 200
+    if service.process.poll() is not None:
+        pytest.fail(f"the service ended with {service.process.returncode}: {service.logged()}")
+    return False
