@@ -8,12 +8,10 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-from ci.validate.files import git_root
 from ci.validate.model import as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ci.validate.environment import Environment
     from ci.validate.model import Manifest, Resource
@@ -50,18 +48,8 @@ def sync_options(application: Resource) -> list[str]:
 
 
 def resources_of(environment: Environment, application: Resource) -> list[Resource]:
-    """The resources of the tree that lie in an Application's path, as far as the tree has it."""
-    paths = {as_text(source.get("path")).strip("/") for source in sources(application)} - {""}
-    return [
-        each
-        for each in environment.resources
-        if each.part.folder is not None and _relative(each.part.folder) in paths
-    ]
-
-
-def _relative(folder: Path) -> str:
-    root = git_root(folder)
-    return folder.relative_to(root).as_posix() if root else folder.as_posix()
+    """The resources of the tree that an Application brings, as far as the tree has its path."""
+    return [each for each in environment.resources if each.part.name == application.name]
 
 
 def project_of(environment: Environment, application: Resource) -> Resource | None:

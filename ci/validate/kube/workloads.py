@@ -58,17 +58,6 @@ def is_rolling(deployment: Resource) -> bool:
     return deployment.kind == "Deployment" and strategy.get("type", "RollingUpdate") != "Recreate"
 
 
-def keeps_all_while_rolling(deployment: Resource, count: int) -> bool:
-    """Whether a rolling update may not end an old pod before a new one is ready.
-
-    maxUnavailable is 25 % by default and rounds down, so it is 0 for up to three replicas.
-    """
-    rolling = as_mapping(as_mapping(deployment.spec.get("strategy")).get("rollingUpdate"))
-    return is_rolling(deployment) and not scaled(
-        rolling.get("maxUnavailable", "25%"), count, up=False
-    )
-
-
 def sleep_seconds(container: Manifest) -> int:
     """The seconds that a preStop hook sleeps, as far as it can be read."""
     hook = as_mapping(as_mapping(container.get("lifecycle")).get("preStop"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ci.validate.environment import matches
 from ci.validate.kube.workloads import (
     is_rolling,
-    keeps_all_while_rolling,
     replicas,
     sleep_seconds,
 )
@@ -49,27 +48,6 @@ def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator
                 path=(*resource.pod.spec_path, "volumes", index),
                 related=(claim,),
             )
-
-
-@rule("host-port-rollout", kinds=("Deployment",), source=DEPLOYMENT, unless=("host-port",))
-def host_port_rollout(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A rolling update that needs a host port twice.
-
-    The new pod finds the port taken on every node that has an old one, and no old one may go before
-    the new one is ready.
-    """
-    count = replicas(environment, resource).most
-    if resource.pod is None or not keeps_all_while_rolling(resource, count):
-        return
-    for path, container in resource.pod.containers("containers"):
-        for index, port in enumerate(map(as_mapping, as_list(container.get("ports")))):
-            if port.get("hostPort"):
-                yield Problem(
-                    f"host port {port['hostPort']} is free on a node only when the old pod is "
-                    "gone, and maxUnavailable is 0: the rollout never ends without a spare node",
-                    fix="Leave out hostPort and use a Service, or set maxUnavailable to 1.",
-                    path=(*path, "ports", index, "hostPort"),
-                )
 
 
 @rule("progress-deadline-too-short", kinds=("Deployment",), source=DEPLOYMENT)

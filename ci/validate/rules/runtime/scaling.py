@@ -30,31 +30,31 @@ def hpa_without_request(resource: Resource, environment: Environment) -> Iterato
     )
     if workload is None or workload.pod is None:
         return
-    for path, name, only in _utilization(resource):
-        for _, container in workload.pod.containers("containers"):
+    for name, only in _utilization(resource):
+        for path, container in workload.pod.containers("containers"):
             asked = as_mapping(container.get("resources"))
             has = {*as_mapping(asked.get("requests")), *as_mapping(asked.get("limits"))}
             if name not in has and only in (None, container.get("name")):
                 yield Problem(
-                    f"it scales on {name} utilization, and container {container.get('name')} of "
-                    f"{workload.title} requests no {name}: it can't measure and never scales",
+                    f"HorizontalPodAutoscaler {resource.name} scales it on {name} utilization, and "
+                    f"container {container.get('name')} requests no {name}: nothing can be "
+                    "measured, and it never scales",
                     fix=f"Set resources.requests.{name} on every container of the workload.",
-                    path=path,
-                    related=(workload,),
+                    path=(*path, "resources") if "resources" in container else (*path, "name"),
+                    resource=workload,
+                    related=(resource,),
                 )
-                break
 
 
-def _utilization(hpa: Resource) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
-    """(path, resource, container or None) of the metrics that are shares of a request."""
+def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
+    """(resource, container or None for all) of the metrics that are shares of a request."""
     if "targetCPUUtilizationPercentage" in hpa.spec:  # autoscaling/v1
-        yield ("spec", "targetCPUUtilizationPercentage"), "cpu", None
-    for index, metric in enumerate(map(as_mapping, as_list(hpa.spec.get("metrics")))):
+        yield "cpu", None
+    for metric in map(as_mapping, as_list(hpa.spec.get("metrics"))):
         for field in ("resource", "containerResource"):
             measured: Manifest = as_mapping(metric.get(field))
             if as_mapping(measured.get("target")).get("type") == "Utilization":
-                where = ("spec", "metrics", index, field)
-                yield where, as_text(measured.get("name")), measured.get("container")
+                yield as_text(measured.get("name")), measured.get("container")
 
 
 @rule("replicas-fight-autoscaler", kinds=("Deployment", "StatefulSet"), source=HPA)

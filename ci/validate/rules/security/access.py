@@ -87,7 +87,11 @@ def role_too_broad(resource: Resource, environment: Environment) -> Iterator[Pro
 
 @rule("binding-too-broad", kinds=("RoleBinding", "ClusterRoleBinding"), source=RBAC)
 def binding_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A binding of the administrator's role to a program, or of any role to everybody."""
+    """A binding of the administrator's role to a program, or of any role to everybody.
+
+    Whoever breaks into the program is then the cluster's administrator; and system:unauthenticated
+    is everyone who can reach the API server.
+    """
     role = as_mapping(resource.body.get("roleRef")).get("name")
     for index, subject in enumerate(map(as_mapping, as_list(resource.body.get("subjects")))):
         who = subject.get("name")

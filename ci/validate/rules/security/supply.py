@@ -82,6 +82,7 @@ def _has_rights(environment: Environment, namespace: str, account: str) -> bool:
     "resources-missing",
     source="https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
     severity=Severity.WARNING,
+    unless=("hpa-without-request",),
 )
 def resources_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A container without requests, or without a limit on its memory.
