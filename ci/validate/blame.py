@@ -46,6 +46,20 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
     return file, resource.origin.line
 
 
+def written(resource: Resource, path: FieldPath) -> str:
+    """The text of a scalar as its file has it, or "" where it can't be found."""
+    file, line = blame(resource, path)
+    if file is None or not line:
+        return ""
+    try:
+        lines = load_text(file).splitlines()
+    except InputError:
+        return ""
+    text = lines[line - 1].strip() if line <= len(lines) else ""
+    _, colon, value = text.rpartition(": ")
+    return (value if colon else text).strip(" -,{}[]\"'").partition(" #")[0].strip()
+
+
 @lru_cache(maxsize=64)
 def _closure(folder: Path) -> tuple[Kustomization, ...]:
     return tuple(closure(folder))

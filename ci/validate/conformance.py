@@ -82,6 +82,9 @@ def _translate(error: Any) -> list[SchemaError]:
         ]
     if kind.name == "required":
         return [SchemaError(kind.name, (*path, kind.property), None, None, definition)]
+    if kind.name == "propertyNames":
+        name = kind.error.instance
+        return [SchemaError(kind.name, (*path, name), name, None, definition)]
     expected: Any = getattr(kind, "types", None) or getattr(kind, "options", None)
     for attribute in ("limit", "pattern"):
         expected = expected if expected is not None else getattr(kind, attribute, None)

@@ -82,8 +82,29 @@ def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[st
     return [
         f"{each.rule.id}: {each.problem.message}"
         for each in _environment(environment, rules)
-        if each.rule.severity is Severity.ERROR
+        if each.rule.severity is Severity.ERROR and not _deferred(each)
     ]
+
+
+def _deferred(raised: Raised) -> bool:
+    """Whether the API server takes the resource and refuses what a controller makes of it.
+
+    It does not look into a StatefulSet's pod and claim templates.
+    """
+    resource, path = raised.resource, raised.problem.path
+    if resource is None or resource.kind != "StatefulSet" or raised.rule.layer != "api":
+        return False
+    return path[:3] == ("spec", "template", "spec") or path[:2] == ("spec", "volumeClaimTemplates")
+
+
+def _message(raised: Raised) -> str:
+    """The problem's sentence; rules that speak for the API server leave its answer to us."""
+    message = raised.problem.message
+    if raised.rule.layer != "api" or raised.rule.severity is not Severity.ERROR:
+        return message
+    if _deferred(raised):
+        return f"{message}: the API server takes the StatefulSet and refuses each of its pods"
+    return f"{message}: the API server refuses the manifest"
 
 
 def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
@@ -174,7 +195,7 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
         finding = Finding(
             each.rule.id,
             each.rule.severity,
-            problem.message,
+            _message(each),
             title,
             places(file),
             line,

@@ -64,6 +64,7 @@ class Resource:
         namespace: its effective namespace; empty for a cluster-scoped kind.
         checked: false for a resource that is only there to be referred to.
         schema_errors: where the manifest leaves its schema (see `conformance`).
+        typed: its values by type, once somebody asked (see `typed`).
     """
 
     body: Manifest
@@ -75,6 +76,7 @@ class Resource:
     namespace: str = ""
     checked: bool = True
     schema_errors: list[SchemaError] = field(default_factory=list)
+    typed: dict[str, list[tuple[FieldPath, Manifest]]] | None = field(default=None, repr=False)
     _pod: PodTemplate | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from ci.errors import InputError
-from ci.validate.limits import LIMITS
+from ci.validate.limits import LIMITS, OPTIONAL, REQUIRED
+from ci.validate.limits.words import BASE64_PATTERN, QUANTITY_PATTERN
 from ci.validate.reading import read_documents
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _REF = "#/$defs/"
-_BOUNDS = {
+_FORMATS: dict[str, dict[str, Any]] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
+    "byte": {"pattern": BASE64_PATTERN},
 }
 
 
@@ -75,6 +77,7 @@ class Schemas:
             for each in schema.get("x-kubernetes-group-version-kind", ()):
                 api_version = "/".join(filter(None, (each["group"], each["version"])))
                 self._kinds.setdefault((api_version, each["kind"]), definition)
+        self._fields: dict[str, dict[str, tuple[str, str]]] = {}
         self._prepared: dict[str, dict[str, Any]] = {}
         self._compiled: dict[tuple[str, str], jsonschema_rs.Draft202012Validator | None] = {}
 
@@ -114,15 +117,31 @@ class Schemas:
             needs: set[str] = set()
             schema = _rewrite(self._definitions[name], needs)
             if name == _QUANTITY:
-                schema = {"type": ["string", "number"]}
+                schema = {"type": ["string", "number"], "pattern": QUANTITY_PATTERN}
             elif name == _INT_OR_STRING:
-                schema = {"type": ["string", "integer"]}
-            for field, limit in LIMITS.get(name, {}).items():
-                inner = schema.get("properties", {}).get(field)
-                if inner is not None:
-                    schema["properties"][field] = {**inner, **limit}
-            self._prepared[name] = {**schema, "x-needs": sorted(needs)}
+                schema = {"type": ["string", "integer"], **_FORMATS["int32"]}
+            self._prepared[name] = {**_limited(short(name), schema), "x-needs": sorted(needs)}
         return self._prepared[name]
+
+    def fields(self, definition: str) -> dict[str, tuple[str, str]]:
+        """The fields of a type that hold other types: name -> (how, the type's full name).
+
+        `how` is "one", or "list" or "map" of them.
+        """
+        if definition not in self._fields:
+            found: dict[str, tuple[str, str]] = {}
+            for name, schema in self.definition(definition).get("properties", {}).items():
+                for how, inner in (
+                    ("one", schema),
+                    ("list", schema.get("items")),
+                    ("map", schema.get("additionalProperties")),
+                ):
+                    target = inner.get("$ref", "") if isinstance(inner, dict) else ""
+                    target = target.removeprefix(_REF)
+                    if self.definition(target).get("properties"):
+                        found[name] = (how, target)
+            self._fields[definition] = found
+        return self._fields[definition]
 
     def schema_at(self, api_version: str, kind: str, path: FieldPath) -> dict[str, Any]:
         """The published schema of a field; {} where it is unknown or open."""
@@ -147,6 +166,22 @@ class Schemas:
         return schema
 
 
+def short(definition: str) -> str:
+    """The last three words of a definition's name: `core.v1.Container`."""
+    return ".".join(definition.split(".")[-3:])
+
+
+def _limited(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A definition with what the API server demands beyond it."""
+    properties = schema.get("properties", {})
+    for field, limit in LIMITS.get(name, {}).items():
+        if field in properties:
+            properties[field] = {**properties[field], **limit}
+    required = {*schema.get("required", ()), *REQUIRED.get(name, ())}
+    required -= set(OPTIONAL.get(name, ()))
+    return {**schema, "required": sorted(required)} if required else {**schema, "required": []}
+
+
 @functools.lru_cache(maxsize=4)
 def schemas(version: tuple[int, int]) -> Schemas:
     """The schemas of a release, read once."""
@@ -166,7 +201,7 @@ def _custom(api_version: str, kind: str) -> dict[str, Any] | None:
 
 
 def _rewrite(value: Any, needs: set[str]) -> Any:
-    """Copy a schema: references noted in `needs`, integers bounded by their format."""
+    """Copy a schema: references noted in `needs`, values bounded by their format."""
     if isinstance(value, dict):
         copy = {
             key: _rewrite(item, needs)
@@ -176,10 +211,8 @@ def _rewrite(value: Any, needs: set[str]) -> Any:
         reference = copy.get("$ref")
         if isinstance(reference, str) and reference.startswith(_REF):
             needs.add(reference.removeprefix(_REF))
-        bounds = (
-            _BOUNDS.get(copy.get("format", "")) if isinstance(copy.get("format"), str) else None
-        )
-        return {**copy, **bounds} if bounds else copy
+        form = copy.get("format")
+        return {**copy, **_FORMATS[form]} if isinstance(form, str) and form in _FORMATS else copy
     if isinstance(value, list):
         return [_rewrite(item, needs) for item in value]
     return value

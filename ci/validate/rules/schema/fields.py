@@ -102,22 +102,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + '…"'
 
 
-@rule("required-field", source=_SOURCE)
-def required_field(resource: Resource, _environment: Environment) -> Iterator[Problem]:
-    """A field that must be there is missing.
-
-    The API server refuses the manifest.
-    """
-    for error in resource.schema_errors:
-        if error.keyword == "required":
-            where = show_path(error.path[:-1]) or "the manifest"
-            yield Problem(
-                f"{where} has no {error.path[-1]!r}: the API server refuses it",
-                fix=f"Add {error.path[-1]}.",
-                path=error.path,
-            )
-
-
 @rule("nameless-manifest", source="Kubernetes API conventions: types and metadata.")
 def nameless_manifest(resource: Resource, _environment: Environment) -> Iterator[Problem]:
     """A manifest without apiVersion, kind or name.
