@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from coworking.app import create_app
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask.testing import FlaskClient
 
-    from coworking.app import App
     from coworking.config import Config
 
 REPORTS = ("/api/v1/overview", "/api/v1/checkins", "/api/v1/heatmap")
@@ -147,7 +148,7 @@ def test_a_path_that_does_not_exist_is_a_problem(client: FlaskClient) -> None:
         ("from=2024-05-01&from=2024-05-02", "from", "2024-05-01, 2024-05-02", "2024-05-01"),
         ("tz='%3B DROP TABLE tokens%3B--", "tz", "'; DROP TABLE tokens;--", None),
         ("tz=%00", "tz", "\x00", None),
-        ("tz=%FF%FE", "tz", "\N{REPLACEMENT CHARACTER}" * 2, None),
+        ("tz=%FF%FE", "tz", "%FF%FE", None),  # not UTF-8
         ("from=" + "9" * 9000, "from", "9" * 59 + "\N{HORIZONTAL ELLIPSIS}", "2024-05-01"),
         ("x" * 9000 + "=1", "x" * 59 + "\N{HORIZONTAL ELLIPSIS}", "1", None),
     ],
@@ -189,9 +190,9 @@ def test_an_empty_database_answers_thirty_days_until_today(client: FlaskClient, 
 
 @pytest.mark.parametrize("path", REPORTS)
 def test_a_database_that_is_away_is_503_and_not_a_trace(
-    configured: Callable[..., Config], database: Database, path: str, create: Callable[..., App]
+    configured: Callable[..., Config], database: Database, path: str
 ) -> None:
-    away = create(configured(database, DB_PORT="1"))
+    away = create_app(configured(database, DB_PORT="1"))
 
     answer = away.test_client().get(path)
 
