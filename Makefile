@@ -31,6 +31,9 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
+.PHONY: install
+install: $(VENV)/dev.stamp ## Install what the tasks need, without doing any
+
 .venv-checkov/dev.stamp: requirements-checkov.txt
 	@echo "Installing checkov into .venv-checkov ..."
 	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
@@ -45,7 +48,7 @@ up: $(VENV)/run.stamp ## Run the service with a database and demo data on http:/
 
 # --- the tree that deploys it: ENV is dev or prod -------------------------------------------------
 
-.PHONY: render seal seal-cert configure snapshots cluster
+.PHONY: render seal seal-cert configure snapshots checkov cluster
 render: $(VENV)/run.stamp ## Print what Argo CD would apply: ENV=dev
 	@$(CI) render '$(ENV)'
 
@@ -61,6 +64,9 @@ configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= R
 
 snapshots: $(VENV)/run.stamp ## Accept what both environments render to now (tests/manifests/snapshots)
 	@$(CI) snapshots
+
+checkov: $(VENV)/dev.stamp .venv-checkov/dev.stamp ## Hold both environments against checkov's checks of Kubernetes
+	@$(BIN)/python -m pytest -q tests/manifests/test_checkov.py
 
 cluster: $(VENV)/run.stamp ## Make a cluster here with kind and Docker (needs the internet; CI doesn't run it)
 	@$(CI) cluster $(ARGS)
