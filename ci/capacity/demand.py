@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     Resource = Mapping[str, Any]
 
 WAVE = "argocd.argoproj.io/sync-wave"
+# Far beyond what a cluster of this kind holds; a workload of millions would only take time.
+MOST_PODS = 5000
 
 
 class Phase(StrEnum):
@@ -38,6 +41,7 @@ class Pod:
         phase: when it exists.
         amount: what it requests.
         zonal: whether it needs a volume, and so a node in the volume's zone.
+        kind, workload: the kind and name of the resource that makes it.
     """
 
     name: str
@@ -45,6 +49,8 @@ class Pod:
     phase: Phase
     amount: Amount
     zonal: bool = False
+    kind: str = ""
+    workload: str = ""
 
 
 def pod_request(spec: Mapping[str, Any]) -> Amount:
@@ -63,7 +69,9 @@ def pod_request(spec: Mapping[str, Any]) -> Amount:
             starting.append(running)
         else:
             starting.append(running + amount)
-    steady = running + total(requested(one.get("resources")) for one in spec.get("containers", ()))
+    steady = running + total(
+        requested(one.get("resources")) for one in spec.get("containers") or ()
+    )
     return largest([*starting, steady]) + requested({"requests": spec.get("overhead") or {}})
 
 
@@ -95,7 +103,12 @@ def _memory(pods: Iterable[Pod]) -> int:
 
 
 def _wave(resource: Resource) -> int:
-    return int((resource.get("metadata", {}).get("annotations") or {}).get(WAVE, 0))
+    value = str((_metadata(resource).get("annotations") or {}).get(WAVE, 0))
+    return int(value) if re.fullmatch(r"[+-]?\d{1,9}", value) else 0
+
+
+def _metadata(resource: Resource) -> Mapping[str, Any]:
+    return resource.get("metadata") or {}
 
 
 def _autoscaled(resources: Sequence[Resource]) -> dict[tuple[str, str], tuple[int, int]]:
@@ -103,33 +116,34 @@ def _autoscaled(resources: Sequence[Resource]) -> dict[tuple[str, str], tuple[in
     bounds = {}
     for resource in resources:
         if resource.get("kind") == "HorizontalPodAutoscaler":
-            spec = resource["spec"]
-            target = spec["scaleTargetRef"]
-            bounds[target["kind"], target["name"]] = (
-                int(spec.get("minReplicas", 1)),
-                int(spec["maxReplicas"]),
-            )
+            spec = resource.get("spec") or {}
+            target = spec.get("scaleTargetRef") or {}
+            low = int(spec.get("minReplicas", 1))
+            key = (str(target.get("kind")), str(target.get("name")))
+            bounds[key] = (low, max(low, int(spec.get("maxReplicas", low))))
     return bounds
 
 
 def _pods(
     environment: str, resource: Resource, scaled: Mapping[tuple[str, str], tuple[int, int]]
 ) -> Iterator[Pod]:
-    kind, name = resource.get("kind", ""), resource.get("metadata", {}).get("name", "")
+    kind, name = str(resource.get("kind")), str(_metadata(resource).get("name", ""))
     spec = resource.get("spec") or {}
-    if kind == "CronJob":
-        kind, spec = "Job", spec["jobTemplate"]["spec"]
     if kind == "Pod":
-        yield Pod(name, environment, Phase.ALWAYS, pod_request(spec), _has_claim(spec))
+        amount = pod_request(spec)
+        yield Pod(name, environment, Phase.ALWAYS, amount, _has_claim(spec), kind, name)
         return
-    if kind not in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"):
+    makes = kind
+    if kind == "CronJob":
+        makes, spec = "Job", (spec.get("jobTemplate") or {}).get("spec") or {}
+    if makes not in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"):
         return
-    template = spec["template"]["spec"]
+    template = (spec.get("template") or {}).get("spec") or {}
     amount = pod_request(template)
     zonal = _has_claim(template) or bool(spec.get("volumeClaimTemplates"))
-    for phase, count in _counts(kind, spec, scaled.get((kind, name))):
-        for number in range(count):
-            yield Pod(f"{name} {number + 1}", environment, phase, amount, zonal)
+    for phase, count in _counts(makes, spec, scaled.get((kind, name))):
+        for number in range(min(count, MOST_PODS)):
+            yield Pod(f"{name} {number + 1}", environment, phase, amount, zonal, kind, name)
 
 
 def _has_claim(spec: Mapping[str, Any]) -> bool:

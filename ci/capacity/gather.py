@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 CLUSTER = "infra/eksctl/cluster.yaml"
 PRICES = "infra/prices.yaml"
 ADDONS = "infra/addons.yaml"
-# Folders whose manifests come from upstream's address; see `patched_workloads`.
-UPSTREAM = {"argo cd": "argocd/install", "sealed-secrets": "argocd/addons/sealed-secrets"}
 
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
@@ -31,10 +29,22 @@ def gather(root: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
     Raises:
         InputError: an overlay can't be rendered, or a file can't be read.
     """
-    found = {"add-ons": load_addons(root / ADDONS, cluster)}
-    found |= {name: list(patched_workloads(root / folder)) for name, folder in UPSTREAM.items()}
+    found = beside_the_overlays(root / ADDONS, cluster)
     for environment in overlays.environments(root):
         found[environment] = kustomize.render_objects(overlays.overlay(environment, root))
+    return found
+
+
+def beside_the_overlays(table: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
+    """Add-ons and what is installed from upstream, by name, as `infra/addons.yaml` lists them.
+
+    Raises:
+        InputError: a file can't be read, or an add-on is not known.
+    """
+    found = {"add-ons": load_addons(table, cluster)}
+    listed: Any = yaml.safe_load(table.read_text(encoding="utf-8"))
+    for name, folder in (listed.get("upstream") or {}).items():
+        found[name] = list(patched_workloads(table.parent / folder))
     return found
 
 

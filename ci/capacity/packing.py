@@ -9,7 +9,6 @@ up, each on the node that is emptiest with it. It shows fragmentation that a tid
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ci.capacity.quantities import Amount
@@ -44,13 +43,10 @@ class Node:
         self.pods.append(pod)
         self.used += pod.amount
 
-    def share(self, pod: Pod | None = None) -> Fraction:
+    def share(self, pod: Pod) -> float:
         """The mean of the shares of CPU and memory that are requested, with one pod more."""
-        used = self.used + pod.amount if pod else self.used
-        return (
-            Fraction(used.cpu, max(1, self.room.cpu))
-            + Fraction(used.memory, max(1, self.room.memory))
-        ) / 2
+        used = self.used + pod.amount
+        return (used.cpu / max(1, self.room.cpu) + used.memory / max(1, self.room.memory)) / 2
 
 
 def packed(pods: Sequence[Pod], nodes: Sequence[Node], volume_zone: str) -> list[Pod]:
@@ -60,9 +56,9 @@ def packed(pods: Sequence[Pod], nodes: Sequence[Node], volume_zone: str) -> list
     """
     room = nodes[0].room.amount if nodes else Amount(1, 1)
 
-    def size(pod: Pod) -> tuple[bool, Fraction]:
-        cpu = Fraction(pod.amount.cpu, max(1, room.cpu))
-        return pod.zonal, max(cpu, Fraction(pod.amount.memory, max(1, room.memory)))
+    def size(pod: Pod) -> tuple[bool, float]:
+        cpu = pod.amount.cpu / max(1, room.cpu)
+        return pod.zonal, max(cpu, pod.amount.memory / max(1, room.memory))
 
     def first(_: Pod, fitting: Sequence[Node]) -> Node:
         return fitting[0]

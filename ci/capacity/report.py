@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.capacity.demand import Phase, Pod, pods_of
 from ci.capacity.packing import Node, packed, spread
@@ -96,40 +97,64 @@ class Outcome:
         return min(self.left, self.left_by_scheduler, key=len)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A node group that would do, and its price."""
+class Offer(NamedTuple):
+    """So many nodes of a type that would do, and their price."""
 
     instance_type: str
     nodes: int
     month: float
 
 
-@dataclass(frozen=True, slots=True)
+class Shortage(NamedTuple):
+    """Something that does not fit: what happens, and to which pods."""
+
+    message: str
+    pods: tuple[Pod, ...]
+    zonal: bool = False
+
+
+@dataclass(frozen=True)
 class CapacityReport:
     """The verdict.
 
     Attributes:
-        outcomes: one a situation.
-        month: what the described nodes and their volumes cost a month.
-        offers: for each instance type of the price table, the fewest nodes that would do; a type
-            of which ten don't is left out.
-        findings: sentences about what does not fit; empty when everything does.
         pods: every pod that was counted.
+        outcomes: one a situation.
+        shortages: what does not fit; empty when everything does.
+        cluster, prices: what it was asked of.
     """
 
-    outcomes: tuple[Outcome, ...]
-    month: float
-    offers: tuple[Offer, ...]
-    findings: tuple[str, ...]
     pods: tuple[Pod, ...]
+    outcomes: tuple[Outcome, ...]
+    shortages: tuple[Shortage, ...]
+    cluster: Cluster = field(repr=False)
+    prices: Prices = field(repr=False)
 
     @property
     def fits(self) -> bool:
-        return not self.findings
+        return not self.shortages
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The shortages as sentences."""
+        return tuple(shortage.message for shortage in self.shortages)
+
+    @cached_property
+    def month(self) -> float:
+        """What the described nodes and their volumes cost a month on demand."""
+        return sum(
+            group.desired * _node_month(group, group.instance_type, self.prices)
+            for group in self.cluster.groups
+        )
+
+    @cached_property
+    def offers(self) -> tuple[Offer, ...]:
+        """The fewest nodes of each type of the price table that do; not a type that takes > 10."""
+        return tuple(_offers(self.pods, self.cluster, self.prices))
 
     @property
     def cheapest(self) -> Offer | None:
+        """The offer for the least money."""
         return min(self.offers, key=lambda offer: offer.month, default=None)
 
 
@@ -153,16 +178,8 @@ def report(
     """
     pods = [pod for name, them in resources_by_environment.items() for pod in pods_of(name, them)]
     outcomes = tuple(_outcome(one, pods, cluster, prices) for one in SITUATIONS)
-    month = sum(
-        group.desired * _node_month(group, group.instance_type, prices) for group in cluster.groups
-    )
-    return CapacityReport(
-        outcomes=outcomes,
-        month=month,
-        offers=tuple(_offers(pods, cluster, prices)),
-        findings=tuple(_findings(outcomes, pods, cluster)),
-        pods=tuple(pods),
-    )
+    shortages = tuple(_shortages(outcomes, pods, cluster))
+    return CapacityReport(tuple(pods), outcomes, shortages, cluster, prices)
 
 
 def _outcome(
@@ -256,24 +273,31 @@ def _would_do(
     )
 
 
-def _findings(outcomes: Sequence[Outcome], pods: Sequence[Pod], cluster: Cluster) -> Iterator[str]:
+def _shortages(
+    outcomes: Sequence[Outcome], pods: Sequence[Pod], cluster: Cluster
+) -> Iterator[Shortage]:
     for outcome in outcomes:
         if not outcome.situation.required:
             continue
         where = f"{outcome.situation.name} ({outcome.situation.text})"
         if outcome.waiting:
-            yield f"{where}: no node has room for {_names(outcome.waiting)}"
+            left = outcome.waiting
+            yield Shortage(f"{where}: no node has room for {_names(left)}", left)
         elif outcome.left_by_scheduler:
-            yield (
+            left = outcome.left_by_scheduler
+            yield Shortage(
                 f"{where}: everything fits when packed tightly, but the scheduler spreads pods"
-                f" and would leave {_names(outcome.left_by_scheduler)} waiting"
+                f" and would leave {_names(left)} waiting",
+                left,
             )
     zones = sorted({zone for group in cluster.groups for zone in group.zones})
-    zonal = [pod for pod in pods if pod.zonal]
+    zonal = tuple(pod for pod in pods if pod.zonal)
     if zonal and len(zones) > 1:
-        yield (
+        yield Shortage(
             f"nodes may be in {', '.join(zones)}, but a volume stays in its zone, so"
-            f" {_names(zonal)} may wait for a node there: pin the node group to one zone"
+            f" {_names(zonal)} may wait for a node there: pin the node group to one zone",
+            zonal,
+            zonal=True,
         )
 
 

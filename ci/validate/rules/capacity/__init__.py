@@ -1,0 +1,1 @@
+"""Layer 8: does everything that an environment requests fit the nodes described."""

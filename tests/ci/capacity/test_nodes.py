@@ -1,0 +1,68 @@
+"""What a node has left for pods, by Amazon's published rules."""
+
+import gzip
+import json
+from pathlib import Path
+
+import moto
+import pytest
+
+from ci.capacity import load_prices
+from ci.capacity.nodes import (
+    Instance,
+    Room,
+    allocatable,
+    pods_by_interfaces,
+    reserved_cpu,
+    reserved_memory,
+)
+from ci.capacity.quantities import Amount
+
+ROOT = Path(__file__).parents[3]
+T3_SMALL = Instance("t3.small", 2, 2048, 3, 4)
+T3_MEDIUM = Instance("t3.medium", 2, 4096, 3, 6)
+
+
+def test_a_t3_small_as_it_comes_offers_what_eks_shows() -> None:
+    assert allocatable(T3_SMALL) == Room(cpu=1930, memory=1418, pods=11)
+
+
+def test_a_t3_medium_as_it_comes_offers_what_eks_shows() -> None:
+    assert allocatable(T3_MEDIUM) == Room(cpu=1930, memory=3246, pods=17)
+
+
+def test_prefixes_lift_the_limit_of_pods_up_to_110() -> None:
+    assert pods_by_interfaces(T3_SMALL, prefixes=True) == 110
+    assert pods_by_interfaces(Instance("tiny", 2, 512, 1, 2), prefixes=True) == 18
+
+
+def test_the_default_reserve_for_110_pods_leaves_next_to_nothing_of_a_t3_small() -> None:
+    assert reserved_memory(110) == 1465
+    assert allocatable(T3_SMALL, prefixes=True) == Room(cpu=1930, memory=329, pods=110)
+
+
+def test_thirty_pods_leave_1209_mib() -> None:
+    assert allocatable(T3_SMALL, max_pods=30, prefixes=True) == Room(1930, 1209, 30)
+
+
+def test_a_reserve_set_by_hand_bounds_the_pods_that_it_is_enough_for() -> None:
+    room = allocatable(T3_SMALL, max_pods=30, kube_reserved=Amount(70, 475), prefixes=True)
+    assert room == Room(cpu=1930, memory=1319, pods=20)
+
+
+@pytest.mark.parametrize(("vcpu", "millicores"), [(1, 60), (2, 70), (4, 80), (8, 90), (96, 310)])
+def test_the_reserved_cpu_follows_the_tiers(vcpu: int, millicores: int) -> None:
+    assert reserved_cpu(vcpu) == millicores
+
+
+def test_the_price_table_knows_the_sizes_that_aws_describes() -> None:
+    """moto carries the answers of DescribeInstanceTypes: a second source for the same facts."""
+    path = Path(moto.__file__).parent / "ec2/resources/instance_types.json.gz"
+    described = json.loads(gzip.decompress(path.read_bytes()))
+    for name, instance in load_prices(ROOT / "infra/prices.yaml").instances.items():
+        network = described[name]["NetworkInfo"]
+        assert instance.vcpu == described[name]["VCpuInfo"]["DefaultVCpus"], name
+        assert instance.memory_mib == described[name]["MemoryInfo"]["SizeInMiB"], name
+        assert instance.enis == network["MaximumNetworkInterfaces"], name
+        assert instance.ips_per_eni == network["Ipv4AddressesPerInterface"], name
+        assert described[name]["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"], name
