@@ -66,7 +66,7 @@ def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
         if not name or path.is_symlink() or not path.is_file():
             continue
         before = path.read_bytes()
-        if name != settings.FILE and b"# settings:" not in before:
+        if name != settings.FILE and not _carries_settings(name, before):
             continue
         text = before.decode()
         edit = settings.edit_file if name == settings.FILE else settings.carry
@@ -75,6 +75,11 @@ def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
             path.write_bytes(after)
             changed.append(name)
     return changed
+
+
+def _carries_settings(name: str, content: bytes) -> bool:
+    """Only YAML does: pages, docstrings and tests show such lines as examples."""
+    return name.endswith((".yaml", ".yml")) and b"# settings:" in content
 
 
 def _commit(root: Path, paths: list[str], wanted: settings.Settings) -> None:
