@@ -1,4 +1,4 @@
-"""One cluster for the whole suite: made ready by the first scenario, shared by all, in their order."""
+"""One cluster for the whole suite: made ready by the first scenario, shared by all."""
 
 from __future__ import annotations
 

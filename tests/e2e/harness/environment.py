@@ -33,7 +33,7 @@ VARIABLES: dict[str, str] = {
 
 KUBERNETES = "1.32"
 ARGO_CD = "v3.4."
-# Whoever makes a throw-away cluster says so by this ConfigMap; a cluster that has it may be wrecked.
+# Whoever makes a throw-away cluster says so by this ConfigMap.
 MARK = ("kube-system", "throw-away-cluster")
 
 
@@ -85,8 +85,8 @@ def _check_cluster() -> None:
     namespace, name = MARK
     _kubectl(
         *("--namespace", namespace, "get", "configmap", name),
-        what="the cluster is not marked as throw-away, and these tests delete what they find in"
-        f" coworking-dev and coworking-prod (mark it: kubectl -n {namespace} create configmap {name})",
+        what="the cluster is not marked as throw-away, and these tests delete what they find there"
+        f" (if it is one: kubectl -n {namespace} create configmap {name})",
     )
     _kubectl(
         *("get", "crd", "sealedsecrets.bitnami.com"), what="sealed-secrets is not in the cluster"
