@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -96,22 +97,33 @@ def rebuild() -> None:
 @group.command()
 @click.option("--users", type=click.IntRange(0), default=600, show_default=True)
 @click.option("--tokens", type=click.IntRange(0), default=120_000, show_default=True)
-@click.option("--days", type=click.IntRange(1), default=365, show_default=True)
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Equal seeds, equal data.")
+@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last [today].")
 @click.option("--if-empty", is_flag=True, help="Do nothing if the database has data.")
-@click.option("--replace", is_flag=True, help="Remove the data that is there first.")
+@click.option("--replace", is_flag=True, help="Remove the rows of users and tokens first.")
 def seed(  # noqa: PLR0913 (they are the command line's)
-    *, users: int, tokens: int, days: int, seed: int, if_empty: bool, replace: bool
+    *,
+    users: int,
+    tokens: int,
+    days: int,
+    seed: int,
+    end: datetime | None,
+    if_empty: bool,
+    replace: bool,
 ) -> None:
     """Fill the database with demo data; refuses one that has data unless told."""
-    from coworking.seed import Plan, sow  # noqa: PLC0415
+    from coworking.seed import Plan, has_data, sow  # noqa: PLC0415
 
-    plan = Plan(users=users, tokens=tokens, days=days, seed=seed)
-    with (
-        _engine() as engine,
-        click.progressbar(length=users + tokens, label="Demo data", file=sys.stderr) as bar,
-    ):
-        sow(engine, plan, progress=bar.update)
+    plan = Plan(users, tokens, days, seed, end=(end or datetime.now(UTC)).date())
+    with _engine() as engine:
+        if if_empty:
+            with engine.connect() as connection:
+                if has_data(connection):
+                    click.echo("The database has data; nothing was added.")
+                    return
+        with click.progressbar(length=users + tokens, label="Demo data", file=sys.stderr) as bar:
+            sow(engine, plan, replace=replace, progress=bar.update)
 
 
 @group.command()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from coworking.locks import in_short_attempts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -96,17 +98,20 @@ def fold(engine: Engine) -> FoldResult:
         row = connection.execute(text("SELECT * FROM public.rollup_fold()")).one()
     if row.users or row.quarters:
         # Free the room of the deltas moved now, before every reader has scanned it.
-        _vacuum(engine, DELTAS)
+        vacuum(engine, DELTAS)
     return FoldResult(True, row.days, row.users, row.quarters, time.monotonic() - began)
 
 
-def _vacuum(engine: Engine, tables: Sequence[str], options: str = "") -> None:
+def vacuum(engine: Engine, tables: Sequence[str], options: str = "") -> None:
+    """Vacuum tables, outside of any transaction; `options` as PostgreSQL writes them."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"VACUUM {options} {', '.join(tables)}"))
 
 
 def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) -> None:
     """Compute the rollups anew from the tokens. Readers and writers go on meanwhile.
+
+    Triggers that are missing or switched off are made anew first; for that writers wait a moment.
 
     Args:
         engine: the database.
@@ -115,6 +120,7 @@ def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) 
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         try:
             _wait_for_the_fold(connection, progress)
+            _mend_triggers(connection, progress)
             progress("Computing the rollups from the tokens ...")
             # The lock comes before the snapshot: LOCK TABLE takes none, the first query does.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -123,7 +129,15 @@ def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) 
             connection.commit()
         finally:
             connection.invalidate()  # it has the session's lock: the pool must not see it again
-    _vacuum(engine, (*ROLLUPS, *DELTAS), "(ANALYZE)")
+    vacuum(engine, (*ROLLUPS, *DELTAS), "(ANALYZE)")
+
+
+def _mend_triggers(connection: Connection, progress: Callable[[str], object]) -> None:
+    if _idle_triggers(connection):
+        progress("Making the triggers of tokens anew ...")
+        make = text("SELECT public.rollup_triggers()")
+        in_short_attempts(connection, lambda: connection.execute(make))
+    connection.commit()
 
 
 def _wait_for_the_fold(connection: Connection, progress: Callable[[str], object]) -> None:

@@ -110,6 +110,28 @@ begin
     return null;
 end $function$;
 
+-- Makes the triggers, or makes them anew. They fire also in sessions that switch triggers off by
+-- session_replication_role. Writers of tokens wait until the caller commits, readers don't.
+
+create function rollup_triggers() returns void
+    language plpgsql as $function$
+begin
+    create or replace trigger rollups_inserted after insert on public.tokens
+        referencing new table as added
+        for each statement execute function public.tokens_inserted();
+    create or replace trigger rollups_deleted after delete on public.tokens
+        referencing old table as removed
+        for each statement execute function public.tokens_deleted();
+    create or replace trigger rollups_updated after update on public.tokens
+        referencing old table as removed new table as added
+        for each statement execute function public.tokens_updated();
+    create or replace trigger rollups_truncated after truncate on public.tokens
+        for each statement execute function public.tokens_truncated();
+    alter table public.tokens
+        enable always trigger rollups_inserted, enable always trigger rollups_deleted,
+        enable always trigger rollups_updated, enable always trigger rollups_truncated;
+end $function$;
+
 -- Moves every delta of its snapshots into the rollups. READ COMMITTED, one caller at a time.
 -- first_check_in can't be subtracted from: when the earliest known value may have gone, it is read
 -- from tokens again. That reading may be newer than the deltas moved; earliest-of is idempotent, so

@@ -10,7 +10,7 @@ from string import Template
 from alembic import op
 
 from coworking.migrations import progress, sql
-from coworking.migrations.locks import in_short_attempts
+from coworking.locks import in_short_attempts
 
 revision = "0003"
 down_revision = "0002"
@@ -46,20 +46,16 @@ RECORD = """if exists (select from {rows} offset 8) then
         insert into public.token_deltas select user_id, created_at, used_at, n from {source};
     end if;"""
 
-TRIGGERS = {
-    "rollups_inserted": "after insert on public.tokens referencing new table as added "
-    "for each statement execute function public.tokens_inserted()",
-    "rollups_deleted": "after delete on public.tokens referencing old table as removed "
-    "for each statement execute function public.tokens_deleted()",
-    "rollups_updated": "after update on public.tokens "
-    "referencing old table as removed new table as added "
-    "for each statement execute function public.tokens_updated()",
-    "rollups_truncated": "after truncate on public.tokens "
-    "for each statement execute function public.tokens_truncated()",
-}
+TRIGGERS = ("rollups_inserted", "rollups_deleted", "rollups_updated", "rollups_truncated")
 MADE = {
     "function": (
-        *("rollup_fold()", "rollup_rebuild()", "tokens_inserted()", "tokens_deleted()"),
+        *(
+            "rollup_fold()",
+            "rollup_rebuild()",
+            "rollup_triggers()",
+            "tokens_inserted()",
+            "tokens_deleted()",
+        ),
         *("tokens_updated()", "tokens_truncated()", "quarter_hour(timestamp)"),
     ),
     "table": (
@@ -74,12 +70,13 @@ def upgrade() -> None:
     """Make tables and functions, and the triggers last: their lock is held until the commit."""
     progress("Installing the rollups and the triggers that feed them ...")
     op.execute(rollups_sql())
-    in_short_attempts(_make_triggers)
+    connection = op.get_bind()
+    in_short_attempts(connection, lambda: op.execute("select public.rollup_triggers()"))
 
 
 def downgrade() -> None:
     """Remove all of it; dropping a trigger needs `tokens` for a moment without any reader."""
-    in_short_attempts(_drop_all)
+    in_short_attempts(op.get_bind(), _drop_all)
 
 
 def rollups_sql() -> str:
@@ -98,17 +95,9 @@ def _record(source: str, rows: str) -> str:
     return RECORD.format(source=source, rows=rows, by_user=by_user, by_quarter=by_quarter)
 
 
-def _make_triggers() -> None:
-    for name, definition in TRIGGERS.items():
-        op.execute(f"create trigger {name} {definition}")
-        # Also in sessions that switch triggers off by session_replication_role.
-        op.execute(f"alter table public.tokens enable always trigger {name}")
-
-
 def _drop_all() -> None:
     for name in TRIGGERS:
         op.execute(f"drop trigger if exists {name} on public.tokens")
     for kind in ("view", "table", "function"):
-        names = reversed(MADE[kind]) if kind == "function" else MADE[kind]
-        for name in names:
+        for name in MADE[kind]:
             op.execute(f"drop {kind} if exists public.{name}")

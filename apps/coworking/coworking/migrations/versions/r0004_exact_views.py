@@ -9,7 +9,7 @@ from alembic import op
 
 from coworking import rollups
 from coworking.migrations import progress, sql
-from coworking.migrations.locks import in_short_attempts
+from coworking.locks import in_short_attempts
 
 revision = "0004"
 down_revision = "0003"
@@ -26,7 +26,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove the views."""
-    in_short_attempts(_drop_views)
+    in_short_attempts(op.get_bind(), _drop_views)
 
 
 def _drop_views() -> None:

@@ -10,7 +10,6 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from alembic import op
 from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -19,6 +18,8 @@ from coworking.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Connection
 
 ATTEMPT = "200ms"  # the longest that others wait behind an attempt
 GIVE_UP_AFTER = 120.0  # seconds of attempts
@@ -30,14 +31,17 @@ BLOCKERS = text("""
 """)
 
 
-def in_short_attempts(action: Callable[[], None], *, give_up_after: float = GIVE_UP_AFTER) -> None:
-    """Run an action that locks `tokens`, in a savepoint, until its locks are granted.
+def in_short_attempts(
+    connection: Connection, action: Callable[[], object], *, give_up_after: float = GIVE_UP_AFTER
+) -> None:
+    """Run an action on a connection that locks `tokens`, until its locks are granted.
+
+    Each attempt is a savepoint of the connection's transaction, which keeps the locks.
 
     Raises:
         ServiceError: it could not lock the table within `give_up_after` seconds; the message names
             the sessions that hold it.
     """
-    connection = op.get_bind()
     deadline = time.monotonic() + give_up_after
     while True:
         try:

@@ -1,0 +1,299 @@
+"""Demo data: a coworking space's members and their tokens, the same for the same arguments.
+
+    sow(engine, Plan(users=600, tokens=120_000, days=365, seed=1, end=date(2026, 6, 30)))
+
+The rhythm is a weekday's: mornings are busy, lunch is not, weekends are quiet. Members join over
+time, some fade away, some never come, and some tokens stay unused. As in real data, a token may be
+used minutes before it was created, and a member's first ones may precede `joined_at`.
+Only `Random.random` is used, whose sequence Python keeps the same in every version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from itertools import accumulate, islice
+from random import Random
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from coworking import rollups
+from coworking.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Engine
+
+FIRST_NAMES = "Ada Ben Cleo Dan Eva Finn Gia Hugo Ida Jon Kim Leo Mia Ned Ola Pia Ray Sue Tom Una"
+LAST_NAMES = "Abel Brook Cole Dale Eden Frost Grove Hart Iver Joss Kent Lake Moor North Oaks Pond"
+
+# How many tokens are issued in each hour from 6:00, in parts of the day's.
+WEEKDAY_HOURS = (1, 6, 22, 24, 13, 7, 3, 11, 9, 5, 3, 2, 2, 2, 1, 1)
+WEEKEND_HOURS = (0, 0, 2, 6, 10, 10, 6, 7, 8, 7, 5, 3, 1, 0, 0, 0)
+FIRST_HOUR = 6
+WEEKDAYS = (1.0, 1.05, 1.0, 0.95, 0.75, 0.22, 0.13)  # Monday first, in parts of a Monday
+UNUSED = 0.09
+NEVER_COME = 0.07
+FADE_AWAY = 0.4
+LINES = 1000  # lines handed to COPY at a time
+STATEMENT = 500_000  # tokens in one COPY: its triggers sum up what one statement brings
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make; equal plans make equal rows.
+
+    Attributes:
+        users: how many members.
+        tokens: how many tokens, all together.
+        days: over how many days they are spread.
+        seed: which of the many such data sets.
+        end: the day after the last one; no token is created on it.
+    """
+
+    users: int
+    tokens: int
+    days: int
+    seed: int
+    end: date
+
+
+@dataclass
+class Member:
+    """A member: from which week of the plan they come until which, and how eagerly."""
+
+    joined: str
+    is_active: bool
+    first_week: int
+    last_week: int
+    eagerness: int = field(default=1)
+
+
+def sow(
+    engine: Engine,
+    plan: Plan,
+    *,
+    replace: bool = False,
+    progress: Callable[[int], object] = lambda _: None,
+) -> None:
+    """Fill the database, in one transaction: all of it is there in the end, or nothing.
+
+    Args:
+        engine: a migrated database.
+        plan: what to make.
+        replace: remove the rows of users and tokens first; readers of tokens wait meanwhile.
+        progress: is told how many more rows were written.
+
+    Raises:
+        ServiceError: the database has rows and `replace` is not set, or the plan asks for tokens
+            of no users.
+    """
+    if plan.tokens and not plan.users:
+        raise ServiceError(
+            f"{plan.tokens} tokens need users, and users is 0", hint="Valid: --users 1 or more."
+        )
+    random = Random(plan.seed)  # noqa: S311 (demo data, meant to be predictable)
+    members = _members(plan, random)
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        _make_room(connection, replace=replace)
+        first_id = _write_users(connection, members, progress)
+        lines = _token_lines(plan, members, first_id, random)
+        remaining = plan.tokens
+        while remaining > 0:
+            _copy(connection, COPY_TOKENS, islice(lines, STATEMENT), progress)
+            remaining -= STATEMENT
+    rollups.fold(engine)
+    rollups.vacuum(engine, ("users", "tokens", *rollups.ROLLUPS), "(ANALYZE)")
+
+
+def has_data(connection: Connection) -> bool:
+    """Whether users or tokens has any row."""
+    question = text("SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM tokens)")
+    return bool(connection.execute(question).scalar())
+
+
+def _make_room(connection: Connection, *, replace: bool) -> None:
+    # From here on nobody else adds rows, another `seed` included.
+    connection.execute(text("LOCK TABLE tokens, users IN SHARE ROW EXCLUSIVE MODE"))
+    if replace:
+        connection.execute(text("TRUNCATE tokens, users RESTART IDENTITY"))
+    elif has_data(connection):
+        raise ServiceError(
+            "the database has data already, and demo data would mix with it",
+            hint="`coworking seed --replace` removes the rows of users and tokens first.",
+        )
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+def _members(plan: Plan, random: Random) -> list[Member]:
+    draw = random.random
+    start = plan.end - timedelta(days=plan.days)
+    weeks = (plan.days + 6) // 7
+    members = []
+    for _ in range(plan.users):
+        # Half of them were there before; the others join while the days go on.
+        offset = int((draw() - 0.5) * 2 * plan.days)
+        moment = f"{start + timedelta(days=offset)} {_clock(int((9 + draw() * 9) * 3600))}"
+        first_week = max(offset, 0) // 7
+        last_week = weeks
+        if draw() < FADE_AWAY:
+            last_week = first_week + int(draw() * (weeks - first_week + 1))
+        if draw() < NEVER_COME:
+            last_week = first_week = weeks
+        eagerness = 1 + int(8 * draw() ** 3)
+        active = last_week == weeks or draw() < 0.3
+        members.append(Member(moment, active, first_week, last_week, eagerness))
+    return members
+
+
+COPY_USERS = "COPY users (id, first_name, last_name, joined_at, is_active) FROM STDIN"
+COPY_TOKENS = "COPY tokens (user_id, token, created_at, used_at) FROM STDIN"
+
+
+def _write_users(
+    connection: Connection, members: list[Member], progress: Callable[[int], object]
+) -> int:
+    """Write them with ids that follow each other; the first id is returned."""
+    sequence = "pg_get_serial_sequence('users', 'id')"
+    first_id: int = connection.execute(text(f"SELECT nextval({sequence})")).scalar_one()
+    first_names, last_names = FIRST_NAMES.split(), LAST_NAMES.split()
+    lines = (
+        f"{first_id + n}\t{first_names[n % 20]}\t{last_names[n // 20 % 16]}\t{member.joined}"
+        f"\t{'t' if member.is_active else 'f'}\n"
+        for n, member in enumerate(members)
+    )
+    _copy(connection, COPY_USERS, lines, progress)
+    last_id = first_id + max(len(members) - 1, 0)
+    connection.execute(
+        text(f"SELECT setval({sequence}, :last, :called)"),
+        {"last": last_id, "called": bool(members)},
+    )
+    return first_id
+
+
+# --- tokens --------------------------------------------------------------------------------------
+
+
+def _token_lines(plan: Plan, members: list[Member], first_id: int, random: Random) -> Iterator[str]:
+    """The lines of COPY, in the order of created_at."""
+    minutes = [_minutes(WEEKDAY_HOURS)] * 5 + [_minutes(WEEKEND_HOURS)] * 2
+    start = plan.end - timedelta(days=plan.days)
+    comers: list[int] = []
+    for number, count in enumerate(_tokens_of_days(plan, members, start, random)):
+        if number % 7 == 0:
+            comers = _comers(members, number // 7, first_id)
+        day = start + timedelta(days=number)
+        yield from _day_lines(day, count, minutes[day.weekday()], comers, random)
+
+
+def _tokens_of_days(plan: Plan, members: list[Member], start: date, random: Random) -> list[int]:
+    """How many tokens each day has, in sum exactly the plan's."""
+    weeks = (plan.days + 6) // 7
+    change = [0] * (weeks + 1)
+    for member in members:
+        change[member.first_week] += member.eagerness
+        change[member.last_week] -= member.eagerness
+    eager = list(accumulate(change))
+    shares = [
+        WEEKDAYS[(start.weekday() + day) % 7]
+        * (eager[day // 7] + 1)
+        * (0.85 + 0.3 * random.random())
+        for day in range(plan.days)
+    ]
+    whole = sum(shares)
+    marks = [round(part / whole * plan.tokens) for part in accumulate(shares)]
+    marks[-1] = plan.tokens
+    return [mark - before for before, mark in zip([0, *marks], marks, strict=False)]
+
+
+def _comers(members: list[Member], week: int, first_id: int) -> list[int]:
+    """The ids of those who come in this week, the eager ones several times.
+
+    They come from Monday on even if they join on Thursday: so some tokens precede `joined_at`.
+    """
+    ids = [
+        first_id + n
+        for n, member in enumerate(members)
+        if member.first_week <= week < member.last_week
+        for _ in range(member.eagerness)
+    ]
+    return ids or [first_id]
+
+
+def _day_lines(
+    day: date, count: int, minutes: list[int], comers: list[int], random: Random
+) -> Iterator[str]:
+    draw, clock = random.random, _clocks()
+    before, after = (str(day + timedelta(days=step)) for step in (-1, 1))
+    today, spread, people = str(day), len(minutes), len(comers)
+    created = sorted(minutes[int(draw() * spread)] * 60 + int(draw() * 60) for _ in range(count))
+    for second in created:
+        user, code = comers[int(draw() * people)], int(draw() * 16_777_216)
+        line = f"{user}\t{code:06X}\t{today} {clock[second]}\t"
+        chance = draw()
+        if chance < UNUSED:
+            yield line + "\\N\n"
+            continue
+        # Most are used within a quarter of an hour, a few by a clock that is behind, some later.
+        used = second + int(draw() * 900)
+        if chance > 0.97:
+            used = second + int(draw() * 21_600)
+        elif chance > 0.9:
+            used = second - int(draw() * 360)
+        if 0 <= used < DAY_SECONDS:
+            yield f"{line}{today} {clock[used]}\n"
+        else:
+            yield f"{line}{before if used < 0 else after} {clock[used % DAY_SECONDS]}\n"
+
+
+def _minutes(hours: tuple[int, ...]) -> list[int]:
+    """The minutes of a day, each as often as its hour's part says."""
+    return [
+        (FIRST_HOUR + n) * 60 + minute
+        for n, parts in enumerate(hours)
+        for minute in range(60)
+        for _ in range(parts)
+    ]
+
+
+@cache
+def _clocks() -> list[str]:
+    return [_clock(second) for second in range(DAY_SECONDS)]
+
+
+def _clock(second: int) -> str:
+    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+
+
+# --- COPY ----------------------------------------------------------------------------------------
+
+
+class _Stream:
+    """A file of lines that are made while it is read, so that the server works meanwhile."""
+
+    def __init__(self, lines: Iterator[str], progress: Callable[[int], object]) -> None:
+        self._lines = lines
+        self._progress = progress
+
+    def read(self, _: int = -1) -> str:
+        """The next lines; COPY takes a piece of any length."""
+        lines = list(islice(self._lines, LINES))
+        self._progress(len(lines))
+        return "".join(lines)
+
+
+def _copy(
+    connection: Connection, command: str, lines: Iterator[str], progress: Callable[[int], object]
+) -> None:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.copy_expert(command, _Stream(lines, progress), size=1 << 17)
+    finally:
+        cursor.close()
