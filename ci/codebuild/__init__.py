@@ -1,0 +1,5 @@
+"""CodeBuild's semantics on one's own machine, for trying and testing a buildspec.
+
+spec = parse(Path("ci/buildspec.yaml"))
+outcome = Runner(spec, source, environment).run()
+"""

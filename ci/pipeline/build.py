@@ -1,0 +1,128 @@
+"""Which build this is: the variables of CodeBuild and of the project, read once and strictly."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ci.errors import InputError
+from ci.writeback.tag import EcrRepository
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# How many digits of the commit a tag has.
+SHORT = 8
+
+
+class Variable(NamedTuple):
+    """An environment variable of a build: what it is, and a valid one."""
+
+    help: str
+    pattern: str
+    example: str
+    default: str | None = None
+
+
+# docs/pipeline.md shows this table, and a test compares.
+VARIABLES: dict[str, Variable] = {
+    "AWS_ACCOUNT_ID": Variable("the account that has the registry", r"\d{12}", "183302320810"),
+    "AWS_DEFAULT_REGION": Variable("its region", r"[a-z]{2}(-[a-z]+)+-\d+", "us-east-1"),
+    "IMAGE_REPO_NAME": Variable("the ECR repository", r"[a-z0-9][a-z0-9._/-]{1,255}", "coworking"),
+    "CODEBUILD_BUILD_NUMBER": Variable("the build's number", r"[1-9]\d{0,9}", "57"),
+    "CODEBUILD_BUILD_ID": Variable("the project and the build", r"[^:]+:.+", "coworking:1f2e…"),
+    "CODEBUILD_RESOLVED_SOURCE_VERSION": Variable(
+        "the commit that is built", r"[0-9a-f]{40}", "1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c"
+    ),
+    "ARTIFACTS_BUCKET": Variable(
+        "the bucket for imagedefinitions.json", r"[a-z0-9][a-z0-9.-]{2,62}", "coworking-artifacts"
+    ),
+    "GIT_TOKEN_SECRET": Variable(
+        "the secret with the token that may push the tag; empty: none is needed",
+        r"[\w/+=.@:-]*",
+        "coworking/git-token",
+        "",
+    ),
+    "COMMENT_TOKEN_SECRET": Variable(
+        "the secret with the token that may comment on pull requests",
+        r"[\w/+=.@:-]+",
+        "coworking/comment-token",
+    ),
+    "CODEBUILD_WEBHOOK_BASE_REF": Variable(
+        "the branch that a pull request is for", r"refs/heads/\S+", "refs/heads/main"
+    ),
+    "GIT_URL": Variable(
+        "the repository to write the tag to; empty: settings.yaml's", r"\S*", "", ""
+    ),
+    "GIT_BRANCH": Variable("its branch", r"\S+", "main", "main"),
+    "DEPLOY_ENVIRONMENT": Variable("the environment to write to", r"[a-z0-9-]+", "dev", "dev"),
+    "PUSH_REGISTRY": Variable(
+        "another registry to push to, for a run without AWS; empty: ECR",
+        r"([\w.-]+(:\d+)?)?",
+        "127.0.0.1:5000",
+        "",
+    ),
+}
+
+
+class Build:
+    """A build: `build["AWS_ACCOUNT_ID"]` reads a variable when a step needs it.
+
+    Raises:
+        InputError: the variable is missing or can't be valid; names it and a valid one.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def __getitem__(self, name: str) -> str:
+        variable = VARIABLES[name]
+        value = self._environment.get(name, variable.default)
+        if value is None:
+            raise InputError(
+                f"{name} is not set: {variable.help}",
+                hint=f"CodeBuild or its project sets it, such as {name}={variable.example}.",
+            )
+        if not re.fullmatch(variable.pattern, value):
+            raise InputError(
+                f"{name} is {value!r}, which can't be {variable.help}",
+                hint=f"A valid one is {name}={variable.example}.",
+            )
+        return value
+
+    @property
+    def repository(self) -> EcrRepository:
+        """The ECR repository that the image belongs to."""
+        host = f"{self['AWS_ACCOUNT_ID']}.dkr.ecr.{self['AWS_DEFAULT_REGION']}.amazonaws.com"
+        return EcrRepository.parse(f"{host}/{self['IMAGE_REPO_NAME']}")
+
+    @property
+    def number(self) -> str:
+        """The build's number."""
+        return self["CODEBUILD_BUILD_NUMBER"]
+
+    @property
+    def commit(self) -> str:
+        """The whole name of the commit that is built."""
+        return self["CODEBUILD_RESOLVED_SOURCE_VERSION"]
+
+    @property
+    def tag(self) -> str:
+        """The tag that is deployed: `<build>-<commit>`."""
+        return f"{self.number}-{self.commit[:SHORT]}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every tag of the image; `latest` last, so that it never names what isn't there."""
+        return (self.tag, self.number, self.commit, "latest")
+
+    @property
+    def project(self) -> str:
+        """The build project's name."""
+        return self["CODEBUILD_BUILD_ID"].partition(":")[0]
+
+    @property
+    def push_address(self) -> str:
+        """Where the image is pushed to: the ECR repository, or another registry's."""
+        registry = self["PUSH_REGISTRY"]
+        return f"{registry}/{self.repository.name}" if registry else self.repository.address

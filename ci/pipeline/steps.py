@@ -1,0 +1,164 @@
+"""What each step does. A step that fails raises; CodeBuild then ends the build before the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from ci import settings
+from ci.aws import asking, client, secret
+from ci.ecr import Ecr, push
+from ci.errors import CommandError
+from ci.overlays import ROOT
+from ci.run import execute, run
+from ci.set_image import describe, set_image
+from ci.writeback.land import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.pipeline.build import Build
+
+IMAGE = "coworking"  # the name under `images:`, and the container's name in the Deployment
+DEFINITIONS = "imagedefinitions.json"
+
+
+class Step(NamedTuple):
+    """A step: what it does in a line, and the function that does it for a build."""
+
+    help: str
+    act: Callable[[Build], None]
+
+
+def name_tag(build: Build) -> None:
+    """Print the tag, for the build's exported variable IMAGE_TAG."""
+    click.echo(build.tag)
+
+
+def log_in(build: Build) -> None:
+    """Let Docker into the registry; another registry than ECR is taken to be open."""
+    if not build["PUSH_REGISTRY"]:
+        Ecr(build.repository).log_in()
+
+
+def build_image(build: Build) -> None:
+    """Build the image, with the layers of `latest` as the cache where there are any."""
+    latest = f"{build.push_address}:latest"
+    cache = execute(["docker", "pull", "--quiet", latest], timeout=600)
+    run(
+        [
+            "docker",
+            "build",
+            *(["--cache-from", latest] if cache.status == 0 else []),
+            # Without it the pushed image could not be the next build's cache.
+            *("--build-arg", "BUILDKIT_INLINE_CACHE=1"),
+            *("--build-arg", f"BUILD={build.number}"),
+            *("--build-arg", f"COMMIT={build.commit}"),
+            *(word for tag in build.tags for word in ("--tag", f"{build.push_address}:{tag}")),
+            "apps/coworking",
+        ],
+        cwd=ROOT,
+        timeout=1200,
+    )
+    click.echo(f"built {build.push_address}:{build.tag}")
+
+
+def test_image(build: Build) -> None:
+    """Run the image beside a database and ask it, as tests/docker says."""
+    done = execute(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-rs",
+            "tests/docker",
+            "--junitxml=reports/image.xml",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"COWORKING_IMAGE": f"{build.push_address}:{build.tag}"},
+        timeout=900,
+    )
+    click.echo(done.stdout)
+    if done.status != 0:
+        raise CommandError(done.shown, done.status, done.stderr.decode(errors="replace"))
+
+
+def push_image(build: Build) -> None:
+    """Push every tag. A commit's own tag stays at its first build: tags are immutable."""
+    ecr = None if build["PUSH_REGISTRY"] else Ecr(build.repository)
+    for tag in build.tags:
+        if tag == build.commit and ecr is not None and ecr.digest(tag) is not None:
+            click.echo(f"kept   {build.push_address}:{tag}, which an earlier build pushed")
+            continue
+        push(f"{build.push_address}:{tag}")
+        click.echo(f"pushed {build.push_address}:{tag}")
+
+
+def publish(build: Build) -> None:
+    """Put imagedefinitions.json into the bucket, in the form that CodePipeline's deployments read.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/file-reference.html
+    """
+    key = f"{build.project}/{build.tag}/{DEFINITIONS}"
+    body = json.dumps([{"name": IMAGE, "imageUri": f"{build.repository.address}:{build.tag}"}])
+    bucket = build["ARTIFACTS_BUCKET"]
+    with asking(f"whether it stored s3://{bucket}/{key}"):
+        client("s3", build.repository.region).put_object(
+            Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json"
+        )
+    click.echo(f"stored s3://{bucket}/{key}")
+
+
+def write_back(build: Build) -> None:
+    """Write the tag to the environment's overlay in git; the token never leaves this process."""
+    name = build["GIT_TOKEN_SECRET"]
+    if name:
+        os.environ["GIT_TOKEN"] = secret(name, build.repository.region)
+    landing = set_image(
+        url=build["GIT_URL"] or settings.read().git_url,
+        overlay=f"overlays/{build['DEPLOY_ENVIRONMENT']}/coworking/image",
+        image=IMAGE,
+        registry=build.repository.address,
+        tag=build.tag,
+        branch=build["GIT_BRANCH"],
+        account=build["AWS_ACCOUNT_ID"],
+        region=build["AWS_DEFAULT_REGION"],
+        attempts=100,
+        budget=300,
+        sign=False,
+        git_config=None,
+        pr_branch=True,
+        again=False,
+        progress=Progress(),
+    )
+    click.echo(json.dumps(describe(landing)))
+
+
+def comment(build: Build) -> None:
+    """Write on the pull request what it would change, with a token that can do nothing else."""
+    token = secret(build["COMMENT_TOKEN_SECRET"], build["AWS_DEFAULT_REGION"])
+    base = f"origin/{build['CODEBUILD_WEBHOOK_BASE_REF'].removeprefix('refs/heads/')}"
+    click.echo(
+        run(
+            [sys.executable, "-m", "ci", "diff", "--base", base, "--post"],
+            cwd=ROOT,
+            env=os.environ | {"GITHUB_TOKEN": token},
+        )
+    )
+
+
+STEPS: dict[str, Step] = {
+    "tag": Step("Print the tag that this build deploys.", name_tag),
+    "login": Step("Let Docker into ECR, after a look at whose account this is.", log_in),
+    "build": Step("Build the image, with the last one's layers as the cache.", build_image),
+    "test-image": Step("Test the image beside a database.", test_image),
+    "push": Step("Push all tags.", push_image),
+    "publish": Step("Put imagedefinitions.json into the bucket.", publish),
+    "comment": Step("Write on the pull request what it would change.", comment),
+    "write-back": Step("Write the tag to the environment's overlay.", write_back),
+}
