@@ -1,0 +1,164 @@
+"""This repository's own nodes, pods and pages."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ci.capacity import load_addons, load_cluster, load_prices, report
+from ci.capacity.gather import ADDONS, CLUSTER, PRICES, gather
+from ci.capacity.nodes import Room
+from ci.capacity.pages import BLOCKS, renewed, survey
+from ci.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+CLUSTER_FILE = load_cluster(ROOT / CLUSTER)
+PRICE_TABLE = load_prices(ROOT / PRICES)
+
+
+@pytest.fixture(scope="module")
+def tree() -> dict[str, list[dict[str, Any]]]:
+    return gather(ROOT, CLUSTER_FILE)
+
+
+def memory_of_a_waiting_pod(tree: dict[str, list[dict[str, Any]]], mib: int) -> bool:
+    """Whether everything still fits with a pod more in dev."""
+    pod = {"containers": [{"name": "c", "resources": {"requests": {"memory": f"{mib}Mi"}}}]}
+    more = {"kind": "Pod", "metadata": {"name": "one-more"}, "spec": pod}
+    return report({**tree, "more": [more]}, CLUSTER_FILE, PRICE_TABLE).fits
+
+
+def test_everything_fits_at_the_maximum_and_while_everything_rolls_out(
+    tree: dict[str, list[dict[str, Any]]],
+) -> None:
+    verdict = report(tree, CLUSTER_FILE, PRICE_TABLE)
+    assert verdict.findings == ()
+    required = [one.situation.name for one in verdict.outcomes if one.situation.required]
+    assert required == ["quiet", "peak", "rollout"]
+
+
+def test_it_fails_when_someone_adds_a_pod_that_does_not_fit(
+    tree: dict[str, list[dict[str, Any]]],
+) -> None:
+    free = 2 * 1319 - report(tree, CLUSTER_FILE, PRICE_TABLE).outcomes[2].demand.memory
+    assert memory_of_a_waiting_pod(tree, 8)
+    assert not memory_of_a_waiting_pod(tree, free + 1)
+
+
+def test_it_fails_when_prod_may_scale_further(tree: dict[str, list[dict[str, Any]]]) -> None:
+    changed = copy.deepcopy(tree)
+    (autoscaler,) = (one for one in changed["prod"] if one["kind"] == "HorizontalPodAutoscaler")
+    autoscaler["spec"]["maxReplicas"] = 9
+    verdict = report(changed, CLUSTER_FILE, PRICE_TABLE)
+    assert "peak" in verdict.findings[0]
+
+
+def test_both_environments_argo_cd_and_every_add_on_are_counted(
+    tree: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert set(tree) == {"add-ons", "argo cd", "sealed-secrets", "dev", "prod"}
+    names = {
+        (pod.environment, pod.workload) for pod in report(tree, CLUSTER_FILE, PRICE_TABLE).pods
+    }
+    assert names >= {
+        ("add-ons", "aws-node"),
+        ("add-ons", "ebs-csi-controller"),
+        ("add-ons", "fluent-bit"),
+        ("argo cd", "argocd-server"),
+        ("argo cd", "argocd-application-controller"),
+        ("sealed-secrets", "sealed-secrets-controller"),
+        ("dev", "postgresql"),
+        ("prod", "postgresql"),
+    }
+
+
+def test_every_pod_requests_memory(tree: dict[str, list[dict[str, Any]]]) -> None:
+    """What requests nothing is used all the same, and would make the verdict worthless."""
+    for pod in report(tree, CLUSTER_FILE, PRICE_TABLE).pods:
+        assert pod.amount.memory > 0, pod
+        assert pod.amount.cpu > 0, pod
+
+
+def test_the_described_node_offers_what_the_page_says() -> None:
+    (group,) = CLUSTER_FILE.groups
+    room = group.room(PRICE_TABLE.instance(group.instance_type), prefixes=CLUSTER_FILE.prefixes)
+    assert (group.max_pods, room) == (30, Room(cpu=1930, memory=1319, pods=20))
+
+
+def test_an_add_on_that_nobody_described_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "addons.yaml"
+    table.write_text("addons: {coredns: {workloads: []}}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="doesn't say what the add-on eks-pod-identity-agent"):
+        load_addons(table, CLUSTER_FILE)
+
+
+def test_an_add_on_without_values_requests_its_default(tmp_path: Path) -> None:
+    described: Any = yaml.safe_load((ROOT / CLUSTER).read_text(encoding="utf-8"))
+    described["addons"] = [{"name": "coredns"}]
+    changed = tmp_path / "cluster.yaml"
+    changed.write_text(yaml.safe_dump(described), encoding="utf-8")
+    (coredns,) = load_addons(ROOT / ADDONS, load_cluster(changed))
+    assert coredns["spec"]["replicas"] == 2
+    (container,) = coredns["spec"]["template"]["spec"]["containers"]
+    assert container["resources"] == {"requests": {"cpu": "100m", "memory": "70Mi"}}
+
+
+@pytest.mark.parametrize("page", BLOCKS)
+def test_the_pages_carry_the_figures_of_this_tree(
+    tree: dict[str, list[dict[str, Any]]], page: str
+) -> None:
+    pages = renewed(ROOT, survey(tree, CLUSTER_FILE, PRICE_TABLE))
+    assert (ROOT / page).read_text(encoding="utf-8") == pages[ROOT / page], (
+        "run: python -m ci capacity --write-docs"
+    )
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ci", "capacity", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_says_how_full_and_what_would_be_cheapest() -> None:
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "Everything fits." in done.stdout
+    assert "The cheapest node group that fits:" in done.stdout
+
+
+def test_the_command_ends_with_1_on_one_node_and_names_what_waits(tmp_path: Path) -> None:
+    text = (ROOT / CLUSTER).read_text(encoding="utf-8")
+    changed = tmp_path / "cluster.yaml"
+    changed.write_text(text.replace("desiredCapacity: 2", "desiredCapacity: 1"), encoding="utf-8")
+    done = run("--cluster", str(changed), "--format", "json")
+    verdict = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert verdict["fits"] is False
+    assert "no node has room for" in verdict["findings"][0]
+    assert verdict["situations"][0]["groups"][0]["nodes"] == 1
+
+
+def test_the_default_reserve_would_not_do(tmp_path: Path) -> None:
+    """585 MiB, Amazon's rule for 30 pods, is why the reserve is set by hand."""
+    text = (ROOT / CLUSTER).read_text(encoding="utf-8")
+    changed = tmp_path / "cluster.yaml"
+    changed.write_text(text.replace("memory: 475Mi", "memory: 585Mi"), encoding="utf-8")
+    assert run("--cluster", str(changed)).returncode == 1
+
+
+def test_a_file_that_is_no_cluster_ends_with_2_and_a_sentence(tmp_path: Path) -> None:
+    nonsense = tmp_path / "cluster.yaml"
+    nonsense.write_text("kind: Nothing\n", encoding="utf-8")
+    done = run("--cluster", str(nonsense))
+    assert done.returncode == 2
+    assert "is no eksctl cluster" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,100 @@
+"""What eksctl's file promises, and that it uses documented fields only."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from ci.capacity import load_cluster
+from ci.capacity.nodes import reserved_cpu, reserved_memory
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "infra/eksctl/cluster.yaml"
+SCHEMA: Any = yaml.safe_load((Path(__file__).parent / "eksctl.schema.yaml").read_text("utf-8"))
+DESCRIBED: Any = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+(GROUP,) = DESCRIBED["managedNodeGroups"]
+NODE_CONFIG: Any = yaml.safe_load(GROUP["overrideBootstrapCommand"])
+ADDONS = load_cluster(FILE).addons
+
+
+def test_it_uses_documented_fields_only() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(DESCRIBED, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("managedNodeGroup",), []),
+        (("managedNodeGroups", 0, "maxPods"), 30),
+        (("managedNodeGroups", 0, "kubeletExtraConfig"), {}),
+        (("metadata", "version"), 1.32),
+        (("availabilityZones",), ["us-east-1a"]),
+    ],
+)
+def test_the_schema_refuses_what_eksctl_would(path: tuple[Any, ...], value: Any) -> None:
+    changed: Any = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(changed, SCHEMA)
+
+
+def test_cluster_and_nodes_are_those_that_users_know() -> None:
+    assert (DESCRIBED["metadata"]["name"], GROUP["name"]) == ("my-cluster", "my-nodes")
+    sizes = (GROUP["minSize"], GROUP["desiredCapacity"], GROUP["maxSize"])
+    assert (GROUP["instanceType"], sizes) == ("t3.small", (1, 2, 2))
+
+
+def test_the_version_is_one_value() -> None:
+    for path in ("ci", "base", "overlays", "argocd", "infra"):
+        for file in (ROOT / path).rglob("*.yaml"):
+            if file != FILE:
+                assert 'version: "1.32"' not in file.read_text(encoding="utf-8"), file
+
+
+def test_nodes_stay_in_one_zone_and_the_control_plane_has_two() -> None:
+    assert len(GROUP["availabilityZones"]) == 1
+    assert set(GROUP["availabilityZones"]) < set(DESCRIBED["availabilityZones"])
+
+
+def test_the_nodes_volumes_are_gp3_and_encrypted() -> None:
+    assert (GROUP["volumeType"], GROUP["volumeEncrypted"]) == ("gp3", True)
+
+
+def test_pods_cannot_take_the_nodes_role() -> None:
+    assert GROUP["disableIMDSv1"] is True
+    assert GROUP["disablePodIMDS"] is True
+    assert DESCRIBED["addonsConfig"]["autoApplyPodIdentityAssociations"] is True
+    assert "eks-pod-identity-agent" in ADDONS
+
+
+def test_network_policies_are_enforced_and_addresses_come_in_prefixes() -> None:
+    assert ADDONS["vpc-cni"]["enableNetworkPolicy"] == "true"
+    assert ADDONS["vpc-cni"]["env"]["ENABLE_PREFIX_DELEGATION"] == "true"
+
+
+def test_logs_of_the_control_plane_and_of_pods_are_sent_and_forgotten() -> None:
+    assert DESCRIBED["cloudWatch"]["clusterLogging"]["logRetentionInDays"] == 14
+    assert ADDONS["amazon-cloudwatch-observability"]["containerLogs"]["enabled"] is True
+
+
+def test_what_has_one_replica_says_so() -> None:
+    assert ADDONS["coredns"]["replicaCount"] == 1
+    assert ADDONS["metrics-server"]["replicas"] == 1
+    assert ADDONS["aws-ebs-csi-driver"]["controller"]["replicaCount"] == 1
+
+
+def test_the_kubelet_is_told_its_pods_and_reserve() -> None:
+    """The reserve is Amazon's rule for the 20 pods that a node gets, not for `maxPods`."""
+    kubelet = NODE_CONFIG["spec"]["kubelet"]["config"]
+    assert NODE_CONFIG["apiVersion"] == "node.eks.aws/v1alpha1"
+    assert NODE_CONFIG["kind"] == "NodeConfig"
+    assert kubelet["maxPods"] == 30
+    assert kubelet["kubeReserved"]["memory"] == f"{reserved_memory(20)}Mi"
+    assert kubelet["kubeReserved"]["cpu"] == f"{reserved_cpu(2)}m"
+    assert kubelet["evictionHard"]["memory.available"] == "100Mi"
