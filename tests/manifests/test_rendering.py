@@ -1,0 +1,182 @@
+"""The tree itself: it renders the same for everybody, quickly, and says where it is decided."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from ci.kustomize import kubectl, render, render_objects
+from ci.overlays import environments
+from ci.snapshots import snapshot, snapshot_path
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = "1.32"
+KUSTOMIZATIONS = sorted(
+    path.parent.relative_to(ROOT)
+    for folder in ("base", "overlays", "argocd")
+    for path in (ROOT / folder).rglob("kustomization.yaml")
+)
+FOLDERS = [
+    f
+    for f in KUSTOMIZATIONS
+    if "kind: Component" not in (ROOT / f / "kustomization.yaml").read_text()
+]
+# `addons` brings `addons/sealed-secrets` in.
+REMOTE = {
+    "argocd/addons",
+    "argocd/addons/metrics-server",
+    "argocd/addons/sealed-secrets",
+    "argocd/install",
+}
+LOCAL = [folder for folder in FOLDERS if str(folder) not in REMOTE]
+RENDERED = [
+    "overlays/dev",
+    "overlays/prod",
+    "argocd/apps",
+    "argocd/config",
+    "argocd/projects",
+    "argocd/addons/storage",
+]
+
+
+def other_kubectl() -> Path:
+    """The PATH's kubectl, when it has the kustomize of Kubernetes 1.32."""
+    found = shutil.which("kubectl", path=os.environ.get("PATH"))
+    if found is None or Path(found).resolve() == kubectl().resolve():
+        pytest.skip("no kubectl 1.32 on the PATH besides our own")
+    version = subprocess.run(
+        [found, "version", "--client"], capture_output=True, text=True, check=True
+    ).stdout
+    if "v5.5.0" not in version:
+        pytest.skip(f"the PATH's kubectl is not of 1.32: {version.splitlines()[0]}")
+    return Path(found)
+
+
+@pytest.mark.parametrize("folder", LOCAL, ids=str)
+def test_kubectl_1_32_renders_the_same_bytes(folder: Path) -> None:
+    assert render(ROOT / folder) == render(ROOT / folder, program=other_kubectl())
+
+
+def test_both_environments_render_within_a_second() -> None:
+    render(ROOT / "overlays/dev")  # the program is in the page cache now
+    seconds = []
+    for _ in range(3):
+        # Processor time: beside other tests the clock on the wall says little.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for environment in environments():
+            render(ROOT / "overlays" / environment)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) <= 1.0
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_a_change_of_what_is_deployed_is_shown_in_its_snapshot(environment: str) -> None:
+    accepted = snapshot_path(environment).read_text(encoding="utf-8")
+    assert snapshot(environment) == accepted, "`make snapshots` accepts what it renders to now"
+
+
+def test_both_overlays_have_the_same_files() -> None:
+    files = [
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        for folder in (ROOT / "overlays" / name for name in environments())
+    ]
+    assert files[0] == files[1]
+
+
+def test_the_base_knows_no_environment() -> None:
+    for path in (ROOT / "base").rglob("*.yaml"):
+        lines = [line.partition(" #")[0] for line in path.read_text().splitlines()]
+        text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+        assert not re.search(r"(?<!/)\b(dev|prod)\b", text), path
+
+
+def test_what_the_base_says_is_replaced_is_replaced_in_every_overlay() -> None:
+    for path in (ROOT / "base").rglob("*.yaml"):
+        for place in re.findall(r"replaced in (overlays/\S+)", path.read_text()):
+            found = list(ROOT.glob(place))
+            assert len(found) == (2 if "*" in place else 1), f"{path}: {place}"
+
+
+OURS = ("argoproj.io", "bitnami.com")
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_every_object_passes_the_strict_schema_of_the_version_that_we_run(folder: str) -> None:
+    for body in render_objects(ROOT / folder):
+        if not body["apiVersion"].startswith(OURS):
+            kubernetes_validate.validate(body, KUBERNETES, strict=True)
+
+
+def remote_references() -> dict[str, str]:
+    """The folders of kustomizations that fetch something, and from where."""
+    found = {}
+    for folder in KUSTOMIZATIONS:
+        body = yaml.safe_load((ROOT / folder / "kustomization.yaml").read_text())
+        for entry in body.get("resources", []):
+            if "://" in entry or entry.startswith("git@") or "github.com" in entry:
+                found[str(folder)] = entry
+    return found
+
+
+def test_what_is_fetched_is_pinned_to_a_version_and_listed_in_one_place() -> None:
+    found = remote_references()
+    assert set(found) == {folder for folder in REMOTE if folder != "argocd/addons"}
+    listed = (ROOT / "argocd/bootstrap.md").read_text()
+    for address in found.values():
+        assert re.search(r"/v\d+\.\d+\.\d+/", address)
+        assert f"`{address}`" in listed
+
+
+STAND_IN = """\
+apiVersion: {api}
+kind: {kind}
+metadata: {{name: {name}}}
+spec: {{template: {{spec: {{containers: [{{name: {container}, image: x}}]}}}}}}
+"""
+
+
+def test_argocd_is_trimmed_to_what_is_used(tmp_path: Path) -> None:
+    # Upstream's manifests can't be fetched here; these have the names of its workloads.
+    names = {
+        "argocd-application-controller": "argocd-application-controller",
+        "argocd-applicationset-controller": "argocd-applicationset-controller",
+        "argocd-dex-server": "dex",
+        "argocd-notifications-controller": "argocd-notifications-controller",
+        "argocd-redis": "redis",
+        "argocd-repo-server": "argocd-repo-server",
+        "argocd-server": "argocd-server",
+    }
+    documents = [
+        STAND_IN.format(
+            api="apps/v1",
+            kind="StatefulSet" if name == "argocd-application-controller" else "Deployment",
+            name=name,
+            container=container,
+        )
+        for name, container in names.items()
+    ]
+    documents += [f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n" for name in names]
+    shutil.copytree(ROOT / "argocd/install", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "install.yaml").write_text("---\n".join(documents))
+    kustomization = tmp_path / "kustomization.yaml"
+    address = remote_references()["argocd/install"]
+    kustomization.write_text(kustomization.read_text().replace(address, "install.yaml"))
+
+    resources = render_objects(tmp_path)
+
+    left = {body["metadata"]["name"] for body in resources} - {"argocd"}
+    assert left == set(names) - {"argocd-dex-server", "argocd-applicationset-controller"}
+    for body in resources:
+        if body["kind"] in {"Deployment", "StatefulSet"}:
+            (container,) = body["spec"]["template"]["spec"]["containers"]
+            assert container["image"] == "x"
+            assert container["resources"].keys() == {"requests", "limits"}
