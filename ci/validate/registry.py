@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ci.errors import InputError
@@ -149,6 +150,7 @@ def engine_rule(new: Rule) -> str:
     return new.id
 
 
+@cache
 def load_rules() -> dict[str, Rule]:
     """Import every rule module once; returns RULES in the order of the layers, then of the ids."""
     importlib.import_module("ci.validate.waivers")
