@@ -14,6 +14,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +25,7 @@ from granian.server.mp import MPServer
 
 from coworking import logs, schema
 from coworking.app import create_app
+from coworking.errors import ServiceError
 from coworking.scheduler import Folding
 
 if TYPE_CHECKING:
@@ -36,7 +38,12 @@ ORPHAN_CHECK = 1.0  # seconds between a worker's looks at whether its parent sti
 
 
 def serve(config: Config) -> NoReturn:
-    """Serve until a signal comes, and end the process: 0, or 1 if a worker ended by itself."""
+    """Serve until a signal comes, and end the process: 0, or 1 if a worker ended by itself.
+
+    Raises:
+        ServiceError: the address can't be listened on.
+    """
+    _refuse_taken_address(config)
     stopping = multiprocessing.Value("b", 0, lock=False)
     logs.info(
         "starting",
@@ -61,6 +68,20 @@ def serve(config: Config) -> NoReturn:
     # The interpreter's own end would wait for a fold under way, however long it takes. Its
     # transaction ends with the process, and all of it is still there for the next one.
     os._exit(status)
+
+
+def _refuse_taken_address(config: Config) -> None:
+    """Fail here, in a sentence; the workers' sockets would share a port with another service's."""
+    family = socket.AF_INET6 if ":" in config.app_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.app_host, config.app_port))
+        except OSError as error:
+            raise ServiceError(
+                f"{config.app_host}:{config.app_port} can't be listened on: {error.strerror}",
+                hint="Stop what listens there, or set APP_HOST and APP_PORT to another address.",
+            ) from None
 
 
 def worker_app(config: Config, stopping: Synchronized[int], parent: int) -> App:

@@ -135,7 +135,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     started: list[Service] = []
 
     def serve(database: Address, *, ready: bool = True, **settings: str) -> Service:
-        port = free_port()
+        port = int(settings.pop("APP_PORT", 0)) or free_port()
         log = tmp_path / f"service-{port}.log"
         environment = os.environ | environment_of(database) | {"APP_HOST": "127.0.0.1"} | settings
         environment["APP_PORT"] = str(port)
@@ -156,8 +156,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     yield serve
     for service in started:
         if service.process.poll() is None:
-            service.process.terminate()
-            service.process.send_signal(signal.SIGTERM)  # a second one ends it at once
+            service.process.send_signal(signal.SIGINT)
         service.process.wait(timeout=30)
 
 

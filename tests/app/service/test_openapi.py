@@ -1,0 +1,93 @@
+"""The OpenAPI document and its page: complete, valid, and without another host."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+    from coworking.app import App
+
+DOCS = Path(__file__).parents[3] / "docs"
+# For people and their browsers; nobody programs against these.
+PAGES = {"/", "/openapi/swagger/{name}", "/static/{filename}"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json or {}
+    return found
+
+
+def paths(app: App) -> set[str]:
+    """Every path that the app answers, as the document writes them."""
+    return {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
+
+
+def test_every_endpoint_is_described(app: App, document: dict[str, Any]) -> None:
+    assert set(document["paths"]) == paths(app) - PAGES
+
+
+def test_every_described_path_answers_as_it_says(
+    client: FlaskClient, document: dict[str, Any]
+) -> None:
+    for path, item in document["paths"].items():
+        answer = client.get(path)
+        described = item["get"]["responses"]["200"]["content"]
+        assert (path, answer.status_code) == (path, 200)
+        assert answer.mimetype in described
+
+
+@pytest.mark.parametrize("report", ["overview", "checkins", "heatmap"])
+def test_an_answer_fits_its_schema(
+    client: FlaskClient, document: dict[str, Any], report: str
+) -> None:
+    responses = document["paths"][f"/api/v1/{report}"]["get"]["responses"]
+    schema = {
+        **responses["200"]["content"]["application/json"]["schema"],
+        "components": document["components"],
+    }
+
+    jsonschema.Draft202012Validator(schema).validate(client.get(f"/api/v1/{report}").json)
+
+
+@pytest.mark.parametrize("report", ["overview", "checkins", "heatmap"])
+def test_every_status_of_a_report_is_described(document: dict[str, Any], report: str) -> None:
+    responses = document["paths"][f"/api/v1/{report}"]["get"]["responses"]
+
+    assert sorted(responses) == ["200", "304", "400", "405", "406", "503"]
+    assert set(responses["200"]["content"]) == {"application/json", "text/csv"}
+
+
+def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert all(item["get"]["summary"] for item in document["paths"].values())
+
+
+def test_the_page_loads_only_from_here(client: FlaskClient) -> None:
+    page = client.get("/openapi/")
+
+    assert page.status_code == 200
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert all(source.startswith("/") for source in sources)
+    assert all(client.get(source).status_code == 200 for source in sources)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../templates/__init__.py", "%2e%2e/__init__.py", "js/../../plugins.py"]
+)
+def test_the_page_s_files_are_only_its_own(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/openapi/swagger/{name}").status_code == 404
+
+
+def test_the_documentation_lists_every_endpoint(app: App) -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+
+    assert [path for path in sorted(paths(app) - PAGES) if f"| `{path}` |" not in text] == []

@@ -1,0 +1,108 @@
+"""New processes take over from old ones under load, and no request fails."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECTIONS = 16
+REQUESTS = 5000
+REPLACEMENTS = 2
+PATHS = ("/api/reports/daily_usage", "/api/reports/user_visits", "/health_check")
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, wait: Callable[..., None]) -> Iterator[tuple[int, Path]]:
+    """A port whose connections go to the ready ones of the ports in a file."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    backends = tmp_path / "backends"
+    backends.write_text("")
+    script = Path(__file__).with_name("readiness_proxy.py")
+    process = subprocess.Popen([sys.executable, script, str(port), backends])
+    yield port, backends
+    process.terminate()
+    process.wait(timeout=10)
+
+
+class Load:
+    """Clients that keep their connections, each request on whatever connection is open."""
+
+    def __init__(self, port: int) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.enough = threading.Event()
+        self._port = port
+        self._lock = threading.Lock()
+
+    def client(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        number = 0
+        while not (self.enough.is_set() and self.total >= REQUESTS):
+            number += 1
+            outcome = self._ask(connection, PATHS[number % len(PATHS)])
+            with self._lock:
+                self.outcomes[outcome] += 1
+        connection.close()
+
+    @property
+    def total(self) -> int:
+        return self.outcomes.total()
+
+    def _ask(self, connection: http.client.HTTPConnection, path: str) -> str:
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return repr(error)
+        return str(answer.status)
+
+
+def test_a_rolling_restart_under_load_fails_no_request(
+    serve: Callable[..., Any],
+    database: Any,
+    proxy: tuple[int, Path],
+    wait: Callable[..., None],
+) -> None:
+    port, backends = proxy
+    load = Load(port)
+    old = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
+    backends.write_text(port_of(old))
+    wait(lambda: load._ask(client_of(port), "/readiness_check") == "200", "proxy")
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        clients = [pool.submit(load.client) for _ in range(CONNECTIONS)]
+        for _ in range(REPLACEMENTS):
+            new = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
+            backends.write_text(f"{port_of(old)}\n{port_of(new)}")
+            before = load.total
+            wait(lambda before=before: load.total > before + 500, "traffic during the overlap")
+            assert old.stop(signal.SIGTERM) == 0
+            backends.write_text(port_of(new))
+            old = new
+        load.enough.set()
+        for client in clients:
+            client.result()
+    assert load.outcomes == {"200": load.total}
+    assert load.total >= REQUESTS
+
+
+def port_of(service: Any) -> str:
+    return str(service.address.rpartition(":")[2])
+
+
+def client_of(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=5)

@@ -1,0 +1,195 @@
+"""`coworking serve` as a process: its stop, its limits, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REPORT = "/api/reports/daily_usage"
+
+
+def json_lines(log: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.splitlines()]
+
+
+def test_sigterm_drains_and_ends_with_0(serve: Callable[..., Any], database: Any) -> None:
+    service = serve(database, DRAIN_SECONDS="1")
+    began = time.monotonic()
+    service.process.send_signal(signal.SIGTERM)
+    while service.get("/readiness_check").status_code != 503:
+        assert time.monotonic() - began < 0.9
+    assert service.get(REPORT).status_code == 200  # on a new connection: the listener is open
+    assert service.process.wait(timeout=10) == 0
+    assert time.monotonic() - began >= 1
+    with pytest.raises(requests.ConnectionError):
+        service.get(REPORT)
+
+
+def test_sigint_ends_it_without_the_drain(serve: Callable[..., Any], database: Any) -> None:
+    service = serve(database, DRAIN_SECONDS="30")
+    began = time.monotonic()
+    assert service.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < 5
+
+
+def test_a_second_signal_ends_it_at_once(serve: Callable[..., Any], database: Any) -> None:
+    service = serve(database, DRAIN_SECONDS="30")
+    children = psutil.Process(service.process.pid).children()
+    service.process.send_signal(signal.SIGTERM)
+    while service.get("/readiness_check").status_code != 503:
+        pass
+    assert service.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_a_request_under_way_is_answered(
+    serve: Callable[..., Any], database: Any, wait: Callable[..., None]
+) -> None:
+    """It waits for a lock in the database when the signal comes, and gets its answer after it."""
+    service = serve(database, DRAIN_SECONDS="0")
+    blocker = database.connect()
+    blocker.autocommit = False
+    with blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(service.get, "/api/reports/user_visits")
+        wait(
+            lambda: database.rows("SELECT 1 FROM pg_locks WHERE NOT granted"),
+            "request that waits for the lock",
+        )
+        service.process.send_signal(signal.SIGTERM)
+        wait(lambda: refuses(service), "closed listener")
+        blocker.commit()
+        assert (answer.result().status_code, answer.result().text) == (200, "{}\n")
+    blocker.close()
+    assert service.process.wait(timeout=10) == 0
+
+
+def test_a_worker_does_not_outlive_its_parent(serve: Callable[..., Any], database: Any) -> None:
+    service = serve(database)
+    children = psutil.Process(service.process.pid).children()
+    service.process.kill()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+
+
+def test_a_worker_that_dies_ends_the_service_with_1(
+    serve: Callable[..., Any], database: Any
+) -> None:
+    service = serve(database)
+    psutil.Process(service.process.pid).children()[0].kill()
+    assert service.process.wait(timeout=10) == 1
+
+
+def test_several_processes_serve_one_port(serve: Callable[..., Any], database: Any) -> None:
+    service = serve(database, WEB_PROCESSES="2")
+    assert len(psutil.Process(service.process.pid).children()) == 2
+    assert {service.get(REPORT).status_code for _ in range(20)} == {200}
+    assert service.stop(signal.SIGINT) == 0
+
+
+def test_every_line_of_its_output_is_json_and_none_has_the_password(
+    serve: Callable[..., Any], database: Any
+) -> None:
+    service = serve(database, DB_USER="typo", LOG_LEVEL="DEBUG")
+    service.get("/nowhere?password=" + database.password)
+    service.stop(signal.SIGINT)
+    lines = json_lines(service.logged())
+    messages = [line["message"] for line in lines]
+    assert "DB_USER is not a setting; did you mean DB_USERNAME?" in messages
+    assert {"starting", "request", "stopping", "stopped"} <= set(messages)
+    assert database.password not in service.logged()
+
+
+def test_it_stays_up_without_a_database_and_says_so(
+    serve: Callable[..., Any], database: Any, wait: Callable[..., None]
+) -> None:
+    service = serve(database, ready=False, DB_PORT="1")
+    wait(lambda: not refuses(service), "open listener")
+    assert service.get("/health_check").text == "ok"
+    assert service.get("/readiness_check").status_code == 503
+    assert service.get("/").status_code == 503
+    assert service.stop(signal.SIGINT) == 0
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(serve: Callable[..., Any], database: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = serve(database, ready=False, APP_PORT=str(taken.getsockname()[1]))
+        assert service.process.wait(timeout=10) == 1
+    assert "Traceback" not in service.logged()
+    assert "can't be listened on" in service.logged()
+
+
+def test_hostile_bytes_do_no_harm(serve: Callable[..., Any], database: Any) -> None:
+    service = serve(database)
+    port = int(service.address.rpartition(":")[2])
+    for sent, expected in (
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n", b"HTTP/1.1 4"),
+        (b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 4"),
+        (b"\x16\x03\x01 this is no HTTP\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET /%ff%00/../%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 404"),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 405"),
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            try:
+                connection.sendall(sent)
+                answer = connection.recv(65536)
+            except (ConnectionResetError, BrokenPipeError):
+                answer = expected  # it hung up before the end of what it would not take
+        assert answer.startswith(expected), sent[:40]
+        assert b"Traceback" not in answer
+    assert service.get("/health_check").text == "ok"
+
+
+def test_a_kept_connection_is_closed_while_it_stops(
+    serve: Callable[..., Any], database: Any
+) -> None:
+    """A client that keeps its connection would otherwise stay with a process that is leaving."""
+    service = serve(database, DRAIN_SECONDS="1")
+    with requests.Session() as session:
+        assert "close" not in session.get(service.address + REPORT).headers.get("Connection", "")
+        service.process.send_signal(signal.SIGTERM)
+        while service.get("/readiness_check").status_code != 503:
+            pass
+        assert session.get(service.address + REPORT).headers["Connection"] == "close"
+    assert service.process.wait(timeout=10) == 0
+
+
+def refuses(service: Any) -> bool:
+    port = int(service.address.rpartition(":")[2])
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_memory_stays_small(serve: Callable[..., Any], database: Any) -> None:
+    database.execute(
+        "INSERT INTO users (id, first_name, last_name, joined_at)"
+        " SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, 100000) AS n",
+        "INSERT INTO tokens (user_id, token, created_at)"
+        " SELECT n, '000001', '2023-02-07' FROM generate_series(1, 100000) AS n",
+    )
+    service = serve(database)
+    with ThreadPoolExecutor(16) as pool:
+        sizes = list(
+            pool.map(lambda _: len(service.get("/api/reports/user_visits").content), range(64))
+        )
+    assert set(sizes) == {sizes[0]}
+    assert sizes[0] > 5_000_000
+    tree = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children()]
+    assert max(process.memory_info().rss for process in tree) < 150e6
