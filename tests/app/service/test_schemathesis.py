@@ -30,8 +30,8 @@ def test_every_answer_is_one_that_the_document_describes(
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json"),
-            *("--phases=examples,coverage,fuzzing", "--mode=all", "--max-examples=40"),
-            *("--seed=1", "--generation-deterministic", "--no-color"),
+            *("--phases=examples,coverage,fuzzing", "--mode=all", "--max-examples=60"),
+            *("--generation-deterministic", "--no-color"),
             # JSON Schema can't say that `to` comes after `from`, nor which zones there are.
             "--exclude-checks=positive_data_acceptance",
         ],
@@ -45,4 +45,3 @@ def test_every_answer_is_one_that_the_document_describes(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No issues found" in done.stdout
-    print(done.stdout)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Format = Literal["json", "csv"]
 
 _FORMAT_SCHEMA = {"type": "string", "enum": list(get_args(Format))}
-_DATE_SCHEMA = {"type": "string", "format": "date", "example": "2024-05-01"}
+_FIRST_SCHEMA = {"type": "string", "format": "date", "example": "2024-05-01"}
+_END_SCHEMA = {"type": "string", "format": "date", "example": "2024-06-01"}
 _ZONE_SCHEMA = {"type": "string", "default": "UTC", "example": "Europe/Berlin"}
 
 
@@ -45,13 +46,13 @@ class PeriodQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
-    first: Annotated[date | None, _local_date("from"), WithJsonSchema(_DATE_SCHEMA)] = Field(
+    first: Annotated[date | None, _local_date("from"), WithJsonSchema(_FIRST_SCHEMA)] = Field(
         None,
         alias="from",
         description=f"The first local date. Without it, {DEFAULT_DAYS} days before `to`.",
         json_schema_extra=_without_null_default,
     )
-    end: Annotated[date | None, _local_date("to"), WithJsonSchema(_DATE_SCHEMA)] = Field(
+    end: Annotated[date | None, _local_date("to"), WithJsonSchema(_END_SCHEMA)] = Field(
         None,
         alias="to",
         description="The first local date left out. Without it, the day after the newest check-in.",
