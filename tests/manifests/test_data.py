@@ -38,11 +38,12 @@ def test_nothing_in_git_can_remove_prods_data(prod):
 
 
 def test_dev_says_that_it_does_not_keep_its_data(dev):
-    pod = dev.pods()["postgresql"]
-    assert pod["metadata"]["annotations"]["coworking/data"] == "ephemeral"
-    (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "data"]
+    statefulset = dev.one("StatefulSet", "postgresql")
+    assert statefulset["metadata"]["annotations"]["declare.validate/data"] == "ephemeral"
+    volumes = statefulset["spec"]["template"]["spec"]["volumes"]
+    (volume,) = [volume for volume in volumes if volume["name"] == "data"]
     assert volume["emptyDir"].keys() == {"sizeLimit"}
-    assert "volumeClaimTemplates" not in dev.one("StatefulSet", "postgresql")["spec"]
+    assert "volumeClaimTemplates" not in statefulset["spec"]
 
 
 def test_prod_answers_on_the_port_that_people_know(prod):
