@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from ci.pipeline.build import VARIABLES
 
 # Actions that AWS defines without a resource to narrow them to (Service Authorization Reference).
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
@@ -113,6 +116,33 @@ def test_builds_know_the_variables_that_users_know(pipeline: dict[str, Any]) -> 
     for project in resources_of(pipeline, "AWS::CodeBuild::Project").values():
         names = {one["Name"] for one in project["Environment"]["EnvironmentVariables"]}
         assert {"AWS_ACCOUNT_ID", "AWS_DEFAULT_REGION", "IMAGE_REPO_NAME"} <= names
+
+
+def test_builds_are_told_everything_that_their_steps_ask_for(pipeline: dict[str, Any]) -> None:
+    asked = {
+        name
+        for name, variable in VARIABLES.items()
+        if variable.default is None and not name.startswith("CODEBUILD_")
+    }
+    told = {
+        one["Name"]
+        for project in resources_of(pipeline, "AWS::CodeBuild::Project").values()
+        for one in project["Environment"]["EnvironmentVariables"]
+    }
+    assert asked <= told <= set(VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("role", "buildspec", "project"),
+    [("BuildRole", "buildspec.yaml", ""), ("PullRequestRole", "buildspec.pr.yaml", "-pr")],
+)
+def test_a_role_may_write_the_reports_that_its_buildspec_names(
+    pipeline: dict[str, Any], role: str, buildspec: str, project: str
+) -> None:
+    text = (Path(__file__).parents[2] / "ci" / buildspec).read_text(encoding="utf-8")
+    (statement,) = (one for one in statements(pipeline, role) if one["Sid"] == "ReportTests")
+    (name,) = yaml.safe_load(text)["reports"]
+    assert statement["Resource"]["Fn::Sub"].endswith(f"/${{PipelineName}}{project}-{name}")
 
 
 def test_no_project_limits_concurrent_builds(pipeline: dict[str, Any]) -> None:
