@@ -1,7 +1,7 @@
 """Load on one URL of this machine: wrk where it is installed, otherwise a client of our own.
 
-    >>> measure("http://127.0.0.1:5153/health_check", connections=16, seconds=3)  # doctest: +SKIP
-    Load(requests_per_second=12870.4, p50_ms=1.2, errors=0, client='wrk')
+>>> measure("http://127.0.0.1:5153/health_check", connections=16, seconds=3)  # doctest: +SKIP
+Load(requests_per_second=12870.4, p50_ms=1.2, errors=0, client='wrk')
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ def measure(url: str, *, connections: int, seconds: float) -> Load:
 
 def _wrk(url: str, connections: int, seconds: float) -> Load:
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout=120s"]
-        + ["-s", str(WRK_SCRIPT), url],
+        [
+            *("wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"),
+            *("--timeout=120s", "-s", str(WRK_SCRIPT), url),
+        ],
         capture_output=True,
         text=True,
         check=True,

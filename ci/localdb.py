@@ -44,17 +44,22 @@ def local_postgres(folder: Path, database: str) -> Iterator[Path]:
     _refuse_another_version(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        yield _started(folder, database)
+    finally:
+        _stop(folder)
+
+
+def _started(folder: Path, database: str) -> Path:
+    try:
         server = PostgresServer(folder, cleanup_mode=None)
-        host = server.get_postmaster_info().socket_dir
+        host: Path = server.get_postmaster_info().socket_dir
         _make_database(host, database)
-        yield host
-    except (subprocess.SubprocessError, OSError) as error:
+    except (subprocess.SubprocessError, OSError, psycopg2.Error) as error:
         raise CiError(
             f"PostgreSQL does not start on {folder}: {error}\n{_end_of_log(folder)}",
             hint=f"To begin with an empty database, move {folder} away.",
         ) from error
-    finally:
-        _stop(folder)
+    return host
 
 
 def _refuse_another_version(folder: Path) -> None:

@@ -125,9 +125,9 @@ class Config(BaseSettings):
         example="1",
         default=0.0,
     )
-    report_keep_mb: Annotated[int, Field(ge=1, le=10_000)] = _setting(
+    report_keep_mb: Annotated[int, Field(ge=0, le=10_000)] = _setting(
         "REPORT_KEEP_MB",
-        "Megabytes per process for keeping answers until the data changes.",
+        "Megabytes per process for keeping answers until the data changes; 0 keeps none.",
         example="24",
         default=24,
     )
