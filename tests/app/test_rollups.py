@@ -1,4 +1,4 @@
-"""Rollups, deltas, folds and rebuilds, one promise at a time; see test_exactness.py for the rest."""
+"""Rollups, deltas, folds and rebuilds, one promise at a time (all at once: test_exactness.py)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def test_a_change_is_seen_at_once_and_after_a_fold(
 def test_any_moment_that_a_token_may_have_is_counted(
     postgres_version: int, database: Database, engine: Engine, moment: str
 ) -> None:
-    insert = f"INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (1, 'x', '{moment}', '{moment}')"
+    columns = "(user_id, token, created_at, used_at)"
+    insert = f"INSERT INTO tokens {columns} VALUES (1, 'x', '{moment}', '{moment}')"
     database.execute(USERS, insert, insert)
 
     assert exact(database)

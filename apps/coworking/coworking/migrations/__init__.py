@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 from alembic import context
-
-
-def sql(name: str) -> str:
-    """The text of a file of statements in this package, `rollups.sql` for instance."""
-    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
 def progress(sentence: str) -> None:

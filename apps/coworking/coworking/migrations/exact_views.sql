@@ -17,10 +17,7 @@ create view exact_daily_visits as
     having sum(visits) <> 0;
 
 create view exact_user_visits as
-    select user_id, visits,
-           case when removed <= earliest
-                then (select min(t.used_at) from public.tokens t where t.user_id = sums.user_id)
-                else earliest end as first_check_in
+    select user_id, visits, $first_check_in as first_check_in
     from (
         select user_id, sum(visits)::bigint as visits, min(earliest) as earliest,
                min(removed) as removed
@@ -33,12 +30,11 @@ create view exact_user_visits as
             union all
             select user_id, visits, added, removed from public.user_deltas
             union all
-            select user_id, n, case when n > 0 then used_at end, case when n < 0 then used_at end
-            from public.token_deltas
+            $plain_by_user
         ) parts
         group by user_id
         having sum(visits) <> 0
-    ) sums;
+    ) changed;
 
 create view exact_quarter_hours as
     select start, sum(check_ins)::bigint as check_ins, sum(issued)::bigint as issued,
@@ -52,11 +48,7 @@ create view exact_quarter_hours as
         union all
         select start, check_ins, issued, unused from public.quarter_deltas
         union all
-        select public.quarter_hour(created_at), 0, n, case when used_at is null then n else 0 end
-        from public.token_deltas
-        union all
-        select public.quarter_hour(used_at), n, 0, 0
-        from public.token_deltas where used_at is not null
+        $plain_by_quarter
     ) parts
     group by start
     having sum(check_ins) <> 0 or sum(issued) <> 0 or sum(unused) <> 0;

@@ -1,5 +1,5 @@
 -- The exact rollups of `tokens`: what they are, how triggers record each change, how a fold moves
--- the changes in. docs/rollups.md has the reasoning. `$name` marks are filled by r0003_rollups.py.
+-- the changes in. docs/rollups.md has the reasoning. What is said more than once stands in parts.py.
 
 create function quarter_hour(moment timestamp) returns timestamp
     language sql immutable strict parallel safe
@@ -132,10 +132,10 @@ begin
         enable always trigger rollups_updated, enable always trigger rollups_truncated;
 end $function$;
 
--- Moves every delta of its snapshots into the rollups. READ COMMITTED, one caller at a time.
--- first_check_in can't be subtracted from: when the earliest known value may have gone, it is read
--- from tokens again. That reading may be newer than the deltas moved; earliest-of is idempotent, so
--- the deltas that remain change nothing or lead to the same reading.
+-- Moves every delta of its snapshot into the rollups. READ COMMITTED, one caller at a time.
+-- All in one statement, so in one snapshot: whoever moves a token's going but leaves its coming
+-- behind brings its used_at back. first_check_in can't be subtracted from: when the earliest known
+-- value may have gone, it is read from tokens again.
 
 create function rollup_fold(out days bigint, out users bigint, out quarters bigint)
     language plpgsql set search_path = pg_catalog, pg_temp as $function$
@@ -145,52 +145,50 @@ begin
                public.quarter_deltas, public.user_deltas, public.token_deltas
                in row exclusive mode;
 
-    with moved as (delete from public.token_deltas returning *),
-         by_user as (
-             $moved_by_user)
-    $moved_by_quarter;
-
-    with moved as (delete from public.quarter_deltas returning *),
-         day_sums as (
-             select start::date as day, sum(issued - unused)::bigint as visits
-             from moved group by 1 having sum(issued - unused) <> 0),
-         quarter_sums as (
+    with plain as (delete from public.token_deltas returning *),
+         by_user as (delete from public.user_deltas returning *),
+         by_quarter as (delete from public.quarter_deltas returning *),
+         quarter_changes as (
              select start, sum(check_ins)::bigint as check_ins, sum(issued)::bigint as issued,
                     sum(unused)::bigint as unused
-             from moved group by start),
-         folded_days as (
-             insert into public.daily_visits as old select day, visits from day_sums
+             from (
+                 select start, check_ins, issued, unused from by_quarter
+                 union all
+                 $plain_by_quarter
+             ) parts
+             group by start),
+         day_changes as (
+             select start::date as day, sum(issued - unused)::bigint as visits
+             from quarter_changes group by 1 having sum(issued - unused) <> 0),
+         user_changes as (
+             select user_id, sum(parts.visits)::bigint as visits, min(removed) as removed,
+                    least(min(old.first_check_in), min(added)) as earliest
+             from (
+                 select user_id, visits, added, removed from by_user
+                 union all
+                 $plain_by_user
+             ) parts
+             left join public.user_visits old using (user_id)
+             group by user_id),
+         written_days as (
+             insert into public.daily_visits as old select day, visits from day_changes
              on conflict (day) do update set visits = old.visits + excluded.visits
              returning day),
-         folded_quarters as (
+         written_quarters as (
              insert into public.quarter_hours as old
-             select start, check_ins, issued, unused from quarter_sums
+             select start, check_ins, issued, unused from quarter_changes
              on conflict (start) do update set check_ins = old.check_ins + excluded.check_ins,
                  issued = old.issued + excluded.issued, unused = old.unused + excluded.unused
-             returning start)
-    select (select count(*) from folded_days), (select count(*) from folded_quarters)
-    into days, quarters;
-
-    with moved as (delete from public.user_deltas returning *),
-         sums as (
-             select user_id, sum(moved.visits)::bigint as visits, min(added) as added,
-                    min(removed) as removed
-             from moved group by user_id),
-         totals as (
-             select user_id, sums.visits, removed, least(old.first_check_in, added) as earliest
-             from sums left join public.user_visits old using (user_id)),
-         folded as (
+             returning start),
+         written_users as (
              insert into public.user_visits as old
-             select user_id, visits,
-                    case when removed <= earliest
-                         then (select min(t.used_at) from public.tokens t
-                               where t.user_id = totals.user_id)
-                         else earliest end
-             from totals
+             select user_id, visits, $first_check_in from user_changes changed
              on conflict (user_id) do update set visits = old.visits + excluded.visits,
                  first_check_in = excluded.first_check_in
              returning user_id)
-    select count(*) into users from folded;
+    select (select count(*) from written_days), (select count(*) from written_users),
+           (select count(*) from written_quarters)
+    into days, users, quarters;
 
     if users + quarters > 0 then
         delete from public.daily_visits where visits = 0;

@@ -7,7 +7,8 @@ from sqlalchemy import inspect
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from coworking.errors import ServiceError
-from coworking.migrations import progress, sql
+from coworking.migrations import progress
+from coworking.migrations.parts import sql
 
 revision = "0001"
 down_revision = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 from alembic import op
 
 from coworking import rollups
-from coworking.migrations import progress, sql
 from coworking.locks import in_short_attempts
+from coworking.migrations import progress
+from coworking.migrations.parts import sql
 
 revision = "0004"
 down_revision = "0003"
