@@ -10,6 +10,7 @@ Image: 123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking:57-1f2e3d4c
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 SKIP_CI = "[skip ci]"
 # A revert's or a hand's commit has none of these, which is how those are told apart.
 TRAILERS = ("Source-Commit", "Build", "Image", "Reason", "Promoted-From", "Gate-Override")
+_TRAILER = re.compile(r"(?P<name>[A-Z][A-Za-z-]*): (?P<value>.*)")
+_PERSON = re.compile(r"(?P<name>.*) <[^>]*> (?P<seconds>\d{1,12}) [+-]\d{4}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -52,6 +55,38 @@ class Deployment(NamedTuple):
             lines += [self.body, ""]
         lines += [f"{name}: {value}" for name, value in self.trailers.items() if value]
         return "\n".join(lines) + "\n"
+
+
+class Message(NamedTuple):
+    """A commit object, read.
+
+    Attributes:
+        author: who made the change.
+        at: when it was committed.
+        subject: the first line.
+        trailers: the `Name: value` lines of the last paragraph.
+    """
+
+    author: str
+    at: datetime
+    subject: str
+    trailers: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, commit: bytes) -> Message:
+        """Read a commit object, as `git cat-file commit` prints it."""
+        head, _, message = commit.decode(errors="replace").partition("\n\n")
+        fields = dict(line.partition(" ")[::2] for line in head.splitlines())
+        committed = _PERSON.fullmatch(fields.get("committer", ""))
+        written = _PERSON.fullmatch(fields.get("author", ""))
+        last = message.strip().rpartition("\n\n")[2]
+        found = (_TRAILER.fullmatch(line.strip()) for line in last.splitlines())
+        return cls(
+            written["name"] if written else "",
+            datetime.fromtimestamp(int(committed["seconds"]) if committed else 0, UTC),
+            message.strip().partition("\n")[0],
+            {match["name"]: match["value"].strip() for match in found if match},
+        )
 
 
 def environment_of(overlay: str) -> str:

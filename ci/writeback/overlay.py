@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
 from ci.writeback import scalar
-from ci.writeback.message import full_commit
+from ci.writeback.message import Message, full_commit
 from ci.writeback.order import Version
 from ci.writeback.repository import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ci.writeback.repository import Repository
     from ci.writeback.scalar import Entry
@@ -22,7 +21,13 @@ if TYPE_CHECKING:
 # The names that kustomize looks for; a folder may have only one of them.
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _BATCH = 50
-_TRAILER = re.compile(r"(?P<name>[A-Z][A-Za-z-]*): (?P<value>.*)")
+
+
+class Record(NamedTuple):
+    """A version of the file, and all that its commit says."""
+
+    version: Version
+    message: Message
 
 
 class Overlay:
@@ -86,26 +91,33 @@ class Overlay:
         span = f"{commit}..{self.tip}"
         return self._versions(self._repository.commits(span, self.path, "--full-history"))
 
+    def records(self) -> Iterator[Record]:
+        """Walk the commits that changed the file on the branch itself, newest first.
+
+        A merge counts as one change, at the time when it was merged.
+        """
+        return self._records(self._repository.commits(self.tip, self.path, "--first-parent"))
+
     def _versions(self, commits: list[str]) -> Iterator[Version]:
+        return (record.version for record in self._records(commits))
+
+    def _records(self, commits: list[str]) -> Iterator[Record]:
         for start in range(0, len(commits), _BATCH):
             batch = commits[start : start + _BATCH]
             names = [name for commit in batch for name in (commit, f"{commit}:{self.path}")]
             objects = self._repository.objects(names)
             for commit, message, data in zip(batch, objects[::2], objects[1::2], strict=True):
-                yield self._version(commit, trailers_of(message or b""), data)
+                yield self._record(commit, Message.parse(message or b""), data)
 
-    def _version(self, commit: str, trailers: Mapping[str, str], data: bytes | None) -> Version:
+    def _record(self, commit: str, message: Message, data: bytes | None) -> Record:
         try:
             tag = scalar.find(data or b"", self.image, file=self.path).tag
         except InputError:  # the file was new or broken then: it deployed nothing
             tag = None
-        build = trailers.get("Build", "")
-        return Version(
-            commit,
-            tag,
-            full_commit(trailers.get("Source-Commit", "")),
-            int(build) if build.isascii() and build.isdigit() else None,
-        )
+        build = message.trailers.get("Build", "")
+        source = full_commit(message.trailers.get("Source-Commit", ""))
+        number = int(build) if build.isascii() and build.isdigit() else None
+        return Record(Version(commit, tag, source, number), message)
 
 
 def check_folder(folder: str) -> str:
@@ -117,11 +129,3 @@ def check_folder(folder: str) -> str:
             hint="Give a path from the repository's root, such as overlays/dev/coworking/image.",
         )
     return str(path)
-
-
-def trailers_of(commit: bytes) -> dict[str, str]:
-    """Read the trailers of a commit object: the `Name: value` lines of its last paragraph."""
-    _, _, message = commit.decode(errors="replace").partition("\n\n")
-    last = message.strip().rpartition("\n\n")[2]
-    found = (_TRAILER.fullmatch(line.strip()) for line in last.splitlines())
-    return {match["name"]: match["value"].strip() for match in found if match}

@@ -185,6 +185,10 @@ class Repository:
             rest = rest[size + 1 :]
         return found
 
+    def archive(self, commit: str) -> bytes:
+        """Return all files of a commit as a tar archive."""
+        return self._try("archive", "--format=tar", commit, must=True).stdout
+
     # --- a commit ---------------------------------------------------------------------------------
 
     def commit(self, parent: str, change: Change, *, author: Identity | None, sign: bool) -> str:

@@ -1,0 +1,71 @@
+"""Pull requests on GitHub: open one for a branch, or find the one that is open."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import requests
+
+from ci.errors import CiError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+API = "https://api.github.com"
+_REMOTE = re.compile(
+    r"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>[^/]+/[^/]+?)(?:\.git)?/?"
+)
+
+
+def repository_name(url: str, environment: Mapping[str, str]) -> str | None:
+    """Return `owner/name` of a remote on GitHub (or of GITHUB_REPOSITORY), else None."""
+    found = _REMOTE.fullmatch(url)
+    return environment.get("GITHUB_REPOSITORY") or (found["name"] if found else None)
+
+
+class PullRequest(NamedTuple):
+    """A proposal: merge branch `head` into `base`."""
+
+    head: str
+    base: str
+    title: str
+    body: str
+
+
+def open_pull_request(name: str, token: str, wanted: PullRequest, *, api: str = API) -> str:
+    """Open a pull request, or find the one for this branch, and return its address.
+
+    Raises:
+        CiError: GitHub refuses or can't be reached.
+    """
+    pulls = f"{api}/repos/{name}/pulls"
+    answer = _ask("POST", pulls, token, json=wanted._asdict())
+    if answer.status_code == requests.codes.unprocessable:  # it is open already, as GitHub says so
+        head = f"{name.partition('/')[0]}:{wanted.head}"
+        found = _ask("GET", pulls, token, params={"head": head, "base": wanted.base})
+        if found.ok and found.json():
+            return str(found.json()[0]["html_url"])
+    if not answer.ok:
+        reason = answer.json().get("message", "") if _is_json(answer) else ""
+        raise CiError(
+            f"GitHub refuses to open a pull request: {answer.status_code} {reason}".rstrip(),
+            hint=f"The branch {wanted.head} is pushed: open the pull request by hand.",
+        )
+    return str(answer.json()["html_url"])
+
+
+def _ask(method: str, url: str, token: str, **arguments: Any) -> requests.Response:
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+    try:
+        return requests.request(method, url, headers=headers, timeout=20, **arguments)
+    except requests.RequestException as error:
+        raise CiError(f"GitHub can't be reached: {type(error).__name__}") from error
+
+
+def _is_json(answer: requests.Response) -> bool:
+    return "json" in answer.headers.get("Content-Type", "")

@@ -1,0 +1,120 @@
+"""`python -m ci history ENV`: what ran when, by which commit, build and person, from git alone.
+
+2026-11-24 09:12  58-0a1b2c3d   build 58 of 0a1b2c3d  Ann    Count each visit once
+2026-11-24 08:40  57-1f2e3d4c   taken back            Bob    Revert "deploy(prod): …"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from ci import settings
+from ci.deployments import SERVICE, overlay_folder
+from ci.gitaccess import open_remote, remote_url
+from ci.overlays import ROOT
+from ci.writeback.message import Message
+from ci.writeback.overlay import Overlay
+from ci.writeback.remote import check_branch
+from ci.writeback.tag import PipelineTag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.writeback.overlay import Record
+    from ci.writeback.repository import Repository
+
+
+class Row(NamedTuple):
+    """A change of what runs.
+
+    Attributes:
+        at: when git said so, UTC, ISO 8601.
+        tag: the tag from then on.
+        how: `build`, `promotion`, `hotfix`, `taken back` or `by hand`.
+        commit: the commit that the image was made from; empty when unknown.
+        build: the build's number, or None.
+        person: who: of a build, the author of that commit; else of the change itself.
+        what: the subject of that commit, or the reason.
+        change: the commit that changed the tag.
+    """
+
+    at: str
+    tag: str
+    how: str
+    commit: str
+    build: int | None
+    person: str
+    what: str
+    change: str
+
+
+def rows(repository: Repository, overlay: Overlay) -> Iterator[Row]:
+    """Tell the changes of a tag, newest first."""
+    records = list(overlay.records())
+    for number, record in enumerate(records):
+        earlier = {older.version.tag for older in records[number + 1 :]}
+        tag = record.version.tag
+        before = records[number + 1].version.tag if number + 1 < len(records) else None
+        if tag is not None and tag != before:
+            yield _row(repository, overlay, record, seen=tag in earlier)
+
+
+def _row(repository: Repository, overlay: Overlay, record: Record, *, seen: bool) -> Row:
+    version, message = record
+    tag = PipelineTag.match(version.tag or "")
+    commit = overlay.resolve(version.source or (tag.commit if tag else "")) or ""
+    how = _how(message, seen=seen)
+    person, what = message.author, message.trailers.get("Reason", message.subject)
+    if how == "build" and commit:
+        source = Message.parse(repository.objects([commit])[0] or b"")
+        person, what = source.author, source.subject
+    return Row(
+        message.at.isoformat(),
+        version.tag or "",
+        how,
+        commit,
+        version.build if tag is None else tag.build,
+        person,
+        what,
+        version.commit,
+    )
+
+
+def _how(message: Message, *, seen: bool) -> str:
+    trailers = message.trailers
+    if "Promoted-From" in trailers:
+        return "promotion"
+    if "Reason" in trailers:
+        return "hotfix"
+    if "Build" in trailers:
+        return "build"
+    return "taken back" if seen else "by hand"
+
+
+@click.command()
+@click.argument("environment")
+@click.option("--url", help="The git repository; by default settings.yaml's.")
+@click.option("--local", is_flag=True, help="Read this checkout instead of a remote.")
+@click.option("--branch", default="main", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(  # noqa: PLR0913  (one argument for each option)
+    *, environment: str, url: str | None, local: bool, branch: str, limit: int, as_json: bool
+) -> None:
+    """Tell what ran when in an environment, newest first, from git alone."""
+    check_branch(branch)
+    place = str(ROOT) if local else remote_url(url, settings.read().git_url)
+    with open_remote(place, os.environ) as access:
+        tip = access.repository.fetch(branch)
+        overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+        for row in list(rows(access.repository, overlay))[:limit]:
+            click.echo(json.dumps(row._asdict()) if as_json else _line(row))
+
+
+def _line(row: Row) -> str:
+    made = f"build {row.build} of {row.commit[:8]}" if row.how == "build" else row.how
+    return f"{row.at[:16].replace('T', ' ')}  {row.tag:20}  {made:24}  {row.person:16}  {row.what}"

@@ -1,0 +1,150 @@
+"""`python -m ci hotfix`: put an image into an environment by hand, with the reason in git.
+
+    python -m ci hotfix --to prod --tag manual-v1.0.0 --reason "visits counted twice"
+    python -m ci hotfix --to dev --tag manual-v1.0.1 --build --reason "try the fix"
+
+What the older guide did with docker and `kubectl set image`, made safe: the image is in the
+registry before git names it, and the pipeline's next write-back still knows the order.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ci import settings
+from ci.deployments import SERVICE, overlay_folder
+from ci.ecr import Ecr, push
+from ci.errors import CiError, InputError
+from ci.gitaccess import open_remote, remote_url
+from ci.overlays import ROOT
+from ci.run import run
+from ci.set_image import check_registry
+from ci.writeback.land import Lander, Leave, Target
+from ci.writeback.message import Deployment, one_line
+from ci.writeback.remote import check_branch
+from ci.writeback.tag import EcrRepository, PipelineTag, check_tag
+
+if TYPE_CHECKING:
+    from ci.writeback.land import Landing, Plan
+    from ci.writeback.overlay import Overlay
+
+
+def plan_hotfix(
+    environment: str, tag: str, registry: EcrRepository, reason: str, *, source: str | None
+) -> Plan:
+    """Plan a hotfix: no order is asked for, since a person decided.
+
+    Args:
+        environment: `dev`, `prod`.
+        tag: the tag, of any form.
+        registry: where its image is.
+        reason: a line for the commit.
+        source: the commit that the image was made from, if known; it is recorded only when the
+            branch has it, because the next write-back reads the order from there.
+    """
+
+    def plan(overlay: Overlay) -> Deployment | Leave:
+        check_registry(overlay, registry)
+        if overlay.entry.tag == tag:
+            return Leave("noop")
+        pipeline = PipelineTag.match(tag)
+        name = source or (pipeline.commit if pipeline else "")
+        trailers = {
+            "Source-Commit": (overlay.resolve(name) if name else None) or "",
+            "Build": str(pipeline.build) if pipeline else "",
+            "Image": f"{registry.address}:{tag}",
+            "Reason": reason,
+        }
+        return Deployment(environment, SERVICE, overlay.entry.tag, tag, trailers)
+
+    return plan
+
+
+def build_and_push(registry: EcrRepository, tag: str) -> str | None:
+    """Build this checkout's image, push it, and return the commit that it is; None if it is dirty.
+
+    Raises:
+        InputError: the registry has the tag already, and tags are immutable.
+    """
+    ecr = Ecr(registry)
+    if ecr.digest(tag) is not None:
+        raise InputError(
+            f"{registry.address}:{tag} exists already, and tags don't change",
+            hint="Take another tag to build, or leave --build out to deploy the one that is there.",
+        )
+    commit = run(["git", "rev-parse", "HEAD"], cwd=ROOT).strip()
+    is_clean = not run(["git", "status", "--porcelain", "--", "apps/coworking"], cwd=ROOT).strip()
+    label = commit if is_clean else "uncommitted"
+    image = f"{registry.address}:{tag}"
+    labels = ["--build-arg", f"BUILD={tag}", "--build-arg", f"COMMIT={label}"]
+    run(["docker", "build", *labels, "--tag", image, "apps/coworking"], cwd=ROOT, timeout=1200)
+    ecr.log_in()
+    push(image)
+    return commit if is_clean else None
+
+
+@click.command()
+@click.option("--to", "environment", required=True, help="The environment: dev or prod.")
+@click.option("--tag", required=True, help="A tag of any form, such as manual-v1.0.0.")
+@click.option("--reason", required=True, help="Why, in a sentence; it is written into the commit.")
+@click.option("--build", is_flag=True, help="Build this checkout as that tag, and push it, first.")
+@click.option("--unchecked", is_flag=True, help="Don't ask ECR whether it has the tag.")
+@click.option("--url", help="The git repository; by default settings.yaml's.")
+@click.option("--branch", default="main", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+def command(  # noqa: PLR0913  (one argument for each option)
+    *,
+    environment: str,
+    tag: str,
+    reason: str,
+    build: bool,
+    unchecked: bool,
+    url: str | None,
+    branch: str,
+    dry_run: bool,
+) -> None:
+    """Put an image into an environment by hand, with the reason in git.
+
+    It goes to the branch itself, or to a branch to merge where that one is protected. Argo CD
+    deploys it as any other commit, unless auto-sync is off after a rollback.
+    """
+    reason = one_line(reason, "reason")
+    configured = settings.read()
+    registry = EcrRepository.parse(configured.image)
+    check_tag(tag)
+    check_branch(branch)
+    folder = overlay_folder(environment)
+    place = remote_url(url, configured.git_url)
+    if dry_run:
+        click.echo("Would do, and does nothing now:")
+        click.echo(f"  - {'build and push' if build else 'look for'} {registry.address}:{tag}")
+        click.echo(f"  - write {tag} to {folder} on {branch} of {place}: {reason}")
+        return
+    source = None
+    if build:
+        source = build_and_push(registry, tag)
+    elif not unchecked and Ecr(registry).digest(tag) is None:
+        raise InputError(
+            f"{registry.address} has no tag {tag!r}: the pods could not start",
+            hint="Name a tag that is there (`aws ecr describe-images`), or --build it.",
+        )
+    plan = plan_hotfix(environment, tag, registry, reason, source=source)
+    target = Target(branch, folder, SERVICE, pull_branch=f"deploy/{environment}/{SERVICE}-{tag}")
+    with open_remote(place, os.environ) as access:
+        lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
+        _say(lander.land(), environment)
+
+
+def _say(landing: Landing, environment: str) -> None:
+    if landing.result == "noop":
+        click.echo(f"{environment} has {landing.current} already; nothing was changed")
+    elif landing.result == "pushed":
+        click.echo(f"{environment}: {landing.previous} -> {landing.current} in {landing.commit}")
+        click.echo("Argo CD deploys it now; `python -m ci status` shows it.")
+    elif landing.result == "pr":
+        click.echo(f"The branch is protected: merge {landing.branch} to deploy it.")
+    else:
+        raise CiError(f"the write-back ended as {landing.result}")

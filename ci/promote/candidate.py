@@ -1,0 +1,96 @@
+"""What is to be promoted, and where the gates look: git, Argo CD, ECR, the clock."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.deployments import SERVICE, pods, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from ci.argocd.application import Application
+    from ci.argocd.client import ArgoCD
+    from ci.ecr import Ecr
+    from ci.writeback.overlay import Overlay
+    from ci.writeback.repository import Repository
+
+
+@dataclass
+class Candidate:
+    """One environment's tag on its way to the next.
+
+    Attributes:
+        origin: the environment that runs it, `dev`.
+        target: the environment that is to run it, `prod`.
+        here: origin's overlay at the branch's tip.
+        there: target's overlay at the branch's tip.
+        repository: the branch's copy.
+        folder: a private folder, for a rendering.
+        soak: how long origin must have run it.
+        now: the time, UTC.
+        connect: connects to Argo CD; called when the first gate asks for it.
+        registry: connects to ECR; likewise.
+    """
+
+    origin: str
+    target: str
+    here: Overlay
+    there: Overlay
+    repository: Repository
+    folder: Path
+    soak: timedelta
+    now: datetime
+    connect: Callable[[], ArgoCD]
+    registry: Callable[[], Ecr]
+
+    @property
+    def tag(self) -> str:
+        """The tag to promote."""
+        return self.here.entry.tag
+
+    @functools.cached_property
+    def api(self) -> ArgoCD:
+        """Argo CD."""
+        return self.connect()
+
+    @functools.cached_property
+    def ecr(self) -> Ecr:
+        """The image's repository."""
+        return self.registry()
+
+    @functools.cached_property
+    def app(self) -> Application:
+        """Origin's Application, after Argo CD has looked into git anew."""
+        return read(self.api, self.origin, refresh=True)[0]
+
+    def running_digests(self) -> set[str]:
+        """The digests of the images that origin's pods run, as the nodes report them."""
+        digests = set()
+        for name in pods(self.api, self.app):
+            node = {"version": "v1", "kind": "Pod", "namespace": self.app.namespace, "name": name}
+            status = self.api.resource(self.app.name, node).get("status") or {}
+            digests |= {
+                container.get("imageID", "").rpartition("@")[2]
+                for container in status.get("containerStatuses") or []
+                if container["name"] == SERVICE
+            }
+        return digests
+
+    def running_since(self) -> datetime | None:
+        """Since when origin has run the tag without a break, by Argo CD's history."""
+        deploying = ""
+        for record in self.here.records():
+            if record.version.tag != self.tag:
+                break
+            deploying = record.version.commit
+        since = None
+        for entry in reversed(self.app.entries):
+            if not deploying or not self.repository.is_ancestor(deploying, entry.revision):
+                break
+            since = entry.at
+        return since

@@ -1,0 +1,193 @@
+"""`python -m ci promote`: propose dev's tag for prod, behind gates that say which one holds it.
+
+python -m ci promote --dry-run
+python -m ci promote --override soaked --reason "a fix that can't wait, see the incident"
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from ci import settings
+from ci.argocd.client import connect
+from ci.deployments import SERVICE, overlay_folder
+from ci.ecr import Ecr
+from ci.errors import CiError, InputError
+from ci.gitaccess import open_remote, remote_url
+from ci.github import API, PullRequest, open_pull_request, repository_name
+from ci.promote.candidate import Candidate
+from ci.promote.gates import GATES, State, ask
+from ci.writeback.land import Lander, Leave, Target
+from ci.writeback.message import Deployment, one_line
+from ci.writeback.overlay import Overlay
+from ci.writeback.remote import Token, check_branch
+from ci.writeback.tag import EcrRepository, PipelineTag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.gitaccess import Access
+    from ci.writeback.land import Landing, Plan
+
+
+class Wish(NamedTuple):
+    """What was asked for: from where to where, on which branch, and how."""
+
+    origin: str
+    target: str
+    branch: str
+    soak: float
+    overridden: frozenset[str]
+    reason: str
+    push: bool
+    dry_run: bool
+
+
+@click.command(
+    epilog="Gates: " + "; ".join(f"{name}: {gate.asks}" for name, gate in GATES.items()) + "."
+)
+@click.option("--from", "origin", default="dev", show_default=True, help="Whose tag.")
+@click.option("--to", "target", default="prod", show_default=True, help="Where to.")
+@click.option("--soak", type=click.FloatRange(0), default=30, show_default=True, help="Minutes.")
+@click.option("--override", multiple=True, type=click.Choice(list(GATES)), help="Pass this gate.")
+@click.option("--reason", default="", help="Why a gate is passed; it is written into the commit.")
+@click.option("--push", is_flag=True, help="Commit to the branch itself, where policy lets you.")
+@click.option("--dry-run", is_flag=True, help="Ask the gates and change nothing.")
+@click.option("--url", help="The git repository; by default settings.yaml's.")
+@click.option("--branch", default="main", show_default=True)
+def command(  # noqa: PLR0913  (one argument for each option)
+    *,
+    origin: str,
+    target: str,
+    soak: float,
+    override: tuple[str, ...],
+    reason: str,
+    push: bool,
+    dry_run: bool,
+    url: str | None,
+    branch: str,
+) -> None:
+    """Propose one environment's tag for another, behind gates.
+
+    Prints each gate's state, and exits with 1 when one holds. What passes becomes a pull request
+    (on GitHub, with GIT_TOKEN), or a branch to merge, or with --push a commit.
+    """
+    if override:
+        reason = one_line(reason, "reason")
+    elif reason:
+        raise InputError("--reason says why a gate is overridden, and none is", hint="--override …")
+    check_branch(branch)
+    wish = Wish(origin, target, branch, soak, frozenset(override), reason, push, dry_run)
+    place = remote_url(url, settings.read().git_url)
+    with open_remote(place, os.environ) as access:
+        promote(access, wish)
+
+
+def promote(access: Access, wish: Wish) -> None:
+    """Ask the gates, and land the change when none holds.
+
+    Raises:
+        CiError: a gate holds it; or as `Lander.land`.
+    """
+    image = EcrRepository.parse(settings.read().image)
+    tip = access.repository.fetch(wish.branch)
+    here, there = (
+        Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+        for environment in (wish.origin, wish.target)
+    )
+    tag, old = here.entry.tag, there.entry.tag
+    if tag == old:
+        click.echo(f"{wish.target} has {tag} already; nothing to promote")
+        return
+    candidate = Candidate(
+        wish.origin,
+        wish.target,
+        here,
+        there,
+        access.repository,
+        access.folder,
+        timedelta(minutes=wish.soak),
+        datetime.now(UTC),
+        lambda: connect(os.environ),
+        lambda: Ecr(image),
+    )
+    click.echo(f"{SERVICE}: {wish.target} {old} -> {tag}")
+    states = ask(candidate, overridden=wish.overridden)
+    _show(states)
+    holding = [state.gate for state in states if state.word == "holds"]
+    if holding:
+        raise CiError(
+            f"held by {', '.join(holding)}",
+            hint="Mend it as it says, or pass it with --override GATE --reason TEXT.",
+        )
+    if wish.dry_run:
+        click.echo("Nothing holds it; nothing was changed (--dry-run).")
+        return
+    _land(access, wish, plan_promotion(wish, tag, image, states), tag, states)
+
+
+def plan_promotion(wish: Wish, tag: str, image: EcrRepository, states: Sequence[State]) -> Plan:
+    """Plan the promotion of exactly the tag that the gates were asked about."""
+    passed = ", ".join(state.gate for state in states if state.word == "overridden")
+
+    def plan(overlay: Overlay) -> Deployment | Leave:
+        if overlay.entry.tag == tag:
+            return Leave("noop")
+        build = PipelineTag.match(tag)
+        trailers = {
+            "Source-Commit": (overlay.resolve(build.commit) if build else None) or "",
+            "Build": str(build.build) if build else "",
+            "Image": f"{image.address}:{tag}",
+            "Promoted-From": wish.origin,
+            "Gate-Override": passed,
+            "Reason": wish.reason if passed else "",
+        }
+        return Deployment(wish.target, SERVICE, overlay.entry.tag, tag, trailers)
+
+    return plan
+
+
+def _land(access: Access, wish: Wish, plan: Plan, tag: str, states: Sequence[State]) -> None:
+    branch = f"deploy/{wish.target}/{SERVICE}-{tag}"
+    pull = None if wish.push else branch
+    target = Target(
+        wish.branch, overlay_folder(wish.target), SERVICE, pull, only_pull=not wish.push
+    )
+    lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
+    landing = lander.land()
+    if landing.result == "pushed":
+        click.echo(f"Pushed {landing.commit} to {wish.branch}; Argo CD deploys it now.")
+    elif landing.result == "noop":
+        click.echo(f"{wish.target} has {landing.current} already; nothing was changed")
+    else:
+        click.echo(_propose(access, wish, landing, states))
+
+
+def _propose(access: Access, wish: Wish, landing: Landing, states: Sequence[State]) -> str:
+    """Open the pull request where the remote is GitHub and we have a token for it."""
+    branch = landing.branch or ""
+    name, token = repository_name(access.url, os.environ), Token.read(os.environ)
+    if name is None or token is None:
+        return f"Pushed branch {branch}: merge it into {wish.branch} to deploy."
+    title = f"Promote {branch.rpartition('/')[2]} to {wish.target}"
+    wanted = PullRequest(branch, wish.branch, title, _table(states, wish.reason))
+    api = os.environ.get("GITHUB_API_URL", API)
+    address = open_pull_request(name, token.secret, wanted, api=api)
+    return f"Proposed: {address}"
+
+
+def _show(states: Sequence[State]) -> None:
+    for state in states:
+        click.echo(f"  {state.word:10}  {state.gate:14}  {state.detail}")
+        if state.word == "holds":
+            click.echo(f"  {'':10}  {'':14}  {GATES[state.gate].mend}")
+
+
+def _table(states: Sequence[State], reason: str) -> str:
+    lines = ["| gate | state | found |", "| --- | --- | --- |"]
+    lines += [f"| {s.gate} | {s.word} | {s.detail.replace('|', '/')} |" for s in states]
+    return "\n".join([*lines, *(["", f"Reason: {reason}"] if reason else [])])
