@@ -150,12 +150,13 @@ def _x_ticks(buckets: Sequence[Bucket], by: Granularity, zone: ZoneInfo) -> list
     """Label what begins a day, a week, a month or a year: the shortest of these that has room."""
     starts = [bucket.start.astimezone(zone) for bucket in buckets]
     unit, shown = Unit.BUCKET, list(range(len(starts)))
-    for longer in Unit:
+    own = list(Granularity).index(by)  # a bucket's own unit, and shorter ones, begin with each
+    for longer in [each for each in Unit if each > own]:
+        if len(shown) <= MOST_LABELS:
+            break
         beginning = [n for n in shown if _begins(starts, n, longer)]
         if len(beginning) >= FEWEST_LABELS:
             unit, shown = longer, beginning
-        if len(shown) <= MOST_LABELS:
-            break
     shown = shown[:: -(-len(shown) // MOST_LABELS)]
     slot = 100 / len(buckets)
     return [

@@ -1,0 +1,229 @@
+"""The dashboard as HTML: what it says, what its links keep, and how it fails."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from coworking.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.testing import FlaskClient
+
+    from coworking.config import Config
+
+USERS = """INSERT INTO users (id, first_name, last_name, joined_at)
+           SELECT n, '', '', '2024-01-01' FROM generate_series(1, 4) AS n"""
+TOKENS = """INSERT INTO tokens (user_id, token, created_at, used_at)
+            SELECT 1 + day % 3, '', at, at
+            FROM generate_series(0, 79) AS day,
+                 LATERAL (SELECT '2024-01-01 09:30'::timestamp + day * interval '1 day') AS t(at)"""
+UNUSED = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '', '2024-03-01')"
+
+
+class Database(Protocol):
+    def execute(self, *statements: str) -> None: ...
+
+
+@pytest.fixture
+def history(database: Database) -> None:
+    """One check-in at 9:30 UTC on each of the 80 days from 1 January to 20 March 2024."""
+    database.execute(USERS, TOKENS, UNUSED)
+
+
+def words(text: str) -> str:
+    """What a reader of the page reads: no tags, one blank between words."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+@pytest.mark.usefixtures("history")
+def test_it_opens_on_the_newest_thirty_days(client: FlaskClient) -> None:
+    shown = words(client.get("/").text)
+
+    assert "20 Feb – 20 Mar 2024 30 days · UTC · compared with 21 Jan – 19 Feb 2024" in shown
+    assert "newest check-in Wed 20 Mar 2024, 09:30" in shown
+    assert "Check-ins 30 no change 30 in the 30 days before" in shown
+    assert "Members who came 3 no change 3 in the 30 days before" in shown
+    assert "Tokens left unused 3.2 % 3.2 points more 0.0 % in the 30 days before" in shown
+    assert "Not seen for 30 days 0 no change 0 on 20 Feb 2024" in shown
+    assert "Never came 1 no change 1 on 20 Feb 2024" in shown
+
+
+@pytest.mark.usefixtures("history")
+def test_each_chart_has_its_sentence_and_its_table(client: FlaskClient) -> None:
+    shown = words(client.get("/?days=7&tz=Asia/Kathmandu").text)
+
+    assert "7 check-ins, 1.0 per day on average; most on Thu 14 Mar 2024: 1." in shown
+    assert "Day Check-ins Thu 14 Mar 2024 1 Fri 15 Mar 2024 1" in shown
+    assert "Busiest: Monday 15:00–16:00, 1.0 check-ins on average." in shown
+
+
+@pytest.mark.usefixtures("history")
+def test_it_says_when_the_data_cover_the_previous_period_only_in_part(client: FlaskClient) -> None:
+    shown = words(client.get("/?from=2024-02-01&to=2024-03-15").text)
+
+    assert (
+        "compared with 20 Dec 2023 – 31 Jan 2024, which the data cover only from 1 Jan 2024"
+        in shown
+    )
+
+
+@pytest.mark.usefixtures("history")
+def test_it_says_when_there_is_nothing_to_compare(client: FlaskClient) -> None:
+    shown = words(client.get("/?days=90").text)
+
+    assert "Nothing to compare no check-ins before 22 Dec 2023" in shown
+    assert "compared with" not in shown
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    ("query", "heading"),
+    [
+        ("from=2024-03-01&to=2024-03-02", "Check-ins by hour"),
+        ("days=90", "Check-ins by day"),
+        ("days=365", "Check-ins by week"),
+        ("from=2021-01-01&to=2024-03-02", "Check-ins by month"),
+        ("by=week", "Check-ins by week"),
+        ("from=&to=&by=&tz=", "Check-ins by day"),  # a form that was sent untouched
+    ],
+)
+def test_the_grouping_suits_the_range_unless_picked(
+    client: FlaskClient, query: str, heading: str
+) -> None:
+    answer = client.get(f"/?{query}")
+
+    assert answer.status_code == 200
+    assert heading in words(answer.text)
+
+
+@pytest.mark.usefixtures("history")
+def test_every_csv_link_downloads_what_the_page_shows(client: FlaskClient) -> None:
+    page = client.get("/?tz=Europe/Berlin&by=week").text
+
+    links = [html.unescape(link) for link in re.findall(r'href="(/api/[^"]+)"', page)]
+
+    assert [link.partition("?")[0] for link in links] == [
+        "/api/v1/overview",
+        "/api/v1/checkins",
+        "/api/v1/heatmap",
+    ]
+    for link in links:
+        assert "from=2024-02-20&to=2024-03-21&tz=Europe/Berlin" in link
+        assert client.get(link).mimetype == "text/csv"
+
+
+@pytest.mark.usefixtures("history")
+def test_a_link_keeps_what_else_was_picked(client: FlaskClient) -> None:
+    page = html.unescape(client.get("/?tz=Europe/Berlin&theme=dark&days=7").text)
+
+    assert 'href="/?days=90&tz=Europe/Berlin&theme=dark"' in page
+    assert 'href="/?days=7&tz=Europe/Berlin&theme=light"' in page
+    assert '<html lang="en" data-theme="dark">' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence", "field"),
+    [
+        ("tz=Europe/Berln", "tz='Europe/Berln' is not an IANA time zone", "tz"),
+        ("from=2024-02-30", "from='2024-02-30' is not in the calendar", "from"),
+        ("from=2024-05-02&to=2024-05-01", "to='2024-05-01' is not after from=2024-05-02", "to"),
+        ("by=minute", "by='minute' is not one of hour, day, week, month", "by"),
+        ("by=hour&days=365", "by='hour' would cut 365 days into more than 1,000 buckets", "by"),
+        ("days=8", "days='8' is not one of 7, 30, 90, 365", None),
+        ("days=7&from=2024-01-01", "days='7' can't be combined with from or to", None),
+        ("theme=pink", "theme='pink' is not one of auto, light, dark", None),
+        ("zone=UTC", "zone='UTC' is no parameter here", None),
+        ("tz=UTC&tz=UTC", "tz='UTC, UTC' is given more than once", "tz"),
+    ],
+)
+def test_a_mistake_in_the_url_is_explained_beside_its_picker(
+    client: FlaskClient, query: str, sentence: str, field: str | None
+) -> None:
+    answer = client.get(f"/?{query}")
+
+    assert answer.status_code == 400
+    assert sentence in words(answer.text)
+    if field:
+        picker = re.search(rf'<(?:input|select)[^>]* id="{field}"[^>]*>', answer.text)
+        assert picker is not None
+        assert 'aria-invalid="true" aria-describedby="wrong"' in picker[0]
+        assert 'id="wrong"' in answer.text
+
+
+def test_hostile_values_are_shown_as_text(client: FlaskClient) -> None:
+    answer = client.get("/?tz=<script>alert(1)</script>&from=%22><img src=x>")
+
+    assert answer.status_code == 400
+    assert "<script>alert" not in answer.text
+    assert "<img" not in answer.text
+
+
+def test_without_data_it_says_how_to_get_some(client: FlaskClient) -> None:
+    answer = client.get("/")
+
+    assert answer.status_code == 200
+    assert "No check-ins yet" in words(answer.text)
+    assert "run coworking seed" in words(answer.text)
+    assert 'class="card"' not in answer.text
+
+
+def test_with_unused_tokens_only_it_says_that_none_was_used(
+    client: FlaskClient, database: Database
+) -> None:
+    database.execute(USERS, UNUSED)
+
+    assert "No token has been used yet" in words(client.get("/").text)
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [
+        ("from=2023-01-01&to=2023-02-01", "ends before them"),
+        ("from=2025-01-01&to=2025-02-01", "begins after them"),
+    ],
+)
+def test_a_range_without_check_ins_says_where_they_are(
+    client: FlaskClient, query: str, where: str
+) -> None:
+    shown = words(client.get(f"/?{query}").text)
+
+    assert f"check-ins from 1 Jan 2024 to 20 Mar 2024, and this range {where}" in shown
+    assert "Show the newest 30 days" in shown
+
+
+def test_a_database_that_is_away_has_a_page_of_its_own(
+    configured: Callable[..., Config], database: Database
+) -> None:
+    answer = create_app(configured(database, DB_PORT="1")).test_client().get("/?tz=Asia/Tokyo")
+
+    assert answer.status_code == 503
+    assert "The reports can’t be read just now" in words(answer.text)
+    assert 'href="/?tz=Asia/Tokyo">Try again' in answer.text
+    assert answer.headers["Retry-After"]
+
+
+def test_the_policy_allows_nothing_inline_and_no_other_host(client: FlaskClient) -> None:
+    answer = client.get("/")
+
+    assert answer.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! src)|https?://", answer.text)
+
+
+def test_it_says_whether_its_figures_are_exact(
+    configured: Callable[..., Config], database: Database, client: FlaskClient
+) -> None:
+    older = create_app(configured(database, REPORT_MAX_AGE="60")).test_client()
+    older.get("/")
+
+    assert re.search(r"As of \w+ \d+ \w+ \d+, \d\d:\d\d · exact", words(client.get("/").text))
+    assert "s old" in words(older.get("/").text)
