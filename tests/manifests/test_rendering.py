@@ -16,6 +16,7 @@ import yaml
 from ci.kustomize import kubectl, render, render_objects
 from ci.overlays import environments
 from ci.snapshots import snapshot, snapshot_path
+from ci.validate.schemas import schemas
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = "1.32"
@@ -106,14 +107,38 @@ def test_what_the_base_says_is_replaced_is_replaced_in_every_overlay() -> None:
             assert len(found) == (2 if "*" in place else 1), f"{path}: {place}"
 
 
-OURS = ("argoproj.io", "bitnami.com")
+CUSTOM = ("argoproj.io", "bitnami.com")
 
 
 @pytest.mark.parametrize("folder", RENDERED)
 def test_every_object_passes_the_strict_schema_of_the_version_that_we_run(folder: str) -> None:
-    for body in render_objects(ROOT / folder):
-        if not body["apiVersion"].startswith(OURS):
+    bodies = render_objects(ROOT / folder)
+    if folder == "argocd/apps":
+        bodies.append(yaml.safe_load((ROOT / folder / "root.yaml").read_text()))
+    for body in bodies:
+        if body["apiVersion"].startswith(CUSTOM):
+            validator = schemas((1, 32)).validator(body["apiVersion"], body["kind"])
+            assert validator is not None, f"there is no schema of {body['kind']}"
+            assert [str(error) for error in validator.iter_errors(body)] == []
+        else:
             kubernetes_validate.validate(body, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("kind", ["Application", "AppProject", "SealedSecret"])
+def test_the_schemas_of_custom_kinds_know_their_fields(kind: str) -> None:
+    folder = "overlays/dev" if kind == "SealedSecret" else "argocd/projects"
+    (body, *_) = [
+        body
+        for body in [
+            *render_objects(ROOT / folder),
+            yaml.safe_load((ROOT / "argocd/apps/root.yaml").read_text()),
+        ]
+        if body["kind"] == kind
+    ]
+    validator = schemas((1, 32)).validator(body["apiVersion"], kind)
+    assert validator is not None
+    assert validator.is_valid(body)
+    assert not validator.is_valid(body | {"spec": body["spec"] | {"surprise": True}})
 
 
 def remote_references() -> dict[str, str]:
