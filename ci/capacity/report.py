@@ -262,15 +262,30 @@ def _would_do(
     """
     (worst,) = (one for one in SITUATIONS if one.name == WORST)
     group = cluster.groups[0]
-    tried = replace(
-        group, instance_type=instance_type, desired=count, smallest=count, zones=group.zones[:1]
-    )
-    return any(
-        not _outcome(
-            worst, pods, replace(cluster, groups=(replace(tried, kube_reserved=reserve),)), prices
-        ).left_by_scheduler
-        for reserve in {group.kube_reserved, None}
-    )
+    for reserve in dict.fromkeys((group.kube_reserved, None)):
+        tried = replace(
+            group,
+            instance_type=instance_type,
+            desired=count,
+            zones=group.zones[:1],
+            kube_reserved=reserve,
+        )
+        described = replace(cluster, groups=(tried,))
+        if _is_enough(worst, pods, _nodes(described, prices, 0)):
+            outcome = _outcome(worst, pods, described, prices)
+            if not outcome.left_by_scheduler:
+                return True
+    return False
+
+
+def _is_enough(situation: Situation, pods: Sequence[Pod], nodes: Sequence[Node]) -> bool:
+    """Whether the nodes together have as much as all pods ask: cheap to say, before packing."""
+    daemons = [pod for pod in pods if pod.phase is Phase.DAEMON] * len(nodes)
+    asked = [pod for pod in pods if pod.phase in situation.phases] + daemons
+    room = total(node.room.amount for node in nodes)
+    return len(asked) <= sum(node.room.pods for node in nodes) and total(
+        pod.amount for pod in asked
+    ).within(room)
 
 
 def _shortages(
@@ -290,6 +305,11 @@ def _shortages(
                 f" and would leave {_names(left)} waiting",
                 left,
             )
+    yield from lost_zones(pods, cluster)
+
+
+def lost_zones(pods: Sequence[Pod], cluster: Cluster) -> Iterator[Shortage]:
+    """Pods with a volume, where nodes may come up in another zone than the volume's."""
     zones = sorted({zone for group in cluster.groups for zone in group.zones})
     zonal = tuple(pod for pod in pods if pod.zonal)
     if zonal and len(zones) > 1:
