@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ci.validate.model import FieldPath, Problem
 
 
+# Rules about text that can't be decoded: that is refused wherever it is.
+UNREADABLE = frozenset({"malformed-quantity", "not-base64"})
+
+
 class RuleError(CiError):
     """A rule itself failed on a resource: a mistake in this program, told as a sentence."""
 
@@ -67,10 +71,20 @@ def check(
     )
     return Report(
         findings=_findings(inputs, (each for each in raised if each.rule.id in chosen)),
-        failures=list(inputs.failures),
+        failures=[*inputs.failures, *_unreadable(inputs, raised)],
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
         environments=len(environments),
     )
+
+
+def _unreadable(inputs: Inputs, raised: list[Raised]) -> list[str]:
+    """The files that can't be read, unless a rule has said why."""
+    told = {each.problem.file for each in raised}
+    return [
+        str(source.error)
+        for source in inputs.files.values()
+        if source.error is not None and source.path not in told
+    ]
 
 
 def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[str]:
@@ -93,6 +107,8 @@ def _deferred(raised: Raised) -> bool:
     """
     resource, path = raised.resource, raised.problem.path
     if resource is None or resource.kind != "StatefulSet" or raised.rule.layer != "api":
+        return False
+    if raised.rule.id in UNREADABLE:
         return False
     return path[:3] == ("spec", "template", "spec") or path[:2] == ("spec", "volumeClaimTemplates")
 

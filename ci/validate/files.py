@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.errors import InputError
-from ci.validate.reading import MAX_BYTES, Document, YamlError, read_documents
+from ci.validate.reading import MAX_BYTES, Document, Fault, YamlError, read_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,14 +23,14 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv"})
 class SourceFile:
     """A YAML file: its text, and its documents or the error that reading it ended with.
 
-    `rendered` is the name of the kustomization or Application that reads it, or "" when it is
-    read by nothing but this check.
+    `merged` tells that kustomize reads it, by YAML 1.2, and not kubectl as it is, by YAML 1.1.
     """
 
     path: Path
     text: str
     documents: list[Document] = field(default_factory=list)
     error: YamlError | None = None
+    merged: bool = True
 
     @property
     def is_kustomization(self) -> bool:
@@ -42,9 +42,12 @@ def read_source(path: Path) -> SourceFile:
     """Read one file; what is wrong with its text is kept in `error`, not raised.
 
     Raises:
-        InputError: the file can't be read at all, or is no UTF-8 or UTF-16 text.
+        InputError: the file can't be read at all.
     """
-    return parse_source(path, load_text(path))
+    try:
+        return parse_source(path, load_text(path))
+    except YamlError as error:
+        return SourceFile(path, "", [], error)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -71,7 +74,7 @@ def load_text(path: Path) -> str:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8: {error.reason}") from error
+        raise YamlError(str(path), line, f"not UTF-8: {error.reason}", Fault.ENCODING) from error
 
 
 def parse_source(path: Path, text: str) -> SourceFile:

@@ -83,6 +83,7 @@ def _read_stdin() -> str:
 
 def _from_text(inputs: Inputs, source: SourceFile) -> list[Resource]:
     """The resources of a file of rendered manifests."""
+    source.merged = False
     inputs.files[source.path] = source
     part = Part(str(source.path), str(source.path), file=source.path)
     return _resources_of(inputs, source, part, strict=True)
@@ -91,8 +92,6 @@ def _from_text(inputs: Inputs, source: SourceFile) -> list[Resource]:
 def _resources_of(
     inputs: Inputs, source: SourceFile, part: Part, *, strict: bool
 ) -> list[Resource]:
-    if source.error is not None:
-        inputs.failures.append(str(source.error))
     found: list[Resource] = []
     for document in source.documents:
         manifests = items(document.value)
@@ -217,6 +216,7 @@ class _Tree:
             if path not in used or source.error is not None:
                 group = show(path.parent, self.inputs.root)
                 part = Part(show(path, self.inputs.root), group, file=path)
+                source.merged = False
                 plain += _resources_of(self.inputs, source, part, strict=False)
         return plain
 

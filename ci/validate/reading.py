@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -68,13 +69,22 @@ class Document:
     plain: list[Plain] = field(default_factory=list)
 
 
+class Fault(StrEnum):
+    """Why a text was not read: it is no YAML, no UTF-8, or more than is read."""
+
+    SYNTAX = "syntax"
+    ENCODING = "encoding"
+    EXCESS = "excess"
+
+
 class YamlError(InputError):
     """The text is not YAML, or exceeds what is read; `line` counts from 1."""
 
-    def __init__(self, name: str, line: int, problem: str) -> None:
+    def __init__(self, name: str, line: int, problem: str, fault: Fault = Fault.SYNTAX) -> None:
         super().__init__(f"{name}:{line}: {problem}")
         self.line = line
         self.problem = problem
+        self.fault = fault
 
 
 def read_documents(text: str, name: str) -> list[Document]:
@@ -85,7 +95,9 @@ def read_documents(text: str, name: str) -> list[Document]:
             100,000 values, or it is larger than 32 MiB.
     """
     if len(text) > MAX_BYTES:
-        raise YamlError(name, 1, f"larger than {MAX_BYTES // 1024 // 1024} MiB; nothing is read")
+        raise YamlError(
+            name, 1, f"larger than {MAX_BYTES // 1024 // 1024} MiB; nothing is read", Fault.EXCESS
+        )
     try:
         parser = CParser(text)
     except (yaml.YAMLError, UnicodeError) as error:
@@ -167,7 +179,7 @@ class _Builder:
     def _open(self, value: dict[str, Any] | list[Any], event: Any) -> None:
         if len(self.stack) >= MAX_DEPTH:
             line = event.start_mark.line + 1
-            raise YamlError(self.name, line, f"nested deeper than {MAX_DEPTH}; nothing is read")
+            raise YamlError(self.name, line, f"nested deeper than {MAX_DEPTH}", Fault.EXCESS)
         if not self.stack:
             self.document.line = event.start_mark.line + 1
         self.stack.append(_Frame(value, event.anchor))
@@ -190,8 +202,8 @@ class _Builder:
         value, size = self.anchors[event.anchor]
         self.aliased += size
         if self.aliased > MAX_ALIASED:
-            problem = f"aliases stand for more than {MAX_ALIASED:,} values; nothing is read"
-            raise YamlError(self.name, line, problem)
+            problem = f"aliases stand for more than {MAX_ALIASED:,} values"
+            raise YamlError(self.name, line, problem, Fault.EXCESS)
         self._place(value, line, size, None)
 
     def _scalar(self, event: Any) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_VERSION = "1.32"
 _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _REF = "#/$defs/"
 _FORMATS: dict[str, dict[str, Any]] = {
@@ -99,16 +100,18 @@ class Schemas:
 
     def _compile(self, api_version: str, kind: str) -> jsonschema_rs.Draft202012Validator | None:
         definition = self._kinds.get((api_version, kind))
-        if definition is None:
-            custom = _custom(api_version, kind)
-            return None if custom is None else jsonschema_rs.Draft202012Validator(custom)
         needed: dict[str, Any] = {}
-        queue = [definition]
+        queue = [definition or _METADATA]
         while queue:
             name = queue.pop()
             if name not in needed:
                 needed[name] = self._prepare(name)
                 queue.extend(needed[name]["x-needs"])
+        if definition is None:
+            custom = _custom(api_version)
+            if kind not in custom:
+                return None
+            needed, definition = {**needed, **custom}, kind
         return jsonschema_rs.Draft202012Validator({"$ref": _REF + definition, "$defs": needed})
 
     def _prepare(self, name: str) -> dict[str, Any]:
@@ -189,15 +192,26 @@ def schemas(version: tuple[int, int]) -> Schemas:
 
 
 @functools.cache
-def _custom(api_version: str, kind: str) -> dict[str, Any] | None:
-    """Our own schema of a custom kind, or None."""
-    if api_version not in _CUSTOM:
-        return None
-    file = resources.files("ci.validate").joinpath("custom", f"{kind.lower()}.yaml")
-    if not file.is_file():
-        return None
-    schema: dict[str, Any] = read_documents(file.read_text(encoding="utf-8"), file.name)[0].value
-    return schema
+def custom_kinds() -> dict[tuple[str, str], str]:
+    """(apiVersion, kind) -> kind, of the custom kinds that we have schemas of."""
+    return {
+        (version, kind): kind
+        for version in _CUSTOM
+        for kind, schema in _custom(version).items()
+        if "apiVersion" in schema.get("properties", {})
+    }
+
+
+@functools.cache
+def _custom(api_version: str) -> dict[str, Any]:
+    """Our own schemas of a group's custom kinds and their parts, by name."""
+    file = resources.files("ci.validate").joinpath(
+        "custom", f"{api_version.partition('/')[0]}.yaml"
+    )
+    if api_version not in _CUSTOM or not file.is_file():
+        return {}
+    found: dict[str, Any] = read_documents(file.read_text(encoding="utf-8"), file.name)[0].value
+    return dict(found["$defs"])
 
 
 def _rewrite(value: Any, needs: set[str]) -> Any:

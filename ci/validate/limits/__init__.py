@@ -25,6 +25,7 @@ LIMITS: Limits = {
 
 # Fields that must be there although the schema does not say so.
 REQUIRED: dict[str, tuple[str, ...]] = {
+    "rbac.v1.AggregationRule": ("clusterRoleSelectors",),
     "apps.v1.DaemonSet": ("spec",),
     "apps.v1.Deployment": ("spec",),
     "apps.v1.StatefulSet": ("spec",),
@@ -50,6 +51,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 # Fields that may be missing although the schema requires them: the API server reads a missing one
 # as its type's zero value and takes it.
 OPTIONAL: dict[str, tuple[str, ...]] = {
+    "batch.v1.PodFailurePolicy": ("rules",),
+    "core.v1.LimitRangeSpec": ("limits",),
     "apps.v1.StatefulSetSpec": ("serviceName",),
     "discovery.v1.EndpointSlice": ("endpoints",),
     "networking.v1.NetworkPolicySpec": ("podSelector",),

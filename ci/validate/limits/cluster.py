@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from ci.validate.limits.words import (
-    DNS_LABEL,
     LABEL_KEY,
     NOT_EMPTY,
     SOME,
     Limits,
     each,
     one_of,
-    or_empty,
 )
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -31,12 +29,13 @@ LIMITS: Limits = {
     "rbac.v1.RoleRef": {
         "apiGroup": one_of(_RBAC, ""),
         "kind": one_of("Role", "ClusterRole"),
-        "name": NOT_EMPTY,
+        "name": {"pattern": r"^(?!\.{1,2}$)[^/%]+$"},
     },
     "rbac.v1.Subject": {
         "kind": one_of("ServiceAccount", "User", "Group"),
         "name": NOT_EMPTY,
     },
+    "rbac.v1.AggregationRule": {"clusterRoleSelectors": SOME},
     "rbac.v1.PolicyRule": {"verbs": SOME},
     "policy.v1.PodDisruptionBudgetSpec": {
         "unhealthyPodEvictionPolicy": one_of("IfHealthyBudget", "AlwaysAllow"),
@@ -51,7 +50,6 @@ LIMITS: Limits = {
     "scheduling.v1.PriorityClass": {
         "preemptionPolicy": one_of("PreemptLowerPriority", "Never"),
     },
-    "core.v1.ObjectReference": {"namespace": or_empty(DNS_LABEL)},
     "admissionregistration.v1.ValidatingWebhook": _WEBHOOK,
     "admissionregistration.v1.MutatingWebhook": {
         **_WEBHOOK,

@@ -38,7 +38,6 @@ LIMITS: Limits = {
         "port": PORT,
         "protocol": PROTOCOL,
     },
-    "core.v1.ClientIPConfig": {"timeoutSeconds": {"minimum": 1, "maximum": 86400}},
     "core.v1.EndpointPort": {"port": PORT, "protocol": PROTOCOL, "appProtocol": LABEL_KEY},
     "discovery.v1.EndpointSlice": {"addressType": one_of("IPv4", "IPv6", "FQDN")},
     "discovery.v1.Endpoint": {

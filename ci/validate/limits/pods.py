@@ -121,7 +121,6 @@ LIMITS: Limits = {
     "core.v1.HTTPHeader": {"name": {"pattern": "^[-A-Za-z0-9]+$"}},
     "core.v1.SleepAction": {"seconds": POSITIVE},
     "core.v1.SecurityContext": {
-        "procMount": one_of("Default", "Unmasked"),
         "runAsGroup": USER_ID,
         "runAsUser": USER_ID,
     },
@@ -178,7 +177,7 @@ LIMITS: Limits = {
         "values": each(LABEL_VALUE),
     },
     "meta.v1.OwnerReference": {
-        "apiVersion": NOT_EMPTY,
+        "apiVersion": {"pattern": "^([^/]*/)?[^/]+$"},
         "kind": NOT_EMPTY,
         "name": NOT_EMPTY,
         "uid": NOT_EMPTY,

@@ -23,7 +23,6 @@ LIMITS: Limits = {
     "core.v1.PersistentVolumeClaimSpec": {
         "accessModes": _MODES,
         "storageClassName": or_empty(SUBDOMAIN),
-        "volumeAttributesClassName": or_empty(SUBDOMAIN),
         "volumeMode": one_of("Block", "Filesystem"),
     },
     "core.v1.VolumeResourceRequirements": {

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ci.validate.limits.words import LABEL_KEY, PORT_NAME
-from ci.validate.model import Problem, as_list, as_mapping, as_text, show_path
+from ci.validate.model import Problem, as_list, as_mapping, show_path
 from ci.validate.quantities import quantity
 from ci.validate.registry import rule
 from ci.validate.rules.api.names import fits
@@ -235,8 +235,8 @@ def privilege_contradiction(resource: Resource, environment: Environment) -> Ite
         resource, environment, "core.v1.SeccompProfile", "core.v1.AppArmorProfile"
     ):
         local = profile.get("type") == "Localhost"
-        if local != bool(as_text(profile.get("localhostProfile"))) and (
-            local or "localhostProfile" in profile
+        if (local and not profile.get("localhostProfile")) or (
+            not local and "localhostProfile" in profile
         ):
             yield Problem(
                 "a profile has localhostProfile exactly when its type is Localhost",

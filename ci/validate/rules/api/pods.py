@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.validate.environment import Environment
-    from ci.validate.model import Resource
+    from ci.validate.model import FieldPath, Resource
 
 _SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
 
@@ -73,13 +73,15 @@ def topology_spread(resource: Resource, environment: Environment) -> Iterator[Pr
 
 @rule("pod-address", source=_SOURCE)
 def pod_address(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """An address of a pod's DNS settings, host aliases or host ports that is none.
+    """An address of a pod's DNS settings or host aliases that is none.
 
     `dnsPolicy: None` needs at least one name server.
     """
     for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
         servers = as_list(at(spec, "dnsConfig", "nameservers"))
-        listed = [(("dnsConfig", "nameservers", i), each) for i, each in enumerate(servers)]
+        listed: list[tuple[FieldPath, Any]] = [
+            (("dnsConfig", "nameservers", i), each) for i, each in enumerate(servers)
+        ]
         for index, alias in enumerate(as_list(spec.get("hostAliases"))):
             if "ip" in alias:
                 listed.append((("hostAliases", index, "ip"), alias["ip"]))
@@ -95,13 +97,6 @@ def pod_address(resource: Resource, environment: Environment) -> Iterator[Proble
                 "dnsPolicy None needs a name server in dnsConfig",
                 fix="Add dnsConfig.nameservers, or leave dnsPolicy out.",
                 path=(*path, "dnsPolicy"),
-            )
-    for path, port in of_type(resource, environment, "core.v1.ContainerPort"):
-        if port.get("hostIP") and not is_address(port["hostIP"]):
-            yield Problem(
-                f"{shown(port['hostIP'])} is no IP address",
-                fix="Write one such as 127.0.0.1.",
-                path=(*path, "hostIP"),
             )
 
 

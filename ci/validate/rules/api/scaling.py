@@ -34,7 +34,10 @@ _TARGETS = {
 
 @rule("hpa-bounds", source=_HPA, kinds=("HorizontalPodAutoscaler",))
 def hpa_bounds(resource: Resource, _environment: Environment) -> Iterator[Problem]:
-    """An autoscaler whose minimum is larger than its maximum."""
+    """An autoscaler whose minimum is larger than its maximum.
+
+    `minReplicas` is 1 unless said.
+    """
     low, high = resource.spec.get("minReplicas", 1), resource.spec.get("maxReplicas")
     if isinstance(high, int) and low > high > 0:
         yield Problem(
@@ -69,7 +72,7 @@ def hpa_metric(resource: Resource, environment: Environment) -> Iterator[Problem
 def _target(path: FieldPath, target: Manifest) -> Iterator[Problem]:
     source = str(path[-2])
     if source in {"resource", "containerResource"}:
-        allowed = ("averageUtilization", "averageValue")
+        allowed: tuple[str, ...] = ("averageUtilization", "averageValue")
     else:
         allowed = (
             ("value", "averageValue") if source in {"object", "external"} else ("averageValue",)

@@ -6,7 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from ci.validate.limits.words import SUBDOMAIN
-from ci.validate.model import Problem, as_list, as_mapping, as_text, at
+from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text, at
 from ci.validate.registry import rule
 from ci.validate.rules.api.containers import is_port
 from ci.validate.rules.api.names import fits
@@ -74,24 +74,40 @@ def service_ports(resource: Resource, _environment: Environment) -> Iterator[Pro
 
 @rule("node-port", source=_SOURCE, kinds=("Service",))
 def node_port(resource: Resource, _environment: Environment) -> Iterator[Problem]:
-    """A node port that the type of the Service does not have, or outside the range.
+    """A node port that the type of the Service does not have.
 
-    Only Services of type NodePort and LoadBalancer have them, from 30000 to 32767.
+    Only Services of type NodePort and LoadBalancer have them.
     """
     kind = _type(resource)
-    for index, port in enumerate(as_list(resource.spec.get("ports"))):
-        number = as_mapping(port).get("nodePort") or 0
-        path = ("spec", "ports", index, "nodePort")
-        if number and kind not in {"NodePort", "LoadBalancer"}:
+    for path, number in _node_ports(resource):
+        if kind not in {"NodePort", "LoadBalancer"}:
             yield Problem(
-                f"a Service of type {kind} has no node port", fix="Remove nodePort.", path=path
+                f"a Service of type {kind} has no node port ({number})",
+                fix="Remove nodePort.",
+                path=path,
             )
-        elif number and number not in _NODE_PORTS:
+
+
+@rule("node-port-range", source=_SOURCE, kinds=("Service",), severity=Severity.WARNING)
+def node_port_range(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A node port outside the range that API servers hand out.
+
+    It is 30000 to 32767 unless the API server was started with another; EKS keeps it.
+    """
+    for path, number in _node_ports(resource):
+        if number not in _NODE_PORTS and _type(resource) in {"NodePort", "LoadBalancer"}:
             yield Problem(
-                f"the node port {number} is outside the range 30000-32767",
+                f"the node port {number} is outside 30000-32767: the API server will not give it",
                 fix="Choose one in the range, or leave it out.",
                 path=path,
             )
+
+
+def _node_ports(resource: Resource) -> Iterator[tuple[FieldPath, int]]:
+    for index, port in enumerate(as_list(resource.spec.get("ports"))):
+        number = as_mapping(port).get("nodePort")
+        if number:
+            yield ("spec", "ports", index, "nodePort"), number
 
 
 # Fields that only some types of Service may have.
@@ -107,7 +123,7 @@ def service_type(resource: Resource, _environment: Environment) -> Iterator[Prob
     """A Service with settings that its type does not have.
 
     A load balancer can't be headless; source ranges and classes belong to load balancers;
-    ExternalName needs a host name and has no cluster IP; session affinity settings need ClientIP.
+    ExternalName needs a host name and has no cluster IP.
     """
     spec, kind = resource.spec, _type(resource)
     for field, kinds in _TYPED_FIELDS.items():
@@ -134,11 +150,21 @@ def service_type(resource: Resource, _environment: Environment) -> Iterator[Prob
     local = kind == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
     if spec.get("healthCheckNodePort") and not local:
         yield _wrong(kind, "healthCheckNodePort")
-    if at(spec, "sessionAffinityConfig", "clientIP") and spec.get("sessionAffinity") != "ClientIP":
+
+
+@rule("session-affinity", source=_SOURCE, kinds=("Service",))
+def session_affinity(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A session affinity that lasts no time, or longer than a day.
+
+    `timeoutSeconds` goes from 1 to 86400.
+    """
+    seconds = at(resource.spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds")
+    wanted = resource.spec.get("sessionAffinity") == "ClientIP"
+    if wanted and seconds is not None and not 0 < seconds <= 86400:
         yield Problem(
-            "sessionAffinityConfig needs sessionAffinity: ClientIP",
-            fix="Set sessionAffinity: ClientIP, or remove the settings.",
-            path=("spec", "sessionAffinityConfig"),
+            f"the session affinity lasts {seconds} seconds, and can last 1 to 86400",
+            fix="Write a number of seconds up to 86400, a day.",
+            path=("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"),
         )
 
 

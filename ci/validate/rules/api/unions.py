@@ -58,9 +58,7 @@ ONE_OF: dict[str, OneOf] = {
     "networking.v1.ServiceBackendPort": OneOf(("name", "number"), needed=True),
     "policy.v1.PodDisruptionBudgetSpec": OneOf(("maxUnavailable", "minAvailable"), needed=False),
     "batch.v1.PodFailurePolicyRule": OneOf(("onExitCodes", "onPodConditions"), needed=True),
-    "autoscaling.v2.MetricTarget": OneOf(
-        ("averageUtilization", "averageValue", "value"), needed=False
-    ),
+    "autoscaling.v2.MetricTarget": OneOf(("averageUtilization", "averageValue"), needed=False),
     "admissionregistration.v1.WebhookClientConfig": OneOf(("service", "url"), needed=True),
 }
 

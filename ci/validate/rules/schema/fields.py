@@ -116,7 +116,7 @@ def nameless_manifest(resource: Resource, _environment: Environment) -> Iterator
                 path=(field,),
             )
             return
-    if not resource.name:
+    if not resource.name and resource.kind != "LimitRange":  # the API server names one itself
         yield Problem(
             f"the {resource.kind} has no name, so it can't be applied",
             fix="Add metadata.name.",
