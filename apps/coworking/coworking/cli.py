@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ from coworking.errors import ConfigError, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from sqlalchemy import Engine
 
@@ -50,7 +50,7 @@ def migrate(to: str | None) -> None:
     """Bring the database's schema to what this build needs; adopt an older service's tables."""
     from coworking import schema  # noqa: PLC0415
 
-    with _engine() as engine:
+    with _engine(migrated=False) as engine:
         if to is None:
             schema.upgrade(engine, progress=click.echo)
         else:
@@ -98,32 +98,31 @@ def rebuild() -> None:
 @click.option("--users", type=click.IntRange(0), default=600, show_default=True)
 @click.option("--tokens", type=click.IntRange(0), default=120_000, show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="Equal seeds, equal data.")
-@click.option("--end", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last [today].")
+@click.option("--seed", type=int, default=1, show_default=True, help="Which of many such sets.")
+@click.option(
+    "--end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default="2026-01-01",
+    show_default=True,
+    help="The day after the last one. Equal arguments make equal rows, on any day.",
+)
 @click.option("--if-empty", is_flag=True, help="Do nothing if the database has data.")
-@click.option("--replace", is_flag=True, help="Remove the rows of users and tokens first.")
-def seed(  # noqa: PLR0913 (they are the command line's)
-    *,
-    users: int,
-    tokens: int,
-    days: int,
-    seed: int,
-    end: datetime | None,
-    if_empty: bool,
-    replace: bool,
-) -> None:
+@click.option("--replace", is_flag=True, help="Remove the data that is there first.")
+def seed(*, if_empty: bool, replace: bool, end: datetime, **sizes: int) -> None:
     """Fill the database with demo data; refuses one that has data unless told."""
     from coworking.seed import Plan, has_data, sow  # noqa: PLC0415
 
-    plan = Plan(users, tokens, days, seed, end=(end or datetime.now(UTC)).date())
+    plan = Plan(end=end.date(), **sizes)
     with _engine() as engine:
         if if_empty:
             with engine.connect() as connection:
                 if has_data(connection):
-                    click.echo("The database has data; nothing was added.")
+                    click.echo("The database has data; nothing was done.")
                     return
-        with click.progressbar(length=users + tokens, label="Demo data", file=sys.stderr) as bar:
+        rows = plan.users + plan.tokens
+        with click.progressbar(length=rows, label="Demo data", file=sys.stderr) as bar:
             sow(engine, plan, replace=replace, progress=bar.update)
+    click.echo(f"{plan.users} users and {plan.tokens} tokens over {plan.days} days.")
 
 
 @group.command()
@@ -170,8 +169,13 @@ def _faults() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _engine() -> Iterator[Engine]:
-    """The database that the environment names, without a limit on a statement's time."""
+def _engine(*, migrated: bool = True) -> Iterator[Engine]:
+    """The database that the environment names, without a limit on a statement's time.
+
+    Raises:
+        SchemaTooOld: `migrated` asks for the schema that this build needs, and it isn't there.
+    """
+    from coworking import schema  # noqa: PLC0415
     from coworking.database import Database, translated  # noqa: PLC0415
 
     config = Config.read()
@@ -180,6 +184,9 @@ def _engine() -> Iterator[Engine]:
     database = Database(config, patient=True)
     try:
         with translated():
+            if migrated:
+                with database.engine.connect() as connection:
+                    schema.require(schema.current_revision(connection))
             yield database.engine
     finally:
         database.close()

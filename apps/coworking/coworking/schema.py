@@ -19,7 +19,7 @@ from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from coworking.errors import DatabaseAway, ServiceError
+from coworking.errors import DatabaseAway, SchemaTooOld, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +42,20 @@ def is_older(revision: str | None) -> bool:
     use: every revision is compatible with the release before it.
     """
     return revision is None or revision in REVISIONS[:-1]
+
+
+def require(revision: str | None) -> None:
+    """Refuse a database that lacks what this build needs.
+
+    Raises:
+        SchemaTooOld: as `is_older` tells.
+    """
+    if is_older(revision):
+        raise SchemaTooOld(
+            f"the database's schema is at revision {revision or 'none'}, and this build needs "
+            f"{REQUIRED_REVISION}",
+            hint="Run `coworking migrate` with the same settings.",
+        )
 
 
 def current_revision(connection: Connection) -> str | None:

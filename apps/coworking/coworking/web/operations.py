@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from coworking import __version__, schema
-from coworking.errors import SchemaTooOld, ServiceError
+from coworking.errors import ServiceError
 from coworking.web import services
 
 blueprint = Blueprint("operations", __name__)
@@ -31,13 +31,7 @@ def readiness_check() -> Response:
     """
     if services().stopping():
         raise Stopping("this process is stopping")
-    revision = services().freshness.check().revision
-    if schema.is_older(revision):
-        raise SchemaTooOld(
-            f"the database's schema is at revision {revision or 'none'}, and this build needs "
-            f"{schema.REQUIRED_REVISION}",
-            hint="Run `coworking migrate` with the same settings.",
-        )
+    schema.require(services().freshness.check().revision)
     return Response("ok")
 
 

@@ -1,0 +1,182 @@
+"""The command `coworking`: each verb's work, its exit status, and no stack trace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from coworking import schema
+from coworking.cli import group, main
+from coworking.config import SETTINGS
+
+
+@dataclass
+class Done:
+    """How a verb ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("verify", on=database)`: the verb on a database, or in the environment given."""
+
+    def run(*arguments: str, on: Any = None, **environment: str) -> Done:
+        if on is not None:
+            environment = {
+                "DB_HOST": on.host,
+                "DB_PORT": str(on.port),
+                "DB_USERNAME": on.user,
+                "DB_PASSWORD": on.password,
+                "DB_NAME": on.name,
+            } | environment
+        with monkeypatch.context() as patched:
+            for name in set(os.environ) & set(SETTINGS):
+                patched.delenv(name)
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "argv", ["coworking", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_every_verb_has_a_help() -> None:
+    assert sorted(group.commands) == [
+        *("check-config", "fold", "health", "migrate", "rebuild", "seed", "serve", "verify"),
+    ]
+    assert all(command.help for command in group.commands.values())
+
+
+def test_it_runs_as_a_module_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coworking", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "coworking, version 1.0.0\n"
+
+
+def test_migrate_adopts_an_older_database_and_goes_back(run: Run, older_database: Any) -> None:
+    done = run("migrate", on=older_database)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == f"The schema is at revision {schema.REQUIRED_REVISION}."
+    back = run("migrate", "--to", "base", on=older_database)
+    assert (back.returncode, back.stdout.splitlines()[-1]) == (
+        0,
+        "The schema is at revision none.",
+    )
+
+
+def test_seed_fold_verify_rebuild_work_together(run: Run, database: Any) -> None:
+    seeded = run("seed", "--users", "20", "--tokens", "300", "--days", "30", on=database)
+    assert seeded.returncode == 0
+    assert seeded.stdout == "20 users and 300 tokens over 30 days.\n"
+    assert database.rows("SELECT count(*) FROM tokens") == [(300,)]
+    for verb in ("fold", "verify"):
+        assert run(verb, on=database).returncode == 0
+
+    database.execute("UPDATE daily_visits SET visits = visits + 1")
+
+    wrong = run("verify", on=database)
+    assert wrong.returncode == 1
+    assert "exact_daily_visits 2025-12-31: expected " in wrong.stdout
+    assert "`coworking rebuild` mends them" in wrong.stderr
+    assert run("rebuild", on=database).returncode == 0
+    mended = run("verify", on=database)
+    assert (mended.returncode, mended.stdout) == (0, "The rollups equal the tokens.\n")
+
+
+def test_seed_is_the_same_for_the_same_arguments(run: Run, database: Any) -> None:
+    arguments = ("seed", "--users", "5", "--tokens", "50", "--days", "9", "--seed", "7")
+    run(*arguments, on=database)
+    first = database.rows("SELECT * FROM tokens ORDER BY id")
+    assert run(*arguments, "--replace", on=database).returncode == 0
+    again = database.rows("SELECT * FROM tokens ORDER BY id")
+    assert [row[1:] for row in again] == [row[1:] for row in first]
+
+
+def test_seed_refuses_a_database_that_has_data(run: Run, database: Any) -> None:
+    run("seed", "--users", "5", "--tokens", "50", "--days", "9", on=database)
+    refused = run("seed", on=database)
+    assert refused.returncode == 1
+    assert "error: " in refused.stderr
+    skipped = run("seed", "--if-empty", on=database)
+    assert (skipped.returncode, skipped.stdout) == (0, "The database has data; nothing was done.\n")
+
+
+def test_check_config_shows_every_setting_and_where_it_came_from(run: Run) -> None:
+    done = run("check-config", DB_USERNAME="coworking", DB_PASSWORD="hunter2", DB_PORT="6543")
+    assert done.returncode == 0
+    shown = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert list(shown) == list(SETTINGS)
+    assert shown["DB_PORT"] == ["6543", "[environment]"]
+    assert shown["APP_PORT"] == ["5153", "[default]"]
+    assert shown["DB_PASSWORD"] == ["********", "[environment]"]
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_check_config_fails_on_everything_that_is_wrong(run: Run) -> None:
+    done = run("check-config", DB_USER="coworking", DB_PASSWORD="hunter2", DB_PORT="x")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: DB_USERNAME is not set; for example DB_USERNAME=coworking",
+        (
+            "error: DB_PORT=x: input should be a valid integer, unable to parse string as an "
+            "integer; for example DB_PORT=5432"
+        ),
+        "error: DB_USER is not a setting; did you mean DB_USERNAME?",
+    ]
+
+
+@pytest.mark.parametrize("verb", ["serve", "migrate", "fold", "verify", "rebuild", "seed"])
+def test_a_missing_setting_ends_every_verb_with_2_and_a_line(run: Run, verb: str) -> None:
+    done = run(verb)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "error: DB_USERNAME is not set; for example DB_USERNAME=coworking"
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["fold", "verify", "rebuild", "seed"])
+def test_a_database_that_is_away_ends_a_verb_with_3_and_a_line(
+    run: Run, database: Any, verb: str
+) -> None:
+    done = run(verb, on=database, DB_PORT="1")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[0] == "error: the database can't be reached"
+    assert "Connection refused" in done.stderr
+    assert database.password not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["fold", "verify", "rebuild", "seed"])
+def test_a_schema_that_is_missing_ends_a_verb_with_4_and_advice(
+    run: Run, older_database: Any, verb: str
+) -> None:
+    done = run(verb, on=older_database)
+    assert done.returncode == 4
+    assert "coworking migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_health_asks_the_service_of_the_same_settings(
+    run: Run, serve: Callable[..., Any], database: Any
+) -> None:
+    service = serve(database)
+    port = service.address.rpartition(":")[2]
+    assert run("health", on=database, APP_PORT=port).stdout == "ok\n"
+    failed = run("health", on=database, APP_PORT="1")
+    assert failed.returncode == 1
+    assert "no answer from http://127.0.0.1:1/health_check" in failed.stderr
