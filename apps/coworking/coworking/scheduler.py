@@ -63,6 +63,7 @@ class Folding:
             self._problem = ""
         except (ServiceError, exc.SQLAlchemyError, psycopg2.Error) as error:
             self._step_down()
+            self._database.forget_connections()  # they may be as dead as the one that failed
             self._report(error)
 
     def _leads(self) -> bool:

@@ -1,0 +1,127 @@
+"""The fold: in one process of however many, on time, whatever happens to the others."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coworking.scheduler import Folding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from coworking.config import Config
+
+DELTAS = "SELECT count(*) FROM token_deltas"
+
+
+@pytest.fixture
+def replicas(config: Config) -> Iterator[list[Folding]]:
+    """Two processes' schedules, which only tick when a test says so."""
+    replicas = [Folding(config), Folding(config)]
+    yield replicas
+    for each in replicas:
+        each.stop()
+
+
+def insert(database: Any) -> None:
+    database.execute(
+        "INSERT INTO users (id, first_name, last_name, joined_at) VALUES (1, 'a', 'b', now())"
+        " ON CONFLICT DO NOTHING",
+        "INSERT INTO tokens (user_id, token, created_at, used_at)"
+        " VALUES (1, '000001', '2023-02-07 09:00', '2023-02-07 09:01')",
+    )
+
+
+def folded(database: Any) -> bool:
+    return bool(database.rows(f"{DELTAS}")[0][0] == 0)
+
+
+def test_it_folds_and_logs_the_newest_day_in_one_line(
+    replicas: list[Folding], database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="coworking")
+    insert(database)
+    replicas[0].tick()
+    assert folded(database)
+    assert database.rows("SELECT day::text, visits FROM daily_visits") == [("2023-02-07", 1)]
+    (line,) = [each for each in caplog.records if each.message == "daily_usage"]
+    assert line.fields["report"] == {"2023-02-07": 1}
+    json.dumps(line.fields)
+
+
+def test_an_empty_database_has_an_empty_report(
+    replicas: list[Folding], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="coworking")
+    replicas[0].tick()
+    assert [each.fields["report"] for each in caplog.records if each.message == "daily_usage"] == [
+        {}
+    ]
+
+
+def test_only_one_of_two_folds(replicas: list[Folding], database: Any) -> None:
+    first, second = replicas
+    first.tick()
+    insert(database)
+    second.tick()
+    assert not folded(database)
+    first.tick()
+    assert folded(database)
+
+
+def test_another_takes_over_when_the_leader_stops(replicas: list[Folding], database: Any) -> None:
+    first, second = replicas
+    first.tick()
+    first.stop()
+    insert(database)
+    second.tick()
+    assert folded(database)
+
+
+def test_it_leads_again_after_its_connection_was_lost(
+    replicas: list[Folding], database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _ = replicas
+    first.tick()
+    insert(database)
+    database.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'coworking' AND datname = current_database()"
+    )
+    first.tick()  # finds out
+    first.tick()  # connects anew
+    assert folded(database)
+    warnings = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert [each.message for each in warnings] == ["the fold did not run; it is tried again"]
+
+
+def test_a_problem_is_logged_once_while_it_lasts(
+    configured: Callable[..., Config], database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = Folding(configured(database, DB_PORT="1"))
+    for _ in range(3):
+        away.tick()
+    assert len(caplog.records) == 1
+    assert "can't be reached" in caplog.records[0].fields["reason"]
+
+
+def test_of_two_services_one_folds_and_the_other_follows_when_it_is_killed(
+    serve: Callable[..., Any], database: Any, wait: Callable[..., None]
+) -> None:
+    first = serve(database, FOLD_SECONDS="0.3")
+    wait(lambda: "this process folds" in first.logged(), "leader")
+    second = serve(database, FOLD_SECONDS="0.3")
+    insert(database)
+    wait(lambda: folded(database), "fold")
+    assert "daily_usage" not in second.logged()
+
+    first.process.kill()
+
+    wait(lambda: "this process folds" in second.logged(), "new leader")
+    insert(database)
+    wait(lambda: folded(database), "fold by the new leader")
+    assert second.stop(signal.SIGINT) == 0
