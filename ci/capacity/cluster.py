@@ -23,7 +23,8 @@ class NodeGroup:
     """A managed node group.
 
     Attributes:
-        name, instance_type: as described.
+        name: as described.
+        instance_type: as described; the first of several, which should be of one size.
         desired, smallest, largest: how many nodes.
         zones: the availability zones its nodes may be in.
         volume_gb: a node's own volume.
@@ -123,7 +124,7 @@ def _group(described: Mapping[str, Any], zones: tuple[str, ...]) -> NodeGroup:
     desired = int(described.get("desiredCapacity", smallest))
     return NodeGroup(
         name=described["name"],
-        instance_type=described["instanceType"],
+        instance_type=described.get("instanceType") or described["instanceTypes"][0],
         desired=desired,
         smallest=smallest,
         largest=int(described.get("maxSize", desired)),

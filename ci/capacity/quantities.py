@@ -1,47 +1,35 @@
-"""Amounts of CPU and memory: Kubernetes quantities as exact numbers.
+"""Amounts of CPU and memory, added up as a scheduler does: whole millicores and MiB.
 
->>> parse("1.5"), parse("250m"), parse("64Mi")
-(Fraction(3, 2), Fraction(1, 4), Fraction(67108864, 1))
+>>> requested({"requests": {"cpu": "250m", "memory": "64Mi"}})
+Amount(cpu=250, memory=64)
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import InputError
+from ci.validate.quantities import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from decimal import Decimal
 
 MIB = 2**20
-# k8s.io/apimachinery, api/resource: the suffixes of a serialised quantity.
-_FACTORS = {
-    **{suffix: Fraction(1024) ** power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti"), 1)},
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 10**3),
-    "": Fraction(1),
-    **{suffix: Fraction(1000) ** power for power, suffix in enumerate("kMGT", 1)},
-}
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(Ki|Mi|Gi|Ti|[numkMGT]?|e[+-]?\d{1,2})")
 
 
-def parse(value: object) -> Fraction:
+def parse(value: object) -> Decimal:
     """A quantity as a number of its base unit: cores, bytes.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, or negative.
     """
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
+    number = quantity(value)
+    if number is None or number < 0:
         raise InputError(f"{value!r} is no Kubernetes quantity; valid ones are 250m, 0.5, 128Mi")
-    number, suffix = match.groups()
-    factor = Fraction(10) ** int(suffix[1:]) if suffix.startswith("e") else _FACTORS[suffix]
-    return Fraction(number) * factor
+    return number
 
 
 @dataclass(frozen=True, slots=True)

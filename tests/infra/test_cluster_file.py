@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ci.capacity import load_cluster
-from ci.capacity.nodes import reserved_cpu, reserved_memory
+from ci.capacity.nodes import pods_covered, reserved_cpu, reserved_memory
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "infra/eksctl/cluster.yaml"
@@ -44,10 +44,33 @@ def test_the_schema_refuses_what_eksctl_would(path: tuple[Any, ...], value: Any)
         jsonschema.validate(changed, SCHEMA)
 
 
-def test_cluster_and_nodes_are_those_that_users_know() -> None:
+def test_cluster_and_nodes_have_the_names_that_users_know() -> None:
     assert (DESCRIBED["metadata"]["name"], GROUP["name"]) == ("my-cluster", "my-nodes")
-    sizes = (GROUP["minSize"], GROUP["desiredCapacity"], GROUP["maxSize"])
-    assert (GROUP["instanceType"], sizes) == ("t3.small", (1, 2, 2))
+    assert GROUP["minSize"] <= GROUP["desiredCapacity"] <= GROUP["maxSize"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"instanceType": "t3.medium"},
+        {"instanceType": None, "instanceTypes": ["t3.small", "t3a.small"], "spot": True},
+        {"iam": {"withAddonPolicies": {"autoScaler": True}}, "maxSize": 3},
+    ],
+    ids=["t3.medium", "spot", "autoscaler"],
+)
+def test_the_documented_changes_are_valid_and_can_be_counted(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    changed: Any = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    group = changed["managedNodeGroups"][0]
+    group.update(change)
+    changed["managedNodeGroups"][0] = {k: v for k, v in group.items() if v is not None}
+    jsonschema.validate(changed, SCHEMA)
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump(changed), encoding="utf-8")
+    (counted,) = load_cluster(path).groups
+    assert counted.instance_type in {"t3.small", "t3.medium"}
+    assert counted.spot == change.get("spot", False)
 
 
 def test_the_version_is_one_value() -> None:
@@ -90,11 +113,13 @@ def test_what_has_one_replica_says_so() -> None:
 
 
 def test_the_kubelet_is_told_its_pods_and_reserve() -> None:
-    """The reserve is Amazon's rule for the 20 pods that a node gets, not for `maxPods`."""
+    """The reserve is Amazon's rule for the pods that a node gets, no more than `maxPods`."""
     kubelet = NODE_CONFIG["spec"]["kubelet"]["config"]
     assert NODE_CONFIG["apiVersion"] == "node.eks.aws/v1alpha1"
     assert NODE_CONFIG["kind"] == "NodeConfig"
     assert kubelet["maxPods"] == 30
-    assert kubelet["kubeReserved"]["memory"] == f"{reserved_memory(20)}Mi"
+    reserve = int(kubelet["kubeReserved"]["memory"].removesuffix("Mi"))
+    assert reserve == reserved_memory(pods_covered(reserve))
+    assert pods_covered(reserve) <= kubelet["maxPods"]
     assert kubelet["kubeReserved"]["cpu"] == f"{reserved_cpu(2)}m"
     assert kubelet["evictionHard"]["memory.available"] == "100Mi"

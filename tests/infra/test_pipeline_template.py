@@ -178,12 +178,19 @@ def expires(rule: dict[str, Any], tags: set[str]) -> bool:
     return all(any(fnmatchcase(tag, pattern) for tag in tags) for pattern in patterns)
 
 
+DEPLOYED = [
+    {yaml.safe_load(file.read_text(encoding="utf-8"))["images"][0]["newTag"]}
+    for file in Path(__file__).parents[2].glob("overlays/*/*/image/kustomization.yaml")
+]
+
+
 @pytest.mark.parametrize(
     "tags",
     [
         {"57-1a2b3c4d", "57", "1a2b3c4d" * 5},
         {"57-1a2b3c4d", "57", "1a2b3c4d" * 5, "latest"},
         {"manual-v1.0.0"},
+        *DEPLOYED,
     ],
 )
 def test_no_image_with_a_tag_that_git_could_name_ever_expires(
