@@ -40,6 +40,7 @@ class Report:
 
     findings: list[Finding] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     resources: int = 0
     environments: int = 0
 
@@ -72,6 +73,7 @@ def check(
     return Report(
         findings=_findings(inputs, (each for each in raised if each.rule.id in chosen)),
         failures=[*inputs.failures, *_unreadable(inputs, raised)],
+        notes=list(inputs.notes),
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
         environments=len(environments),
     )

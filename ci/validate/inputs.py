@@ -19,7 +19,7 @@ from ci.validate.files import (
     yaml_files,
 )
 from ci.validate.model import Origin, Part, Resource, as_list, as_mapping, as_text, at
-from ci.validate.rendering import closure, items, render
+from ci.validate.rendering import closure, items, remote_sources, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +38,7 @@ class Inputs:
         sets: name -> the resources that share a cluster.
         files: the YAML files as they were written, for the rules on text.
         failures: what could not be rendered or read, a sentence each.
+        notes: what was left out on purpose, a sentence each.
         whole: whether everything in the repository is looked at.
     """
 
@@ -45,6 +46,7 @@ class Inputs:
     sets: dict[str, list[Resource]] = field(default_factory=dict)
     files: dict[Path, SourceFile] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     whole: bool = False
 
 
@@ -107,8 +109,12 @@ def is_manifest(body: Any) -> bool:
     return isinstance(body, dict) and "apiVersion" in body and "kind" in body
 
 
-def _render_part(part: Part) -> list[Resource]:
+def _render_part(inputs: Inputs, part: Part) -> list[Resource]:
     assert part.folder is not None  # noqa: S101 - only parts with a folder are rendered
+    for address in remote_sources(part.folder):
+        note = f"{address} is not fetched, so what it brings is not checked"
+        if note not in inputs.notes:
+            inputs.notes.append(note)
     main = kustomization_file(part.folder)
     return [
         Resource(each.body, part, Origin(each.file or main, 1, each.generated))
@@ -123,11 +129,11 @@ def _add_kustomization(inputs: Inputs, folder: Path) -> None:
         for path in (kustomization.file, *kustomization.files):
             _add_file(inputs, path)
     try:
-        resources = _render_part(Part(name, name, folder=folder))
+        resources = _render_part(inputs, Part(name, name, folder=folder))
         outer = _outermost(folder)
         keys = {each.key for each in resources}
         if outer is not None:
-            for each in _render_part(Part(name, name, folder=outer)):
+            for each in _render_part(inputs, Part(name, name, folder=outer)):
                 if each.key not in keys:
                     each.checked = False
                     resources.append(each)
@@ -223,7 +229,7 @@ class _Tree:
     def _render(self, parts: list[Part]) -> dict[Part, list[Resource]]:
         def attempt(part: Part) -> list[Resource] | InputError:
             try:
-                return _render_part(part)
+                return _render_part(self.inputs, part)
             except InputError as error:
                 return error
 

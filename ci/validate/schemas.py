@@ -9,9 +9,10 @@ beyond its schema, as data) are written into them, so that one pass checks both.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import re
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -37,8 +38,13 @@ _FORMATS: dict[str, dict[str, Any]] = {
 }
 
 
-def _folder() -> Any:
-    return resources.files("kubernetes_validate").joinpath("kubernetes-json-schema")
+@functools.cache
+def _folder() -> Path:
+    """Where kubernetes-validate keeps its schemas; importing it would cost its own libraries."""
+    spec = importlib.util.find_spec("kubernetes_validate")
+    if spec is None or spec.origin is None:
+        raise InputError("the package kubernetes-validate is not installed", hint="Run `make up`.")
+    return Path(spec.origin).parent / "kubernetes-json-schema"
 
 
 @functools.cache

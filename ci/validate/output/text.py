@@ -26,7 +26,8 @@ def as_text(report: Report) -> str:
         for finding in findings:
             lines += _finding(finding)
         lines.append("")
-    return "\n".join([*lines, _summary(report)])
+    notes = [f"note: {note}" for note in report.notes]
+    return "\n".join([*lines, *notes, _summary(report)])
 
 
 def _finding(finding: Finding) -> list[str]:
