@@ -211,9 +211,7 @@ def custom_kinds() -> dict[tuple[str, str], str]:
 @functools.cache
 def _custom(api_version: str) -> dict[str, Any]:
     """Our own schemas of a group's custom kinds and their parts, by name."""
-    file = resources.files("ci.validate").joinpath(
-        "custom", f"{api_version.partition('/')[0]}.yaml"
-    )
+    file = Path(__file__).parent / "custom" / f"{api_version.partition('/')[0]}.yaml"
     if api_version not in _CUSTOM or not file.is_file():
         return {}
     found: dict[str, Any] = read_documents(file.read_text(encoding="utf-8"), file.name)[0].value
