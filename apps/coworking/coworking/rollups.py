@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLD_LOCK = 3653
 ROLLUPS = ("daily_visits", "user_visits", "quarter_hours")
 DELTAS = ("quarter_deltas", "user_deltas", "token_deltas")
+SHRINK_BYTES = 4 << 20  # an emptied table of deltas that is longer is worth shortening
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,27 @@ def fold(engine: Engine) -> FoldResult:
         if not connection.execute(taken, {"key": FOLD_LOCK}).scalar():
             return FoldResult(False, 0, 0, 0, time.monotonic() - began)
         row = connection.execute(text("SELECT * FROM public.rollup_fold()")).one()
+        sizes = ", ".join(f"pg_relation_size('public.{table}')" for table in DELTAS)
+        longest = connection.execute(text(f"SELECT greatest({sizes})")).scalar_one()
     if row.users or row.quarters:
         # Free the room of the deltas moved now, before every reader has scanned it.
-        vacuum(engine, DELTAS)
+        vacuum(engine, DELTAS, shrink=longest > SHRINK_BYTES)
     return FoldResult(True, row.days, row.users, row.quarters, time.monotonic() - began)
 
 
-def vacuum(engine: Engine, tables: Sequence[str], options: str = "") -> None:
-    """Vacuum tables, outside of any transaction; `options` as PostgreSQL writes them."""
+def vacuum(
+    engine: Engine, tables: Sequence[str], *, analyze: bool = False, shrink: bool = False
+) -> None:
+    """Free the room of dead rows, outside of any transaction.
+
+    Args:
+        engine: the database.
+        tables: what to vacuum.
+        analyze: update the planner's statistics too.
+        shrink: give empty pages at the end back. While VACUUM waits to do so (up to 5 s), a
+            TRUNCATE waits for it and everyone else for the TRUNCATE, so it is not the rule.
+    """
+    options = f"(ANALYZE {analyze}, TRUNCATE {shrink})"
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"VACUUM {options} {', '.join(tables)}"))
 
@@ -129,7 +143,7 @@ def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) 
             connection.commit()
         finally:
             connection.invalidate()  # it has the session's lock: the pool must not see it again
-    vacuum(engine, (*ROLLUPS, *DELTAS), "(ANALYZE)")
+    vacuum(engine, (*ROLLUPS, *DELTAS), analyze=True)
 
 
 def _mend_triggers(connection: Connection, progress: Callable[[str], object]) -> None:

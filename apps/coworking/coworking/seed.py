@@ -108,7 +108,7 @@ def sow(
             _copy(connection, COPY_TOKENS, islice(lines, STATEMENT), progress)
             remaining -= STATEMENT
     rollups.fold(engine)
-    rollups.vacuum(engine, ("users", "tokens", *rollups.ROLLUPS), "(ANALYZE)")
+    rollups.vacuum(engine, ("users", "tokens", *rollups.ROLLUPS), analyze=True)
 
 
 def has_data(connection: Connection) -> bool:

@@ -35,24 +35,25 @@ create view true_quarter_hours as
 create table daily_visits (
     day     date    primary key,
     visits  bigint  not null
-) with (fillfactor = 70);
+) with (fillfactor = 70, vacuum_truncate = off);
 
 create table user_visits (
     user_id         integer  primary key,
     visits          bigint   not null,
     first_check_in  timestamp
-) with (fillfactor = 70);
+) with (fillfactor = 70, vacuum_truncate = off);
 
 create table quarter_hours (
     start      timestamp  primary key,
     check_ins  bigint     not null,
     issued     bigint     not null,
     unused     bigint     not null
-) with (fillfactor = 70);
+) with (fillfactor = 70, vacuum_truncate = off);
 
 -- The deltas: changes that no fold has moved yet, in the transaction that made them. A small
 -- statement leaves its rows as they are in token_deltas (one cheap insert); a large one leaves sums
--- in the other two, so that readers have few rows to add. Append-only between folds.
+-- in the other two, so that readers have few rows to add. Append-only between folds. A vacuum that
+-- waits to cut off empty pages makes a TRUNCATE wait, and everyone behind it: so it doesn't.
 
 create table quarter_deltas (
     start      timestamp  not null,
@@ -60,7 +61,8 @@ create table quarter_deltas (
     issued     bigint     not null,
     unused     bigint     not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
-        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
+        vacuum_truncate = off);
 
 create table user_deltas (
     user_id  integer  not null,
@@ -68,7 +70,8 @@ create table user_deltas (
     added    timestamp,  -- the earliest used_at that came
     removed  timestamp   -- the earliest used_at that went
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
-        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
+        vacuum_truncate = off);
 
 create table token_deltas (
     user_id     integer    not null,
@@ -76,7 +79,8 @@ create table token_deltas (
     used_at     timestamp,
     n           bigint     not null  -- so many such tokens came (> 0) or went (< 0)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
-        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
+        vacuum_truncate = off);
 
 -- What triggers do. They run as their owner, so that any role may go on writing tokens.
 
