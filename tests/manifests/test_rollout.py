@@ -121,10 +121,10 @@ def test_the_settings_are_those_that_the_service_reads(both, clean_environment, 
 
 
 def test_the_database_is_the_one_that_the_service_asks_for(both):
-    (container,) = both.pods()["postgresql"]["spec"]["containers"]
-    made = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert made["POSTGRES_DB"] == both.settings()["DB_NAME"]
-    assert made["POSTGRES_USER"] == both.settings()["DB_USERNAME"]
+    (script,) = both.one("ConfigMap", "postgresql-init")["data"].values()
+    name, user = both.settings()["DB_NAME"], both.settings()["DB_USERNAME"]
+    assert f"CREATE ROLE {user} LOGIN PASSWORD :'password';" in script
+    assert f"CREATE DATABASE {name} OWNER {user};" in script
 
 
 def test_the_password_is_a_file_from_the_sealed_secret(both):

@@ -124,6 +124,16 @@ def test_only_the_port_that_serves_is_open(both):
     )
 
 
+def test_the_service_is_no_superuser_and_the_superuser_has_no_password(both):
+    (script,) = both.one("ConfigMap", "postgresql-init")["data"].values()
+    assert "SUPERUSER" not in script
+    assert "ALTER ROLE postgres PASSWORD NULL;" in script
+    (container,) = both.pods()["postgresql"]["spec"]["containers"]
+    assert "POSTGRES_USER" not in {variable["name"] for variable in container["env"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts["init"] == "/docker-entrypoint-initdb.d"
+
+
 def test_dev_is_reached_from_inside_only(dev):
     assert {service["spec"]["type"] for service in dev.all("Service")} == {"ClusterIP"}
     assert dev.all("Ingress") == []
