@@ -1,0 +1,155 @@
+"""The dashboard in a real Chromium: one browser and one seeded service for all these tests.
+
+    def test_it_opens(visit): page = visit("/")
+
+A page that asks another host, logs an error or breaks its own policy fails its test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from playwright.sync_api import sync_playwright
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+from werkzeug.serving import make_server
+
+from coworking import schema, seed
+from coworking.app import create_app
+from coworking.config import Config
+from coworking.web import EXTENSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Chromium as root has no sandbox; the rest keeps it from asking its makers' hosts by itself.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+DESKTOP = {"width": 1440, "height": 900}
+PLAN = seed.Plan(users=150, tokens=12_000, days=200, seed=1, end=date(2026, 1, 1))
+
+
+class Database(Protocol):
+    url: Any
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+
+    def execute(self, *statements: str) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, as the machine has it or as CHROMIUM names it."""
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip("Chromium is missing (install it, or name it in CHROMIUM)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def _sow(database: Database) -> None:
+    engine = create_engine(database.url, poolclass=NullPool)
+    schema.upgrade(engine)
+    seed.sow(engine, PLAN)
+
+
+@pytest.fixture(scope="session")
+def seeded(postgres_servers: Any) -> Iterator[Database]:
+    """A database with the demo data, whose newest check-in is on 31 December 2025."""
+    template = postgres_servers.template(18, "template_demo", _sow)
+    server = postgres_servers(18)
+    database = server.create(template)
+    yield database
+    server.drop(database)
+
+
+@contextmanager
+def _serving(database: Database) -> Iterator[str]:
+    config = Config(
+        DB_HOST=database.host,
+        DB_PORT=database.port,
+        DB_USERNAME=database.user,
+        DB_PASSWORD=database.password,
+        DB_NAME=database.name,
+    )
+    app = create_app(config)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    app.extensions[EXTENSION].close()
+
+
+@pytest.fixture(scope="session")
+def site(seeded: Database) -> Iterator[str]:
+    """The address of the service on the demo data."""
+    with _serving(seeded) as address:
+        yield address
+
+
+@pytest.fixture
+def empty_site(database: Database) -> Iterator[str]:
+    """The address of the service on a database without rows."""
+    with _serving(database) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
+    """`visit("/", color_scheme="dark")`: a page in a context of its own, watched to the end.
+
+    `at` is another service's address; `clock` puts the page's timers into the test's hands.
+    """
+    contexts = []
+    faults: list[str] = []
+
+    def visit(path: str, *, at: str = "", clock: bool = False, **options: Any) -> Page:
+        address = at or site
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: faults.extend(_fault(message)))
+        page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((address, "data:"))
+                else faults.append(f"another host: {request.url}")
+            ),
+        )
+        if clock:
+            page.clock.install()
+        page.goto(address + path)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _fault(message: ConsoleMessage) -> list[str]:
+    """Errors and warnings; a page's own 400, which a test asked for, is none."""
+    if message.type not in ("error", "warning") or "Failed to load resource" in message.text:
+        return []
+    return [f"console: {message.text}"]

@@ -1,0 +1,225 @@
+"""The dashboard as people use it: with a mouse, a keyboard, a phone, and without JavaScript."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PHONE = {"viewport": {"width": 360, "height": 740}}
+DARK = {"color_scheme": "dark"}
+BARS = ".plot .column"
+
+
+class Database(Protocol):
+    def execute(self, *statements: str) -> None: ...
+
+
+def heading(page: Page) -> Any:
+    return page.get_by_role("heading", level=1)
+
+
+def test_a_preset_changes_the_chart_and_the_address(visit: Callable[..., Page]) -> None:
+    page = visit("/")
+    expect(page.locator(BARS)).to_have_count(30)
+
+    page.get_by_role("link", name="7 days").click()
+
+    expect(page).to_have_url(re.compile(r"\?days=7$"))
+    expect(heading(page)).to_have_text("25 – 31 Dec 2025")
+    expect(page.locator(BARS)).to_have_count(7)
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+
+
+def test_dates_change_the_chart_and_the_address(visit: Callable[..., Page]) -> None:
+    page = visit("/?tz=Europe/Berlin")
+
+    page.get_by_label("From").fill("2025-10-26")
+    page.get_by_label("Up to, not including").fill("2025-10-27")
+    page.get_by_role("button", name="Show dates").click()
+
+    expect(page).to_have_url(re.compile(r"from=2025-10-26&to=2025-10-27&tz=Europe%2FBerlin$"))
+    expect(heading(page)).to_have_text("Sun 26 Oct 2025")
+    expect(page.locator(BARS)).to_have_count(25)  # clocks went back that night
+
+
+def test_a_time_zone_and_a_grouping_change_the_charts_and_keep_the_range(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit("/?days=90")
+    busiest = page.locator("figcaption", has_text="Busiest").inner_text()
+
+    page.get_by_label("Time zone", exact=True).select_option("Asia/Tokyo")
+    page.get_by_label("Group by").select_option("week")
+    page.get_by_role("button", name="Apply").click()
+
+    expect(page).to_have_url(re.compile(r"tz=Asia%2FTokyo&by=week&days=90$"))
+    expect(page.get_by_role("heading", name="Check-ins by week")).to_be_visible()
+    expect(page.locator("figcaption", has_text="Busiest")).not_to_have_text(busiest)
+
+
+def test_it_is_complete_without_javascript(visit: Callable[..., Page]) -> None:
+    page = visit("/", java_script_enabled=False)
+
+    page.get_by_label("Group by").select_option("week")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_text("Table of check-ins by week").click()
+
+    expect(page.get_by_role("region", name="Table of check-ins by week")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause refresh")).to_have_count(0)
+
+
+def test_the_keyboard_reaches_the_report_and_the_pickers(visit: Callable[..., Page]) -> None:
+    page = visit("/")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the report")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#report")).to_be_focused()
+
+    page.get_by_role("link", name="90 days").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?days=90$"))
+
+
+def test_a_mistake_is_explained_and_one_click_mends_it(visit: Callable[..., Page]) -> None:
+    page = visit("/?tz=Europe/Berln&days=7")
+    expect(page.get_by_label("Time zone", exact=True)).to_have_attribute("aria-invalid", "true")
+
+    page.get_by_role("link", name="Show it with tz=Europe/Berlin").click()
+
+    expect(page).to_have_url(re.compile(r"\?days=7&tz=Europe/Berlin$"))
+    expect(page.locator(BARS)).to_have_count(7)
+
+
+def test_an_open_page_shows_new_check_ins_by_itself(
+    visit: Callable[..., Page], empty_site: str, database: Database
+) -> None:
+    page = visit("/", at=empty_site, clock=True)
+    expect(page.get_by_role("heading", name="No check-ins yet")).to_be_visible()
+
+    database.execute(
+        "INSERT INTO users VALUES (1, '', '', '2024-01-01')",
+        "INSERT INTO tokens VALUES (1, 1, '', '2024-05-01 09:00', '2024-05-01 09:30')",
+    )
+    page.clock.fast_forward(61_000)
+
+    expect(heading(page)).to_have_text("2 Apr – 1 May 2024")
+    expect(page.locator("figcaption").first).to_contain_text("1 check-in,")
+
+
+def test_it_does_not_refresh_while_somebody_is_picking(
+    visit: Callable[..., Page], empty_site: str
+) -> None:
+    page = visit("/", at=empty_site, clock=True)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.get_by_label("From").focus()
+    page.clock.fast_forward(61_000)
+    page.get_by_role("button", name="Pause refresh").click()
+    page.clock.fast_forward(61_000)
+    page.get_by_role("button", name="Refresh every minute").click()
+    assert asked == []
+
+    with page.expect_request(empty_site + "/"):
+        page.clock.fast_forward(61_000)
+
+
+def test_a_refresh_that_fails_keeps_the_figures_and_says_so(visit: Callable[..., Page]) -> None:
+    page = visit("/", clock=True)
+
+    page.route("**/*", lambda route: route.fulfill(status=503, body=""))
+    page.clock.fast_forward(61_000)
+
+    expect(page.locator("#status")).to_contain_text("Not refreshed since; trying again.")
+    expect(page.locator(BARS)).to_have_count(30)
+
+
+PLACES = {
+    "report": "/",
+    "hours": "/?from=2025-12-29&to=2025-12-31&by=hour",
+    "error": "/?tz=Europe/Berln",
+    "empty": "/?from=2030-01-01&to=2030-02-01",
+}
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": DARK,
+    "phone": PHONE,
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "look"),
+    [
+        *(("report", look) for look in LOOKS),
+        *(("hours", "phone"), ("empty", "light"), ("error", "light"), ("error", "dark")),
+    ],
+)
+def test_axe_finds_nothing_wrong(visit: Callable[..., Page], place: str, look: str) -> None:
+    page = visit(PLACES[place], **LOOKS[look])
+    for details in page.locator("details").all():
+        details.evaluate("each => { each.open = true }")
+
+    found = Axe().run(page).response["violations"]
+
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_page_scrolls_sideways(visit: Callable[..., Page], place: str) -> None:
+    page = visit(PLACES[place])
+
+    for width in (320, 360, 768, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_colours_follow_the_system_unless_picked(visit: Callable[..., Page]) -> None:
+    def background(path: str, scheme: str) -> str:
+        page = visit(path, color_scheme=scheme)
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    light, dark = background("/", "light"), background("/", "dark")
+
+    assert light != dark
+    assert background("/?theme=dark", "light") == dark
+    assert background("/?theme=light", "dark") == light
+
+
+def test_the_api_s_page_works_under_its_policy(visit: Callable[..., Page]) -> None:
+    page = visit("/openapi/")
+
+    expect(page.get_by_text("/api/v1/heatmap")).to_be_visible()
+
+
+def test_screenshots_are_written(
+    visit: Callable[..., Page], empty_site: str, tmp_path: Path
+) -> None:
+    """Into the folder that SCREENSHOTS names, for people to look at; docs/ shows these."""
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    shots = {
+        "light": visit("/"),
+        "dark": visit("/", **DARK),
+        "phone": visit("/", **PHONE),
+        "empty": visit("/", at=empty_site),
+        "error": visit("/?tz=Europe/Berln"),
+    }
+
+    for name, page in shots.items():
+        page.screenshot(path=folder / f"{name}.png", full_page=name == "phone")
+
+    assert all((folder / f"{name}.png").stat().st_size > 10_000 for name in shots)
