@@ -56,7 +56,7 @@ seal: $(VENV)/run.stamp ## Make and seal a database password: ENV=dev; ARGS=--st
 	@$(CI) seal $(ENV) $(ARGS)
 
 seal-cert: $(VENV)/run.stamp ## Fetch the certificate to seal with from the cluster of KUBECONFIG: ENV=dev
-	@$(CI) seal-cert '$(ENV)' $(ARGS)
+	@$(CI) seal-cert $(ENV) $(ARGS)
 
 configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= REPOSITORY= GIT_URL=
 	@$(CI) configure $(if $(ACCOUNT),--account '$(ACCOUNT)') $(if $(REGION),--region '$(REGION)') \
@@ -94,6 +94,12 @@ check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and
 format: $(VENV)/dev.stamp ## Format the Python code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# --- measurements --------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## Measure what the documentation claims, and write JSON into .local/bench
+	@$(BIN)/python -m bench $(ARGS)
 
 # --- dependencies --------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 from flask import Response, jsonify
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from coworking import logs
 from coworking.config import Config
@@ -40,8 +40,10 @@ OLD_USER_VISITS = text("""
 def bench_app(config: Config, stopping: Synchronized[int], parent: int) -> App:
     """The service's app with the routes to compare it with."""
     app = worker_app(config, stopping, parent)
-    engine = app.extensions["coworking"].database.engine
-    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    database = app.extensions["coworking"].database
+    autocommit = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    # A pool of its own, as large as the load: the older service's requests only wait for answers.
+    old = create_engine("postgresql+psycopg2://", creator=database.connect, pool_size=16)
 
     @app.get("/bench/constant")
     def constant() -> Response:
@@ -55,13 +57,13 @@ def bench_app(config: Config, stopping: Synchronized[int], parent: int) -> App:
 
     @app.get("/bench/old/daily_usage")
     def old_daily_usage() -> Response:
-        with engine.connect() as connection:
+        with old.connect() as connection:
             rows = connection.execute(OLD_DAILY_USAGE).all()
         return jsonify({str(row.day): row.visits for row in rows})
 
     @app.get("/bench/old/user_visits")
     def old_user_visits() -> Response:
-        with engine.connect() as connection:
+        with old.connect() as connection:
             rows = connection.execute(OLD_USER_VISITS).all()
         return jsonify(
             {str(row.user_id): {"visits": row.n, "joined_at": str(row.joined_at)} for row in rows}

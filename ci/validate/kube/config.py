@@ -93,6 +93,9 @@ def references(pod: PodTemplate) -> Iterator[Reference]:
     for path, container in pod.containers():
         name = as_text(container.get("name"))
         yield from _of_environment(path, container, f"container {name}")
+    for index, pull in enumerate(map(as_mapping, as_list(pod.spec.get("imagePullSecrets")))):
+        path = (*pod.spec_path, "imagePullSecrets", index)
+        yield _reference("Secret", pull, "", path, "imagePullSecrets")
     for index, volume in enumerate(map(as_mapping, as_list(pod.spec.get("volumes")))):
         yield from _of_volume((*pod.spec_path, "volumes", index), volume, pod)
 

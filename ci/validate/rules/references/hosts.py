@@ -65,8 +65,8 @@ def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator
         return
     for each in dependencies(environment, resource.pod):
         service = each.target(environment)
-        # A headless Service passes any port through to the pods.
-        if service is None or service.spec.get("clusterIP") == "None" or each.port is None:
+        # A headless Service and an ExternalName are names alone: any port goes through.
+        if service is None or each.port is None or _is_name_alone(service):
             continue
         ports = service_ports(service)
         if each.port not in ports and each.port_at is not None:
@@ -79,3 +79,8 @@ def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator
                 resource=each.port_at.resource,
                 related=(service,),
             )
+
+
+def _is_name_alone(service: Resource) -> bool:
+    spec = service.spec
+    return spec.get("clusterIP") == "None" or spec.get("type") == "ExternalName"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.validate.kube.ports import find, pod_ports, shown, target_of
+from ci.validate.kube.ports import container_ports, find, pod_ports, shown, target_of
 from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text
 from ci.validate.registry import rule
 
@@ -161,3 +161,32 @@ def governing_service_missing(resource: Resource, environment: Environment) -> I
             path=path,
             related=(service,),
         )
+
+
+@rule(
+    "readiness-missing",
+    kinds=("Deployment", "StatefulSet"),
+    source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
+    severity=Severity.WARNING,
+)
+def readiness_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A server behind a Service without a readiness probe.
+
+    Its pods count as ready as soon as their process runs. A rollout sends requests to pods that
+    can't answer yet, and goes on to replace the old ones even if no new one ever will.
+    """
+    for service in environment.of_kind("Service", namespace=resource.namespace):
+        if resource.pod is None or resource.pod not in selected_pods(service, environment):
+            continue
+        targets = [target_of(as_mapping(port)) for port in as_list(service.spec.get("ports"))]
+        for path, container in resource.pod.containers("containers"):
+            ports = container_ports(container)
+            serves = any(find(ports, target) for target in targets)
+            if serves and "readinessProbe" not in container:
+                yield Problem(
+                    f"container {container.get('name')} serves {service.title} and has no "
+                    "readinessProbe: every rollout sends it requests before it can answer",
+                    fix="Add a readinessProbe on a path that answers when it can serve.",
+                    path=(*path, "name"),
+                )
+                return

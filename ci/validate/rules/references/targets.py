@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.validate.environment import matches
+from ci.validate.kube.config import find_store
 from ci.validate.kube.network import DIRECTIONS
 from ci.validate.kube.ports import find, pod_ports, shown
 from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text
-from ci.validate.registry import rule
+from ci.validate.registry import Scope, rule
 from ci.validate.rules.references.services import nearest
 
 if TYPE_CHECKING:
@@ -34,7 +35,16 @@ def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator
     """
     target = as_mapping(resource.spec.get("scaleTargetRef"))
     kind, name = as_text(target.get("kind")), as_text(target.get("name"))
-    if kind in SCALABLE and environment.get(kind, resource.namespace, name) is None:
+    workload = environment.get(kind, resource.namespace, name)
+    version = as_text(target.get("apiVersion"))
+    if kind in SCALABLE and workload and version.rpartition("/")[0] != workload.group:
+        yield Problem(
+            f"it scales {kind} {name} of API {version or 'v1'}, which has no such kind: nothing "
+            "will scale",
+            fix=f"Set scaleTargetRef.apiVersion to {workload.api_version}.",
+            path=("spec", "scaleTargetRef"),
+        )
+    elif kind in SCALABLE and workload is None:
         yield Problem(
             f"it scales {kind} {name}, which does not exist in namespace {resource.namespace}: "
             "nothing will scale",
@@ -225,3 +235,55 @@ def _is_port(wanted: Manifest, port: dict[str, Any]) -> bool:
     if "name" in wanted:
         return bool(wanted["name"] == port.get("name"))
     return bool(wanted.get("number") == port.get("port"))
+
+
+@rule(
+    "ingress-certificate-missing",
+    kinds=("Ingress",),
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
+)
+def ingress_certificate_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress whose TLS Secret is not there.
+
+    The controller serves its own certificate instead, and browsers warn. A cert-manager annotation
+    on the Ingress makes the Secret.
+    """
+    if any(key.startswith("cert-manager.io/") for key in resource.annotations):
+        return
+    for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
+        name = as_text(entry.get("secretName"))
+        if name and find_store(environment, "Secret", resource.namespace, name) is None:
+            yield Problem(
+                f"there is no Secret {name} in namespace {resource.namespace}: the controller "
+                "serves a certificate of its own, and browsers warn",
+                fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
+                path=("spec", "tls", index, "secretName"),
+            )
+
+
+@rule(
+    "ingress-path-twice",
+    scope=Scope.ENVIRONMENT,
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#multiple-matches",
+)
+def ingress_path_twice(environment: Environment) -> Iterator[Problem]:
+    """The same host and path in two Ingresses of one class.
+
+    Which of them gets the requests is up to the controller: usually the older one, and the newer is
+    without effect.
+    """
+    seen: dict[tuple[str, ...], Resource] = {}
+    for ingress in environment.of_kind("Ingress"):
+        kind = as_text(ingress.spec.get("ingressClassName"))
+        for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
+            for entry in map(as_mapping, as_list(as_mapping(each.get("http")).get("paths"))):
+                key = (kind, as_text(each.get("host")), as_text(entry.get("path")))
+                first = seen.setdefault((*key, as_text(entry.get("pathType"))), ingress)
+                if first is not ingress:
+                    yield Problem(
+                        f"{first.title} has {key[1] or 'any host'}{key[2]} too: one of them gets "
+                        "no requests",
+                        fix="Give them different hosts or paths, or join them.",
+                        path=("spec", "rules", number),
+                        resource=ingress,
+                    )

@@ -212,3 +212,49 @@ def unwritable_folder(resource: Resource, environment: Environment) -> Iterator[
                     fix=f"Mount an emptyDir at {folder}.",
                     path=(*path, "securityContext", "readOnlyRootFilesystem"),
                 )
+
+
+@rule(
+    "volume-owned-by-root",
+    kinds=SERVERS,
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+)
+def volume_owned_by_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A disk that a pod's user can't write to.
+
+    A new file system belongs to root. A container of another user gets permission denied, unless
+    the pod's fsGroup has the kubelet hand the volume to that group. Volumes that several nodes
+    share are left alone: their servers have rights of their own.
+    """
+    if resource.pod is None:
+        return
+    context = as_mapping(resource.pod.spec.get("securityContext"))
+    if context.get("runAsNonRoot") is not True or "fsGroup" in context:
+        return
+    disks = _disks(resource, environment)
+    for path, container in resource.pod.containers("containers"):
+        for index, mount in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+            if mount.get("name") in disks and mount.get("readOnly") is not True:
+                yield Problem(
+                    f"volume {mount.get('name')} belongs to root and the pod's user is another: "
+                    f"container {container.get('name')} can't write to {mount.get('mountPath')}",
+                    fix="Set fsGroup in the pod's securityContext to the user's group.",
+                    path=(*path, "volumeMounts", index),
+                )
+
+
+def _disks(resource: Resource, environment: Environment) -> set[str]:
+    """The names of a pod's volumes that are disks of one node at a time."""
+    found = {
+        as_text(as_mapping(claim.get("metadata")).get("name")): as_mapping(claim.get("spec"))
+        for claim in map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates")))
+    }
+    for volume in map(
+        as_mapping, as_list(resource.pod.spec.get("volumes") if resource.pod else ())
+    ):
+        name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        claim = environment.get("PersistentVolumeClaim", resource.namespace, name)
+        if claim is not None:
+            found[as_text(volume.get("name"))] = claim.spec
+    shared = {"ReadWriteMany", "ReadOnlyMany"}
+    return {n for n, spec in found.items() if not shared & set(as_list(spec.get("accessModes")))}

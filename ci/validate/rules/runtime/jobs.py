@@ -41,3 +41,24 @@ def schedule_never(resource: Resource, environment: Environment) -> Iterator[Pro
             fix="Name a day that the month has, such as 28.",
             path=("spec", "schedule"),
         )
+
+
+@rule(
+    "schedule-missed",
+    kinds=("CronJob",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#starting-deadline",
+)
+def schedule_missed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A starting deadline shorter than the controller's own interval.
+
+    The CronJob controller looks every ten seconds. With a deadline below that, it may always find
+    that it is too late.
+    """
+    deadline = resource.spec.get("startingDeadlineSeconds")
+    if isinstance(deadline, int) and deadline < 10:
+        yield Problem(
+            f"startingDeadlineSeconds is {deadline}, and the controller looks every 10 s: the job "
+            "may never be started",
+            fix="Set it to 60 or more, or leave it out.",
+            path=("spec", "startingDeadlineSeconds"),
+        )

@@ -191,3 +191,21 @@ def resource_unit(resource: Resource, environment: Environment) -> Iterator[Prob
                     fix=f"Write {cpu}m if thousandths are meant.",
                     path=(*path, "resources", group, "cpu"),
                 )
+
+
+@rule(
+    "bare-pod",
+    kinds=("Pod",),
+    source="https://kubernetes.io/docs/concepts/workloads/pods/#working-with-pods",
+    severity=Severity.WARNING,
+)
+def bare_pod(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod without a controller.
+
+    Nobody makes it again when its node goes away, and most of its fields can't be changed.
+    """
+    yield Problem(
+        "no controller makes this pod again when its node is drained or lost",
+        fix="Make it a Deployment, a StatefulSet or a Job.",
+        path=("kind",),
+    )

@@ -154,3 +154,29 @@ def liveness_before_ready(resource: Resource, environment: Environment) -> Itera
                 fix="Add a startupProbe with the time that a start may take.",
                 path=(*path, "livenessProbe"),
             )
+
+
+@rule("update-held-back", kinds=("Deployment", "StatefulSet", "DaemonSet"), source=DEPLOYMENT)
+def update_held_back(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A workload that does not take up a new version by itself.
+
+    `paused`, updateStrategy OnDelete or a partition keep the old pods. The commit is synced, every
+    build is green, and the old version goes on running.
+    """
+    strategy = as_mapping(resource.spec.get("updateStrategy"))
+    rolling = as_mapping(strategy.get("rollingUpdate"))
+    if resource.spec.get("paused") is True:
+        yield _held("paused: true", ("spec", "paused"))
+    if strategy.get("type") == "OnDelete":
+        yield _held("updateStrategy OnDelete", ("spec", "updateStrategy", "type"))
+    if rolling.get("partition"):
+        path = ("spec", "updateStrategy", "rollingUpdate", "partition")
+        yield _held(f"partition {rolling['partition']}", path)
+
+
+def _held(what: str, path: tuple[str, ...]) -> Problem:
+    return Problem(
+        f"{what} keeps pods at the old version until somebody acts by hand",
+        fix="Leave it out, so that a commit is a deployment.",
+        path=path,
+    )
