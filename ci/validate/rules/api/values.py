@@ -28,9 +28,13 @@ def _of(resource: Resource, *keywords: str) -> list[SchemaError]:
 def required_field(resource: Resource, _environment: Environment) -> Iterator[Problem]:
     """A field that must be there is missing.
 
-    The API server refuses the manifest.
+    The API server refuses the manifest. (Where a neighbour of it is no field at all, it is most
+    likely the one that is missing, misspelt: see `unknown-field`.)
     """
+    unknown = {error.path[:-1] for error in _of(resource, "additionalProperties")}
     for error in _of(resource, "required"):
+        if error.path[:-1] in unknown:
+            continue
         where = show_path(error.path[:-1]) or "the manifest"
         yield Problem(
             f"{where} has no {error.path[-1]!r}",

@@ -40,6 +40,13 @@ REMOVALS: dict[tuple[str, str], Removal] = {
     (f"{_ADMISSION}/v1beta1", "ValidatingWebhookConfiguration"): Removal(
         (1, 22), f"{_ADMISSION}/v1"
     ),
+    (f"{_ADMISSION}/v1beta1", "ValidatingAdmissionPolicy"): Removal((1, 34), f"{_ADMISSION}/v1"),
+    (f"{_ADMISSION}/v1beta1", "ValidatingAdmissionPolicyBinding"): Removal(
+        (1, 34), f"{_ADMISSION}/v1"
+    ),
+    ("networking.k8s.io/v1beta1", "IPAddress"): Removal((1, 37), "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "ServiceCIDR"): Removal((1, 37), "networking.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "VolumeAttributesClass"): Removal((1, 37), "storage.k8s.io/v1"),
     ("apiextensions.k8s.io/v1beta1", ""): Removal((1, 22), "apiextensions.k8s.io/v1"),
     ("apiregistration.k8s.io/v1beta1", ""): Removal((1, 22), "apiregistration.k8s.io/v1"),
     ("authentication.k8s.io/v1beta1", "TokenReview"): Removal((1, 22), "authentication.k8s.io/v1"),
