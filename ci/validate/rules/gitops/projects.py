@@ -48,7 +48,10 @@ def project_missing(resource: Resource, environment: Environment) -> Iterator[Pr
 
 @rule("project-forbids-source", kinds=("Application",), source=PROJECTS)
 def project_forbids_source(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """An Application from a repository that its project does not allow."""
+    """An Application from a repository that its project does not allow.
+
+    Argo CD refuses to sync it: application repo is not permitted in project.
+    """
     project = project_of(environment, resource)
     if project is None:
         return
@@ -67,7 +70,10 @@ def project_forbids_source(resource: Resource, environment: Environment) -> Iter
 
 @rule("project-forbids-destination", kinds=("Application",), source=PROJECTS)
 def project_forbids_destination(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """An Application into a namespace or cluster that its project does not allow."""
+    """An Application into a namespace or cluster that its project does not allow.
+
+    Argo CD refuses to sync it: application destination is not permitted in project.
+    """
     project = project_of(environment, resource)
     if project is None:
         return
