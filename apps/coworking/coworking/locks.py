@@ -31,18 +31,16 @@ BLOCKERS = text("""
 """)
 
 
-def in_short_attempts(
-    connection: Connection, action: Callable[[], object], *, give_up_after: float = GIVE_UP_AFTER
-) -> None:
+def in_short_attempts(connection: Connection, action: Callable[[], object]) -> None:
     """Run an action on a connection that locks `tokens`, until its locks are granted.
 
     Each attempt is a savepoint of the connection's transaction, which keeps the locks.
 
     Raises:
-        ServiceError: it could not lock the table within `give_up_after` seconds; the message names
-            the sessions that hold it.
+        ServiceError: it could not lock the table within GIVE_UP_AFTER; the message names the
+            sessions that hold it.
     """
-    deadline = time.monotonic() + give_up_after
+    deadline = time.monotonic() + GIVE_UP_AFTER
     while True:
         try:
             with connection.begin_nested():
@@ -57,7 +55,7 @@ def in_short_attempts(
         if time.monotonic() > deadline:
             holders = connection.execute(BLOCKERS).scalar() or "others, in turns"
             raise ServiceError(
-                f"the table tokens stayed locked for {give_up_after:.0f} s by {holders}",
+                f"the table tokens stayed locked for {GIVE_UP_AFTER:.0f} s by {holders}",
                 hint="End those transactions, or wait for their end, and migrate again.",
             )
         time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 (so that two don't meet again)
