@@ -33,6 +33,14 @@ class Extent(NamedTuple):
     oldest: datetime | None
     newest: datetime | None
 
+    def begins_before(self, period: Period) -> bool:
+        """Whether there is anything to compare the period with."""
+        return self.oldest is not None and self.oldest < period.start_at
+
+    def covers(self, period: Period) -> bool:
+        """Whether the data begin on its first day or earlier; nobody opens at midnight."""
+        return self.oldest is not None and local_date(self.oldest, period.zone) <= period.first
+
 
 class Metric(NamedTuple):
     """A figure beside the one of the previous period; None where there is nothing to divide by."""

@@ -203,15 +203,14 @@ def _zones(selected: str) -> dict[str, list[str]]:
 
 def _shown(found: Findings) -> dict[str, object]:
     """What the page's report is made of."""
-    period, (oldest, newest) = found.period, found.extent
-    comparable = oldest is not None and oldest < period.start_at
+    period, extent = found.period, found.extent
+    comparable = extent.begins_before(period)
     shown: dict[str, object] = {
         "found": found,
         "previous": period.previous() if comparable else None,
-        "newest_inside": newest is not None and period.start_at <= newest < period.end_at,
-        "starts_late": comparable
-        and oldest is not None
-        and local_date(oldest, period.zone) > period.previous().first,
+        "newest_inside": extent.newest is not None
+        and period.start_at <= extent.newest < period.end_at,
+        "starts_late": comparable and not extent.covers(period.previous()),
         "cards": _cards(found.overview, period, comparable=comparable),
         "csv": {"from": period.first, "to": period.end, "tz": period.zone.key, "format": "csv"},
     }

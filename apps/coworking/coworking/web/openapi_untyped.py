@@ -59,7 +59,23 @@ UNTYPED: dict[str, Any] = {
         asks_database=True,
     ),
     "/version": _get(
-        "Operations", "Build, commit and schema", "application/json", {"type": "object"}
+        "Operations",
+        "Release, build, commit, and the schema that is needed and found",
+        "application/json",
+        {
+            "type": "object",
+            "required": ["version", "build", "commit", "schema"],
+            "properties": {
+                "version": _TEXT,
+                "build": _TEXT,
+                "commit": _TEXT,
+                "schema": {
+                    "type": "object",
+                    "required": ["needs", "has"],
+                    "properties": {"needs": _TEXT, "has": {"type": ["string", "null"]}},
+                },
+            },
+        },
     ),
     "/metrics": _get("Operations", "Figures for Prometheus", "text/plain", _TEXT),
     "/openapi.json": _get("Documents", "This document", "application/json", {"type": "object"}),

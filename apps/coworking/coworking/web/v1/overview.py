@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coworking import reports
-from coworking.periods import local_date
 from coworking.web.v1.answers import Figures, OverviewAnswer, OverviewMeta, Previous, figure, meta
 from coworking.web.v1.representations import Report
 
@@ -22,17 +21,17 @@ COLUMNS = ("metric", "value", "previous", "change", "reason")
 def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Report:
     """The figures of the query's period; `now` is where it ends if there are no data."""
     period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
-    previous, oldest = period.previous(), extent.oldest
-    comparable = oldest is not None and oldest < period.start_at
+    previous = period.previous()
+    comparable = extent.begins_before(period)
     found = reports.overview(connection, period)._asdict()
     figures = Figures(**{name: figure(each, comparable=comparable) for name, each in found.items()})
-    # The first day of the data counts as a whole one: nobody opens at midnight.
-    complete = oldest is not None and local_date(oldest, query.zone) <= previous.first
     answer = OverviewAnswer(
         data=figures,
         meta=OverviewMeta(
             **meta(period, extent),
-            previous=Previous(first=previous.first, end=previous.end, complete=complete),
+            previous=Previous(
+                first=previous.first, end=previous.end, complete=extent.covers(previous)
+            ),
         ),
     )
     rows = [{"metric": name, **cells} for name, cells in figures.model_dump().items()]
