@@ -124,8 +124,8 @@ def steps(root: Path) -> list[Step]:
             ),
         ),
         Step("sealed-secrets", _apply("argocd/addons/sealed-secrets")),
+        Step("Argo CD's settings", _apply("argocd/config", "--field-manager=coworking")),
         Step("Argo CD", _apply("argocd/install")),
-        Step("our settings for it", _apply("argocd/config", "--field-manager=coworking")),
         Step("wait", _wait("kube-system", "deployment/sealed-secrets-controller")),
         Step("wait", _wait("argocd", "deployment/argocd-server")),
         Step("what each part may do", _apply("argocd/projects")),
@@ -143,8 +143,8 @@ def removal() -> list[Step]:
 AFTERWARDS = f"""\
 The cluster is there; what is left is yours, since git must be able to say it:
   export KUBECONFIG=$(mktemp) && kind export kubeconfig --name={NAME}
-  make seal-cert ENV=dev && make seal ENV=dev
-  make seal-cert ENV=prod && make seal ENV=prod
+  make seal-cert ENV='dev prod'
+  make seal ENV='dev prod'
   git commit -a -m "Seal for this cluster" && git push      # to the git_url of settings.yaml
   kubectl apply -f argocd/apps/root.yaml
   kubectl -n argocd get applications --watch

@@ -21,22 +21,25 @@ SHORTEST = 16  # characters, of a password from a person
 LONGEST = 512
 
 
-@click.command(help="Seal the database's password for an environment, or ask for the ages (--age).")
-@click.argument("environment", required=False)
+@click.command(help="Seal the database's password for environments, or ask for the ages (--age).")
+@click.argument("environments", nargs=-1)
 @click.option("--stdin", is_flag=True, help="Read the password from standard input.")
 @click.option(
     "--age", is_flag=True, help="Print how old secrets and certificates are; write nothing."
 )
 @overlays.root_option
-def command(environment: str | None, stdin: bool, age: bool, root: Path) -> None:
+def command(environments: tuple[str, ...], stdin: bool, age: bool, root: Path) -> None:
     if age:
-        for name in [environment] if environment else overlays.environments(root):
+        for name in environments or overlays.environments(root):
             click.echo(describe_age(name, root))
         return
-    if environment is None:
+    if not environments:
         known = " or ".join(overlays.environments(root))
         raise InputError(f"name the environment: python -m ci seal ENV, ENV being {known}")
-    seal(environment, _password_from_stdin() if stdin else new_password(), root)
+    if stdin and len(environments) > 1:
+        raise InputError("two environments must not share a password; with --stdin name one")
+    for name in environments:
+        seal(name, _password_from_stdin() if stdin else new_password(), root)
 
 
 def new_password() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -14,33 +15,57 @@ from ci.run import run
 if TYPE_CHECKING:
     from pathlib import Path
 
+POLL = 2.0  # seconds between two questions to a controller that is starting
+
 
 @click.command(help="Fetch a cluster's sealing certificate and keep it in an overlay.")
-@click.argument("environment")
+@click.argument("environments", nargs=-1, required=True)
 @click.option("--namespace", default="kube-system", show_default=True, help="The controller's.")
 @click.option(
     "--service", default="sealed-secrets-controller", show_default=True, help="Its Service."
 )
 @click.option(
-    "--context", default="", help="A context of the kubeconfig, other than the current one."
+    "--patience", default=120.0, show_default=True, help="Seconds to wait while it is starting."
 )
 @overlays.root_option
-def command(environment: str, namespace: str, service: str, context: str, root: Path) -> None:
-    path = overlays.certificate_path(environment, root)
-    certificate = fetch(namespace, service, context)
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+def command(
+    environments: tuple[str, ...],
+    namespace: str,
+    service: str,
+    patience: float,
+    root: Path,
+) -> None:
+    paths = [overlays.certificate_path(name, root) for name in environments]
+    certificate = fetch(namespace, service, patience)
+    changed = [
+        name for name, path in zip(environments, paths, strict=True) if keep(certificate, path)
+    ]
+    for path in paths:
+        click.echo(
+            f"{path.relative_to(root)}: SHA-256 {certificate.fingerprint},"
+            f" valid until {certificate.ends:%Y-%m-%d}"
+        )
+    if changed:
+        click.echo(f"Now seal with it: make seal ENV='{' '.join(changed)}'")
+    else:
+        click.echo("The cluster's is the one that was there.")
+
+
+def keep(certificate: sealing.Certificate, path: Path) -> bool:
+    """Write a certificate to a file; returns whether that changed it."""
+    if path.exists() and path.read_text(encoding="utf-8") == certificate.pem:
+        return False
     path.write_text(certificate.pem, encoding="utf-8")
-    shown = path.relative_to(root)
-    click.echo(
-        f"{shown}: SHA-256 {certificate.fingerprint}, valid until {certificate.ends:%Y-%m-%d}"
-        + ("" if before != certificate.pem else " (the same as before)")
-    )
-    if before != certificate.pem:
-        click.echo(f"Now seal with it: make seal ENV={environment}")
+    return True
 
 
-def fetch(namespace: str, service: str, context: str = "") -> sealing.Certificate:
+def fetch(namespace: str, service: str, patience: float = 0.0) -> sealing.Certificate:
     """Ask the controller for its certificate, through the API server.
+
+    Args:
+        namespace: the controller's.
+        service: its Service.
+        patience: seconds to wait while the Service is there and no pod answers yet.
 
     Raises:
         CiError: the cluster or the controller does not answer.
@@ -48,15 +73,20 @@ def fetch(namespace: str, service: str, context: str = "") -> sealing.Certificat
     """
     # `http` is the port's name in the controller's Service, as kubeseal asks for it too.
     path = f"/api/v1/namespaces/{namespace}/services/http:{service}:http/proxy/v1/cert.pem"
-    chosen = [f"--context={context}"] if context else []
-    try:
-        answer = run([kubectl(), *chosen, "get", "--raw", path], timeout=30)
-    except CommandError as error:
-        raise CiError(
-            f"the cluster gave no certificate: {error.output.strip()}",
-            hint="KUBECONFIG must lead to the cluster, and sealed-secrets must run there:"
-            " kubectl -n kube-system get deployment sealed-secrets-controller",
-        ) from error
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            answer = run([kubectl(), "get", "--raw", path], timeout=30)
+            break
+        except CommandError as error:
+            if "(ServiceUnavailable)" in error.output and time.monotonic() < deadline:
+                time.sleep(POLL)
+                continue
+            raise CiError(
+                f"the cluster gave no certificate: {error.output.strip()}",
+                hint="KUBECONFIG must lead to the cluster, and sealed-secrets must run there:"
+                f" kubectl -n {namespace} get deployment {service}",
+            ) from error
     certificate = sealing.parse_certificate(answer, f"the answer of {service}")
     sealing.require_valid(certificate, f"the answer of {service}", sealing.utc_now())
     return certificate

@@ -186,6 +186,12 @@ def test_no_environment_is_refused(tree: Path) -> None:
     assert "name the environment" in done.stderr
 
 
+def test_two_environments_do_not_share_a_password_from_standard_input(tree: Path) -> None:
+    done = seal(tree, "dev", "prod", "--stdin", stdin=PASSWORD)
+    assert done.returncode == 2
+    assert "must not share a password" in done.stderr
+
+
 def test_the_ages_can_be_asked(tree: Path) -> None:
     seal(tree, "dev")
     done = seal(tree, "--age")

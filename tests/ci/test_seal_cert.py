@@ -16,6 +16,10 @@ ROOT = Path(__file__).parents[2]
 PATH = (
     "/api/v1/namespaces/kube-system/services/http:sealed-secrets-controller:http/proxy/v1/cert.pem"
 )
+UNAVAILABLE = (
+    b'{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 503,'
+    b' "reason": "ServiceUnavailable", "message": "no endpoints available for service"}'
+)
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -35,15 +39,18 @@ class Cluster:
     def __init__(self) -> None:
         self.answer = b""
         self.status = 200
+        self.refusals = 0
         self.asked: list[str] = []
         cluster = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 cluster.asked.append(self.path)
-                self.send_response(cluster.status)
+                refused = self.path == PATH and cluster.asked.count(PATH) <= cluster.refusals
+                self.send_response(503 if refused else cluster.status)
+                self.send_header("Content-Type", "application/json" if refused else "text/plain")
                 self.end_headers()
-                self.wfile.write(cluster.answer)
+                self.wfile.write(UNAVAILABLE if refused else cluster.answer)
 
             def log_message(self, *_arguments: object) -> None:
                 """Tests print nothing."""
@@ -64,11 +71,11 @@ def cluster() -> Iterator[Cluster]:
         made.server.server_close()
 
 
-def fetch(tree: Path, server: str, environment: str = "dev") -> subprocess.CompletedProcess[str]:
+def fetch(tree: Path, server: str, *environments: str) -> subprocess.CompletedProcess[str]:
     config = tree / "kubeconfig"
     config.write_text(KUBECONFIG.format(server=server))
     return subprocess.run(
-        [sys.executable, "-m", "ci", "seal-cert", "--root", str(tree), environment],
+        [sys.executable, "-m", "ci", "seal-cert", "--root", str(tree), *(environments or ["dev"])],
         cwd=ROOT,
         env=os.environ | {"KUBECONFIG": str(config)},
         capture_output=True,
@@ -91,14 +98,14 @@ def test_it_keeps_what_the_controller_answers(tree: Path, cluster: Cluster) -> N
     assert done.returncode == 0, done.stderr
     assert (tree / "overlays/dev/sealing-cert.pem").read_bytes() == cluster.answer
     assert PATH in cluster.asked
-    assert "Now seal with it: make seal ENV=dev" in done.stdout
+    assert "Now seal with it: make seal ENV='dev'" in done.stdout
 
 
 def test_the_same_certificate_again_is_told(tree: Path, cluster: Cluster) -> None:
     cluster.answer = (ROOT / "overlays/prod/sealing-cert.pem").read_bytes()
     fetch(tree, f"http://127.0.0.1:{cluster.server.server_port}")
     done = fetch(tree, f"http://127.0.0.1:{cluster.server.server_port}")
-    assert "(the same as before)" in done.stdout
+    assert "The cluster's is the one that was there." in done.stdout
     assert "Now seal" not in done.stdout
 
 
@@ -116,6 +123,24 @@ def test_a_cluster_without_the_controller_is_told(tree: Path, cluster: Cluster) 
     assert done.returncode == 1
     assert "the cluster gave no certificate" in done.stderr
     assert "sealed-secrets must run there" in done.stderr
+
+
+def test_a_controller_that_is_starting_is_waited_for(tree: Path, cluster: Cluster) -> None:
+    cluster.answer = (ROOT / "overlays/prod/sealing-cert.pem").read_bytes()
+    cluster.refusals = 1
+    done = fetch(tree, f"http://127.0.0.1:{cluster.server.server_port}")
+    assert done.returncode == 0, done.stderr
+    assert cluster.asked.count(PATH) == 2
+
+
+def test_two_environments_of_one_cluster_are_served_at_once(tree: Path, cluster: Cluster) -> None:
+    (tree / "overlays/prod").mkdir()
+    (tree / "overlays/prod/kustomization.yaml").write_text("resources: []\n")
+    cluster.answer = (ROOT / "overlays/prod/sealing-cert.pem").read_bytes()
+    done = fetch(tree, f"http://127.0.0.1:{cluster.server.server_port}", "dev", "prod")
+    assert "make seal ENV='dev prod'" in done.stdout
+    for name in ("dev", "prod"):
+        assert (tree / f"overlays/{name}/sealing-cert.pem").read_bytes() == cluster.answer
 
 
 def test_a_cluster_that_does_not_answer_is_told(tree: Path) -> None:
