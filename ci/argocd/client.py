@@ -48,6 +48,10 @@ class ArgoCD:
         self._session.headers["Content-Type"] = "application/json"
         self._session.verify = login.verify
 
+    def version(self) -> str:
+        """The server's version, such as `v3.4.7+1a2b3c4`."""
+        return str(self._call("GET", "/api/version").get("Version", ""))
+
     def applications(self) -> list[Json]:
         """Every Application that this account may see."""
         return self._call("GET", "/api/v1/applications").get("items") or []
@@ -79,6 +83,11 @@ class ArgoCD:
     def sync(self, name: str, body: Json | None = None) -> Json:
         """Start a sync to what git says."""
         return self._call("POST", f"/api/v1/applications/{name}/sync", body=body or {})
+
+    def create_token(self, account: str) -> str:
+        """Make a token for an account that may have one; it is valid until it is deleted."""
+        answer = self._call("POST", f"/api/v1/account/{account}/token", body={"name": account})
+        return str(answer["token"])
 
     def manifests(self, name: str, revision: str) -> list[Json]:
         """What Argo CD would apply for an Application at a git commit."""

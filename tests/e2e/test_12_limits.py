@@ -1,0 +1,170 @@
+"""What an environment's project and each account may do, and what they are refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci.argocd.client import ArgoCD, ArgoError
+from ci.argocd.login import Login
+from tests.e2e.harness.cluster import until
+from tests.e2e.harness.world import GOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.harness.world import World
+
+STRAY = "stray"
+FORBIDDEN = {
+    "a_cluster_role": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n"
+    "metadata:\n  name: stray\nrules: []\n",
+    "a_secret": "apiVersion: v1\nkind: Secret\nmetadata:\n  name: stray\n",
+}
+
+
+@pytest.fixture
+def stray(world: World) -> Iterator[None]:
+    """Take the stray Application away afterwards."""
+    yield
+    world.argo.delete("application", STRAY)
+
+
+def _application(world: World, **changes: Any) -> dict[str, Any]:
+    application = world.argocd.application("coworking-dev")
+    spec = application["spec"]
+    spec["source"].update(changes.get("source", {}))
+    spec["destination"].update(changes.get("destination", {}))
+    spec["syncPolicy"] = {"automated": {}}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": STRAY, "namespace": "argocd"},
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"source": {"repoURL": "https://example.org/other.git"}}, "repo .* is not permitted"),
+        ({"destination": {"namespace": "kube-system"}}, "do not match any of the allowed"),
+    ],
+    ids=["another_repository", "another_namespace"],
+)
+def test_12_an_application_that_points_elsewhere_is_refused(
+    world: World, stray: None, changes: dict[str, Any], words: str
+) -> None:
+    world.argo.apply(_application(world, **changes))
+
+    found = until("Argo CD has judged it", lambda: " ".join(_said(world)), within=60)
+
+    assert re.search(words, found)
+    assert world.app(STRAY).entries == ()
+
+
+@pytest.mark.parametrize("manifest", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_12_an_application_that_brings_a_forbidden_kind_is_refused(
+    world: World, stray: None, manifest: str
+) -> None:
+    world.repo.pull()
+    folder = world.repo.folder / "e2e-stray"
+    folder.mkdir(exist_ok=True)
+    (folder / "stray.yaml").write_text(manifest)
+    world.repo.commit("Bring what the project forbids")
+    world.repo.push()
+    world.argo.apply(_application(world, source={"path": "e2e-stray"}))
+
+    found = until("the sync is refused", lambda: _refusal(world), within=60)
+
+    assert "not permitted in project" in found
+    assert not world.dev.exists("secret", "stray")
+    assert not world.all.exists("clusterrole", "stray")
+
+
+def _said(world: World) -> tuple[str, ...]:
+    return world.app(STRAY).problems
+
+
+def _refusal(world: World) -> str:
+    app = world.app(STRAY)
+    operation = app.operation
+    return " ".join((*operation.failures, operation.message, *app.problems)) if operation else ""
+
+
+# --- accounts -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tokens(world: World) -> Iterator[dict[str, str]]:
+    """A token each for a developer and for who is on call, who otherwise log in."""
+    accounts = ("developer", "on-call")
+    kinds = {f"accounts.{name}": "login, apiKey" for name in accounts}
+    world.argo.patch("configmap", "argocd-cm", {"data": kinds})
+    yield {
+        name: until(f"a token for {name}", lambda n=name: _token(world, n), within=30)
+        for name in accounts
+    }
+    world.argo.patch("configmap", "argocd-cm", {"data": dict.fromkeys(kinds, "login")})
+
+
+def _token(world: World, account: str) -> str:
+    try:
+        return world.argocd.create_token(account)
+    except ArgoError:  # the setting has not arrived yet
+        return ""
+
+
+def _as(world: World, token: str) -> ArgoCD:
+    return ArgoCD(Login(world.argocd.url, token, verify=True))
+
+
+def test_12_a_developer_may_sync_dev_and_neither_syncs_nor_rolls_back_prod(
+    world: World, tokens: dict[str, str]
+) -> None:
+    developer = _as(world, tokens["developer"])
+
+    developer.sync("coworking-dev", {"dryRun": True})
+    for forbidden in (
+        lambda: developer.sync("coworking-prod", {"dryRun": True}),
+        lambda: developer.rollback("coworking-prod", 0),
+        lambda: developer.patch("coworking-prod", {"spec": {"syncPolicy": None}}),
+    ):
+        with pytest.raises(ArgoError, match="may not do that") as refusal:
+            forbidden()
+        assert refusal.value.status == 403
+    world.settle("coworking-dev")
+
+
+def test_12_who_is_on_call_rolls_prod_back_and_resumes(
+    world: World, tokens: dict[str, str]
+) -> None:
+    old, new = GOOD[0].tag, GOOD[1].tag
+    world.release("prod", old)
+    world.release("prod", new)
+
+    assert "may not do that" in _ci(world, tokens["developer"], "rollback", "prod", status=1)
+    assert f"prod serves {old} again" in _ci(world, tokens["on-call"], "rollback", "prod")
+    _ci(world, tokens["on-call"], "resume", "prod")
+
+    assert world.prod.serving(old)
+    assert world.is_settled("coworking-prod")
+
+
+def _ci(world: World, token: str, *arguments: str, status: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "ci", *arguments],
+        cwd=world.repo.folder,
+        env={**os.environ, "PYTHONPATH": str(world.repo.folder), "ARGOCD_AUTH_TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == status, f"{done.stdout}{done.stderr}"
+    return f"{done.stdout}{done.stderr}"
