@@ -43,7 +43,7 @@ def write_back(remote: Remote, registry: str, tag: str, overlay: str = OVERLAY) 
 
 def people(remote: Remote, folder: Path, stop: threading.Event) -> list[str]:
     """Push an unrelated change ten times a second, as people do: fetch, rebase their own, push."""
-    clone = type(remote.person)(remote, folder)
+    clone = type(remote.person)(folder).clone(remote.url)
     pushed = []
     while not stop.wait(0.1):
         commit = clone.commit(f"docs/{folder.name}-{len(pushed)}.md", "words")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -54,14 +55,13 @@ class Answer(NamedTuple):
 class Clone:
     """A person's clone, with the few things that people do."""
 
-    def __init__(self, remote: Remote, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        subprocess.run(
-            ["git", "clone", "-q", remote.url, folder],
-            env=os.environ | PERSON,
-            check=True,
-            capture_output=True,
-        )
+
+    def clone(self, url: str) -> Clone:
+        self.folder.mkdir()
+        self.git("clone", "-q", "--template=", url, ".")
+        return self
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -101,19 +101,34 @@ class Clone:
 
 
 class Remote:
-    """A bare repository whose branch main has the overlay."""
+    """A bare repository whose branch main has the overlay, and a person's clone beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "remote.git"
         self.url = f"file://{self.path}"
+        self.person = Clone(folder / "person")
+
+    @classmethod
+    def create(cls, folder: Path) -> Remote:
+        """Make the repository, with the overlay in its first commit."""
+        remote = cls(folder)
         subprocess.run(
-            ["git", "init", "-q", "--bare", "-b", "main", self.path],
+            ["git", "init", "-q", "--bare", "-b", "main", "--template=", remote.path],
             env=os.environ | PERSON,
             check=True,
         )
-        self.person = Clone(self, folder / "person")
-        self.person.commit(FILE, KUSTOMIZATION)
-        self.person.push()
+        remote.person.clone(remote.url)
+        # A relative address: the two folders can be copied together as they are.
+        remote.person.git("config", "remote.origin.url", "../remote.git")
+        remote.person.commit(FILE, KUSTOMIZATION)
+        remote.person.push()
+        return remote
+
+    def copy(self, folder: Path) -> Remote:
+        """Copy the repository and the clone to another folder, which takes no git at all."""
+        for original in (self.path, self.person.folder):
+            shutil.copytree(original, folder / original.name)
+        return type(self)(folder)
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -164,7 +179,7 @@ class Remote:
         **options: Any,
     ) -> Answer:
         """Run the verb as a build would."""
-        root = Path(__file__).parents[3]
+        root = Path(__file__).parents[2]
         done = subprocess.run(
             self.arguments(tag, **options),
             env=os.environ | {"PYTHONPATH": str(root)} | (env or {}),
@@ -186,10 +201,16 @@ class Remote:
         return answer
 
 
+@pytest.fixture(scope="session")
+def first_remote(tmp_path_factory: pytest.TempPathFactory) -> Remote:
+    """What each test gets its own copy of: making one takes twenty git processes."""
+    return Remote.create(tmp_path_factory.mktemp("git"))
+
+
 @pytest.fixture
-def remote(tmp_path: Path) -> Remote:
+def remote(tmp_path: Path, first_remote: Remote) -> Remote:
     """A bare repository with the overlay on main."""
-    return Remote(tmp_path)
+    return first_remote.copy(tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,175 @@
+"""Each gate of a promotion: what passes it, and everything that holds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from ci.promote.gates import GATES, Holds, State, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+World = Any
+DEV = "overlays/dev/coworking/image/kustomization.yaml"
+PROD = "overlays/prod/coworking"
+
+
+def answers(candidate: Any) -> dict[str, State]:
+    return {state.gate: state for state in ask(candidate, overridden=())}
+
+
+def test_all_gates_pass_when_all_is_well(world: World, candidate: Callable[..., Any]) -> None:
+    states = answers(candidate())
+    assert [(state.gate, state.word) for state in states.values()] == [
+        (name, "passes") for name in GATES
+    ]
+    assert states["healthy"].detail == f"coworking-dev is Synced and Healthy on {world.tag}"
+    assert states["scanned"].detail == "nothing critical; 2 medium"
+    assert states["soaked"].detail == "dev ran it for 60 of 30 minutes"
+
+
+def out_of_sync(world: World) -> None:
+    world.application["status"]["sync"]["status"] = "OutOfSync"
+
+
+def degraded(world: World) -> None:
+    world.application["status"]["health"]["status"] = "Degraded"
+
+
+def syncing(world: World) -> None:
+    world.application["status"]["operationState"] = {"phase": "Running"}
+
+
+def rolled_back(world: World) -> None:
+    world.live = world.old
+
+
+def unreachable(world: World) -> None:
+    world.application.pop("spec")
+
+
+def other_digest(world: World) -> None:
+    world.pod_digest = "sha256:" + "0" * 64
+
+
+def no_tag(world: World) -> None:
+    ecr = boto3.client("ecr", "us-east-1")
+    ecr.batch_delete_image(repositoryName="coworking", imageIds=[{"imageTag": world.tag}])
+
+
+def critical(world: World) -> None:
+    world.findings = {"CRITICAL": 1, "HIGH": 3}
+
+
+def still_scanning(world: World) -> None:
+    world.scan = "IN_PROGRESS"
+
+
+def came_just_now(world: World) -> None:
+    world.application["status"]["history"][-1]["deployedAt"] = "2999-01-01T00:00:00Z"
+
+
+def was_interrupted(world: World) -> None:
+    """Dev was rolled back and forth: the hour before the rollback doesn't count."""
+    history = world.application["status"]["history"]
+    history += [dict(history[0], id=3), dict(history[1], id=4, deployedAt="2999-01-01T00:00:00Z")]
+
+
+def never_ran(world: World) -> None:
+    world.application["status"]["history"].pop()
+
+
+def prod_is_newer(world: World) -> None:
+    world.remote.deploy(58, world.remote.person.ship(), overlay=f"{PROD}/image")
+
+
+def prod_took_it_back(world: World) -> None:
+    commit = world.remote.git("log", "-1", "--format=%(trailers:key=Source-Commit,valueonly)")
+    answer = world.remote.deploy(57, commit.strip(), overlay=f"{PROD}/image")
+    world.remote.person.pull()
+    world.remote.person.git("revert", "--no-edit", answer.json["commit"])
+    world.remote.person.push()
+
+
+def dev_runs_a_hotfix(world: World) -> None:
+    text = world.remote.file(DEV).replace(world.tag, "manual-v1.0.0")
+    world.remote.person.pull()
+    world.remote.person.commit(DEV, text)
+    world.remote.person.push()
+
+
+def tag_is_used_elsewhere(world: World) -> None:
+    """The tag also lands in an annotation: a promotion would change more than the image."""
+    text = world.remote.file(f"{PROD}/kustomization.yaml")
+    field = "{kind: Deployment, fieldPath: spec.template.spec.containers.0.image}"
+    place = "fieldPaths: [metadata.annotations.runs], options: {create: true}"
+    target = f"{{select: {{kind: Deployment}}, {place}}}"
+    world.remote.person.pull()
+    world.remote.person.commit(
+        f"{PROD}/kustomization.yaml",
+        text + f"replacements: [{{source: {field}, targets: [{target}]}}]\n",
+    )
+    world.remote.person.push()
+
+
+def image_is_unused(world: World) -> None:
+    world.remote.person.pull()
+    text = world.remote.file(f"{PROD}/deployment.yaml").replace("image: coworking", "image: other")
+    world.remote.person.commit(f"{PROD}/deployment.yaml", text)
+    world.remote.person.push()
+
+
+@pytest.mark.parametrize(
+    ("gate", "change", "sentence"),
+    [
+        ("healthy", out_of_sync, "coworking-dev is OutOfSync and Healthy"),
+        ("healthy", degraded, "coworking-dev is Synced and Degraded"),
+        ("healthy", syncing, "coworking-dev is being synced"),
+        ("healthy", rolled_back, "coworking-dev runs 56-"),
+        ("same-image", other_digest, "and dev's pods run sha256:0000"),
+        ("same-image", no_tag, "has no tag 57-"),
+        ("scanned", no_tag, "the image was never scanned"),
+        ("scanned", critical, "the scan found 1 critical vulnerabilities"),
+        ("scanned", still_scanning, "the image's scan is IN_PROGRESS"),
+        ("soaked", came_just_now, "of 30 minutes, until "),
+        ("soaked", was_interrupted, "of 30 minutes, until "),
+        ("soaked", never_ran, "Argo CD's history doesn't show 57-"),
+        ("descends", prod_is_newer, "in prod, a newer commit runs"),
+        ("descends", prod_took_it_back, "in prod, this commit's deployment was taken back"),
+        ("descends", dev_runs_a_hotfix, "manual-v1.0.0 is no pipeline's tag"),
+        ("only-the-image", tag_is_used_elsewhere, "the tag changes more than the image"),
+        ("only-the-image", image_is_unused, "changes nothing in what prod renders to"),
+    ],
+)
+def test_it_holds(
+    world: World,
+    candidate: Callable[..., Any],
+    gate: str,
+    change: Callable[[World], None],
+    sentence: str,
+) -> None:
+    change(world)
+    with pytest.raises(Holds) as caught:
+        GATES[gate].check(candidate())
+    assert sentence in str(caught.value)
+
+
+def test_a_gate_that_cannot_ask_holds(
+    world: World, candidate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGOCD_SERVER", "127.0.0.1:9")
+    states = answers(candidate())
+    assert {name for name, state in states.items() if state.word == "holds"} == {
+        "healthy",
+        "same-image",
+        "soaked",
+    }
+    assert "does not answer" in states["healthy"].detail
+
+
+def test_every_gate_is_proven_to_hold() -> None:
+    mark = next(m for m in test_it_holds.pytestmark if m.name == "parametrize")
+    assert {case[0] for case in mark.args[1]} == set(GATES)

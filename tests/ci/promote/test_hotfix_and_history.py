@@ -1,0 +1,127 @@
+"""`python -m ci hotfix`, and `python -m ci history`, which tells of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ci import hotfix
+from ci.errors import InputError
+
+World = Any
+PROD = "overlays/prod/coworking/image"
+
+
+def test_a_hotfix_names_an_existing_tag_of_any_form_and_its_reason(world: World) -> None:
+    result = world.ci("hotfix", "--to", "prod", "--tag", world.tag, "--reason", "counted twice")
+    assert result.exit_code == 0, result.output
+    assert f"prod: {world.old} -> {world.tag} in {world.remote.tip}" in result.output
+    message = world.message("main")
+    assert "Reason: counted twice" in message
+    assert "Build: 57" in message
+    assert f'newTag: "{world.tag}"' in world.remote.file(f"{PROD}/kustomization.yaml")
+
+
+def test_a_tag_that_the_registry_lacks_is_refused(world: World) -> None:
+    tip = world.remote.tip
+    result = world.ci("hotfix", "--to", "prod", "--tag", "manual-v1.0.0", "--reason", "x")
+    assert isinstance(result.exception, InputError)
+    assert "has no tag 'manual-v1.0.0'" in str(result.exception)
+    assert world.remote.tip == tip
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--tag", "-v1", "--reason", "x"], "'-v1' is not a tag"),
+        (["--tag", "v1", "--reason", " "], "is not one line of text"),
+        (["--tag", "v1", "--reason", "x\nReason: y"], "is not one line of text"),
+    ],
+)
+def test_bad_input_is_named(world: World, words: list[str], sentence: str) -> None:
+    result = world.ci("hotfix", "--to", "prod", *words)
+    assert isinstance(result.exception, InputError)
+    assert sentence in str(result.exception)
+
+
+def test_a_dry_run_changes_nothing(world: World) -> None:
+    tip = world.remote.tip
+    result = world.ci(
+        "hotfix", "--to", "prod", "--tag", "v1", "--build", "--reason", "x", "--dry-run"
+    )
+    assert "build and push" in result.output
+    assert world.remote.tip == tip
+
+
+def test_a_built_hotfix_is_in_the_registry_before_git_names_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker is stood in for: what is asked of it, in which order, is what counts here."""
+    asked: list[str] = []
+
+    def run(command: list[Any], **_: Any) -> str:
+        asked.append(" ".join(map(str, command[:2])))
+        return "f" * 40 if command[1] == "rev-parse" else ""
+
+    def push(image: str) -> None:
+        asked.append(
+            f"push {image.rpartition(':')[2]}; git has it: {'v1' in world.message('main')}"
+        )
+
+    monkeypatch.setattr(hotfix, "run", run)
+    monkeypatch.setattr(hotfix, "push", push)
+    monkeypatch.setattr(hotfix.Ecr, "log_in", lambda _: asked.append("log in"))
+    result = world.ci("hotfix", "--to", "prod", "--tag", "v1", "--build", "--reason", "x")
+    assert result.exit_code == 0, result.output
+    assert asked == [
+        "git rev-parse",
+        "git status",
+        "docker build",
+        "log in",
+        "push v1; git has it: False",
+    ]
+    # The branch doesn't have that commit, so it isn't recorded as the one that runs.
+    assert "Source-Commit" not in world.message("main")
+
+
+def test_a_protected_branch_gets_a_branch_to_merge(world: World) -> None:
+    world.remote.hook("update", '[ "$1" != refs/heads/main ]')
+    result = world.ci("hotfix", "--to", "prod", "--tag", world.tag, "--reason", "x")
+    assert f"merge deploy/prod/coworking-{world.tag} to deploy it" in result.output
+
+
+def test_after_a_hotfix_the_next_build_still_knows_the_order(world: World) -> None:
+    running = world.remote.git(
+        "log", "-1", "--format=%(trailers:key=Source-Commit,valueonly)", "main"
+    ).strip()
+    older = world.remote.git("rev-parse", f"{running}~1").strip()
+    world.ci("hotfix", "--to", "dev", "--tag", "manual-v1", "--reason", "x", "--unchecked")
+    assert world.remote.deploy(90, older).json["reason"] == "older-commit"
+    assert world.remote.deploy(91, world.remote.person.ship()).json["result"] == "pushed"
+
+
+def test_the_history_tells_what_ran_when_by_whom_and_why(world: World) -> None:
+    remote = world.remote
+    world.ci("promote", "--push")
+    promoted = remote.tip
+    world.ci("hotfix", "--to", "prod", "--tag", "v9", "--reason", "too slow", "--unchecked")
+    remote.person.pull()
+    remote.person.git("revert", "--no-edit", "HEAD")
+    remote.person.push()
+    result = world.ci("history", "prod", "--json")
+    rows = [json.loads(line) for line in result.output.splitlines()]
+    assert [(row["tag"], row["how"], row["build"]) for row in rows] == [
+        (world.tag, "taken back", 57),
+        ("v9", "hotfix", None),
+        (world.tag, "promotion", 57),
+        (world.old, "build", 56),
+        ("none", "by hand", None),
+    ]
+    assert rows[1]["what"] == "too slow"
+    assert rows[2]["change"] == promoted
+    assert (rows[3]["person"], rows[3]["what"]) == ("Person", "Change apps/app.txt")
+    assert rows[3]["commit"].startswith(world.old.partition("-")[2])
+    assert rows[0]["at"].endswith("+00:00")
+    assert world.ci("history", "prod", "--limit", "1").output.count("\n") == 1

@@ -1,0 +1,115 @@
+"""`python -m ci promote`: what it prints, what it writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ci.errors import CiError, InputError
+from ci.writeback.errors import PolicyError
+
+World = Any
+PROD = "overlays/prod/coworking/image/kustomization.yaml"
+
+
+def branch_of(world: World) -> str:
+    return f"deploy/prod/coworking-{world.tag}"
+
+
+def test_it_proposes_exactly_devs_tag_on_a_branch(world: World) -> None:
+    result = world.ci("promote")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"coworking: prod {world.old} -> {world.tag}\n")
+    assert f"Pushed branch {branch_of(world)}: merge it into main to deploy." in result.output
+    assert f'newTag: "{world.tag}"' in world.remote.file(PROD, at=branch_of(world))
+    assert world.tag not in world.remote.file(PROD)
+    lines = world.message(branch_of(world)).splitlines()
+    assert lines[0] == f"deploy(prod): coworking {world.old} -> {world.tag}"
+    assert "Promoted-From: dev" in lines
+    assert "Build: 57" in lines
+    assert not [line for line in lines if line.startswith("Gate-Override")]
+
+
+def test_the_same_call_again_finds_its_branch(world: World) -> None:
+    world.ci("promote")
+    commit = world.remote.git("rev-parse", branch_of(world))
+    assert world.ci("promote").exit_code == 0
+    assert world.remote.git("rev-parse", branch_of(world)) == commit
+
+
+def test_a_gate_that_holds_stops_it_and_says_how_to_mend_it(world: World) -> None:
+    world.findings = {"CRITICAL": 2}
+    result = world.ci("promote")
+    assert isinstance(result.exception, CiError)
+    assert (result.exception.exit_code, str(result.exception)) == (1, "held by scanned")
+    assert "  holds       scanned         the scan found 2 critical" in result.output
+    assert "update what it found" in result.output
+    assert "  passes      soaked" in result.output
+    assert world.branches() == {"main"}
+
+
+def test_an_overridden_gate_is_written_into_the_commit_with_its_reason(world: World) -> None:
+    world.findings = {"CRITICAL": 2}
+    result = world.ci("promote", "--override", "scanned", "--reason", "not reachable, see SEC-1")
+    assert result.exit_code == 0, result.output
+    assert "  overridden  scanned" in result.output
+    message = world.message(branch_of(world))
+    assert "Gate-Override: scanned\nReason: not reachable, see SEC-1" in message
+
+
+def test_a_gate_that_passes_by_itself_is_not_called_overridden(world: World) -> None:
+    world.ci("promote", "--override", "soaked", "--reason", "in a hurry")
+    assert "Gate-Override" not in world.message(branch_of(world))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--override", "soaked"],
+        ["--override", "soaked", "--reason", "two\nlines"],
+        ["--reason", "for nothing"],
+    ],
+)
+def test_an_override_and_its_reason_go_together(world: World, words: list[str]) -> None:
+    result = world.ci("promote", *words)
+    assert isinstance(result.exception, InputError)
+    assert world.branches() == {"main"}
+
+
+def test_a_dry_run_asks_the_gates_and_changes_nothing(world: World) -> None:
+    tip = world.remote.tip
+    result = world.ci("promote", "--dry-run")
+    assert result.exit_code == 0
+    assert result.output.count("  passes ") == 6
+    assert (world.branches(), world.remote.tip) == ({"main"}, tip)
+
+
+def test_with_push_it_is_a_commit_on_the_branch_itself(world: World) -> None:
+    result = world.ci("promote", "--push")
+    assert result.exit_code == 0, result.output
+    assert f'newTag: "{world.tag}"' in world.remote.file(PROD)
+    assert world.message("main").splitlines()[0].endswith("[skip ci]")
+    again = world.ci("promote", "--push")
+    assert again.output == f"prod has {world.tag} already; nothing to promote\n"
+
+
+def test_with_push_a_protected_branch_still_refuses(world: World) -> None:
+    world.remote.hook("update", "exit 1")
+    assert isinstance(world.ci("promote", "--push").exception, PolicyError)
+
+
+def test_on_github_it_is_a_pull_request_and_only_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_API_URL", world.url)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "o/r")
+    monkeypatch.setenv("GIT_TOKEN", "t0ken")
+    for _ in range(2):
+        result = world.ci("promote")
+        assert "Proposed: https://github.com/o/r/pull/7" in result.output
+    sent = world.posted[0]
+    assert (sent["head"], sent["base"]) == (branch_of(world), "main")
+    assert sent["title"] == f"Promote coworking-{world.tag} to prod"
+    assert "| soaked | passes |" in sent["body"]
+    assert "t0ken" not in result.output
