@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ci.settings import Settings
 
 TEMPLATE = "infra/cloudformation/pipeline.yaml"
+BOOTSTRAP = "argocd/bootstrap.md"
 LOOK_AT_NODES = (
     "kubectl get nodes --output custom-columns="
     "NAME:.metadata.name,MEMORY:.status.allocatable.memory,PODS:.status.allocatable.pods"
@@ -189,20 +190,13 @@ def _cluster(cluster: Cluster, prices: Prices) -> Step:
 
 
 def _first_sync() -> Step:
+    page = (overlays.ROOT / BOOTSTRAP).read_text(encoding="utf-8")
+    lines = page.split("```")[1].strip().splitlines()
     return Step(
         "Install Argo CD, seal the passwords for this cluster, hand everything over to git",
-        (
-            "kubectl apply --server-side --force-conflicts -k argocd/install",
-            "kubectl apply -k argocd/addons",
-            "kubectl apply -k argocd/config",
-            "kubectl apply -k argocd/projects",
-            "make seal-cert ENV=dev && make seal ENV=dev",
-            "make seal-cert ENV=prod && make seal ENV=prod",
-            "git add overlays && git commit --message 'Seal for this cluster' && git push",
-            "kubectl apply -f argocd/apps/root.yaml",
-            ".venv/bin/python -m ci status",
-        ),
-        "each Application Synced and Healthy",
+        # The page is the one place for these; its first line is for who did not just run eksctl.
+        tuple(line for line in lines if not line.startswith("aws ")),
+        "each Application Synced and Healthy: .venv/bin/python -m ci status",
     )
 
 
