@@ -25,7 +25,7 @@ class NodeGroup:
     Attributes:
         name: as described.
         instance_type: as described; the first of several, which should be of one size.
-        desired, smallest, largest: how many nodes.
+        desired: how many nodes.
         zones: the availability zones its nodes may be in.
         volume_gb: a node's own volume.
         max_pods, kube_reserved: the kubelet's, or None where the group doesn't say.
@@ -35,8 +35,6 @@ class NodeGroup:
     name: str
     instance_type: str
     desired: int
-    smallest: int
-    largest: int
     zones: tuple[str, ...]
     volume_gb: int = 80
     max_pods: int | None = None
@@ -60,7 +58,6 @@ class Cluster:
         zones: the availability zones of its network, where load balancers are.
         addons: the values each add-on is configured with, by its name.
         nat_gateways: how many NAT gateways its network has.
-        log_retention_days: of the control plane's logs, 0 for those kept for ever or not at all.
     """
 
     name: str
@@ -70,7 +67,6 @@ class Cluster:
     zones: tuple[str, ...] = ()
     addons: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     nat_gateways: int = 0
-    log_retention_days: int = 0
 
     @property
     def prefixes(self) -> bool:
@@ -92,6 +88,8 @@ def load_cluster(path: Path) -> Cluster:
     try:
         described: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         metadata = described["metadata"]
+        if not described.get("managedNodeGroups"):
+            raise InputError(f"{path} describes no managedNodeGroups, so there is nothing to fill")
         zones = tuple(described.get("availabilityZones", ()))
         return Cluster(
             name=metadata["name"],
@@ -106,11 +104,6 @@ def load_cluster(path: Path) -> Cluster:
             nat_gateways=_NAT_GATEWAYS[
                 described.get("vpc", {}).get("nat", {}).get("gateway", "Single")
             ],
-            log_retention_days=int(
-                described.get("cloudWatch", {})
-                .get("clusterLogging", {})
-                .get("logRetentionInDays", 0)
-            ),
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no eksctl cluster: {error!r}") from error
@@ -120,14 +113,11 @@ def _group(described: Mapping[str, Any], zones: tuple[str, ...]) -> NodeGroup:
     bootstrap = yaml.safe_load(described.get("overrideBootstrapCommand") or "{}")
     kubelet = bootstrap.get("spec", {}).get("kubelet", {}).get("config", {})
     reserved = kubelet.get("kubeReserved")
-    smallest = int(described.get("minSize", 2))
-    desired = int(described.get("desiredCapacity", smallest))
     return NodeGroup(
         name=described["name"],
         instance_type=described.get("instanceType") or described["instanceTypes"][0],
-        desired=desired,
-        smallest=smallest,
-        largest=int(described.get("maxSize", desired)),
+        # eksctl's own default is the minimum, and of that 2.
+        desired=int(described.get("desiredCapacity", described.get("minSize", 2))),
         zones=tuple(described.get("availabilityZones", zones)),
         volume_gb=int(described.get("volumeSize", 80)),
         max_pods=kubelet.get("maxPods", described.get("maxPodsPerNode")),

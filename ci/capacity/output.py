@@ -53,10 +53,16 @@ def text(report: CapacityReport) -> str:
         for row in table
     ]
     lines += ["", *(f"  {o.situation.name}: {o.situation.text}" for o in report.outcomes), ""]
-    lines += [f"The described nodes and their volumes: ${report.month:.2f} a month on demand."]
-    lines += [_cheapest(report), ""]
+    lines += [_described(report), _cheapest(report), ""]
     lines += [f"error: {finding}" for finding in report.findings] or ["Everything fits."]
     return "\n".join(lines)
+
+
+def _described(report: CapacityReport) -> str:
+    return (
+        f"The described nodes and their volumes: ${report.month:.2f} a month on demand, at the"
+        f" prices of {report.prices.region}."
+    )
 
 
 def _cheapest(report: CapacityReport) -> str:

@@ -11,7 +11,7 @@ from ci.capacity.packing import Node, packed, spread
 from ci.capacity.quantities import Amount, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ci.capacity.cluster import Cluster, NodeGroup
     from ci.capacity.prices import Prices
@@ -187,20 +187,20 @@ def _outcome(
 ) -> Outcome:
     daemons = [pod for pod in pods if pod.phase is Phase.DAEMON]
     waiting = [pod for pod in pods if pod.phase in situation.phases]
-    nodes, left = _nodes(cluster, prices, situation.nodes_away), list[Pod]()
-    for node in nodes:
-        left += packed(daemons, [node], node.zone)
-    left += packed(waiting, nodes, _volume_zone(nodes))
 
-    again = _nodes(cluster, prices, situation.nodes_away)
-    for node in again:
-        packed(daemons, [node], node.zone)
-    by_scheduler = spread(waiting, again, _volume_zone(again))
+    def place(how: Callable[..., list[Pod]]) -> tuple[list[Node], tuple[Pod, ...]]:
+        nodes = _nodes(cluster, prices, situation.nodes_away)
+        left = [pod for node in nodes for pod in packed(daemons, [node], node.zone)]
+        left += how(waiting, nodes, _volume_zone(nodes))
+        return nodes, tuple(left)
+
+    nodes, left = place(packed)
+    _, left_by_scheduler = place(spread)
     return Outcome(
         situation=situation,
         fills=tuple(_fill(group, nodes) for group in cluster.groups),
-        left=tuple(left),
-        left_by_scheduler=tuple(by_scheduler),
+        left=left,
+        left_by_scheduler=left_by_scheduler,
         demand=total(pod.amount for pod in waiting)
         + total(pod.amount for pod in daemons) * len(nodes),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ci.capacity.cost import ALARMS, SECRETS
 from ci.pipeline.build import VARIABLES
 
 # Actions that AWS defines without a resource to narrow them to (Service Authorization Reference).
@@ -220,6 +221,11 @@ def test_the_bucket_is_private_encrypted_and_forgets(pipeline: dict[str, Any]) -
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_bill_counts_as_many_secrets_and_alarms_as_there_are(pipeline: dict[str, Any]) -> None:
+    assert len(resources_of(pipeline, "AWS::SecretsManager::Secret")) == SECRETS
+    assert len(resources_of(pipeline, "AWS::CloudWatch::Alarm")) == ALARMS
 
 
 def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:

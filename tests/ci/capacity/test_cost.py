@@ -12,7 +12,7 @@ from ci.capacity.cost import monthly
 from ci.errors import InputError
 
 PRICES = load_prices(Path(__file__).parents[3] / "infra/prices.yaml")
-GROUP = NodeGroup("nodes", "t3.small", 2, 1, 2, ("us-east-1a",), volume_gb=20)
+GROUP = NodeGroup("nodes", "t3.small", 2, ("us-east-1a",), volume_gb=20)
 CLUSTER = Cluster("c", "us-east-1", "1.32", (GROUP,), zones=("us-east-1a", "us-east-1b"))
 
 

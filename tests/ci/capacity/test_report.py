@@ -11,7 +11,7 @@ from ci.capacity.quantities import Amount
 from ci.errors import InputError
 
 PRICES = load_prices(Path(__file__).parents[3] / "infra/prices.yaml")
-GROUP = NodeGroup("nodes", "t3.small", 2, 1, 2, ("us-east-1a",), volume_gb=20)
+GROUP = NodeGroup("nodes", "t3.small", 2, ("us-east-1a",), volume_gb=20)
 CLUSTER = Cluster("c", "us-east-1", "1.32", (GROUP,))  # two nodes of 1930m, 1418 MiB, 11 pods
 
 
@@ -64,6 +64,13 @@ def test_daemons_take_their_share_of_every_node() -> None:
     app = workload("app", "719Mi", replicas=2)
     assert not report({"dev": [daemon, app]}, CLUSTER, PRICES).fits
     assert report({"dev": [daemon, workload("app", "718Mi", replicas=2)]}, CLUSTER, PRICES).fits
+
+
+def test_a_daemon_that_no_node_holds_is_a_finding() -> None:
+    verdict = report({"dev": [workload("agent", "1500Mi", kind="DaemonSet")]}, CLUSTER, PRICES)
+    assert "no node has room for dev's agent 1" in verdict.findings[0]
+    assert verdict.cheapest is not None
+    assert verdict.cheapest.instance_type == "t3a.medium"
 
 
 def test_the_limit_of_pods_counts() -> None:

@@ -166,10 +166,20 @@ def test_the_command_ends_with_1_on_one_node_and_names_what_waits(tmp_path: Path
     assert verdict["situations"][0]["groups"][0]["nodes"] == 1
 
 
-def test_a_file_that_is_no_cluster_ends_with_2_and_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("kind: Nothing", "is no eksctl cluster"),
+        ("[", "is no eksctl cluster"),
+        ("metadata: {name: a}\nmanagedNodeGroups: []", "describes no managedNodeGroups"),
+    ],
+)
+def test_a_file_that_is_no_cluster_ends_with_2_and_a_sentence(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
     nonsense = tmp_path / "cluster.yaml"
-    nonsense.write_text("kind: Nothing\n", encoding="utf-8")
+    nonsense.write_text(text, encoding="utf-8")
     done = run("--cluster", str(nonsense))
     assert done.returncode == 2
-    assert "is no eksctl cluster" in done.stderr
+    assert sentence in done.stderr
     assert "Traceback" not in done.stderr
