@@ -7,6 +7,7 @@ terminal in which `argocd app list` works needs nothing more.
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,7 +74,7 @@ def _url(server: str, options: list[str]) -> str:
 def _verify(options: list[str]) -> str | bool:
     if "--insecure" in options:
         return False
-    for word, following in zip(options, [*options[1:], ""], strict=True):
+    for word, following in pairwise([*options, ""]):
         if word == "--server-crt":
             return following
         if word.startswith("--server-crt="):

@@ -1,0 +1,131 @@
+"""Whatever answers in Argo CD's place, a person gets a sentence and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from ci.argocd.client import ArgoCD, ArgoError, connect
+from ci.argocd.login import Login, find_login
+from ci.errors import InputError
+from ci.status import command as status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.ci.argocd.conftest import FakeArgo
+
+
+class Answer(NamedTuple):
+    """An answer, and the words of the error and of its hint."""
+
+    code: int
+    body: bytes
+    kind: str
+    sentence: str
+    hint: str = ""
+
+
+JSON, HTML = "application/json", "text/html"
+NOT_JSON = ("something other than JSON", "Argo CD's own")
+ANSWERS = {
+    "401": Answer(401, b'{"message": "gone"}', JSON, "does not accept the token", "argocd login"),
+    "403": Answer(403, b'{"message": "denied"}', JSON, "may not do that", "argocd-rbac-cm"),
+    "500": Answer(500, b"oops", HTML, "with status 500"),
+    "a_login_page": Answer(200, b"<html>Sign in</html>", HTML, *NOT_JSON),
+    "a_redirect": Answer(307, b"", HTML, *NOT_JSON),
+    "no_object": Answer(200, b'"text"', JSON, *NOT_JSON),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_unusable_answer_is_a_sentence_with_a_hint(argo: FakeArgo, answer: Answer) -> None:
+    argo.fail = (answer.code, answer.body, answer.kind)
+
+    with pytest.raises(ArgoError, match=answer.sentence) as raised:
+        ArgoCD(Login(argo.url, "hidden", verify=True)).application("coworking-prod")
+
+    assert answer.hint in raised.value.hint
+    assert "hidden" not in f"{raised.value} {raised.value.hint}"
+
+
+def test_nobody_answers_is_a_sentence_too() -> None:
+    with pytest.raises(ArgoError, match=r"Argo CD at http://127\.0\.0\.1:9 does not answer"):
+        ArgoCD(Login("http://127.0.0.1:9", "token", verify=True)).applications()
+
+
+def test_an_environment_that_is_not_there_is_named_with_those_that_are(argo: FakeArgo) -> None:
+    result = CliRunner().invoke(status, ["staging"])
+
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception) == "there is no environment 'staging'; there is prod"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        (
+            {"ARGOCD_SERVER": "argocd.example.com", "ARGOCD_AUTH_TOKEN": "t"},
+            Login("https://argocd.example.com", "t", verify=True),
+        ),
+        (
+            {"ARGOCD_SERVER": "a:80", "ARGOCD_AUTH_TOKEN": "t", "ARGOCD_OPTS": "--plaintext"},
+            Login("http://a:80", "t", verify=True),
+        ),
+        (
+            {
+                "ARGOCD_SERVER": "a",
+                "ARGOCD_AUTH_TOKEN": "t",
+                "ARGOCD_OPTS": "--insecure --grpc-web",
+            },
+            Login("https://a", "t", verify=False),
+        ),
+        (
+            {
+                "ARGOCD_URL": "https://a/",
+                "ARGOCD_AUTH_TOKEN": "t",
+                "ARGOCD_OPTS": "--server-crt x.pem",
+            },
+            Login("https://a", "t", verify="x.pem"),
+        ),
+    ],
+)
+def test_the_login_is_the_one_that_the_argocd_command_uses(
+    tmp_path: Path, environment: dict[str, str], expected: Login
+) -> None:
+    assert find_login(environment, tmp_path) == expected
+
+
+def test_what_argocd_login_left_behind_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(
+        "current-context: a:8080\n"
+        "contexts: [{name: 'a:8080', server: 'a:8080', user: 'a:8080'}]\n"
+        "servers: [{server: 'a:8080', insecure: true}]\n"
+        "users: [{name: 'a:8080', auth-token: kept}]\n"
+    )
+
+    login = find_login({"ARGOCD_CONFIG_DIR": str(tmp_path)}, tmp_path)
+
+    assert login == Login("https://a:8080", "kept", verify=False)
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"ARGOCD_URL": "https://a"}, {"ARGOCD_AUTH_TOKEN": "t"}]
+)
+def test_without_an_address_or_a_token_it_says_how_to_get_them(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with pytest.raises(InputError) as raised:
+        find_login(environment, tmp_path)
+
+    assert "argocd login ADDRESS --sso" in raised.value.hint
+
+
+def test_a_file_of_another_form_is_no_login(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(json.dumps(["nothing", "of", "that"]))
+
+    with pytest.raises(InputError, match="no Argo CD is named"):
+        connect({"ARGOCD_CONFIG_DIR": str(tmp_path)})
