@@ -158,36 +158,29 @@ def heatmap(connection: Connection, period: Period) -> list[list[int]]:
     return counts
 
 
-# One pass over the quarter hours for the counts and one over the tokens (by the index on used_at)
-# for the members: the latest check-in before the end and the latest before the start tell of each
-# member in which of the four windows they came. `first_check_in` tells the rest.
-_OVERVIEW = """
-SELECT * FROM (
-    SELECT coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0)::bigint AS check_ins,
-           coalesce(sum(check_ins) FILTER (WHERE start < :middle), 0)::bigint AS check_ins_before,
-           coalesce(sum(issued) FILTER (WHERE start >= :middle), 0)::bigint AS issued,
-           coalesce(sum(issued) FILTER (WHERE start < :middle), 0)::bigint AS issued_before,
-           coalesce(sum(unused) FILTER (WHERE start >= :middle), 0)::bigint AS unused,
-           coalesce(sum(unused) FILTER (WHERE start < :middle), 0)::bigint AS unused_before
-    FROM ({source}) AS source
-) AS counts CROSS JOIN (
-    SELECT count(*) FILTER (WHERE latest >= :middle) AS members,
-           count(*) FILTER (WHERE latest_before >= :since) AS members_before,
-           count(*) FILTER (WHERE first_check_in < :seen_since
-                            AND (latest < :seen_since) IS NOT FALSE) AS not_seen,
-           count(*) FILTER (WHERE first_check_in < :seen_since_before
-                            AND (latest_before < :seen_since_before) IS NOT FALSE)
-               AS not_seen_before,
-           count(*) FILTER (WHERE joined_at < :until
-                            AND (first_check_in >= :until) IS NOT FALSE) AS never_came,
-           count(*) FILTER (WHERE joined_at < :middle
-                            AND (first_check_in >= :middle) IS NOT FALSE) AS never_came_before
-    FROM exact_user_visits FULL JOIN users ON users.id = user_id LEFT JOIN (
-        SELECT user_id, max(used_at) AS latest,
-               max(used_at) FILTER (WHERE used_at < :middle) AS latest_before
-        FROM tokens WHERE used_at >= :scanned_since AND used_at < :until GROUP BY user_id
-    ) AS recent USING (user_id)
-) AS members
+# Each part is a branch of one UNION ALL, so that PostgreSQL gives the branches to its parallel
+# workers; a count of distinct members by itself runs on one core.
+_COUNTS = """
+SELECT 'counts' AS part,
+       coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0)::bigint AS a,
+       coalesce(sum(check_ins) FILTER (WHERE start < :middle), 0)::bigint AS b,
+       coalesce(sum(issued) FILTER (WHERE start >= :middle), 0)::bigint AS c,
+       coalesce(sum(issued) FILTER (WHERE start < :middle), 0)::bigint AS d,
+       coalesce(sum(unused) FILTER (WHERE start >= :middle), 0)::bigint AS e,
+       coalesce(sum(unused) FILTER (WHERE start < :middle), 0)::bigint AS f
+FROM ({source}) AS source
+"""
+_EVER = """
+SELECT 'ever', count(*) FILTER (WHERE first_check_in < :until),
+       count(*) FILTER (WHERE first_check_in < :middle),
+       count(*) FILTER (WHERE joined_at < :until AND (first_check_in >= :until) IS NOT FALSE),
+       count(*) FILTER (WHERE joined_at < :middle AND (first_check_in >= :middle) IS NOT FALSE),
+       0, 0
+FROM exact_user_visits FULL JOIN users ON users.id = user_id
+"""
+_MEMBERS = """
+SELECT '{part}', count(DISTINCT user_id), 0, 0, 0, 0, 0
+FROM tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
 """
 
 
@@ -195,29 +188,38 @@ def overview(connection: Connection, period: Period) -> Overview:
     """Return the five figures of the period, each beside the previous period's.
 
     The previous figures of the members not seen and never came are those at the period's start.
+    Whoever has ever checked in by then and is not among the members of the last 30 days is a
+    member not seen; so counting both is enough.
     """
     previous = period.previous()
-    seen, seen_before = (p.days_before(NOT_SEEN_DAYS).start_at for p in (period, previous))
-    source = _source(previous if not previous.keeps_quarter_hours() else period)
-    row = connection.execute(
-        text(_OVERVIEW.format(source=source)),
-        {
-            "since": _naive(previous.start_at),
-            "middle": _naive(period.start_at),
-            "until": _naive(period.end_at),
-            "seen_since": _naive(seen),
-            "seen_since_before": _naive(seen_before),
-            "scanned_since": _naive(min(previous.start_at, seen_before)),
-        },
-    ).one()
+    spans = [
+        period,
+        previous,
+        period.days_before(NOT_SEEN_DAYS),
+        previous.days_before(NOT_SEEN_DAYS),
+    ]
+    parts = {span: f"members_{number}" for number, span in enumerate(dict.fromkeys(spans))}
+    source = _source(period if previous.keeps_quarter_hours() else previous)
+    branches = [_COUNTS.format(source=source), _EVER]
+    parameters = {
+        **_bounds(previous),
+        "middle": _naive(period.start_at),
+        "until": _naive(period.end_at),
+    }
+    for span, part in parts.items():
+        branches.append(_MEMBERS.format(part=part))
+        parameters |= {f"{part}_since": _naive(span.start_at), f"{part}_until": _naive(span.end_at)}
+    rows = connection.execute(text(" UNION ALL ".join(branches)), parameters)
+    found = {row.part: tuple(row)[1:] for row in rows}
+    check_ins, check_ins_before, issued, issued_before, unused, unused_before = found["counts"]
+    ever, ever_before, never, never_before, *_ = found["ever"]
+    members, members_before, lately, lately_before = (found[parts[span]][0] for span in spans)
     return Overview(
-        check_ins=Metric(row.check_ins, row.check_ins_before),
-        unique_members=Metric(row.members, row.members_before),
-        unused_share=Metric(
-            _share(row.unused, row.issued), _share(row.unused_before, row.issued_before)
-        ),
-        members_not_seen=Metric(row.not_seen, row.not_seen_before),
-        members_never_came=Metric(row.never_came, row.never_came_before),
+        check_ins=Metric(check_ins, check_ins_before),
+        unique_members=Metric(members, members_before),
+        unused_share=Metric(_share(unused, issued), _share(unused_before, issued_before)),
+        members_not_seen=Metric(ever - lately, ever_before - lately_before),
+        members_never_came=Metric(never, never_before),
     )
 
 
