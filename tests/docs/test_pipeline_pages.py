@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 def table(page: str, first_column: str) -> dict[str, list[str]]:
     """The rows of the table whose first column has that title, by their first cell."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    body = re.search(rf"^\| {re.escape(first_column)} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    title = re.escape(first_column)
+    body = re.search(rf"(?m)^\| {title} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text)
     assert body, f"{page} has no table with the column {first_column!r}"
     rows = (line.strip("|").split(" | ") for line in body[1].splitlines())
     return {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}

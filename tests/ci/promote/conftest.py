@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 IMAGE = settings.read().image
+ECR = EcrRepository.parse(IMAGE)
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -104,13 +105,13 @@ class World:
         """Tell moto what the scan of dev's image found; moto keeps the first that it is told."""
         result = {
             "imageScanFindings": {"findingSeverityCounts": self.findings},
-            "repositoryName": "coworking",
+            "repositoryName": ECR.name,
             "imageId": {"imageTag": self.tag},
             "imageScanStatus": {"status": self.scan},
         }
         requests.post(
             "http://motoapi.amazonaws.com/moto-api/static/ecr/scan-finding-results",
-            json={"results": [result]},
+            json={"results": [result], "region": ECR.region},
             timeout=5,
         ).raise_for_status()
 
@@ -188,9 +189,9 @@ def both_environments(
         remote.person.commit(f"{folder}/image/kustomization.yaml", COMPONENT)
     remote.person.push()
     first = remote.person.ship()
-    remote.deploy(56, first, overlay=overlay_folder("prod"))
+    remote.deploy(56, first, overlay=overlay_folder("prod"), registry=IMAGE)
     second = remote.person.ship()
-    return remote, [first, second, remote.deploy(57, second).json["commit"]]
+    return remote, [first, second, remote.deploy(57, second, registry=IMAGE).json["commit"]]
 
 
 @pytest.fixture
@@ -206,10 +207,10 @@ def world(
     first, second, deployed = both_environments[1]
     tag = f"57-{second[:8]}"
     with mock_aws():
-        ecr = boto3.client("ecr", "us-east-1")
-        ecr.create_repository(repositoryName="coworking")
-        put = ecr.put_image(repositoryName="coworking", imageManifest=MANIFEST, imageTag=tag)
-        ecr.start_image_scan(repositoryName="coworking", imageId={"imageTag": tag})
+        ecr = boto3.client("ecr", ECR.region)
+        ecr.create_repository(repositoryName=ECR.name)
+        put = ecr.put_image(repositoryName=ECR.name, imageManifest=MANIFEST, imageTag=tag)
+        ecr.start_image_scan(repositoryName=ECR.name, imageId={"imageTag": tag})
         history = [
             {"id": 1, "revision": first, "deployedAt": _ago(minutes=300)},
             {"id": 2, "revision": deployed, "deployedAt": _ago(minutes=60)},
@@ -263,7 +264,7 @@ def candidate(world: World, tmp_path: Path) -> Iterator[Any]:
                 timedelta(minutes=soak),
                 datetime.now(UTC),
                 lambda: connect(os.environ),
-                lambda: Ecr(EcrRepository.parse(IMAGE)),
+                lambda: Ecr(ECR),
             )
 
         yield make

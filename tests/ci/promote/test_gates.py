@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from ci import settings
 from ci.promote.gates import GATES, Holds, State, ask
+from ci.writeback.tag import EcrRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 World = Any
+ECR = EcrRepository.parse(settings.read().image)
 DEV = "overlays/dev/coworking/image/kustomization.yaml"
 PROD = "overlays/prod/coworking"
 
@@ -56,8 +59,8 @@ def other_digest(world: World) -> None:
 
 
 def no_tag(world: World) -> None:
-    ecr = boto3.client("ecr", "us-east-1")
-    ecr.batch_delete_image(repositoryName="coworking", imageIds=[{"imageTag": world.tag}])
+    ecr = boto3.client("ecr", ECR.region)
+    ecr.batch_delete_image(repositoryName=ECR.name, imageIds=[{"imageTag": world.tag}])
 
 
 def critical(world: World) -> None:
@@ -83,12 +86,14 @@ def never_ran(world: World) -> None:
 
 
 def prod_is_newer(world: World) -> None:
-    world.remote.deploy(58, world.remote.person.ship(), overlay=f"{PROD}/image")
+    world.remote.deploy(
+        58, world.remote.person.ship(), overlay=f"{PROD}/image", registry=ECR.address
+    )
 
 
 def prod_took_it_back(world: World) -> None:
     commit = world.remote.git("log", "-1", "--format=%(trailers:key=Source-Commit,valueonly)")
-    answer = world.remote.deploy(57, commit.strip(), overlay=f"{PROD}/image")
+    answer = world.remote.deploy(57, commit.strip(), overlay=f"{PROD}/image", registry=ECR.address)
     world.remote.person.pull()
     world.remote.person.git("revert", "--no-edit", answer.json["commit"])
     world.remote.person.push()

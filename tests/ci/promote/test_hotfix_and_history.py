@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ci import hotfix
+from ci import hotfix, settings
 from ci.errors import InputError
 
 World = Any
@@ -98,8 +98,10 @@ def test_after_a_hotfix_the_next_build_still_knows_the_order(world: World) -> No
     ).strip()
     older = world.remote.git("rev-parse", f"{running}~1").strip()
     world.ci("hotfix", "--to", "dev", "--tag", "manual-v1", "--reason", "x", "--unchecked")
-    assert world.remote.deploy(90, older).json["reason"] == "older-commit"
-    assert world.remote.deploy(91, world.remote.person.ship()).json["result"] == "pushed"
+    image = settings.read().image
+    assert world.remote.deploy(90, older, registry=image).json["reason"] == "older-commit"
+    newer = world.remote.person.ship()
+    assert world.remote.deploy(91, newer, registry=image).json["result"] == "pushed"
 
 
 def test_the_history_tells_what_ran_when_by_whom_and_why(world: World) -> None:
