@@ -60,7 +60,7 @@ def _refuse_changes(root: Path) -> None:
 
 def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
     """Write settings.yaml and the lines that carry its values; returns the files that changed."""
-    changed = []
+    changed: dict[str, bytes] = {}
     for name in run(["git", "ls-files", "-z"], cwd=root).split("\0"):
         path = root / name
         if not name or path.is_symlink() or not path.is_file():
@@ -72,9 +72,10 @@ def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
         edit = settings.edit_file if name == settings.FILE else settings.carry
         after = edit(text, wanted).encode()
         if after != before:
-            path.write_bytes(after)
-            changed.append(name)
-    return changed
+            changed[name] = after
+    for name, content in changed.items():
+        (root / name).write_bytes(content)
+    return list(changed)
 
 
 def _carries_settings(name: str, content: bytes) -> bool:

@@ -161,5 +161,5 @@ def edit_file(text: str, settings: Settings) -> str:
     """The text of settings.yaml with other values, its comments kept."""
     for name, value in settings._asdict().items():
         quoted = f'"{value}"' if value.isdigit() else value
-        text = re.sub(rf"(?m)^({name}:[ ]+)(\"[^\"]*\"|\S+)", lambda m: m[1] + quoted, text)  # noqa: B023
+        text = re.sub(rf"(?m)^({name}: +)(\"[^\"]*\"|\S+)", rf"\g<1>{quoted}", text)
     return text

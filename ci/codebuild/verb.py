@@ -1,6 +1,6 @@
 """`python -m ci codebuild`: run a buildspec here, on a clone of what is committed.
 
-    AWS_ACCOUNT_ID=183302320810 AWS_DEFAULT_REGION=us-east-1 IMAGE_REPO_NAME=coworking \\
+    AWS_ACCOUNT_ID=123456789012 AWS_DEFAULT_REGION=us-east-1 IMAGE_REPO_NAME=coworking \\
     ARTIFACTS_BUCKET=… GIT_URL=/tmp/remote.git python -m ci codebuild ci/buildspec.yaml --number 57
 """
 

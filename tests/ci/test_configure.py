@@ -85,7 +85,8 @@ def test_no_other_line_has_a_copy_of_a_value() -> None:
             continue
         for number, line in enumerate(text_of(path).splitlines(), 1):
             if values.account in line or values.git_url in line:
-                assert settings.is_marked(line), f"{path}:{number}: {line.strip()}"
+                said = f"{path}:{number}: {line.strip()} (an example's account is 123456789012)"
+                assert settings.is_marked(line), said
 
 
 def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:

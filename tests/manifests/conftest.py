@@ -69,7 +69,9 @@ class Tree:
 
 
 def _is_named(name: str, wanted: str) -> bool:
-    return name == wanted or (name.startswith(f"{wanted}-") and wanted.endswith(("-configmap", "-init")))
+    return name == wanted or (
+        name.startswith(f"{wanted}-") and wanted.endswith(("-configmap", "-init"))
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
