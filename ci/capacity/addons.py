@@ -26,7 +26,7 @@ def load_addons(path: Path, cluster: Cluster) -> list[dict[str, Any]]:
         InputError: the table is missing or malformed, or doesn't know one of the add-ons.
     """
     try:
-        known: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["addons"]
+        known: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["addons"]
         missing = [name for name in cluster.addons if name not in known]
         if missing:
             raise InputError(

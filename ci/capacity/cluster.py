@@ -86,7 +86,7 @@ def load_cluster(path: Path) -> Cluster:
         InputError: it is missing, not YAML, or lacks what is needed here.
     """
     try:
-        described: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        described: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         metadata = described["metadata"]
         if not described.get("managedNodeGroups"):
             raise InputError(f"{path} describes no managedNodeGroups, so there is nothing to fill")

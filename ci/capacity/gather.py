@@ -42,7 +42,7 @@ def beside_the_overlays(table: Path, cluster: Cluster) -> dict[str, list[dict[st
         InputError: a file can't be read, or an add-on is not known.
     """
     found = {"add-ons": load_addons(table, cluster)}
-    listed: Any = yaml.safe_load(table.read_text(encoding="utf-8"))
+    listed: Any = yaml.load(table.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     for name, folder in (listed.get("upstream") or {}).items():
         found[name] = list(patched_workloads(table.parent / folder))
     return found
@@ -58,10 +58,14 @@ def patched_workloads(folder: Path) -> Iterator[dict[str, Any]]:
         InputError: a file is missing or not YAML.
     """
     try:
-        kustomization: Any = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+        kustomization: Any = yaml.load(
+            (folder / "kustomization.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
+        )
         paths = [patch["path"] for patch in kustomization["patches"] if "path" in patch]
         for path in paths:
-            patch: Any = yaml.safe_load((folder / path).read_text(encoding="utf-8"))
+            patch: Any = yaml.load(
+                (folder / path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+            )
             if patch["kind"] in _WORKLOADS:
                 # Upgraded by hand, not while the environments roll out.
                 yield patch | {"spec": patch["spec"] | {"strategy": {"type": "Recreate"}}}

@@ -75,7 +75,7 @@ def load_prices(path: Path) -> Prices:
         InputError: it is missing, not YAML, or lacks a key.
     """
     try:
-        table: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         sources = {name: source["date"] for name, source in table["sources"].items()}
         instances = {
             name: Instance(name=name, **numbers) for name, numbers in table["instances"].items()
