@@ -40,7 +40,8 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
         return None, 0
     if resource.origin.generated:
         return _generated(file, resource, path)
-    for node in _documents(file):
+    at_line = _lines(file).get(resource.origin.line) if resource.part.file is not None else None
+    for node in [at_line] if at_line is not None else _documents(file):
         if _is(node, resource, exact=resource.part.file is not None):
             return file, _locate(node, resource.body, path)[0]
     return file, resource.origin.line
@@ -72,6 +73,12 @@ def _documents(file: Path) -> tuple[_Node, ...]:
         return _compose(load_text(file))
     except InputError:
         return ()
+
+
+@lru_cache(maxsize=256)
+def _lines(file: Path) -> dict[int, _Node]:
+    """The documents of a file by their first line."""
+    return {_line(node): node for node in _documents(file)}
 
 
 @lru_cache(maxsize=256)
@@ -264,4 +271,5 @@ def forget() -> None:
     """Drop what is remembered of files; for tests that change them."""
     _closure.cache_clear()
     _documents.cache_clear()
+    _lines.cache_clear()
     _compose.cache_clear()
