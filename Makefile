@@ -82,9 +82,12 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test check format
+.PHONY: test e2e check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -rs tests --ignore=tests/e2e $(ARGS)
+
+e2e: $(VENV)/dev.stamp ## Deploy everything to a throw-away cluster and try what can go wrong (docs/e2e.md)
+	@$(BIN)/python -m pytest -p no:xdist -v -rs --no-header $(or $(ARGS),tests/e2e)
 
 check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -1,0 +1,49 @@
+"""docs/e2e.md against the suite that it describes, which `make test` doesn't run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import world
+from tests.e2e.harness.environment import VARIABLES, Unusable, check
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "e2e.md").read_text(encoding="utf-8")
+
+
+def test_every_variable_is_in_the_table() -> None:
+    for name, meaning in VARIABLES.items():
+        assert f"| `{name}` | {meaning} |" in PAGE
+
+
+def test_every_module_is_in_the_table() -> None:
+    modules = sorted(path.stem for path in (ROOT / "tests" / "e2e").glob("test_*.py"))
+
+    assert [
+        line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `test_")
+    ] == modules
+
+
+@pytest.mark.parametrize(
+    "command", [world.CONFIGURE, world.RESTART, world.PROJECTS, world.ROOT_APPLICATION]
+)
+def test_the_suite_runs_the_commands_of_the_bootstrap_page(command: tuple[str, ...]) -> None:
+    page = (ROOT / "argocd" / "bootstrap.md").read_text(encoding="utf-8")
+
+    assert f"kubectl {' '.join(command)}\n" in page
+
+
+def test_what_is_missing_is_named_in_one_sentence() -> None:
+    with pytest.raises(Unusable, match="need KUBECONFIG, ") as raised:
+        check({"ARGOCD_URL": "http://127.0.0.1:9"})
+
+    assert "ARGOCD_URL" not in str(raised.value)
+    assert str(raised.value).endswith("nothing was changed")
+
+
+def test_the_shorter_limits_are_still_in_the_tree() -> None:
+    for path, pattern, _ in world.SHORTER:
+        assert re.search(pattern, (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), path
