@@ -1,4 +1,4 @@
-"""Pull requests on GitHub: open one for a branch, or find the one that is open."""
+"""Pull requests on GitHub: open one for a branch, and keep one comment on it up to date."""
 
 from __future__ import annotations
 
@@ -53,6 +53,45 @@ def open_pull_request(name: str, token: str, wanted: PullRequest, *, api: str = 
             hint=f"The branch {wanted.head} is pushed: open the pull request by hand.",
         )
     return str(answer.json()["html_url"])
+
+
+def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one server
+    name: str, number: int, token: str, text: str, *, marker: str, api: str = API
+) -> str:
+    """Update the one comment that has `marker`, or create it; returns `created` or `updated`.
+
+    An unchanged comment is left as it is: `unchanged`.
+
+    Raises:
+        CiError: GitHub refuses or can't be reached.
+    """
+    issue = f"{api}/repos/{name}/issues"
+    page = 1
+    while True:
+        query = {"per_page": 100, "page": page}
+        comments = _checked(_ask("GET", f"{issue}/{number}/comments", token, params=query)).json()
+        for comment in comments:
+            if marker in (comment.get("body") or ""):
+                if comment["body"].replace("\r\n", "\n").strip() == text.strip():
+                    return "unchanged"
+                address = f"{issue}/comments/{comment['id']}"
+                _checked(_ask("PATCH", address, token, json={"body": text}))
+                return "updated"
+        if len(comments) < query["per_page"]:
+            break
+        page += 1
+    _checked(_ask("POST", f"{issue}/{number}/comments", token, json={"body": text}))
+    return "created"
+
+
+def _checked(answer: requests.Response) -> requests.Response:
+    if not answer.ok:
+        reason = answer.json().get("message", "") if _is_json(answer) else ""
+        raise CiError(
+            f"GitHub refuses a comment: {answer.status_code} {reason}".rstrip(),
+            hint="The token needs the right to write pull requests' comments.",
+        )
+    return answer
 
 
 def _ask(method: str, url: str, token: str, **arguments: Any) -> requests.Response:

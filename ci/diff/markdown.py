@@ -1,0 +1,114 @@
+"""The comparison as the comment on a pull request, never longer than GitHub takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.diff.redact import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.diff.changes import Change
+    from ci.diff.report import Report, Section
+
+MARKER = "<!-- ci diff -->"
+LIMIT = 65_536  # characters that a comment may have
+# What a reviewer can do without first, when not everything fits.
+LEAST_FIRST = ("ConfigMap", "ServiceAccount", "NetworkPolicy", "Job", "Service")
+
+
+def write_markdown(report: Report, *, limit: int = LIMIT) -> str:
+    """The comment; whole resources are left out, the least important first, until it fits."""
+    blocks = {
+        (section.name, change.title): _block(change)
+        for section in report.sections
+        for change in section.changes
+    }
+    order = sorted(blocks, key=lambda key: _importance(report, key, len(blocks[key])))
+    dropped: set[tuple[str, str]] = set()
+    text = _assemble(report, blocks, dropped)
+    while len(text) > limit and len(dropped) < len(order):
+        dropped.add(order[len(dropped)])
+        text = _assemble(report, blocks, dropped)
+    return (
+        text if len(text) <= limit else text[: limit - 40].rstrip() + "\n\n(the rest is left out)\n"
+    )
+
+
+def _importance(report: Report, key: tuple[str, str], length: int) -> tuple[int, int, int, str]:
+    """Sorts what may be dropped first to the front."""
+    weight = max(
+        (risk.weight for s in report.sections if s.name == key[0] for risk in s.risks
+         if risk.title == key[1]),
+        default=0,
+    )  # fmt: skip
+    kind = key[1].split(" ")[0]
+    rank = LEAST_FIRST.index(kind) if kind in LEAST_FIRST else len(LEAST_FIRST)
+    return weight, rank, -length, f"{key[0]} {key[1]}"
+
+
+def _assemble(
+    report: Report, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
+) -> str:
+    lines = [MARKER, "### What this changes", ""]
+    if report.sections:
+        lines += ["| environment | |", "| --- | --- |"]
+        lines += [f"| `{each.name}` | {each.verdict} |" for each in report.sections]
+        lines.append("")
+    for section in report.sections:
+        if section.changes:
+            lines += [*_section(section, blocks, dropped)]
+    lines += [*_problems(report)]
+    if dropped:
+        lines += [
+            f"{len(dropped)} of {len(blocks)} resources are left out: the comment is full.",
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(
+    section: Section, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
+) -> Iterator[str]:
+    yield from (f"#### {section.name}", "")
+    for risk in section.risks:
+        yield f"- `{risk.title}`: {clean(risk.sentence)}"
+    if section.risks:
+        yield ""
+    for change in section.changes:
+        key = (section.name, change.title)
+        yield f"`{change.title}` ({change.verb}): left out" if key in dropped else blocks[key]
+    yield ""
+
+
+def _block(change: Change) -> str:
+    lines = "\n".join(change.lines())
+    fence = "`" * max(3, _longest_run(lines) + 1)  # a text with fences of its own can't end ours
+    return (
+        f"<details><summary><code>{change.title}</code> {change.verb}</summary>\n\n"
+        f"{fence}diff\n{lines}\n{fence}\n\n</details>\n"
+    )
+
+
+def _longest_run(text: str) -> int:
+    longest = run = 0
+    for character in text:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _problems(report: Report) -> Iterator[str]:
+    if report.failures:
+        yield from ("#### This can't be rendered", "")
+        yield from (f"- {clean(each)}" for each in report.failures)
+        yield ""
+    if report.findings:
+        yield from ("#### New findings", "")
+        for each in report.findings:
+            place = f" ({each.file}:{each.line})" if each.file else ""
+            yield f"- **{each.severity.value}** `{each.rule}` {each.resource}{place}: " + clean(
+                f"{each.message}. {each.fix}"
+            )
+        yield ""

@@ -1,0 +1,104 @@
+"""Takes secrets out of everything that is shown, wherever they stand.
+
+A reviewer needs to see that a secret changed, not what it is. Whole values of Secrets go; elsewhere
+what follows a name like `password`, what has the form of a credential, and what looks drawn at
+random. A short digest tells two values apart without telling either.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from ci.validate.model import as_mapping
+from ci.validate.rules.security.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
+
+if TYPE_CHECKING:
+    from ci.validate.model import Manifest
+
+_NAMES = (
+    "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?"
+    "|access[_-]?key"
+)
+# `password: x`, `TOKEN=x`, `"secret": "x"` and `--db-password x`, inside any text.
+ASSIGNED = re.compile(
+    rf"""((?:{_NAMES})["']?\s*[=:]\s*["']?|--[\w-]*(?:{_NAMES})\s+)([^\s"',;&}}]{{3,}})""",
+    re.IGNORECASE,
+)
+FLAG = re.compile(rf"--?[\w-]*({_NAMES})", re.IGNORECASE)
+PEM = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
+WORD = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
+PLAIN_KEYS = re.compile(r"(_FILE|_PATH|_NAME|secretName|secretKeyRef|secretRef)$", re.IGNORECASE)
+
+
+def redacted(manifest: Manifest) -> Manifest:
+    """A copy of a manifest without any secret value."""
+    body: Manifest = copy.deepcopy(manifest)
+    if body.get("kind") == "Secret":
+        for field in ("data", "stringData"):
+            for key, value in as_mapping(body.get(field)).items():
+                body[field][key] = hidden(str(value))
+    if body.get("kind") == "SealedSecret":
+        sealed = as_mapping(as_mapping(body.get("spec")).get("encryptedData"))
+        for key, value in sealed.items():
+            sealed[key] = f"(sealed, {digest(str(value))})"
+    return as_mapping(_walk(body, ""))
+
+
+def hidden(value: str) -> str:
+    """What is shown instead of a secret."""
+    return f"(redacted, {digest(value)})"
+
+
+def digest(value: str) -> str:
+    """Eight characters that tell values apart; salted, so that no table of passwords finds one."""
+    return hashlib.scrypt(value.encode(), salt=b"ci diff", n=2**10, r=8, p=1, dklen=4).hex()
+
+
+def _walk(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        # An entry of `env` has its name beside its value.
+        own = value.get("name") if isinstance(value.get("value"), str) else None
+        return {
+            key: _walk(item, str(own) if own and key == "value" else str(key))
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        # ["--password", "x"]: the flag is one entry, its value the next.
+        flags = ["", *value]
+        return [
+            hidden(item)
+            if isinstance(item, str) and isinstance(flag, str) and FLAG.fullmatch(flag)
+            else _walk(item, name)
+            for flag, item in zip(flags, value, strict=False)
+        ]
+    if isinstance(value, str):
+        return _text(value, name)
+    return value
+
+
+def _text(value: str, name: str) -> str:
+    if value.startswith(("(redacted, ", "(sealed, ")):
+        return value
+    if SECRET_NAME.search(name) and not PLAIN_KEYS.search(name) and not NO_VALUE.match(value):
+        return hidden(value)
+    return clean(value)
+
+
+def clean(text: str) -> str:
+    """A text without what is recognised in it as secret."""
+    text = PEM.sub(lambda found: hidden(found[0]), text)
+    for form in FORMS.values():
+        text = form.sub(lambda found: hidden(found[0]), text)
+    text = ASSIGNED.sub(_assigned, text)
+    return WORD.sub(lambda found: hidden(found[0]) if is_random(found[0]) else found[0], text)
+
+
+def _assigned(found: re.Match[str]) -> str:
+    if found[2].startswith("(redacted") or NO_VALUE.match(found[2]):
+        return found[0]
+    return found[1] + hidden(found[2])

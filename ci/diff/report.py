@@ -1,0 +1,81 @@
+"""The comparison as data: per environment its risks, changes and new findings; and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ci.diff.changes import Change, compare
+from ci.diff.redact import clean
+from ci.diff.risks import RISKY, Risk, View, risks
+from ci.validate.environment import Environment
+
+if TYPE_CHECKING:
+    from ci.diff.trees import Tree
+    from ci.validate.model import Finding
+
+
+@dataclass
+class Section:
+    """An environment, or another folder that is rendered."""
+
+    name: str
+    changes: list[Change] = field(default_factory=list)
+    risks: list[Risk] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """One line."""
+        if not self.changes:
+            return "no change"
+        count = f"{len(self.changes)} resource{'s' if len(self.changes) > 1 else ''}"
+        risky = sum(risk.weight >= RISKY for risk in self.risks)
+        if risky:
+            return f"{count}, **{risky} risk{'s' if risky > 1 else ''}**"
+        return f"{count}, nothing risky"
+
+
+@dataclass
+class Report:
+    """Everything that a comment says, in the order in which it says it."""
+
+    sections: list[Section]
+    findings: list[Finding]
+    failures: list[str]
+
+
+def make_report(base: Tree, head: Tree) -> Report:
+    """Compare two versions of the repository."""
+    sections = []
+    for name, changes in compare(base, head).items():
+        environment = Environment(name, head.groups.get(name, []))
+        found = [risk for each in changes for risk in risks(View(each, environment, changes))]
+        found.sort(key=lambda risk: (-risk.weight, risk.title, risk.sentence))
+        sections.append(Section(name, changes, found))
+    known = {(each.rule, each.resource, each.message) for each in base.findings}
+    new = [each for each in head.findings if (each.rule, each.resource, each.message) not in known]
+    failures = [each for each in head.failures if each not in base.failures]
+    return Report(sections, new, failures)
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """The report as JSON takes it, without secrets."""
+    return {
+        "environments": [
+            {
+                "name": section.name,
+                "verdict": section.verdict.replace("**", ""),
+                "risks": [
+                    {"resource": risk.title, "message": clean(risk.sentence), "weight": risk.weight}
+                    for risk in section.risks
+                ],
+                "changes": [
+                    {"resource": each.title, "change": each.verb, "diff": each.lines()}
+                    for each in section.changes
+                ],
+            }
+            for section in report.sections
+        ],
+        "findings": [each.as_dict() for each in report.findings],
+        "failures": [clean(each) for each in report.failures],
+    }

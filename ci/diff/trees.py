@@ -1,0 +1,98 @@
+"""Two versions of the repository, rendered and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.errors import CommandError, InputError
+from ci.run import execute, run
+from ci.validate.engine import check
+from ci.validate.facts import Facts, read_facts
+from ci.validate.inputs import gather
+from ci.validate.schemas import DEFAULT_VERSION, parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.validate.model import Finding, Resource
+
+FACTS = Path("infra") / "facts.yaml"
+
+
+@dataclass
+class Tree:
+    """A version of the repository.
+
+    Attributes:
+        groups: heading (`overlays/prod`, `argocd/apps`) -> the resources rendered under it.
+        findings: what the checks say of it.
+        failures: what could not be rendered, a sentence each.
+    """
+
+    groups: dict[str, list[Resource]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def merge_base(base: str, head: str) -> str:
+    """The newest commit that both have: what the head's author started from.
+
+    Raises:
+        InputError: one of them is no commit here, or they have nothing in common.
+    """
+    for name in (base, head):
+        try:
+            run(
+                [
+                    "git",
+                    "rev-parse",
+                    "--verify",
+                    "--quiet",
+                    "--end-of-options",
+                    f"{name}^{{commit}}",
+                ]
+            )
+        except CommandError as error:
+            raise InputError(
+                f"{name!r} is no commit of this repository",
+                hint="Name a branch, a tag or a commit; `git fetch` brings those of the remote.",
+            ) from error
+    try:
+        return run(["git", "merge-base", base, head]).strip()
+    except CommandError as error:
+        raise InputError(
+            f"{base} and {head} have no commit in common",
+            hint="A shallow clone has too little history: git fetch --unshallow.",
+        ) from error
+
+
+@contextlib.contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """The files of a commit in a temporary folder; the working tree is left alone."""
+    archive = execute(["git", "archive", "--format=tar", commit]).stdout
+    with tempfile.TemporaryDirectory(prefix="diff-") as name:
+        folder = Path(name).resolve()
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        yield folder
+
+
+def read_tree(folder: Path) -> Tree:
+    """Render and check a folder as `python -m ci validate` would in it."""
+    with contextlib.chdir(folder):
+        facts = read_facts(FACTS) if FACTS.is_file() else Facts()
+        inputs = gather([], facts)
+        report = check(inputs, facts, parse_version(DEFAULT_VERSION))
+    tree = Tree(findings=report.findings)
+    tree.failures = [failure.replace(f"{folder}/", "") for failure in report.failures]
+    for resources in inputs.sets.values():
+        for resource in resources:
+            if resource.checked:
+                tree.groups.setdefault(resource.part.group, []).append(resource)
+    return tree

@@ -1,0 +1,29 @@
+"""Trees of one file each, outside any repository."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ci.diff.report import Report, make_report
+from ci.diff.trees import Tree, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Callable[[str, str], Report]:
+    """Compare two texts of manifests, as the folder `shop` of two versions of a repository."""
+    numbers = itertools.count()
+
+    def tree(text: str) -> Tree:
+        folder = tmp_path / f"tree-{next(numbers)}" / "shop"
+        folder.mkdir(parents=True)
+        (folder / "manifests.yaml").write_text(text, encoding="utf-8")
+        return read_tree(folder.parent)
+
+    return lambda before, after: make_report(tree(before), tree(after))

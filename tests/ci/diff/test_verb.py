@@ -1,0 +1,201 @@
+"""`python -m ci diff` on a real repository, and the comment on a server that speaks GitHub."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+KUSTOMIZATION = """apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [deployment.yaml]
+configMapGenerator:
+  - name: web
+    literals: [LOG_LEVEL=info]
+"""
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: registry.example.com/shop/web:1.4.2
+          envFrom: [{configMapRef: {name: web}}]
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """main has an overlay; branch `proposal` changes its configuration; main went on meanwhile."""
+    folder = tmp_path / "repository"
+    overlay = folder / "overlays" / "prod"
+    overlay.mkdir(parents=True)
+    (overlay / "kustomization.yaml").write_text(KUSTOMIZATION, encoding="utf-8")
+    (overlay / "deployment.yaml").write_text(DEPLOYMENT, encoding="utf-8")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "Begin")
+    git(folder, "switch", "--quiet", "-c", "proposal")
+    changed = KUSTOMIZATION.replace("info", "debug")
+    (overlay / "kustomization.yaml").write_text(changed, encoding="utf-8")
+    git(folder, "commit", "--quiet", "-am", "Log more")
+    git(folder, "switch", "--quiet", "main")
+    other = DEPLOYMENT.replace("1.4.2", "1.4.3")
+    (overlay / "deployment.yaml").write_text(other, encoding="utf-8")
+    git(folder, "commit", "--quiet", "-am", "Deploy 1.4.3")
+    return folder
+
+
+def diff(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "PULL_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "ci", "diff", *arguments],
+        cwd=folder,
+        env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_compares_with_the_merge_base_and_folds_the_hash_of_a_generated_name(
+    repository: Path,
+) -> None:
+    done = diff(repository, "--base", "main", "--head", "proposal")
+
+    assert done.returncode == 0, done.stderr
+    assert "| `overlays/prod` | 1 resource, nothing risky |" in done.stdout
+    assert "`ConfigMap shop/web`: this restarts 2 pods of Deployment shop/web" in done.stdout
+    assert "-  LOG_LEVEL: info\n+  LOG_LEVEL: debug" in done.stdout
+    assert "1.4.3" not in done.stdout, "what main did meanwhile is not the proposal's"
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_without_a_head_it_shows_the_files_as_they_are(repository: Path) -> None:
+    file = repository / "overlays" / "prod" / "deployment.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("replicas: 2", "replicas: 0"))
+
+    done = diff(repository, "--base", "HEAD", "--format", "json")
+
+    environment = json.loads(done.stdout)["environments"][0]
+    assert environment["verdict"] == "1 resource, 1 risk"
+    assert environment["risks"][0]["message"] == "this stops every pod: replicas is 0"
+
+
+def test_an_unknown_base_is_named(repository: Path) -> None:
+    done = diff(repository, "--base", "no-such-branch")
+
+    assert done.returncode == 2
+    assert "'no-such-branch' is no commit of this repository" in done.stderr
+
+
+class GitHub(http.server.ThreadingHTTPServer):
+    """The three calls that a comment needs."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.comments = [{"id": n, "body": f"a person's remark {n}"} for n in range(130)]
+        self.writes: list[str] = []
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: GitHub
+
+    def do_GET(self) -> None:
+        page = int(self.path.rpartition("page=")[2])
+        self.answer(200, self.server.comments[(page - 1) * 100 : page * 100])
+
+    def do_POST(self) -> None:
+        self.server.writes.append("POST")
+        self.server.comments.append({"id": 1000, "body": self.body()})
+        self.answer(201, {})
+
+    def do_PATCH(self) -> None:
+        self.server.writes.append("PATCH")
+        number = int(self.path.rpartition("/")[2])
+        next(each for each in self.server.comments if each["id"] == number)["body"] = self.body()
+        self.answer(200, {})
+
+    def body(self) -> str:
+        assert self.headers["Authorization"] == "Bearer t0ken"
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return str(content["body"])
+
+    def answer(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    """A server on this machine that speaks the three calls."""
+    server = GitHub()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_posting_creates_one_comment_and_then_updates_it(repository: Path, github: GitHub) -> None:
+    environment = {
+        "GITHUB_TOKEN": "t0ken",
+        "GITHUB_REPOSITORY": "shop/shop",
+        "PULL_REQUEST": "7",
+        "GITHUB_API_URL": f"http://127.0.0.1:{github.server_port}",
+    }
+    said = [
+        diff(repository, "--base", "main", "--head", head, "--post", **environment).stderr.strip()
+        for head in ("proposal", "proposal", "proposal~1")
+    ]
+
+    assert said == [
+        f"comment {done} on shop/shop#7" for done in ("created", "unchanged", "updated")
+    ]
+    assert github.writes == ["POST", "PATCH"]
+    assert len(github.comments) == 131
+    assert "no change" in str(github.comments[-1]["body"])
+
+
+def test_a_fork_without_a_token_only_writes(repository: Path, tmp_path: Path) -> None:
+    written = tmp_path / "comment.md"
+
+    done = diff(
+        repository, "--base", "main", "--head", "proposal", "--post", "--output", str(written)
+    )
+
+    assert done.returncode == 0
+    assert "no GITHUB_TOKEN, so no comment is posted" in done.stderr
+    assert "LOG_LEVEL: debug" in written.read_text(encoding="utf-8")
