@@ -272,8 +272,8 @@ def test_a_later_release_s_database_is_left_alone(database: Database, engine: En
             "users has no column is_active, joined_at",
         ),
         (
-            "CREATE TABLE users (id int, first_name text, last_name text,"
-            + " is_active bool, joined_at timestamptz)",
+            """CREATE TABLE users (id int, first_name int, last_name int, is_active int,
+                                   joined_at timestamptz)""",
             "users.joined_at is of type TIMESTAMP",
         ),
     ],
