@@ -69,9 +69,7 @@ class Tree:
 
 
 def _is_named(name: str, wanted: str) -> bool:
-    return name == wanted or (
-        name.startswith(f"{wanted}-") and wanted.endswith(("-configmap", "-init"))
-    )
+    return name == wanted or (name.startswith(f"{wanted}-") and wanted.endswith("-configmap"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -37,6 +37,12 @@ def test_nothing_in_git_can_remove_prods_data(prod):
     assert policy == {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
 
+def test_a_change_of_the_first_start_restarts_no_database(both):
+    both.one("ConfigMap", "postgresql-init")
+    (volume,) = [v for v in both.pods()["postgresql"]["spec"]["volumes"] if v["name"] == "init"]
+    assert volume["configMap"]["name"] == "postgresql-init"
+
+
 def test_dev_says_that_it_does_not_keep_its_data(dev):
     statefulset = dev.one("StatefulSet", "postgresql")
     assert statefulset["metadata"]["annotations"]["declare.validate/data"] == "ephemeral"

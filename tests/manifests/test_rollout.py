@@ -160,6 +160,14 @@ def test_prod_scales_from_two_to_five_by_cpu(prod):
     assert "replicas" not in prod.one("Deployment", "coworking")["spec"], "Argo CD would fight it"
 
 
+def test_the_database_has_a_connection_for_every_pod_at_its_most(prod):
+    pods = prod.one("HorizontalPodAutoscaler", "coworking")["spec"]["maxReplicas"] + 1  # a surge
+    # As DB_POOL_SIZE says: a process opens its pool and one for checks, and one of all one more.
+    wanted = pods * (Config.model_fields["db_pool_size"].default + 1) + 1
+    # PostgreSQL's own defaults: 100, of which 3 are kept for a superuser.
+    assert wanted <= 97
+
+
 def test_prod_serves_while_its_nodes_are_drained(prod):
     budget = prod.one("PodDisruptionBudget", "coworking")["spec"]
     pod = prod.pods()["coworking"]
