@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ CLUSTER = load_cluster(ROOT / "infra/eksctl/cluster.yaml")
 PRICES = load_prices(ROOT / "infra/prices.yaml")
 SETTINGS = Settings(
     account="123456789012",
-    region="us-east-1",
+    region=CLUSTER.region,
     repository="team/coworking.api",
     git_url="https://github.com/example/coworking.git",
 )
@@ -88,8 +89,9 @@ def test_a_git_server_that_codebuild_cannot_hear_is_refused() -> None:
 
 
 def test_a_cluster_in_another_region_is_refused() -> None:
-    with pytest.raises(InputError, match=r"says us-east-1, and settings\.yaml says eu-west-1"):
-        plan(SETTINGS._replace(region="eu-west-1"), CLUSTER, PRICES)
+    moved = replace(CLUSTER, region="eu-west-9")
+    with pytest.raises(InputError, match=r"cluster\.yaml says eu-west-9, and settings\.yaml says"):
+        plan(SETTINGS, moved, PRICES)
 
 
 @pytest.mark.parametrize(
