@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
+from ci.settings import Settings
 from ci.writeback.tag import EcrRepository
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ class Build:
     @property
     def repository(self) -> EcrRepository:
         """The ECR repository that the image belongs to."""
-        host = f"{self['AWS_ACCOUNT_ID']}.dkr.ecr.{self['AWS_DEFAULT_REGION']}.amazonaws.com"
-        return EcrRepository.parse(f"{host}/{self['IMAGE_REPO_NAME']}")
+        names = (self["AWS_ACCOUNT_ID"], self["AWS_DEFAULT_REGION"], self["IMAGE_REPO_NAME"])
+        return EcrRepository.parse(Settings(*names, git_url="").image)
 
     @property
     def number(self) -> str:

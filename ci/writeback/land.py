@@ -152,8 +152,6 @@ class Lander:
                 reason=answer.reason,
                 because=answer.because,
             )
-        if self.target.pull_branch and self.repository.has_branch(self.target.pull_branch):
-            return self._found(overlay, answer.new)
         if not self.target.only_pull:
             commit = self._commit(overlay, answer, skip_ci=True)
             refusal = self.repository.push(commit, self.target.branch)
@@ -164,7 +162,7 @@ class Lander:
             if refusal.verdict is not Verdict.POLICY or not self.target.pull_branch:
                 return refusal
             self.say(f"{self.target.branch} takes no push ({refusal.reason}): using a branch")
-        return self._push_aside(overlay, answer)
+        return self._set_aside(overlay, answer)
 
     def _decide(self, tip: str) -> tuple[Overlay, Deployment | Leave]:
         """Ask the plan; what it said of an earlier tip holds while the file wasn't touched.
@@ -181,22 +179,20 @@ class Lander:
         self._decided = overlay, self.plan(overlay)
         return self._decided
 
-    def _push_aside(self, overlay: Overlay, answer: Deployment) -> Landing | Refusal:
+    def _set_aside(self, overlay: Overlay, answer: Deployment) -> Landing | Refusal:
+        """Push the change to a branch of its own, or find it there from an earlier call."""
         branch = self.target.pull_branch or ""
-        commit = self._commit(overlay, answer, skip_ci=False)
-        refusal = self.repository.push(commit, branch)
-        if refusal.verdict is not Verdict.PUSHED:
-            return refusal
-        return self._waiting(overlay, commit)
-
-    def _found(self, overlay: Overlay, wanted: str) -> Landing:
-        """The branch is there from an earlier call: it must say what we would say."""
-        branch = self.target.pull_branch or ""
+        if not self.repository.has_branch(branch):
+            commit = self._commit(overlay, answer, skip_ci=False)
+            refusal = self.repository.push(commit, branch)
+            if refusal.verdict is not Verdict.PUSHED:
+                return refusal
+            return self._waiting(overlay, commit)
         commit = self.repository.fetch(branch)
         there = Overlay(self.repository, commit, self.target.folder, self.target.image)
-        if there.entry.tag != wanted:
+        if there.entry.tag != answer.new:
             raise PolicyError(
-                f"branch {branch!r} exists and has the tag {there.entry.tag!r}, not {wanted!r}",
+                f"branch {branch!r} exists and has the tag {there.entry.tag!r}, not {answer.new!r}",
                 hint="Someone changed it. Merge it or delete it, then start this step again.",
             )
         return self._waiting(overlay, commit)

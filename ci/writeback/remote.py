@@ -25,7 +25,12 @@ DEFAULT_USER = "x-access-token"
 _HIDDEN = "[hidden]"
 _ASKPASS = """\
 #!/bin/sh
-# git asks for a user name, then for a password; nothing is printed anywhere else.
+# git asks "Username for 'https://host': " and then for the password. Another host, to which a
+# redirect may have led, gets no answer.
+case "$1" in
+  *"/$WRITEBACK_HOST'"* | *"@$WRITEBACK_HOST'"*) ;;
+  *) exit 1 ;;
+esac
 case "$1" in
   Username*) printf '%s\\n' "$WRITEBACK_USER" ;;
   *) if [ -n "$WRITEBACK_TOKEN_FILE" ]; then cat "$WRITEBACK_TOKEN_FILE"
@@ -145,6 +150,7 @@ def git_environment(
         helper.write_text(_ASKPASS, encoding="utf-8")
         helper.chmod(stat.S_IRWXU)
         kept["GIT_ASKPASS"] = str(helper)
+        kept["WRITEBACK_HOST"] = urlsplit(url).netloc
         kept["WRITEBACK_USER"] = environment.get("GIT_USER") or DEFAULT_USER
         if token.file:
             kept["WRITEBACK_TOKEN_FILE"] = str(token.file)

@@ -232,6 +232,7 @@ class GitServer(ThreadingHTTPServer):
         token: the password that may push; reading needs it too.
         seen: the Authorization headers that came.
         drop_answers: how many answers to a push are cut off after the push was done.
+        moved_to: another server's URL, to redirect every request to.
         refuse_pushes: answer a push with 403, as a host does when the token may only read.
     """
 
@@ -244,6 +245,7 @@ class GitServer(ThreadingHTTPServer):
         self.seen: list[str] = []
         self.drop_answers = 0
         self.refuse_pushes = False
+        self.moved_to = ""
 
     @property
     def url(self) -> str:
@@ -263,6 +265,13 @@ class GitHandler(BaseHTTPRequestHandler):
         is_push = "git-receive-pack" in self.path
         given = self.headers.get("Authorization", "")
         self.server.seen.append(given)
+        if self.server.moved_to:
+            self.send_response(301)
+            self.send_header(
+                "Location", self.server.moved_to + self.path.removeprefix("/remote.git")
+            )
+            self.end_headers()
+            return None
         if base64.b64decode(given[6:]).decode().partition(":")[2] != self.server.token:
             # A careless host repeats what it was sent.
             return self._answer(401, f"who is {given} {base64.b64decode(given[6:]).decode()}?")

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,18 @@ def test_without_a_token_nobody_is_asked(remote: Remote, server: Server) -> None
     answer = remote.set_image("7-1f2e3d4c", url=server.url, env={"GIT_ASKPASS": "/bin/cat"})
     assert (answer.status, answer.json["attempts"]) == (5, 1)
     assert "could not read Username" in answer.json["error"]
+
+
+def test_a_redirect_to_another_host_does_not_get_the_token(remote: Remote, server: Server) -> None:
+    commit = remote.person.ship()
+    with type(server)(server.root, server.token) as elsewhere:
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        server.moved_to = elsewhere.url
+        env = {"GIT_TOKEN": server.token}
+        answer = remote.set_image(f"7-{commit[:8]}", url=server.url, env=env)
+        elsewhere.shutdown()
+    assert answer.status == 5
+    assert set(elsewhere.seen) == {""}
 
 
 def test_the_hooks_of_a_local_repository_never_see_the_token(
