@@ -82,12 +82,21 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test e2e check format
+.PHONY: test e2e validate agree docs check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -rs tests --ignore=tests/e2e $(ARGS)
 
 e2e: $(VENV)/dev.stamp ## Deploy everything to a throw-away cluster and try what can go wrong (docs/e2e.md)
 	@$(BIN)/python -m pytest -p no:xdist -v -rs --no-header $(or $(ARGS),tests/e2e)
+
+validate: $(VENV)/run.stamp ## Look for what would break after the merge, in all environments and Argo CD's tree
+	@$(CI) validate $(ARGS)
+
+agree: $(VENV)/run.stamp ## Ask the API server of KUBECONFIG (a throw-away cluster) whether it agrees
+	@$(CI) agree $(ARGS)
+
+docs: $(VENV)/run.stamp ## Write the list of rules into docs/validate.md
+	@$(BIN)/python -m ci.validate.page
 
 check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict
 	@$(BIN)/ruff check .
