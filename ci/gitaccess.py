@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ci.writeback.errors import RemoteError
 from ci.writeback.remote import Token, check_url, git_environment
-from ci.writeback.repository import Identity, Repository
+from ci.writeback.repository import ConnectionLost, Identity, Repository
 from ci.writeback.retry import Backoff
 
 if TYPE_CHECKING:
@@ -40,6 +41,25 @@ class Access(NamedTuple):
     author: Identity | None
     backoff: Backoff
 
+    def tip(self, branch: str) -> str:
+        """Fetch a branch and return the commit at its tip.
+
+        Raises:
+            RemoteError: the remote can't be reached, or doesn't know us.
+        """
+        try:
+            return self.repository.fetch(branch)
+        except ConnectionLost as lost:
+            raise RemoteError(
+                f"{self.url} can't be read: {lost.refusal.reason}",
+                hint="Set GIT_TOKEN (and GIT_USER), or name another address by --url.",
+            ) from lost
+
+    def has(self, branch: str, commit: str, *, before: str) -> bool:
+        """Whether `before`, a commit that somebody else has just pushed, contains `commit`."""
+        self.tip(branch)
+        return self.repository.is_ancestor(commit, before)
+
 
 @contextlib.contextmanager
 def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -> Iterator[Access]:
@@ -54,7 +74,14 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
     with tempfile.TemporaryDirectory(prefix="coworking-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         environment = git_environment(environ, folder, url=url, token=token, config=None)
-        repository = Repository(url, folder, environment, token=token, left=lambda: backoff.left)
+        repository = Repository(
+            # Argo CD is waited for in between: a command always has some seconds of its own.
+            url,
+            folder,
+            environment,
+            token=token,
+            left=lambda: max(20.0, backoff.left),
+        )
         yield Access(repository, url, environment, folder, _author(), backoff)
 
 

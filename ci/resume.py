@@ -89,7 +89,7 @@ def look(api: ArgoCD, environment: str, access: Access) -> Situation:
             hint=f"Bring it to a known version first: python -m ci rollback {environment} --list,"
             " then --to ID.",
         )
-    tip = access.repository.fetch(app.branch)
+    tip = access.tip(app.branch)
     overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
     if not access.repository.is_ancestor(revision, tip):
         raise CiError(
@@ -190,9 +190,7 @@ def switch_on(api: ArgoCD, environment: str, access: Access, commit: str, *, acc
 
     def seen() -> bool:
         app, _ = read(api, environment, refresh=True)
-        if app.revision != commit:
-            access.repository.fetch(app.branch)
-        is_new = access.repository.is_ancestor(commit, app.revision)
+        is_new = app.revision == commit or access.has(app.branch, commit, before=app.revision)
         return is_new and not app.busy and (accept or not app.differing)
 
     seconds = wait_until(

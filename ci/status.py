@@ -24,7 +24,6 @@ from ci.deployments import PARTS, SERVICE, application_name, live_tag, overlay_f
 from ci.errors import CiError, InputError
 from ci.gitaccess import open_remote, remote_url
 from ci.writeback.overlay import Overlay
-from ci.writeback.repository import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,13 +164,11 @@ def read_git(app: Application, environment: str, url: str | None) -> Git:
     """Read the tag at the branch's tip."""
     try:
         with open_remote(remote_url(url, app.url), os.environ, seconds=20) as access:
-            tip = access.repository.fetch(app.branch)
+            tip = access.tip(app.branch)
             overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
             shown = access.repository.git("show", "-s", "--format=%cI%n%s", tip).splitlines()
             at = datetime.fromisoformat(shown[0]).astimezone(UTC)
             return Git(overlay.entry.tag, tip, at, shown[1] if len(shown) > 1 else "")
-    except ConnectionLost as lost:
-        return Git(error=lost.refusal.reason)
     except CiError as error:
         return Git(error=str(error))
 
