@@ -14,12 +14,17 @@ from pathlib import Path
 
 import click
 
+from ci.argocd.client import connect
 from ci.aws import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
+from ci.deployments import live_tag, read, wait_until
 from ci.errors import CiError
 from ci.overlays import ROOT
 from ci.run import run
+
+# The webhook or a poll (60 s), the migration, and two pods one after the other.
+ROLLED_OUT_WITHIN = 600.0
 
 
 @click.command()
@@ -28,7 +33,10 @@ from ci.run import run
 @click.option("--commit", default="HEAD", show_default=True, help="Which commit to build.")
 @click.option("--number", type=click.IntRange(1), default=1, help="The build's number.")
 @click.option("--project", default="coworking", show_default=True, help="The project's name.")
-def command(buildspec: Path, source: str, commit: str, number: int, project: str) -> None:
+@click.option("--follow", metavar="ENV", help="Then wait until Argo CD runs the tag in ENV.")
+def command(  # noqa: PLR0913  (one argument for each option)
+    *, buildspec: Path, source: str, commit: str, number: int, project: str, follow: str | None
+) -> None:
     """Run a buildspec's phases here as CodeBuild would, and show the seconds of each.
 
     BUILDSPEC is its path inside the source. The source is cloned to a folder of its own first.
@@ -44,12 +52,29 @@ def command(buildspec: Path, source: str, commit: str, number: int, project: str
             project=project,
         )
     for result in outcome.phases:
-        word = "succeeded" if result.succeeded else "failed"
-        click.echo(f"{result.phase:11} {word:9} {result.seconds:7.1f} s")
+        _show(result.phase, "succeeded" if result.succeeded else "failed", result.seconds)
     for name, value in outcome.exported.items():
         click.echo(f"exported    {name}={value}")
     if not outcome.succeeded:
         raise CiError("the build failed", hint="The log above names the command that did.")
+    if follow:
+        _show("rollout", "succeeded", _roll_out(follow, outcome.exported.get("IMAGE_TAG", "")))
+
+
+def _show(what: str, how: str, seconds: float) -> None:
+    click.echo(f"{what:11} {how:9} {seconds:7.1f} s")
+
+
+def _roll_out(environment: str, tag: str) -> float:
+    """Wait until the environment's pods run a tag and are healthy; returns the seconds."""
+    api = connect(os.environ)
+
+    def is_there() -> bool:
+        app, _ = read(api, environment, refresh=True)
+        is_well = app.sync == "Synced" and app.health == "Healthy" and not app.busy
+        return is_well and live_tag(api, app) == tag
+
+    return wait_until(f"{environment} runs {tag}", ROLLED_OUT_WITHIN, is_there)
 
 
 def build(  # noqa: PLR0913  (one argument for each option of the verb)
