@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, exc
 from sqlalchemy.pool import QueuePool
 
 from coworking.deadlines import Deadlines
-from coworking.errors import ConfigError, DatabaseAway
+from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,11 @@ T = TypeVar("T")
 
 # libpq takes whole seconds and no less than two; the request itself waits only `db_check_timeout`.
 CONNECT_TIMEOUT = 2
+MISSING = (
+    psycopg2.errors.UndefinedTable,
+    psycopg2.errors.UndefinedColumn,
+    psycopg2.errors.UndefinedFunction,
+)
 
 
 class Database:
@@ -115,7 +120,8 @@ class Database:
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 10_000,
-            "options": f"-c statement_timeout={limit} -c TimeZone=UTC -c DateStyle=ISO",
+            # Compiling a report (jit) takes longer than running it.
+            "options": f"-c statement_timeout={limit} -c TimeZone=UTC -c DateStyle=ISO -c jit=off",
         }
 
     def read(self, question: Callable[[Connection], T]) -> T:
@@ -165,27 +171,39 @@ class Disconnected(DatabaseAway):
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's and SQLAlchemy's errors about the connection into DatabaseAway."""
+    """Turn errors about the connection, or a missing table, into the service's own.
+
+    Raises:
+        DatabaseAway: no free connection, a statement that took too long, a lost connection.
+        SchemaTooOld: a statement names what the database doesn't have.
+    """
     try:
         yield
     except exc.TimeoutError:
         raise DatabaseAway("every database connection of this process is in use") from None
     except exc.DBAPIError as error:
-        raise _explained(error, disconnected=error.connection_invalidated) from error
+        _raise_own(error.orig, lost=error.connection_invalidated)
+        raise
     except psycopg2.Error as error:
-        lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
-        raise _explained(error, disconnected=lost) from error
+        lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        _raise_own(error, lost=lost)
+        raise
 
 
-def _explained(error: exc.DBAPIError | psycopg2.Error, *, disconnected: bool) -> Exception:
-    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+def _raise_own(cause: BaseException | None, *, lost: bool) -> None:
+    """Raise the service's own error for the driver's; return if there is none."""
     if isinstance(cause, psycopg2.errors.QueryCanceled):
-        return DatabaseAway("the database took too long over a statement and ended it")
-    if disconnected:
-        return Disconnected("the database closed the connection", hint=_first_line(cause))
+        raise DatabaseAway("the database took too long over a statement and ended it") from cause
+    if isinstance(cause, MISSING):
+        raise SchemaTooOld(
+            "the database's schema lacks what this build needs",
+            hint=f"Run `coworking migrate` with the same settings. {_first_line(cause)}",
+        ) from cause
+    if lost:
+        hint = _first_line(cause)
+        raise Disconnected("the database closed the connection", hint=hint) from cause
     if isinstance(cause, psycopg2.OperationalError):
-        return DatabaseAway("the database can't answer", hint=_first_line(cause))
-    return error
+        raise DatabaseAway("the database can't answer", hint=_first_line(cause)) from cause
 
 
 def _open_into(

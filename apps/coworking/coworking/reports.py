@@ -158,29 +158,35 @@ def heatmap(connection: Connection, period: Period) -> list[list[int]]:
     return counts
 
 
-# Each part is a branch of one UNION ALL, so that PostgreSQL gives the branches to its parallel
-# workers; a count of distinct members by itself runs on one core.
+# Each part is a branch of one UNION ALL, which PostgreSQL hands to parallel workers: to count
+# distinct members is sorting, and one core per count. The leader takes the cheapest branch, the
+# counts, and with its row computes `ever` while the workers still sort.
+_OVERVIEW = """
+SELECT parts.*, CASE part WHEN 'counts' THEN ({ever}) END AS ever
+FROM ({counts} {members}) AS parts
+"""
 _COUNTS = """
-SELECT 'counts' AS part,
-       coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0)::bigint AS a,
-       coalesce(sum(check_ins) FILTER (WHERE start < :middle), 0)::bigint AS b,
-       coalesce(sum(issued) FILTER (WHERE start >= :middle), 0)::bigint AS c,
-       coalesce(sum(issued) FILTER (WHERE start < :middle), 0)::bigint AS d,
-       coalesce(sum(unused) FILTER (WHERE start >= :middle), 0)::bigint AS e,
-       coalesce(sum(unused) FILTER (WHERE start < :middle), 0)::bigint AS f
+SELECT 'counts' AS part, ARRAY[
+    coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0),
+    coalesce(sum(check_ins) FILTER (WHERE start < :middle), 0),
+    coalesce(sum(issued) FILTER (WHERE start >= :middle), 0),
+    coalesce(sum(issued) FILTER (WHERE start < :middle), 0),
+    coalesce(sum(unused) FILTER (WHERE start >= :middle), 0),
+    coalesce(sum(unused) FILTER (WHERE start < :middle), 0)
+]::bigint[] AS figures
 FROM ({source}) AS source
 """
-_EVER = """
-SELECT 'ever', count(*) FILTER (WHERE first_check_in < :until),
-       count(*) FILTER (WHERE first_check_in < :middle),
-       count(*) FILTER (WHERE joined_at < :until AND (first_check_in >= :until) IS NOT FALSE),
-       count(*) FILTER (WHERE joined_at < :middle AND (first_check_in >= :middle) IS NOT FALSE),
-       0, 0
-FROM exact_user_visits FULL JOIN users ON users.id = user_id
-"""
 _MEMBERS = """
-SELECT '{part}', count(DISTINCT user_id), 0, 0, 0, 0, 0
+UNION ALL SELECT '{part}', ARRAY[count(DISTINCT user_id)]
 FROM tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
+"""
+_EVER = """
+SELECT ARRAY[
+    count(*) FILTER (WHERE first_check_in < :until),
+    count(*) FILTER (WHERE first_check_in < :middle),
+    count(*) FILTER (WHERE joined_at < :until AND (first_check_in >= :until) IS NOT FALSE),
+    count(*) FILTER (WHERE joined_at < :middle AND (first_check_in >= :middle) IS NOT FALSE)
+] FROM exact_user_visits FULL JOIN users ON users.id = user_id
 """
 
 
@@ -193,27 +199,31 @@ def overview(connection: Connection, period: Period) -> Overview:
     """
     previous = period.previous()
     spans = [
-        period,
-        previous,
-        period.days_before(NOT_SEEN_DAYS),
-        previous.days_before(NOT_SEEN_DAYS),
+        *(period, previous),
+        *(each.days_before(NOT_SEEN_DAYS) for each in (period, previous)),
     ]
     parts = {span: f"members_{number}" for number, span in enumerate(dict.fromkeys(spans))}
     source = _source(period if previous.keeps_quarter_hours() else previous)
-    branches = [_COUNTS.format(source=source), _EVER]
     parameters = {
         **_bounds(previous),
         "middle": _naive(period.start_at),
         "until": _naive(period.end_at),
     }
     for span, part in parts.items():
-        branches.append(_MEMBERS.format(part=part))
-        parameters |= {f"{part}_since": _naive(span.start_at), f"{part}_until": _naive(span.end_at)}
-    rows = connection.execute(text(" UNION ALL ".join(branches)), parameters)
-    found = {row.part: tuple(row)[1:] for row in rows}
-    check_ins, check_ins_before, issued, issued_before, unused, unused_before = found["counts"]
-    ever, ever_before, never, never_before, *_ = found["ever"]
-    members, members_before, lately, lately_before = (found[parts[span]][0] for span in spans)
+        parameters |= {f"{part}_{edge}": instant for edge, instant in _bounds(span).items()}
+    statement = _OVERVIEW.format(
+        ever=_EVER,
+        counts=_COUNTS.format(source=source),
+        members="".join(_MEMBERS.format(part=part) for part in parts.values()),
+    )
+    rows = {row.part: row for row in connection.execute(text(statement), parameters)}
+    check_ins, check_ins_before, issued, issued_before, unused, unused_before = rows[
+        "counts"
+    ].figures
+    ever, ever_before, never, never_before = rows["counts"].ever
+    members, members_before, lately, lately_before = (
+        rows[parts[span]].figures[0] for span in spans
+    )
     return Overview(
         check_ins=Metric(check_ins, check_ins_before),
         unique_members=Metric(members, members_before),
