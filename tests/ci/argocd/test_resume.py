@@ -160,3 +160,11 @@ def test_the_tag_and_a_secret_are_no_part_of_the_difference() -> None:
 def test_the_same_place_is_known_over_https_and_ssh() -> None:
     assert place("git@github.com:Owner/x.git") == place("https://GitHub.com/Owner/x")
     assert place("ssh://git@github.com/o/x") != place("https://github.com/o/y")
+
+
+def test_a_git_server_that_is_away_is_a_sentence_and_changes_nothing(rolled_back: FakeArgo) -> None:
+    with pytest.raises(CiError, match="/no/such/folder can't be read") as raised:
+        _run("--url", "/no/such/folder")
+
+    assert "GIT_TOKEN" in raised.value.hint
+    assert not _auto_sync(rolled_back)
