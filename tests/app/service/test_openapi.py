@@ -91,3 +91,11 @@ def test_the_documentation_lists_every_endpoint(app: App) -> None:
     text = (DOCS / "api.md").read_text(encoding="utf-8")
 
     assert [path for path in sorted(paths(app) - PAGES) if f"| `{path}` |" not in text] == []
+
+
+def test_the_documentation_s_examples_answer(client: FlaskClient) -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^    curl .*'http://127\.0\.0\.1:5153(/[^']*)'$", text, re.MULTILINE)
+
+    assert len(examples) == 2
+    assert [client.get(example).status_code for example in examples] == [200, 200]
