@@ -43,11 +43,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
-import psycopg2
 from sqlalchemy import text
 
 from coworking.database import Disconnected, translated
-from coworking.errors import DatabaseAway, SchemaTooOld, ServiceError
+from coworking.errors import DatabaseAway, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -196,7 +195,7 @@ class Freshness:
             if kept is not None and (kept.as_of >= since or kept.version == check.version):
                 return kept
             if waited:  # the one before may have failed: fail as fast, before asking for more
-                check = self._checks.since(time.monotonic())
+                self._checks.since(time.monotonic())
             number, began = self._checks.number, time.monotonic()
 
             def question(connection: Connection) -> tuple[str, B]:
@@ -294,13 +293,7 @@ class VersionChecks:
                 with self._guarded(cursor.connection, deadline):
                     cursor.execute(CHECK)
                     row = cursor.fetchone()
-        except psycopg2.errors.UndefinedTable:
-            self._disconnect()
-            raise SchemaTooOld(
-                "the database has no schema of this service",
-                hint="Run `coworking migrate` with the same settings.",
-            ) from None
-        except DatabaseAway:
+        except ServiceError:
             self._disconnect()
             raise
         if row is None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from coworking import schema
 from coworking.cli import group, main
 from coworking.config import SETTINGS
+from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld, ServiceError
 
 
 @dataclass
@@ -59,6 +61,14 @@ def test_every_verb_has_a_help() -> None:
         *("check-config", "fold", "health", "migrate", "rebuild", "seed", "serve", "verify"),
     ]
     assert all(command.help for command in group.commands.values())
+
+
+def test_every_verb_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+    for verb in group.commands:
+        assert f"`coworking {verb}`" in page
+    for error in (ServiceError, ConfigError, DatabaseAway, SchemaTooOld):
+        assert f"{error.exit_code} " in page
 
 
 def test_it_runs_as_a_module_too() -> None:

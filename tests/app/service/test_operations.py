@@ -8,6 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from coworking import schema
 from coworking.app import create_app
@@ -54,7 +56,7 @@ def test_it_is_not_ready_with_the_older_services_tables(
         "type": "about:blank",
         "title": "Service Unavailable",
         "status": 503,
-        "detail": "the database has no schema of this service",
+        "detail": "the database's schema lacks what this build needs",
     }
 
 
@@ -67,6 +69,14 @@ def test_it_is_not_ready_when_the_schema_was_taken_back(client: FlaskClient, dat
         "the database's schema is at revision none, and this build needs "
         f"{schema.REQUIRED_REVISION}"
     )
+
+
+def test_a_report_without_its_schema_is_503_and_not_an_unforeseen_error(
+    client: FlaskClient, database: Any
+) -> None:
+    schema.downgrade(create_engine(database.url, poolclass=NullPool), "0001")
+    for path in ("/api/reports/daily_usage", "/api/v1/overview", "/"):
+        assert client.get(path).status_code == 503
 
 
 def test_it_is_not_ready_while_it_stops_but_still_answers(config: Config) -> None:

@@ -177,13 +177,37 @@ def refuses(service: Any) -> bool:
     return False
 
 
+MEMBERS = 100_000
+MANY = (
+    f"""INSERT INTO users (id, first_name, last_name, joined_at)
+        SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, {MEMBERS}) AS n""",
+    f"""INSERT INTO tokens (user_id, token, created_at)
+        SELECT n, '000001', '2023-02-07' FROM generate_series(1, {MEMBERS}) AS n""",
+)
+
+
+def test_clients_that_read_slowly_stop_nobody_else(
+    serve: Callable[..., Any], database: Any, wait: Callable[..., None]
+) -> None:
+    """Each keeps a thread until it has read all, or goes away."""
+    database.execute(*MANY)
+    service = serve(database, WEB_THREADS="4")
+    path = "/api/reports/user_visits"
+    service.get(path)
+    port = int(service.address.rpartition(":")[2])
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+    for connection in slow:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    wait(lambda: service.get(path).status_code == 503, "refusal of one more")
+    assert service.get("/health_check", timeout=2).text == "ok"
+    assert service.get(REPORT, timeout=2).status_code == 200
+    for connection in slow:
+        connection.close()
+    wait(lambda: service.get(path).status_code == 200, "freed place")
+
+
 def test_memory_stays_small(serve: Callable[..., Any], database: Any) -> None:
-    database.execute(
-        "INSERT INTO users (id, first_name, last_name, joined_at)"
-        " SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, 100000) AS n",
-        "INSERT INTO tokens (user_id, token, created_at)"
-        " SELECT n, '000001', '2023-02-07' FROM generate_series(1, 100000) AS n",
-    )
+    database.execute(*MANY)
     service = serve(database)
     with ThreadPoolExecutor(16) as pool:
         sizes = list(
