@@ -25,7 +25,7 @@ import click
 import requests
 import yaml
 
-from ci.errors import InputError
+from ci.errors import CiError, InputError
 from ci.validate.engine import structural_errors
 from ci.validate.facts import Facts
 from ci.validate.inputs import gather
@@ -33,7 +33,7 @@ from ci.validate.mutations import Mutation, mutate
 from ci.validate.schemas import schemas
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMESPACE = "validate-agree"
+NAMESPACE = f"validate-agree-{os.getpid()}"
 # Answers that depend on what else is on the cluster, not on the manifest.
 _STATE = frozenset({403, 404, 429, 500, 503})
 _EXISTS = 409
@@ -223,6 +223,8 @@ def summarise(cases: list[Case], folder: Path) -> int:
     missed = [case for case in refused if not case.ours]
     wrong = [case for case in accepted if case.ours]
     keep([*missed, *wrong], folder)
+    if len(judged) < len(cases) * 0.9:
+        raise CiError(f"the API server judged only {len(judged)} of {len(cases)} manifests")
     share = 100 * (1 - len(missed) / max(len(refused), 1))
     click.echo(
         f"{len(cases)} mutations, {len(cases) - len(judged)} of them not judged by themselves"

@@ -33,6 +33,9 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "batch.v1.CronJob": ("spec",),
     "batch.v1.Job": ("spec",),
     "core.v1.ConfigMapEnvSource": ("name",),
+    "core.v1.Container": ("image",),
+    "core.v1.ExecAction": ("command",),
+    "core.v1.PodTemplateSpec": ("spec",),
     "core.v1.ConfigMapKeySelector": ("name",),
     "core.v1.ConfigMapVolumeSource": ("name",),
     "core.v1.PersistentVolumeClaim": ("spec",),
@@ -54,8 +57,10 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "batch.v1.PodFailurePolicy": ("rules",),
     "core.v1.LimitRangeSpec": ("limits",),
     "apps.v1.StatefulSetSpec": ("serviceName",),
+    "core.v1.HTTPHeader": ("value",),
     "discovery.v1.EndpointSlice": ("endpoints",),
     "networking.v1.NetworkPolicySpec": ("podSelector",),
+    "rbac.v1.RoleRef": ("apiGroup",),
     "scheduling.v1.PriorityClass": ("value",),
 }
 

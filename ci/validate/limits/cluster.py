@@ -6,6 +6,7 @@ from ci.validate.limits.words import (
     LABEL_KEY,
     NOT_EMPTY,
     SOME,
+    URL_PART,
     Limits,
     each,
     one_of,
@@ -29,7 +30,7 @@ LIMITS: Limits = {
     "rbac.v1.RoleRef": {
         "apiGroup": one_of(_RBAC, ""),
         "kind": one_of("Role", "ClusterRole"),
-        "name": {"pattern": r"^(?!\.{1,2}$)[^/%]+$"},
+        "name": URL_PART,
     },
     "rbac.v1.Subject": {
         "kind": one_of("ServiceAccount", "User", "Group"),

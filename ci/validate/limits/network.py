@@ -6,11 +6,11 @@ from ci.validate.limits.words import (
     CIDR,
     DNS_LABEL,
     LABEL_KEY,
-    NOT_EMPTY,
     PORT,
     PROTOCOL,
     SOME,
     SUBDOMAIN,
+    URL_PART,
     Limits,
     each,
     one_of,
@@ -34,7 +34,7 @@ LIMITS: Limits = {
     "core.v1.ServicePort": {
         "appProtocol": LABEL_KEY,
         "name": or_empty(DNS_LABEL),
-        "nodePort": {"minimum": 0, "maximum": 65535},
+        "nodePort": {"maximum": 65535},
         "port": PORT,
         "protocol": PROTOCOL,
     },
@@ -51,10 +51,16 @@ LIMITS: Limits = {
         "protocol": one_of("TCP", "UDP", "SCTP"),
     },
     "networking.v1.IngressSpec": {"ingressClassName": SUBDOMAIN},
-    "networking.v1.IngressClassSpec": {"controller": {"pattern": "^.+/.+$", "maxLength": 250}},
+    "networking.v1.IngressClassSpec": {
+        "controller": {
+            "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/.+$",
+            "maxLength": 250,
+        }
+    },
     "networking.v1.IngressClassParametersReference": {
-        "kind": NOT_EMPTY,
-        "name": NOT_EMPTY,
+        "apiGroup": SUBDOMAIN,
+        "kind": URL_PART,
+        "name": URL_PART,
         "scope": one_of("Cluster", "Namespace"),
     },
     "networking.v1.HTTPIngressRuleValue": {"paths": SOME},

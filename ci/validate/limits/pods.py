@@ -64,10 +64,6 @@ LIMITS: Limits = {
         "name": or_empty(PORT_NAME),
         "protocol": PROTOCOL,
     },
-    "core.v1.ContainerResizePolicy": {
-        "resourceName": one_of("cpu", "memory"),
-        "restartPolicy": one_of("NotRequired", "RestartContainer"),
-    },
     "core.v1.EnvVar": {"name": ENV_NAME},
     "core.v1.EnvFromSource": {"prefix": {"pattern": "^[ -<>-~]*$"}},
     "core.v1.ConfigMapKeySelector": _KEYED,
@@ -129,7 +125,6 @@ LIMITS: Limits = {
         "fsGroupChangePolicy": one_of("OnRootMismatch", "Always"),
         "runAsGroup": USER_ID,
         "runAsUser": USER_ID,
-        "supplementalGroupsPolicy": one_of("Merge", "Strict"),
         "supplementalGroups": {"items": {"type": "integer", **USER_ID}},
     },
     "core.v1.SeccompProfile": _PROFILE,

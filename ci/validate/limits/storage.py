@@ -5,6 +5,7 @@ from __future__ import annotations
 from ci.validate.limits.words import (
     ABSOLUTE_PATH,
     CONFIG_KEY,
+    LABEL_KEY,
     NOT_EMPTY,
     SOME,
     SUBDOMAIN,
@@ -45,7 +46,7 @@ LIMITS: Limits = {
         "volumeBindingMode": one_of("Immediate", "WaitForFirstConsumer"),
         "parameters": {"maxProperties": 512},
     },
-    "core.v1.TopologySelectorLabelRequirement": {"values": SOME, "key": NOT_EMPTY},
+    "core.v1.TopologySelectorLabelRequirement": {"values": SOME, "key": LABEL_KEY},
     "core.v1.ConfigMap": {"data": _KEYS, "binaryData": _KEYS},
     "core.v1.Secret": {"data": _KEYS, "stringData": _KEYS},
 }

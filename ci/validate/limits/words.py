@@ -13,6 +13,8 @@ _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]"
 
 DNS_LABEL: Keywords = {"pattern": rf"^{_LABEL}$", "maxLength": 63}
 DNS_1035: Keywords = {"pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
+# A name that stands in a URL.
+URL_PART: Keywords = {"pattern": r"^(?!\.{1,2}$)[^/%]+$"}
 SUBDOMAIN: Keywords = {"pattern": rf"^{_SUBDOMAIN}$", "maxLength": 253}
 LABEL_VALUE: Keywords = {"pattern": f"^({_NAME})?$", "maxLength": 63}
 LABEL_KEY: Keywords = {"pattern": rf"^({_SUBDOMAIN}/)?{_NAME}$", "maxLength": 317}
@@ -44,6 +46,7 @@ MEANINGS: dict[str, str] = {
     str(
         LABEL_KEY["pattern"]
     ): "a name of at most 63 letters, digits, - _ and ., after prefix/ or not",
+    str(URL_PART["pattern"]): "a name without / and %",
     str(CONFIG_KEY["pattern"]): "letters, digits, - _ and ., at most 253",
     str(
         PORT_NAME["pattern"]

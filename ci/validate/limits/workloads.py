@@ -7,6 +7,7 @@ from ci.validate.limits.words import (
     NOT_NEGATIVE,
     POSITIVE,
     SOME,
+    URL_PART,
     Limits,
     one_of,
 )
@@ -17,7 +18,7 @@ _REPLICATED = {
     "revisionHistoryLimit": NOT_NEGATIVE,
 }
 _RETAINED = one_of("Retain", "Delete", "")
-_TARGET = {"kind": NOT_EMPTY, "name": NOT_EMPTY}
+_TARGET = {"kind": URL_PART, "name": URL_PART}
 
 LIMITS: Limits = {
     "apps.v1.DeploymentSpec": {**_REPLICATED, "progressDeadlineSeconds": NOT_NEGATIVE},

@@ -50,8 +50,8 @@ def role_rule(resource: Resource, _environment: Environment) -> Iterator[Problem
 def role_binding(resource: Resource, _environment: Environment) -> Iterator[Problem]:
     """A binding whose role or subject can't be one.
 
-    A ClusterRoleBinding binds a ClusterRole. A ServiceAccount has a namespace and no API group, a
-    User or Group the group rbac.authorization.k8s.io and no namespace.
+    A ClusterRoleBinding binds a ClusterRole, and says of which namespace a ServiceAccount is. A
+    ServiceAccount has no API group, a User or Group the group rbac.authorization.k8s.io and no namespace.
     """
     role = as_mapping(resource.body.get("roleRef"))
     if resource.kind == "ClusterRoleBinding" and role.get("kind") == "Role":
@@ -64,7 +64,8 @@ def role_binding(resource: Resource, _environment: Environment) -> Iterator[Prob
         path = ("subjects", index)
         kind, group = subject.get("kind"), as_text(subject.get("apiGroup"))
         account = kind == "ServiceAccount"
-        if account and not subject.get("namespace"):
+        homeless = account and not subject.get("namespace")
+        if homeless and resource.kind == "ClusterRoleBinding":
             yield Problem(
                 "a ServiceAccount as subject needs its namespace",
                 fix="Add the namespace.",
@@ -146,9 +147,11 @@ def limit_range(resource: Resource, _environment: Environment) -> Iterator[Probl
                     fix="Remove them, or make it a range for Containers.",
                     path=(*path, field),
                 )
-        for name in sorted({name for each in bounds.values() for name in each}):
+        ratio = as_mapping(item.get("maxLimitRequestRatio"))
+        for name in sorted({name for each in (*bounds.values(), ratio) for name in each}):
             if "/" not in name and name not in _MEASURED and not name.startswith(_PREFIXES):
-                field = next(field for field in order if name in bounds[field])
+                known_in = [field for field in order if name in bounds[field]]
+                field = known_in[0] if known_in else "maxLimitRequestRatio"
                 yield Problem(
                     f"no resource is called {shown(name)}",
                     fix="Write cpu, memory or ephemeral-storage.",

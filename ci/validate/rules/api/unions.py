@@ -28,7 +28,7 @@ class OneOf(NamedTuple):
 _VOLUMES = (
     *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "configMap", "csi"),
     *("downwardAPI", "emptyDir", "ephemeral", "fc", "flexVolume", "flocker", "gcePersistentDisk"),
-    *("gitRepo", "glusterfs", "hostPath", "image", "iscsi", "local", "nfs"),
+    *("gitRepo", "glusterfs", "hostPath", "iscsi", "local", "nfs"),
     *("persistentVolumeClaim", "photonPersistentDisk", "portworxVolume", "projected", "quobyte"),
     *("rbd", "scaleIO", "secret", "storageos", "vsphereVolume"),
 )
