@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ci.argocd.application import Application, image_of, tag_of
+from ci.argocd.causes import reason_of
 from ci.argocd.client import ArgoError
 from ci.errors import CiError, InputError
 
@@ -84,16 +85,29 @@ def live_tag(api: ArgoCD, app: Application) -> str:
     return tag_of(image_of([manifest], SERVICE))
 
 
-def pods(api: ArgoCD, app: Application) -> dict[str, str]:
-    """The service's own pods, by name, with their uid."""
+class Pod(NamedTuple):
+    """A pod of the service: who it is, its image's tag, and whether it is ready to serve."""
+
+    uid: str
+    tag: str
+    is_ready: bool
+
+
+def pods(api: ArgoCD, app: Application) -> tuple[Pod, ...]:
+    """The service's own pods, without those of Jobs and those on their way out."""
     nodes = api.resource_tree(app.name).get("nodes") or []
-    owners = {n["uid"] for n in nodes if n["kind"] == "ReplicaSet"}
-    return {
-        node["name"]: node["uid"]
+    owners = {node["uid"] for node in nodes if node["kind"] == "ReplicaSet"}
+    return tuple(
+        Pod(
+            node["uid"],
+            tag_of((node.get("images") or [""])[0]),
+            (node.get("health") or {}).get("status") == "Healthy",
+        )
         for node in nodes
         if node["kind"] == "Pod"
         and any(parent.get("uid") in owners for parent in node.get("parentRefs") or [])
-    }
+        and reason_of(node) != "Terminating"
+    )
 
 
 def wait_until(

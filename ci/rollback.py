@@ -201,7 +201,10 @@ def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:
         )
     if app.busy or app.health != "Healthy":
         return False
-    return not choice.tag or live_tag(api, app) == choice.tag
+    # An Application's health lags behind its pods, and may still be that of the version before.
+    serving = deployments.pods(api, app)
+    wanted = choice.tag or live_tag(api, app)
+    return bool(serving) and all(pod.is_ready and pod.tag == wanted for pod in serving)
 
 
 def _list_entries(api: ArgoCD, app: Application) -> None:

@@ -100,7 +100,7 @@ class ArgoCD:
         """The live resources below an Application, its pods included, with their health."""
         return self._call("GET", f"/api/v1/applications/{name}/resource-tree")
 
-    def resource(self, name: str, node: Mapping[str, str]) -> Json:
+    def resource(self, name: str, node: Mapping[str, Any]) -> Json:
         """One live resource of an Application, as the cluster has it.
 
         Args:

@@ -48,11 +48,10 @@ class Git:
         file = self._tree / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-        self._run(self._tree, "pull", "-q", "--ff-only", "origin", "main") if self.tip() else None
         self._run(self._tree, "add", "-A")
         self._run(self._tree, "commit", "-q", "-m", message)
         self._run(self._tree, "push", "-q", "origin", "HEAD:main")
-        return self.tip()
+        return self._run(self._tree, "rev-parse", "HEAD")
 
     def deploy(self, tag: str) -> str:
         """Write prod's tag, as a write-back does."""
@@ -135,7 +134,7 @@ class FakeArgo:
             "GET /coworking-prod/resource": lambda: {
                 "manifest": json.dumps(_deployment(self.live))
             },
-            "GET /coworking-prod/resource-tree": lambda: {"nodes": []},
+            "GET /coworking-prod/resource-tree": lambda: {"nodes": _nodes(self.live)},
         }
         route = routes.get(f"{method} {path.removeprefix('/api/v1/applications')}")
         return route() if route else (404, f"no {path}")
@@ -176,6 +175,19 @@ def _deployment(tag: str) -> dict[str, Any]:
         "metadata": {"name": "coworking"},
         "spec": {"template": {"spec": pod}},
     }
+
+
+def _nodes(tag: str) -> list[dict[str, Any]]:
+    return [
+        {"kind": "ReplicaSet", "uid": "set"},
+        {
+            "kind": "Pod",
+            "uid": f"pod-{tag}",
+            "images": [f"{IMAGE}:{tag}"],
+            "health": {"status": "Healthy"},
+            "parentRefs": [{"uid": "set"}],
+        },
+    ]
 
 
 @pytest.fixture
