@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -24,6 +25,9 @@ BARS = ".plot .column"
 
 
 class Database(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    name: str
+
     def execute(self, *statements: str) -> None: ...
 
 
@@ -147,6 +151,23 @@ def test_a_refresh_that_fails_keeps_the_figures_and_says_so(visit: Callable[...,
 
     expect(page.locator("#status")).to_contain_text("Not refreshed since; trying again.")
     expect(page.locator(BARS)).to_have_count(30)
+
+
+def test_a_page_that_found_no_database_mends_itself(
+    visit: Callable[..., Page], empty_site: str, database: Database
+) -> None:
+    elsewhere = dataclasses.replace(database, name="postgres")
+    elsewhere.execute(
+        f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false",
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database.name}'",
+    )
+    page = visit("/?days=7", at=empty_site, clock=True)
+    expect(heading(page)).to_have_text("The reports can’t be read just now")
+    elsewhere.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+    page.clock.fast_forward(61_000)
+
+    expect(page.get_by_role("heading", name="No check-ins yet")).to_be_visible()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
 
 
 PLACES = {

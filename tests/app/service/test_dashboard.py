@@ -156,6 +156,13 @@ def test_a_mistake_in_the_url_is_explained_beside_its_picker(
         assert 'id="wrong"' in answer.text
 
 
+def test_an_unknown_parameter_is_not_offered_again(client: FlaskClient) -> None:
+    shown = words(client.get("/?zone=UTC").text)
+
+    assert "Show it with" not in shown
+    assert "Show the newest 30 days" in shown
+
+
 def test_hostile_values_are_shown_as_text(client: FlaskClient) -> None:
     answer = client.get("/?tz=<script>alert(1)</script>&from=%22><img src=x>")
 

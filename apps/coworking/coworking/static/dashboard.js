@@ -14,10 +14,10 @@ function inUse() {
 function replace(id, fresh) {
   const here = document.getElementById(id);
   const there = fresh.getElementById(id);
-  if (!here || !there || here.innerHTML === there.innerHTML) return;
+  if (!here || !there || here.outerHTML === there.outerHTML) return;
   const open = [...here.querySelectorAll("details")].map((each) => each.open);
-  here.replaceChildren(...there.childNodes);
-  here.querySelectorAll("details").forEach((each, number) => (each.open = open[number] ?? false));
+  there.querySelectorAll("details").forEach((each, number) => (each.open = open[number] ?? false));
+  here.replaceWith(there);
 }
 
 function showLate() {

@@ -176,6 +176,7 @@ def _controls(picked: dict[str, str], found: Findings | None) -> dict[str, objec
     custom = "from" in picked or "to" in picked
     return {
         "link": link,
+        "parameters": PARAMETERS,
         "picked": picked,
         "presets": PRESETS,
         "preset": None if custom else picked.get("days", str(DEFAULT_DAYS)),
