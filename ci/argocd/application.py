@@ -160,12 +160,19 @@ def _operation(state: Mapping[str, Any] | None) -> Operation | None:
         result.get("revision") or asked,
         time_of(state.get("finishedAt") or state.get("startedAt")),
         tuple(
-            f"{r.get('kind')}/{r.get('name')}: {' '.join(r.get('message', '').split())}"
+            _failure(r)
             for r in result.get("resources") or []
             if r.get("status") == "SyncFailed" or r.get("hookPhase") in FAILED
         ),
         int(state.get("retryCount", 0)),
     )
+
+
+def _failure(result: Mapping[str, Any]) -> str:
+    """Say what failed, and with which image: a Job that met its deadline has no pod left to ask."""
+    images = ", ".join(tag_of(image) for image in result.get("images") or [])
+    said = " ".join(result.get("message", "").split())
+    return f"{result.get('kind')}/{result.get('name')}{f' of {images}' * bool(images)}: {said}"
 
 
 def _resource(item: Mapping[str, Any]) -> Resource:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
             [
                 "auto-sync is off",
                 "the sync failed: Operation terminated",
-                "Job/migrate: Terminated",
+                "Job/migrate of 99: Terminated",
             ],
             [],
         ),
