@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg2
@@ -77,12 +78,16 @@ class Database:
             within: seconds until DatabaseAway is raised; `db_check_timeout` unless told.
 
         Raises:
-            DatabaseAway: refused, unreachable, or no answer in time.
-            ConfigError: the password's file can't be read.
+            DatabaseAway: refused, unreachable, or no answer in time; or, for a request, the
+                password's file can't be read.
+            ConfigError: the password's file can't be read, and the caller is patient.
         """
-        arguments = self._arguments()
         if self._patient:
-            return _opened(arguments)
+            return _opened(self._arguments())
+        try:
+            arguments = self._arguments()
+        except ConfigError as error:
+            raise DatabaseAway("the database's password can't be read", hint=str(error)) from None
         limit = self.config.db_check_timeout if within is None else max(0.0, within)
         # libpq can't be interrupted while it connects, so another thread waits for it.
         result: queue.SimpleQueue[RawConnection | Exception] = queue.SimpleQueue()
@@ -136,10 +141,15 @@ class Database:
         Raises:
             DatabaseAway: no free connection, no answer in time, or the connection was lost.
         """
+        began = time.monotonic()
         try:
             with self.snapshot() as connection:
                 return question(connection)
         except Disconnected:
+            # A connection that was closed long ago says so at once; one that was lost after a
+            # while may be lost again, and the caller has waited enough.
+            if time.monotonic() - began > self.config.db_check_timeout:
+                raise
             with self.snapshot() as connection:
                 return question(connection)
 

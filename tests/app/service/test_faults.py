@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -84,7 +85,8 @@ class OwnServer:
 
     def signal(self, number: int) -> None:
         for process in self.processes():
-            process.send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # a backend that just ended
+                process.send_signal(number)
 
     def connect(self) -> psycopg2.extensions.connection:
         connection = psycopg2.connect(
@@ -129,9 +131,9 @@ def running() -> Iterator[OwnServer]:
 def server(running: OwnServer) -> Iterator[OwnServer]:
     """The same, running again after each test whatever the test did."""
     yield running
-    try:
+    if (running.folder / "data" / "postmaster.pid").exists():
         running.signal(signal.SIGCONT)
-    except (FileNotFoundError, psutil.NoSuchProcess):
+    else:
         running.start()
 
 
@@ -286,3 +288,12 @@ def test_a_wrong_password_is_503_until_its_file_is_mended(
     assert database.host not in answer
     file.write_text(database.password + "\n")
     assert client.get(REPORT).status_code == 200
+
+
+def test_a_password_file_that_is_missing_is_503_and_its_path_is_not_told(
+    database: Any, configured: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = configured(database).model_copy(
+        update={"db_password": None, "db_password_file": tmp_path / "password"}
+    )
+    assert_away(create_app(config).test_client(), "the database's password can't be read")
