@@ -153,38 +153,39 @@ def test_nothing_ever_deadlocks_with_a_truncation(
     joined = """SELECT count(*) FROM exact_quarter_hours q, exact_user_visits v
                 JOIN exact_daily_visits d ON true WHERE v.user_id = 1"""
 
-    def repeat(*statements: str) -> int:
-        connection, done = database.connect(), 0
+    done = [0] * 6
+
+    def repeat(number: int, *statements: str) -> None:
+        connection = database.connect()
         with connection.cursor() as cursor:
             cursor.execute("SET deadlock_timeout = '10ms'")
             while not ended.is_set():
-                cursor.execute(statements[done % len(statements)])
-                done += 1
+                cursor.execute(statements[done[number] % len(statements)])
+                done[number] += 1
         connection.close()
-        return done
 
-    def repeat_call(call: Callable[[Engine], object]) -> int:
-        done = 0
+    def repeat_call(number: int, call: Callable[[Engine], object]) -> None:
         while not ended.is_set():
             call(engine)
-            done += 1
-        return done
+            done[number] += 1
 
     removal = "DELETE FROM tokens WHERE id = (SELECT min(id) FROM tokens)"
     with ThreadPoolExecutor() as pool:
         jobs = [
-            pool.submit(repeat, ADD, removal),
-            pool.submit(repeat, joined, REPORTS),
-            pool.submit(repeat, REPORTS, joined),
-            pool.submit(repeat, "TRUNCATE tokens", ADD, ADD, "SELECT pg_sleep(0.01)"),
-            pool.submit(repeat_call, rollups.fold),
-            pool.submit(repeat_call, rollups.rebuild),
+            pool.submit(repeat, 0, ADD, removal),
+            pool.submit(repeat, 1, joined, REPORTS),
+            pool.submit(repeat, 2, REPORTS, joined),
+            pool.submit(repeat, 3, "TRUNCATE tokens", ADD, ADD, "SELECT pg_sleep(0.01)"),
+            pool.submit(repeat_call, 4, rollups.fold),
+            pool.submit(repeat_call, 5, rollups.rebuild),
         ]
-        time.sleep(1.5)
-        ended.set()
-        done = [job.result(timeout=30) for job in jobs]  # raises what a thread raised
+        try:
+            wait_for(lambda: min(done) >= 8 or any(job.done() for job in jobs), seconds=60)
+        finally:
+            ended.set()
+        for job in jobs:
+            job.result(timeout=30)  # raises what its thread raised
 
-    assert min(done) > 3, done
     assert rollups.differences(engine).total == 0
 
 

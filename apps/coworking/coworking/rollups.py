@@ -133,11 +133,14 @@ def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) 
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         try:
-            _wait_for_the_fold(connection, progress)
+            # In a transaction that ends before the rebuild's own begins: waiting in that one would
+            # leave it with a snapshot from before the other's commit.
+            connection.execute(text("SET statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": FOLD_LOCK})
+            connection.commit()
             _mend_triggers(connection, progress)
             progress("Computing the rollups from the tokens ...")
             # The lock comes before the snapshot: LOCK TABLE takes none, the first query does.
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("LOCK TABLE public.tokens IN ACCESS SHARE MODE"))
             connection.execute(text("SELECT public.rollup_rebuild()"))
             connection.commit()
@@ -152,24 +155,6 @@ def _mend_triggers(connection: Connection, progress: Callable[[str], object]) ->
         make = text("SELECT public.rollup_triggers()")
         in_short_attempts(connection, lambda: connection.execute(make))
     connection.commit()
-
-
-def _wait_for_the_fold(connection: Connection, progress: Callable[[str], object]) -> None:
-    """Take the lock in a transaction that ends before the rebuild's begins.
-
-    Waiting inside the rebuild's would leave it with a snapshot from before the other's commit.
-    """
-    question = text("SELECT pg_try_advisory_lock(:key)")
-    waiting = False
-    while True:
-        taken = connection.execute(question, {"key": FOLD_LOCK}).scalar()
-        connection.commit()
-        if taken:
-            return
-        if not waiting:
-            progress("A fold or a rebuild is under way; waiting for its end ...")
-            waiting = True
-        time.sleep(0.05)
 
 
 # --- the comparison with the truth ---------------------------------------------------------------

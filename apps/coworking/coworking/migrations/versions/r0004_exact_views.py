@@ -15,7 +15,7 @@ from coworking.migrations.parts import sql
 revision = "0004"
 down_revision = "0003"
 
-VIEWS = ("exact_daily_visits", "exact_user_visits", "exact_quarter_hours")
+REPORTS = ("daily_visits", "user_visits", "quarter_hours")
 
 
 def upgrade() -> None:
@@ -31,5 +31,5 @@ def downgrade() -> None:
 
 
 def _drop_views() -> None:
-    for view in VIEWS:
-        op.execute(f"drop view if exists public.{view}")
+    for report in REPORTS:
+        op.execute(f"drop view if exists public.exact_{report}, public.pending_{report}")
