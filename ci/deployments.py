@@ -88,6 +88,7 @@ def live_tag(api: ArgoCD, app: Application) -> str:
 class Pod(NamedTuple):
     """A pod of the service: who it is, its image's tag, and whether it is ready to serve."""
 
+    name: str
     uid: str
     tag: str
     is_ready: bool
@@ -99,6 +100,7 @@ def pods(api: ArgoCD, app: Application) -> tuple[Pod, ...]:
     owners = {node["uid"] for node in nodes if node["kind"] == "ReplicaSet"}
     return tuple(
         Pod(
+            node["name"],
             node["uid"],
             tag_of((node.get("images") or [""])[0]),
             (node.get("health") or {}).get("status") == "Healthy",

@@ -71,8 +71,9 @@ class Candidate:
     def running_digests(self) -> set[str]:
         """The digests of the images that origin's pods run, as the nodes report them."""
         digests = set()
-        for name in pods(self.api, self.app):
-            node = {"version": "v1", "kind": "Pod", "namespace": self.app.namespace, "name": name}
+        for pod in pods(self.api, self.app):
+            node = {"version": "v1", "kind": "Pod", "name": pod.name}
+            node["namespace"] = self.app.namespace
             status = self.api.resource(self.app.name, node).get("status") or {}
             digests |= {
                 container.get("imageID", "").rpartition("@")[2]
