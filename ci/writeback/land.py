@@ -13,6 +13,7 @@ from ci.writeback.repository import Change, ConnectionLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ci.errors import CiError
     from ci.writeback.message import Deployment
     from ci.writeback.repository import Identity, Repository
     from ci.writeback.retry import Backoff
@@ -111,6 +112,7 @@ class Lander:
     # branch shows whether one arrived after all.
     _unanswered: list[tuple[str, str]] = field(default_factory=list, init=False)
     _network_failures: int = field(default=0, init=False)
+    _lost_races: int = field(default=0, init=False)
     _decided: tuple[Overlay, Deployment | Leave] | None = field(default=None, init=False)
 
     def land(self) -> Landing:
@@ -185,6 +187,8 @@ class Lander:
         if not self.repository.has_branch(branch):
             commit = self._commit(overlay, answer, skip_ci=False)
             refusal = self.repository.push(commit, branch)
+            if refusal.verdict is Verdict.POLICY:
+                raise _forbidden(branch, refusal)
             if refusal.verdict is not Verdict.PUSHED:
                 return refusal
             return self._waiting(overlay, commit)
@@ -216,34 +220,43 @@ class Lander:
     def _recover(self, refusal: Refusal) -> None:
         """Wait for the next attempt, or raise what the refusal means."""
         if refusal.verdict is Verdict.POLICY:
-            raise PolicyError(
-                f"{self.target.branch} refuses the push: {refusal.reason}",
-                hint=f"{refusal.remote}Allow the build's user on that branch, or write to a branch"
-                " of its own with --pr-branch.",
-            )
+            raise _forbidden(self.target.branch, refusal)
         if refusal.verdict is Verdict.DENIED:
             raise RemoteError(
                 f"{self.repository.url} lets nobody in: {refusal.reason}",
                 hint=f"{refusal.remote}Check the URL, and that the token in GIT_TOKEN or"
                 " GIT_TOKEN_FILE may read and write that repository.",
             )
-        is_network = refusal.verdict is Verdict.NETWORK
-        if is_network:
+        if refusal.verdict is Verdict.NETWORK:
             self.backoff.first = max(self.backoff.first, _NETWORK_WAIT)
             self._network_failures += 1
         else:
             self._network_failures = 0
+            self._lost_races += 1
         pause = self.backoff.wait() if self._network_failures < _NETWORK_TRIES else None
-        if pause is None and is_network:
-            raise RemoteError(
+        if pause is None:
+            raise self._gave_up(refusal)
+        self.say(f"attempt {self.backoff.used}: {refusal.reason}; again after {pause:.2f} s")
+
+    def _gave_up(self, refusal: Refusal) -> CiError:
+        # A connection that is cut off because lost races have used up the time is no network's.
+        out_of_time = self._lost_races > 0 and self.backoff.left == 0
+        if refusal.verdict is Verdict.NETWORK and not out_of_time:
+            return RemoteError(
                 f"{self.repository.url} can't be reached: {refusal.reason}",
                 hint="Nothing was lost. Start this step again when the remote answers.",
             )
-        if pause is None:
-            raise BudgetError(
-                f"gave up after {self.backoff.used} attempts in {self.backoff.spent:.1f} s;"
-                f" the last one: {refusal.reason}",
-                hint="The branch is very busy. Start the build's last step again, or give it more"
-                " with --attempts and --budget.",
-            )
-        self.say(f"attempt {self.backoff.used}: {refusal.reason}; again after {pause:.2f} s")
+        return BudgetError(
+            f"gave up after {self.backoff.used} attempts in {self.backoff.spent:.1f} s;"
+            f" the last one: {refusal.reason}",
+            hint="The branch is very busy. Start the build's last step again, or give it more"
+            " with --attempts and --budget.",
+        )
+
+
+def _forbidden(branch: str, refusal: Refusal) -> PolicyError:
+    return PolicyError(
+        f"{branch} refuses the push: {refusal.reason}",
+        hint=f"{refusal.remote}Allow the build's user on that branch, or write to a branch of its"
+        " own with --pr-branch.",
+    )

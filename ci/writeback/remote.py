@@ -86,8 +86,11 @@ def check_url(url: str) -> str:
 
     Taken are https, http, ssh (also `git@host:path`), file and a folder's path.
     """
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and (parts.username or parts.password):
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError("the URL of the git repository can't be read", hint=str(error)) from error
+    if parts.password or (parts.username and parts.scheme in ("http", "https")):
         raise InputError(
             f"the URL for {parts.hostname} has a user name or password in it",
             hint="Give the URL without it; the token comes in GIT_TOKEN or GIT_TOKEN_FILE, the"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import CommandError, InputError
 from ci.run import TIMED_OUT, Done, execute
-from ci.writeback.errors import RemoteError
 from ci.writeback.push import Refusal, Verdict, judge_connection, judge_push
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ _OPTIONS = {
     "http.lowSpeedTime": "30",
 }
 _TIP = "refs/writeback/"
+_LOCAL_SECONDS = 120.0  # for a command on the copy alone, which takes milliseconds
 
 
 class Identity(NamedTuple):
@@ -114,7 +114,7 @@ class Repository:
             ConnectionLost: the remote didn't answer, or didn't let us.
         """
         ref = f"refs/heads/{branch}"
-        done = self._try("fetch", "--quiet", "--no-tags", "origin", f"+{ref}:{_TIP}{branch}")
+        done = self._ask("fetch", "--quiet", "--no-tags", "origin", f"+{ref}:{_TIP}{branch}")
         if done.status == 0:
             return self.git("rev-parse", "--verify", f"{_TIP}{branch}^{{commit}}").strip()
         said = self._hide(done.stderr)
@@ -127,7 +127,7 @@ class Repository:
 
     def has_branch(self, branch: str) -> bool:
         """Ask the remote whether it has a branch."""
-        done = self._try("ls-remote", "--heads", "origin", f"refs/heads/{branch}")
+        done = self._ask("ls-remote", "--heads", "origin", f"refs/heads/{branch}")
         if done.status != 0:
             raise ConnectionLost(judge_connection(self._hide(done.stderr)))
         return bool(done.stdout.strip())
@@ -135,7 +135,7 @@ class Repository:
     def push(self, commit: str, branch: str) -> Refusal:
         """Push a commit to a branch as a plain fast-forward, and judge the answer."""
         ref = f"refs/heads/{branch}"
-        done = self._try("push", "--porcelain", "--no-verify", "origin", f"{commit}:{ref}")
+        done = self._ask("push", "--porcelain", "--no-verify", "origin", f"{commit}:{ref}")
         if done.status == TIMED_OUT:
             return Refusal(Verdict.NETWORK, "the remote didn't answer in time")
         return judge_push(done.status, self._hide(done.stdout), self._hide(done.stderr), ref)
@@ -246,23 +246,32 @@ class Repository:
         """Run git on the copy and return what it prints, or raise a CommandError."""
         return self._try(*arguments, must=True).stdout.decode(errors="surrogateescape")
 
+    def _ask(self, *arguments: str) -> Done:
+        """Run a command that speaks to the remote, for as long as the budget lasts."""
+        return self._run(self._command(arguments), timeout=max(1.0, self._left()))
+
     def _try(self, *arguments: str, must: bool = False, stdin: str | bytes = b"") -> Done:
-        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
-        command: list[str | Path] = ["git", *options, f"--git-dir={self._copy}", *arguments]
-        done = self._run(command, stdin=stdin.encode() if isinstance(stdin, str) else stdin)
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = self._run(self._command(arguments), stdin=data)
         return self._checked(done) if must else done
 
+    def _command(self, arguments: tuple[str, ...]) -> list[str | Path]:
+        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        return ["git", *options, f"--git-dir={self._copy}", *arguments]
+
     def _run(
-        self, command: list[str | Path], *, cwd: Path | None = None, stdin: bytes = b""
+        self,
+        command: list[str | Path],
+        *,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        timeout: float = _LOCAL_SECONDS,
     ) -> Done:
-        timeout = max(1.0, self._left())
         return execute(
             command, cwd=cwd or self._copy, env=self._environment, stdin=stdin, timeout=timeout
         )
 
     def _checked(self, done: Done) -> Done:
-        if done.status == TIMED_OUT:
-            raise RemoteError(f"git didn't end in time: {self._hide(done.shown.encode())}")
         if done.status != 0:
             raise CommandError(
                 self._hide(done.shown.encode()),

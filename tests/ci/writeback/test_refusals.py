@@ -49,6 +49,14 @@ def test_a_protected_branch_gets_a_branch_to_merge_and_finds_it_again(remote: Re
     assert remote.tip == commit
 
 
+def test_where_no_branch_is_allowed_the_refused_one_is_named(remote: Remote) -> None:
+    commit = remote.person.ship()
+    remote.hook("update", "exit 1")
+    answer = remote.set_image(f"7-{commit[:8]}", pr_branch=True)
+    assert answer.status == 3
+    assert answer.json["error"].startswith(f"deploy/dev/coworking-7-{commit[:8]} refuses the push")
+
+
 def test_with_an_open_branch_no_branch_of_its_own_is_made(remote: Remote) -> None:
     answer = remote.deploy(7, remote.person.ship(), pr_branch=True)
     assert (answer.json["result"], answer.json["branch"]) == ("pushed", "main")

@@ -136,6 +136,9 @@ def test_it_takes_only_a_pipelines_tags(remote: Remote, tag: str) -> None:
         ({"branch": "--upload-pack=id"}, "is not the name of a branch"),
         ({"url": "ext::sh -c id"}, "is not the URL of a git repository"),
         ({"url": "https://bot:s3cret@example.org/x.git"}, "has a user name or password in it"),
+        ({"url": "ssh://git:s3cret@example.org/x.git"}, "has a user name or password in it"),
+        ({"url": "ftp://bot:s3cret@example.org/x.git"}, "has a user name or password in it"),
+        ({"url": "https://[example"}, "can't be read"),
         ({"git_config": "/no/such/file"}, "'/no/such/file' is not a file"),
     ],
 )
