@@ -82,9 +82,12 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test e2e validate agree docs check format
+.PHONY: test test-image e2e validate agree docs check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -rs tests --ignore=tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -rs tests --ignore=tests/e2e $(ARGS)
+
+test-image: $(VENV)/dev.stamp ## Run the image that COWORKING_IMAGE names, and a whole build, on a Docker engine
+	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/codebuild/test_whole_build.py
 
 e2e: $(VENV)/dev.stamp ## Deploy everything to a throw-away cluster and try what can go wrong (docs/e2e.md)
 	@$(BIN)/python -m pytest -p no:xdist -v -rs --no-header $(or $(ARGS),tests/e2e)
