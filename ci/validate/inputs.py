@@ -178,6 +178,7 @@ class _Tree:
         self.clusters: dict[str, list[Resource]] = {}
         self.seen: set[tuple[str, str, str]] = set()
         self.groups: dict[Path, str] = {}
+        self.failed: dict[Path, str] = {}
 
     def add(self) -> None:
         """Render everything below the folder and sort it into clusters."""
@@ -203,6 +204,10 @@ class _Tree:
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
+        for folder, message in self.failed.items():
+            inside = {each.folder for each in closure(folder)} - {folder}
+            if not inside & set(self.failed):  # otherwise that one says where the mistake is
+                self.inputs.failures.append(message)
 
     def _part(self, folder: Path, name: str = "", namespace: str = "") -> Part:
         shown = show(folder, self.inputs.root)
@@ -237,8 +242,7 @@ class _Tree:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
             for part, outcome in zip(parts, pool.map(attempt, parts), strict=True):
                 if isinstance(outcome, InputError):
-                    if str(outcome) not in self.inputs.failures:
-                        self.inputs.failures.append(str(outcome))
+                    self.failed[part.folder or Path()] = str(outcome)
                 else:
                     rendered[part] = outcome
         return rendered

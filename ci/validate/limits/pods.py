@@ -144,7 +144,7 @@ LIMITS: Limits = {
         "minDomains": POSITIVE,
         "nodeAffinityPolicy": one_of("Ignore", "Honor"),
         "nodeTaintsPolicy": one_of("Ignore", "Honor"),
-        "topologyKey": {**LABEL_KEY, **NOT_EMPTY},
+        "topologyKey": NOT_EMPTY,
         "whenUnsatisfiable": one_of("DoNotSchedule", "ScheduleAnyway"),
     },
     "core.v1.PodAffinityTerm": {

@@ -20,7 +20,6 @@ def as_sarif(report: Report) -> str:
     used = sorted({finding.rule for finding in report.findings})
     driver = {
         "name": "python -m ci validate",
-        "informationUri": "https://kubernetes.io/docs/concepts/",
         "rules": [_rule(RULES[name]) for name in used],
     }
     results = [_result(finding, used.index(finding.rule)) for finding in report.findings]

@@ -51,7 +51,7 @@ def role_binding(resource: Resource, _environment: Environment) -> Iterator[Prob
     """A binding whose role or subject can't be one.
 
     A ClusterRoleBinding binds a ClusterRole, and says of which namespace a ServiceAccount is. A
-    ServiceAccount has no API group, a User or Group the group rbac.authorization.k8s.io and no namespace.
+    ServiceAccount has no API group; that of a User or Group is rbac.authorization.k8s.io.
     """
     role = as_mapping(resource.body.get("roleRef"))
     if resource.kind == "ClusterRoleBinding" and role.get("kind") == "Role":
