@@ -73,38 +73,50 @@ def tag_at(api: ArgoCD, app: Application, revision: str) -> str:
         return ""
 
 
-def live_tag(api: ArgoCD, app: Application) -> str:
-    """Return the tag in the cluster's Deployment now; empty when there is none."""
+def live_deployment(api: ArgoCD, app: Application) -> Json:
+    """Return the Deployment as the cluster has it; empty when there is none."""
     node = {"group": "apps", "version": "v1", "kind": "Deployment", "name": SERVICE}
     try:
-        manifest = api.resource(app.name, {**node, "namespace": app.namespace})
+        return api.resource(app.name, {**node, "namespace": app.namespace})
     except ArgoError as error:
         if error.status in (400, 404):
-            return ""
+            return {}
         raise
-    return tag_of(image_of([manifest], SERVICE))
+
+
+def live_tag(api: ArgoCD, app: Application) -> str:
+    """Return the tag in the cluster's Deployment now; empty when there is none."""
+    deployment = live_deployment(api, app)
+    return tag_of(image_of([deployment], SERVICE)) if deployment else ""
+
+
+def is_rolled_out(deployment: Json) -> bool:
+    """Whether a Deployment's pods are all of its newest version and available.
+
+    The rule is that of `kubectl rollout status`; an Application's health lags behind it.
+    """
+    status = deployment.get("status") or {}
+    counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    return seen and len(counts) == 1 and counts != {0}
 
 
 class Pod(NamedTuple):
-    """A pod of the service: who it is, its image's tag, and whether it is ready to serve."""
+    """A pod: its name, and the uid that no other one ever has."""
 
     name: str
     uid: str
-    tag: str
-    is_ready: bool
 
 
-def pods(api: ArgoCD, app: Application) -> tuple[Pod, ...]:
-    """The service's own pods, without those of Jobs and those on their way out."""
+def pods(api: ArgoCD, app: Application) -> frozenset[Pod]:
+    """The service's own pods, without those of Jobs and those on their way out.
+
+    Argo CD shows them only where the AppProject allows the kinds ReplicaSet and Pod.
+    """
     nodes = api.resource_tree(app.name).get("nodes") or []
     owners = {node["uid"] for node in nodes if node["kind"] == "ReplicaSet"}
-    return tuple(
-        Pod(
-            node["name"],
-            node["uid"],
-            tag_of((node.get("images") or [""])[0]),
-            (node.get("health") or {}).get("status") == "Healthy",
-        )
+    return frozenset(
+        Pod(node["name"], node["uid"])
         for node in nodes
         if node["kind"] == "Pod"
         and any(parent.get("uid") in owners for parent in node.get("parentRefs") or [])

@@ -202,7 +202,7 @@ def switch_on(api: ArgoCD, environment: str, access: Access, commit: str, *, acc
     )
     click.echo(f"Argo CD sees commit {commit[:8]} ({seconds:.1f} s)")
     app, _ = read(api, environment)
-    before = {pod.uid for pod in pods(api, app)}
+    before = pods(api, app)
     api.patch(app.name, NO_AUTO_SYNC)
     click.echo("auto-sync is on")
 
@@ -216,7 +216,7 @@ def switch_on(api: ArgoCD, environment: str, access: Access, commit: str, *, acc
         settled,
         hint=f"`python -m ci status {environment}` says why.",
     )
-    kept = before & {pod.uid for pod in pods(api, app)}
+    kept = before & pods(api, app)
     click.echo(
         f"Synced and Healthy ({seconds:.1f} s); {len(kept)} of {len(before)} pods are the same"
     )

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ci import deployments
+from ci.argocd.application import image_of, tag_of
 from ci.argocd.client import ArgoError, connect
-from ci.deployments import application_name, live_tag, read, tag_at, wait_until
+from ci.deployments import SERVICE, application_name, live_tag, read, tag_at, wait_until
 from ci.errors import CiError, InputError
 
 if TYPE_CHECKING:
@@ -199,12 +200,10 @@ def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:
             f"the rollback failed: {app.operation.message}",
             hint="\n".join(app.operation.failures) or f"See `python -m ci status {environment}`.",
         )
-    if app.busy or app.health != "Healthy":
+    deployment = deployments.live_deployment(api, app)
+    if app.busy or not deployment or not deployments.is_rolled_out(deployment):
         return False
-    # An Application's health lags behind its pods, and may still be that of the version before.
-    serving = deployments.pods(api, app)
-    wanted = choice.tag or live_tag(api, app)
-    return bool(serving) and all(pod.is_ready and pod.tag == wanted for pod in serving)
+    return not choice.tag or tag_of(image_of([deployment], SERVICE)) == choice.tag
 
 
 def _list_entries(api: ArgoCD, app: Application) -> None:

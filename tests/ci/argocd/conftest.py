@@ -134,7 +134,7 @@ class FakeArgo:
             "GET /coworking-prod/resource": lambda: {
                 "manifest": json.dumps(_deployment(self.live))
             },
-            "GET /coworking-prod/resource-tree": lambda: {"nodes": _nodes(self.live)},
+            "GET /coworking-prod/resource-tree": lambda: {"nodes": []},
         }
         route = routes.get(f"{method} {path.removeprefix('/api/v1/applications')}")
         return route() if route else (404, f"no {path}")
@@ -174,20 +174,8 @@ def _deployment(tag: str) -> dict[str, Any]:
         "kind": "Deployment",
         "metadata": {"name": "coworking"},
         "spec": {"template": {"spec": pod}},
+        "status": {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2},
     }
-
-
-def _nodes(tag: str) -> list[dict[str, Any]]:
-    return [
-        {"kind": "ReplicaSet", "uid": "set"},
-        {
-            "kind": "Pod",
-            "uid": f"pod-{tag}",
-            "images": [f"{IMAGE}:{tag}"],
-            "health": {"status": "Healthy"},
-            "parentRefs": [{"uid": "set"}],
-        },
-    ]
 
 
 @pytest.fixture

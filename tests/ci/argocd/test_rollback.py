@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ci.argocd.application import Application, Entry
+from ci.deployments import is_rolled_out
 from ci.errors import InputError
 from ci.rollback import choose, command, steps
 
@@ -72,6 +73,23 @@ def test_auto_sync_goes_off_before_the_operation_is_ended(
     assert first == "turn auto-sync off (automated.enabled: false), as the web page does"
     assert second.startswith("end the running operation")
     assert third.startswith("roll coworking-prod back")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_done"),
+    [
+        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}, True),
+        ({"replicas": 3, "updatedReplicas": 1, "availableReplicas": 2}, False),
+        ({"replicas": 3, "updatedReplicas": 2, "availableReplicas": 3}, False),  # one old is left
+        ({}, False),
+    ],
+)
+def test_it_waits_until_the_old_pods_alone_are_left(status: dict[str, int], is_done: bool) -> None:
+    deployment = {"metadata": {"generation": 4}, "status": {**status, "observedGeneration": 4}}
+    behind = {"metadata": {"generation": 5}, "status": {**status, "observedGeneration": 4}}
+
+    assert is_rolled_out(deployment) is is_done
+    assert not is_rolled_out(behind)
 
 
 @pytest.fixture
