@@ -97,7 +97,7 @@ def test_namespaces_are_made_with_pod_security_restricted(argocd):
         )
 
 
-def test_a_project_lets_through_what_we_ship_and_its_pods_and_nothing_else(argocd):
+def test_a_project_lets_through_what_we_ship_and_nothing_else(argocd):
     made_by_a_deployment = {("apps", "ReplicaSet"), ("", "Pod")}
     for environment in ("dev", "prod"):
         spec = project(argocd, f"coworking-{environment}")
