@@ -92,10 +92,10 @@ def _translate(error: Any) -> list[SchemaError]:
 
 
 def _mended(body: Any, errors: list[SchemaError]) -> Any:
-    """A copy without unknown fields and without values of a wrong type."""
+    """A copy without unknown fields, values of a wrong type and words that are no value."""
     body = copy.deepcopy(body)
     removed: list[SchemaError] = [
-        each for each in errors if each.keyword in {"type", "additionalProperties", "anyOf"}
+        each for each in errors if each.keyword in {"type", "additionalProperties", "anyOf", "enum"}
     ]
     for error in removed:
         if not error.path:
@@ -105,5 +105,6 @@ def _mended(body: Any, errors: list[SchemaError]) -> Any:
             parent.pop(last, None)
         elif isinstance(parent, list) and isinstance(last, int):
             types = [name for name in error.expected or () if name != "null"]
-            parent[last] = copy.copy(_EMPTY.get(types[0] if types else "", 0))
+            if error.keyword != "enum":
+                parent[last] = copy.copy(_EMPTY.get(types[0] if types else "", 0))
     return body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 # Rules about text that can't be decoded: that is refused wherever it is.
 UNREADABLE = frozenset({"malformed-quantity", "not-base64"})
+
+
+# Rules of the layer `api` that look at one value, by its schema with our limits in it.
+SINGLE_VALUES = frozenset(
+    {"malformed-key", "malformed-quantity", "malformed-text", "not-base64", "number-out-of-range"}
+    | {"required-field", "unknown-value", "wrong-count"}
+)
 
 
 class RuleError(CiError):
@@ -173,14 +181,13 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
     field, its parents and its children, and those that name the resource as `related`; and a rule
     stays silent in a resource where one that it names in `unless` spoke.
     """
-    order = {layer: index for index, layer in enumerate(LAYERS)}
     spoken: set[tuple[int, str]] = {(id(each.resource), each.rule.id) for each in raised}
-    broken: dict[int, list[tuple[int, FieldPath]]] = {}
+    broken: dict[int, list[tuple[float, FieldPath]]] = {}
     for each in raised:
         error = each.rule.severity is Severity.ERROR and each.rule.layer in STRUCTURAL
         if error and each.resource is not None:
-            broken.setdefault(id(each.resource), []).append(
-                (order[each.rule.layer], each.problem.path)
+            broken.setdefault(id(each.resource), []).extend(
+                (_rank(each.rule), path) for path in (each.problem.path, *each.problem.hides)
             )
     for each in raised:
         resource, problem = each.resource, each.problem
@@ -188,13 +195,28 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
             continue
         if any((id(resource), other) in spoken for other in each.rule.unless):
             continue
-        layer = order[each.rule.layer]
-        earlier = broken.get(id(resource), ())
-        if any(l < layer and _overlap(path, problem.path) for l, path in earlier):  # noqa: E741
-            continue
         if any(id(other) in broken for other in problem.related):
             continue
-        yield each
+        if not _follows(each, broken.get(id(resource), [])):
+            yield each
+
+
+def _rank(rule: Rule) -> float:
+    """Where a rule stands in the order of causes: single values come before what compares them."""
+    return list(LAYERS).index(rule.layer) - (0.5 if rule.id in SINGLE_VALUES else 0)
+
+
+def _follows(raised: Raised, broken: list[tuple[float, FieldPath]]) -> bool:
+    """Whether an error of an earlier rule is on the same field, or on one that this one names."""
+    rank, problem = _rank(raised.rule), raised.problem
+    words = (
+        set(re.findall(r"\w+", problem.message)) if raised.rule.layer not in STRUCTURAL else set()
+    )
+    return any(
+        earlier < rank
+        and (_overlap(path, problem.path) or (len(path) > 2 and str(path[-1]) in words))
+        for earlier, path in broken
+    )
 
 
 def _overlap(one: FieldPath, other: FieldPath) -> bool:

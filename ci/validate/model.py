@@ -213,6 +213,7 @@ class Problem:
         fix: how to mend it, one sentence.
         path: the field to blame, in `resource`.
         resource: the resource to blame; may be left out by a rule that looks at one resource.
+        hides: further fields of the resource that later layers' findings follow from this one.
         related: other resources that the problem follows from: when one of them has an error of
             its own that the schema or the API server finds, this problem is not reported.
         file, line: the place to blame when it is not in a resource (rules on files).
@@ -222,6 +223,7 @@ class Problem:
     fix: str
     path: FieldPath = ()
     resource: Resource | None = None
+    hides: tuple[FieldPath, ...] = ()
     related: tuple[Resource, ...] = ()
     file: Path | None = None
     line: int = 0

@@ -57,7 +57,13 @@ def resource_name(resource: Resource, _environment: Environment) -> Iterator[Pro
     Names become host names, file names and parts of URLs. Services and Namespaces are the strictest
     (one DNS label); a CronJob's has at most 52 characters, since its Jobs' names are longer.
     """
-    name = as_text(resource.metadata.get("name"))
+    name, namespace = (as_text(resource.metadata.get(key)) for key in ("name", "namespace"))
+    if namespace and not fits(namespace, DNS_LABEL):
+        yield Problem(
+            f"{shown(namespace)} is no name of a namespace",
+            fix=f"Write {MEANINGS[str(DNS_LABEL['pattern'])]}.",
+            path=("metadata", "namespace"),
+        )
     if not name:
         return
     if resource.group == "rbac.authorization.k8s.io" and resource.kind in _PATH_NAMES:

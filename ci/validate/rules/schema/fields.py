@@ -38,6 +38,7 @@ def unknown_field(resource: Resource, environment: Environment) -> Iterator[Prob
                 f"{name!r} is no field of {where}: the API server refuses or drops it",
                 fix=f"Write {near[0]!r}." if near else _listed(known),
                 path=error.path,
+                hides=tuple((*error.path[:-1], field) for field in near),
             )
 
 
