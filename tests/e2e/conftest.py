@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -56,13 +57,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(autouse=True)
 def _leave_no_fault_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep evidence of a scenario that failed, while it can still be seen."""
+    """Keep evidence of a scenario that failed, and don't let the following ones fail for it."""
     failed_before = request.session.testsfailed
     yield
     report: Any = getattr(request.node, "e2e_report", None)
     failed = request.session.testsfailed > failed_before or (report is not None and report.failed)
     if failed and _WORLDS:
         evidence.collect(_WORLDS[0], EVIDENCE / request.node.name)
+        with contextlib.suppress(Exception):  # the scenario has failed already, and says why
+            _WORLDS[0].recover()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -110,6 +110,12 @@ class Repository:
         self.git("fetch", "-q", self._push_url, "main")
         self.git("merge", "-q", "--ff-only", "FETCH_HEAD")
 
+    def reset(self) -> None:
+        """Forget what isn't on the server."""
+        self.git("fetch", "-q", self._push_url, "main")
+        self.git("reset", "-q", "--hard", "FETCH_HEAD")
+        self.git("clean", "-q", "-fd")
+
     def notify(self) -> None:
         """Send Argo CD GitHub's push event (docs.github.com/webhooks), as far as it is read."""
         event = {

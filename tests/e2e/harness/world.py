@@ -234,6 +234,22 @@ class World:
             return bool(self.argocd.version()) and bool(self.argocd.applications() is not None)
         return False
 
+    def recover(self) -> None:
+        """Bring both environments back to a good version, whatever a failed scenario left."""
+        self.repo.reset()
+        for environment in ("dev", "prod"):
+            name = f"coworking-{environment}"
+            with contextlib.suppress(ArgoError):
+                self.argocd.terminate(name)
+            automated = {"spec": {"syncPolicy": {"automated": {"enabled": None}}}}
+            self.argo.patch("application", name, automated)
+            self.repo.set_tag(environment, GOOD[0].tag)
+        if self.repo.git("status", "--porcelain"):
+            self.repo.commit("Recover from a failed scenario")
+        self.repo.push()
+        for environment in ("dev", "prod"):
+            self.deployed(environment, GOOD[0].tag)
+
     def start_client(self) -> None:
         """Start the pod that asks and loads the service from outside its namespaces."""
         self.all.apply(
