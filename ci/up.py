@@ -1,4 +1,8 @@
-"""`make up`: the service on this machine, with a database and some history to look at."""
+"""`make up`: the service on this machine, with a database and some history to look at.
+
+Its settings and the size of its demo data are those that overlays/dev renders to, so what runs here
+is what dev runs. Variables of the environment win.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,15 @@ import click
 import requests
 
 from ci.errors import CiError, InputError
+from ci.kustomize import render_objects
 from ci.localdb import USER, local_postgres
+from ci.overlays import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DATA = Path(".local")
-DEMO = ("--users", "600", "--tokens", "120000", "--days", "365", "--seed", "1")
+CONFIG_MAP, SEED_JOB = "coworking-configmap-", "coworking-seed"
 READY_WITHIN = 60.0  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,38 +37,68 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextlib.contextmanager
 def step(name: str) -> Iterator[None]:
     """Print a step's name when it begins, and its seconds when it is done."""
-    click.echo(f"  {name} ", nl=False)
+    if sys.stdout.isatty():  # the line is written over when the step is done
+        click.echo(f"  {name} …\r", nl=False)
     began = time.monotonic()
     yield
-    click.echo(f"{'.' * max(2, 46 - len(name))} {time.monotonic() - began:.1f} s")
+    report(name, began)
+
+
+def report(name: str, began: float) -> None:
+    """Print a step's name and the seconds since it began."""
+    click.echo(f"  {name} {'.' * max(2, 46 - len(name))} {time.monotonic() - began:.1f} s")
 
 
 @click.command(help="Run the service here, with a database and demo data.")
 def command() -> None:
     for number in SIGNALS:
         signal.signal(number, _interrupt)
-    environment = dict(os.environ)
-    port = environment.setdefault("APP_PORT", "5153")
     try:
         with contextlib.ExitStack() as stack:
+            settings, demo = dev()
+            environment = settings | os.environ
+            port = environment["APP_PORT"]
             stack.enter_context(_only_one(DATA / "up.lock"))
             _refuse_taken_port(port)
-            own_database = "DB_HOST" not in environment
+            own_database = "DB_HOST" not in os.environ
             if own_database:
                 environment |= stack.enter_context(_own_database())
             with step("schema"):
                 _coworking(environment, "migrate")
             if own_database:
                 with step("demo data"):
-                    _coworking(environment, "seed", "--if-empty", *DEMO)
-            with step("service"):
-                service = stack.enter_context(_service(environment))
-                _wait_until_ready(service, port)
+                    _coworking(environment, *demo)
+            began = time.monotonic()
+            service = stack.enter_context(_service(environment))
+            _wait_until_ready(service, port)
+            report("service", began)  # on a line of its own, below what the service says
             _greet(port, own_database)
             service.wait()
             raise CiError(f"the service ended with status {service.returncode}; see above")
     except KeyboardInterrupt:
         click.echo("Stopped.")
+
+
+def dev() -> tuple[dict[str, str], list[str]]:
+    """The settings of dev's service as environment variables, and its seeding command's words.
+
+    Raises:
+        InputError: overlays/dev can't be rendered, or brings no such ConfigMap or Job any more.
+    """
+    settings: dict[str, str] | None = None
+    words: list[str] = []
+    for each in render_objects(ROOT / "overlays" / "dev"):
+        name = each["metadata"]["name"]
+        if each["kind"] == "ConfigMap" and name.startswith(CONFIG_MAP):
+            settings = each["data"]
+        elif each["kind"] == "Job" and name == SEED_JOB:
+            words = each["spec"]["template"]["spec"]["containers"][0]["args"]
+    if settings is None or not words:
+        raise InputError(
+            f"overlays/dev renders to no ConfigMap {CONFIG_MAP}… or no Job {SEED_JOB}",
+            hint="`make render ENV=dev` shows what it renders to.",
+        )
+    return settings, words
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
