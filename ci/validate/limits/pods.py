@@ -35,7 +35,8 @@ _CONTAINER = {
     "restartPolicy": one_of("Always"),
 }
 _MODES = {"defaultMode": FILE_MODE}
-_NAMED = {"name": SUBDOMAIN}
+# The API server takes a hyphen at the end here, as if it were a prefix.
+_NAMED = {"name": {**SUBDOMAIN, "pattern": str(SUBDOMAIN["pattern"]).replace("$", "-?$")}}
 _KEYED = {"name": SUBDOMAIN, "key": CONFIG_KEY}
 _PROFILE = {"type": one_of("Localhost", "RuntimeDefault", "Unconfined")}
 _SELECTION = one_of("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
@@ -170,11 +171,5 @@ LIMITS: Limits = {
         "key": LABEL_KEY,
         "operator": one_of("In", "NotIn", "Exists", "DoesNotExist"),
         "values": each(LABEL_VALUE),
-    },
-    "meta.v1.OwnerReference": {
-        "apiVersion": {"pattern": "^([^/]*/)?[^/]+$"},
-        "kind": NOT_EMPTY,
-        "name": NOT_EMPTY,
-        "uid": NOT_EMPTY,
     },
 }

@@ -39,7 +39,6 @@ LIMITS: Limits = {
     "core.v1.CSIPersistentVolumeSource": {"driver": NOT_EMPTY, "volumeHandle": NOT_EMPTY},
     "core.v1.LocalVolumeSource": {"path": {**ABSOLUTE_PATH, **NOT_EMPTY}},
     "core.v1.TypedLocalObjectReference": {"kind": NOT_EMPTY, "name": NOT_EMPTY},
-    "core.v1.TypedObjectReference": {"kind": NOT_EMPTY, "name": NOT_EMPTY},
     "storage.v1.StorageClass": {
         "provisioner": {**NOT_EMPTY},
         "reclaimPolicy": one_of("Retain", "Delete"),

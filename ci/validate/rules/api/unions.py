@@ -128,6 +128,9 @@ def duplicate_item(resource: Resource, environment: Environment) -> Iterator[Pro
     for (name, field), keys in UNIQUE.items():
         for path, value in of_type(resource, environment, name):
             yield from _repeated((*path, field), as_list(value.get(field)), keys)
+    for error in resource.schema_errors:
+        if error.keyword == "uniqueItems":
+            yield _duplicate(error.path, error.value)
     for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
         yield from _containers(path, spec)
     for path, container in of_type(resource, environment, "core.v1.Container"):

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 MOVING_TAGS = {"", "latest", "stable", "main", "master", "edge", "nightly", "dev"}
 
 
-@rule("image-unpinned", source="https://kubernetes.io/docs/concepts/containers/images/")
+@rule(
+    "image-unpinned",
+    source="https://kubernetes.io/docs/concepts/containers/images/",
+    unless=("image-name-invalid",),
+)
 def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """An image without a tag, or with one that moves.
 
