@@ -178,8 +178,9 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
     """One fault, one finding: what follows from another finding is left out.
 
     An error that the schema or the API server finds hides later layers' findings on the same
-    field, its parents and its children, and those that name the resource as `related`; and a rule
-    stays silent in a resource where one that it names in `unless` spoke.
+    field, its parents and its children, and those that name the resource as `related`. A rule stays
+    silent in a resource, or about related ones, where one that it names in `unless` spoke, and
+    tells a `cause` once.
     """
     spoken: set[tuple[int, str]] = {(id(each.resource), each.rule.id) for each in raised}
     broken: dict[int, list[tuple[float, FieldPath]]] = {}
@@ -189,16 +190,22 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
             broken.setdefault(id(each.resource), []).extend(
                 (_rank(each.rule), path) for path in (each.problem.path, *each.problem.hides)
             )
+    told: set[tuple[str, int, str]] = set()
     for each in raised:
         resource, problem = each.resource, each.problem
         if resource is not None and not resource.checked:
             continue
-        if any((id(resource), other) in spoken for other in each.rule.unless):
+        concerned = {id(other) for other in (resource, *problem.related)}
+        if any((one, other) in spoken for one in concerned for other in each.rule.unless):
             continue
         if any(id(other) in broken for other in problem.related):
             continue
-        if not _follows(each, broken.get(id(resource), [])):
-            yield each
+        cause = (each.rule.id, id(resource.part) if resource else 0, problem.cause)
+        if cause in told or _follows(each, broken.get(id(resource), [])):
+            continue
+        if problem.cause:
+            told.add(cause)
+        yield each
 
 
 def _rank(rule: Rule) -> float:

@@ -215,7 +215,10 @@ class Problem:
         resource: the resource to blame; may be left out by a rule that looks at one resource.
         hides: further fields of the resource that later layers' findings follow from this one.
         related: other resources that the problem follows from: when one of them has an error of
-            its own that the schema or the API server finds, this problem is not reported.
+            its own that the schema or the API server finds, or one by a rule of the rule's
+            `unless`, this problem is not reported.
+        cause: what the fault lies in, if several resources of one environment suffer from it: of a
+            rule's problems with the same cause the first is reported.
         file, line: the place to blame when it is not in a resource (rules on files).
     """
 
@@ -225,6 +228,7 @@ class Problem:
     resource: Resource | None = None
     hides: tuple[FieldPath, ...] = ()
     related: tuple[Resource, ...] = ()
+    cause: str = ""
     file: Path | None = None
     line: int = 0
 

@@ -67,7 +67,7 @@ class Rule:
         scope: what `check` is called with.
         kinds: for resource rules, the kinds it looks at; empty for all.
         unless: rules that report the same cause: where one of them found something in the same
-            resource, this one stays silent.
+            resource, or in one that the problem names as related, this one stays silent.
         check: the function.
     """
 
