@@ -41,7 +41,7 @@ LIMITS: Limits = {
     "core.v1.TypedLocalObjectReference": {"kind": NOT_EMPTY, "name": NOT_EMPTY},
     "storage.v1.StorageClass": {
         "provisioner": {**NOT_EMPTY},
-        "reclaimPolicy": one_of("Retain", "Delete"),
+        "reclaimPolicy": one_of("Retain", "Delete", ""),
         "volumeBindingMode": one_of("Immediate", "WaitForFirstConsumer"),
         "parameters": {"maxProperties": 512},
     },
