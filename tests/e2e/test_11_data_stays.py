@@ -52,10 +52,11 @@ def test_11_prods_data_is_there_after_its_node_was_drained_of_it(world: World, r
 
 
 def test_11_dev_says_in_its_manifests_that_it_keeps_nothing(world: World) -> None:
-    template = world.dev.get("statefulset", "postgresql")["spec"]["template"]
+    database = world.dev.get("statefulset", "postgresql")
+    volumes = database["spec"]["template"]["spec"]["volumes"]
 
-    assert template["metadata"]["annotations"]["coworking/data"] == "ephemeral"
-    assert any(v["name"] == "data" and "emptyDir" in v for v in template["spec"]["volumes"])
+    assert database["metadata"]["annotations"]["declare.validate/data"] == "ephemeral"
+    assert any(v["name"] == "data" and "emptyDir" in v for v in volumes)
 
 
 def _uid(world: World) -> str:

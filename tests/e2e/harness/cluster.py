@@ -7,6 +7,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from ci.argocd.client import ArgoError
 from ci.kustomize import kubectl
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def until(what: str, condition: Callable[[], Any], *, within: float, poll: float
     while True:
         try:
             last = condition()
-        except Refused as refusal:
+        except (Refused, ArgoError) as refusal:
             last = refusal
         else:
             if last:
