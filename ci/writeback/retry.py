@@ -29,8 +29,8 @@ class Backoff:
 
     attempts: int = 100
     seconds: float = 120.0
-    first: float = 0.05
-    longest: float = 3.0
+    first: float = 0.1
+    longest: float = 5.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     uniform: Callable[[float, float], float] = random.uniform
