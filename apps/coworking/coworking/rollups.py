@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # Fold and rebuild exclude each other by this advisory lock: "fold" on a telephone's keys.
 FOLD_LOCK = 3653
-ROLLUPS = ("daily_visits", "user_visits", "quarter_hours")
+KEYS = {"daily_visits": "day", "user_visits": "user_id", "quarter_hours": "start"}
+ROLLUPS = tuple(KEYS)
 DELTAS = ("quarter_deltas", "user_deltas", "token_deltas")
 SHRINK_BYTES = 4 << 20  # an emptied table of deltas that is longer is worth shortening
 
@@ -159,7 +160,6 @@ def _mend_triggers(connection: Connection, progress: Callable[[str], object]) ->
 
 # --- the comparison with the truth ---------------------------------------------------------------
 
-KEYS = {"daily_visits": "day", "user_visits": "user_id", "quarter_hours": "start"}
 TRIGGERS = ("rollups_deleted", "rollups_inserted", "rollups_truncated", "rollups_updated")
 TRIGGER_STATES = {"A": "always", "O": "only outside replication", "R": "only in replication"}
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from alembic import command, util
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -187,11 +186,3 @@ def _alembic(connection: Connection, progress: Callable[[str], object]) -> Confi
     config.attributes["connection"] = connection
     config.attributes["progress"] = progress
     return config
-
-
-def revisions_of_the_scripts() -> list[str]:
-    """The revisions as the files in migrations/versions have them, oldest first."""
-    config = Config()
-    config.set_main_option("script_location", "coworking:migrations")
-    scripts = ScriptDirectory.from_config(config).walk_revisions()
-    return [script.revision for script in scripts][::-1]
