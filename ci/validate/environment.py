@@ -63,6 +63,33 @@ class Environment:
         """The pods in `namespace` that a label selector chooses (see `matches`)."""
         return [pod for pod in self.pods(namespace) if matches(selector, pod.labels)]
 
+    def meant(self, namespace: str, selector: Mapping[str, Any]) -> tuple[Resource, ...]:
+        """The workloads whose own selector or name says that a selector means their pods.
+
+        Their pods may lack the labels, or a wrong API version may hide the pods: then what is
+        said about the selector follows from that.
+        """
+        plain = as_mapping(selector.get("matchLabels")) or selector
+        return tuple(
+            each
+            for each in self.resources
+            if each.namespace == namespace
+            and _has(plain, as_mapping(as_mapping(each.spec.get("selector")).get("matchLabels")))
+        )
+
+    def lookalikes(self, kind: str, name: str) -> tuple[Resource, ...]:
+        """The resources that a missing one may be: misspelt, of a wrong kind, or elsewhere."""
+
+        def plain(text: str) -> str:
+            return text.casefold().replace("_", "-")
+
+        return tuple(
+            each
+            for each in self.resources
+            if plain(each.kind) in {plain(kind), "sealed" + plain(kind)}
+            and plain(name) in plain(each.name)
+        )
+
     def namespaces(self) -> set[str]:
         """Every namespace that a resource lands in or that the facts name."""
         return {each.namespace for each in self.resources if each.namespace} | set(

@@ -13,24 +13,56 @@ class ImageFacts(NamedTuple):
         variable: the environment variable that moves it, or "".
         writes: folders, beside the data, that it writes to at run time.
         strict_folder: whether its server insists on an empty folder of its own for new data.
+        settings: (folder of its configuration, file in it without which it does not start), or ().
+        one_server: whether several replicas of it are several databases that know nothing of each
+            other.
+        root: whether the image names no user of its own, so that it starts as root.
     """
 
     data: str = ""
     variable: str = ""
     writes: tuple[str, ...] = ()
     strict_folder: bool = False
+    settings: tuple[str, ...] = ()
+    one_server: bool = False
+    root: bool = False
 
 
 # By the last part of the repository's name. Source: each image's page in its registry.
 IMAGES: dict[str, ImageFacts] = {
     "postgres": ImageFacts(
-        "/var/lib/postgresql/data", "PGDATA", ("/var/run/postgresql",), strict_folder=True
+        "/var/lib/postgresql/data",
+        "PGDATA",
+        ("/var/run/postgresql",),
+        strict_folder=True,
+        one_server=True,
+        root=True,
     ),
-    "mysql": ImageFacts("/var/lib/mysql", "", ("/var/run/mysqld", "/tmp")),  # noqa: S108
-    "mariadb": ImageFacts("/var/lib/mysql", "", ("/run/mysqld", "/tmp")),  # noqa: S108
-    "mongo": ImageFacts("/data/db", "", ("/tmp",)),  # noqa: S108
-    "nginx": ImageFacts("", "", ("/var/cache/nginx",)),
-}
+    "mysql": ImageFacts(
+        "/var/lib/mysql",
+        "",
+        ("/var/run/mysqld", "/tmp"),  # noqa: S108
+        one_server=True,
+        root=True,
+    ),
+    "mariadb": ImageFacts(
+        "/var/lib/mysql",
+        "",
+        ("/run/mysqld", "/tmp"),  # noqa: S108
+        one_server=True,
+        root=True,
+    ),
+    "mongo": ImageFacts("/data/db", "", ("/tmp",), root=True),  # noqa: S108
+    "nginx": ImageFacts(
+        "", "", ("/var/cache/nginx",), settings=("/etc/nginx", "nginx.conf"), root=True
+    ),
+} | {
+    name: ImageFacts(root=True)
+    for name in (
+        "alpine", "busybox", "debian", "golang", "httpd", "node", "php", "python", "rabbitmq",
+        "redis", "ruby", "traefik", "ubuntu",
+    )
+}  # fmt: skip
 
 
 def repository(image: str) -> str:
@@ -47,5 +79,15 @@ def tag(image: str) -> str:
 
 
 def facts_of(image: str) -> ImageFacts:
-    """What is known of an image; nothing for most."""
+    """What is known of an image; nothing for most.
+
+    A mirror of an image counts as the image; one that is built otherwise (Bitnami's) doesn't.
+    """
+    if "bitnami" in image:
+        return ImageFacts()
     return IMAGES.get(repository(image).rpartition("/")[2], ImageFacts())
+
+
+def is_official(image: str) -> bool:
+    """Whether an image is one of Docker Hub's own, and not somebody's of the same last name."""
+    return repository(image).removeprefix("docker.io/").removeprefix("library/").count("/") == 0

@@ -30,10 +30,14 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """A container's variables; `complete` is false when a source's keys can't be known."""
+    """A container's variables; `complete` is false when a source's keys can't be known.
+
+    `sources` are the ConfigMaps and Secrets of the tree that are loaded whole.
+    """
 
     named: dict[str, Variable]
     complete: bool
+    sources: tuple[Resource, ...]
 
 
 def variables_of(
@@ -45,6 +49,7 @@ def variables_of(
     """
     named: dict[str, Variable] = {}
     complete = True
+    sources: list[Resource] = []
     namespace = pod.owner.namespace
     for index, source in enumerate(map(as_mapping, as_list(container.get("envFrom")))):
         for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
@@ -55,12 +60,14 @@ def variables_of(
             if store is None or store.keys is None:
                 complete = False
                 continue
+            if store.resource is not None:
+                sources.append(store.resource)
             prefix = as_text(source.get("prefix"))
             for key in store.keys:
                 named[prefix + key] = _stored(store, key, pod.owner, (*path, "envFrom", index))
     for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
         named[as_text(entry.get("name"))] = _entry(environment, pod, entry, (*path, "env", index))
-    return Variables(named, complete)
+    return Variables(named, complete, tuple(sources))
 
 
 def _entry(

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from ci.validate.kube.config import find_store, references
-from ci.validate.model import Problem
+from ci.validate.model import Problem, as_list, as_mapping, as_text
 from ci.validate.registry import rule
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
 @rule(
     "config-missing",
     source=SOURCE,
+    unless=("sealed-template-elsewhere", "sealed-for-another"),
 )
 def config_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A pod that refers to a ConfigMap or Secret that is not there.
@@ -46,6 +47,8 @@ def config_missing(resource: Resource, environment: Environment) -> Iterator[Pro
                 fix=f"Name one that exists{_similar(ref.name, names)}, add it, or mark the "
                 "reference optional.",
                 path=ref.path,
+                related=environment.lookalikes(ref.kind, ref.name),
+                cause=f"{ref.kind} {resource.namespace}/{ref.name}",
             )
 
 
@@ -75,6 +78,31 @@ def config_key_missing(resource: Resource, environment: Environment) -> Iterator
                 fix=f"Use a key that it has{_similar(ref.key, store.keys)}, or add the key.",
                 path=ref.path,
                 related=(store.resource,) if store.resource else (),
+                cause=f"{ref.kind} {resource.namespace}/{ref.name} {ref.key}",
+            )
+
+
+@rule(
+    "pull-secret-type",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/",
+)
+def pull_secret_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An imagePullSecret that holds no credentials of a registry.
+
+    The kubelet looks for the key .dockerconfigjson and asks the registry anonymously without it:
+    ImagePullBackOff.
+    """
+    pulls = as_list(resource.pod.spec.get("imagePullSecrets")) if resource.pod else []
+    for index, pull in enumerate(map(as_mapping, pulls)):
+        name = as_text(pull.get("name"))
+        store = find_store(environment, "Secret", resource.namespace, name)
+        keys = store.keys if store else None
+        if resource.pod and keys is not None and not keys & {".dockerconfigjson", ".dockercfg"}:
+            yield Problem(
+                f"Secret {name} has no key .dockerconfigjson, so the registry is asked without "
+                "credentials: the image can't be pulled",
+                fix="Name the Secret of type kubernetes.io/dockerconfigjson.",
+                path=(*resource.pod.spec_path, "imagePullSecrets", index),
             )
 
 

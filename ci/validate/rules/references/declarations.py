@@ -65,6 +65,7 @@ def environment_variable_missing(resource: Resource, environment: Environment) -
             f"{' or '.join(names)} and does not get it{hint}: it will not start",
             fix=f"Set {names[0]}, in `env` or as a key of a ConfigMap or Secret it loads.",
             path=(*path, "envFrom" if "envFrom" in container else "env"),
+            related=variables.sources,
         )
 
 
@@ -81,7 +82,7 @@ def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator
 
     Numbers are compared only where the container declares ports at all.
     """
-    for path, container, name, handler in _network_probes(resource):
+    for path, container, name, handler in network_probes(resource):
         ports = container_ports(container)
         port = as_mapping(container[name])[handler].get("port")
         if not isinstance(port, int | str) or (isinstance(port, int) and not ports):
@@ -92,6 +93,8 @@ def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator
                 f"container declares only {shown(ports)}: the probe always fails",
                 fix="Probe the name or number of a port that the container declares.",
                 path=(*path, name, handler, "port"),
+                related=(resource,),
+                cause=f"{resource.title} {container.get('name')} {port}",
             )
 
 
@@ -109,7 +112,7 @@ def probe_route_unknown(resource: Resource, environment: Environment) -> Iterato
     Query strings don't choose a route.
     """
     routes = declared(resource.pod, ROUTES) if resource.pod else []
-    for path, container, name, handler in _network_probes(resource) if routes else ():
+    for path, container, name, handler in network_probes(resource) if routes else ():
         asked = as_text(as_mapping(container[name])[handler].get("path")) or "/"
         if handler == "httpGet" and asked.partition("?")[0] not in routes:
             yield Problem(
@@ -120,7 +123,7 @@ def probe_route_unknown(resource: Resource, environment: Environment) -> Iterato
             )
 
 
-def _network_probes(resource: Resource) -> Iterator[tuple[FieldPath, Manifest, str, str]]:
+def network_probes(resource: Resource) -> Iterator[tuple[FieldPath, Manifest, str, str]]:
     """(container's path, container, probe, handler) of the probes that ask a port."""
     for path, container in resource.pod.containers() if resource.pod else ():
         for name in PROBES:

@@ -6,8 +6,10 @@ import difflib
 from typing import TYPE_CHECKING
 
 from ci.validate.kube.hosts import dependencies, service_ports
+from ci.validate.kube.ports import pod_ports
 from ci.validate.model import Problem
 from ci.validate.registry import rule
+from ci.validate.rules.references.services import selected_pods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ SOURCE = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-servic
 @rule(
     "host-unknown",
     source=SOURCE,
+    unless=("service-selects-nothing",),
 )
 def host_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A host name in a pod's configuration that no Service answers to.
@@ -46,6 +49,7 @@ def host_unknown(resource: Resource, environment: Environment) -> Iterator[Probl
             "name if it is outside the cluster.",
             path=each.host_at.path,
             resource=each.host_at.resource,
+            related=environment.lookalikes("Service", each.service),
         )
 
 
@@ -65,10 +69,15 @@ def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator
         return
     for each in dependencies(environment, resource.pod):
         service = each.target(environment)
-        # A headless Service and an ExternalName are names alone: any port goes through.
-        if service is None or each.port is None or _is_name_alone(service):
+        # An ExternalName is a name alone: any port goes through.
+        if service is None or each.port is None or service.spec.get("type") == "ExternalName":
             continue
         ports = service_ports(service)
+        if service.spec.get("clusterIP") == "None":  # its name is that of the pods themselves
+            pods = selected_pods(service, environment)
+            ports = [port.number for pod in pods for port in pod_ports(pod)]
+            if not ports:
+                continue
         if each.port not in ports and each.port_at is not None:
             known = ", ".join(map(str, ports)) or "none"
             yield Problem(
@@ -79,8 +88,3 @@ def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator
                 resource=each.port_at.resource,
                 related=(service,),
             )
-
-
-def _is_name_alone(service: Resource) -> bool:
-    spec = service.spec
-    return spec.get("clusterIP") == "None" or spec.get("type") == "ExternalName"

@@ -1,11 +1,12 @@
-"""Objects that are referred to by name alone: accounts, claims, classes, roles."""
+"""What is referred to by name alone: accounts, claims, classes, roles, containers, labels."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.validate.model import Problem, as_list, as_mapping, as_text
-from ci.validate.registry import rule
+from ci.validate.registry import Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 # Every cluster has these PriorityClasses (scheduling.k8s.io) and ClusterRoles (RBAC bootstrap).
 SYSTEM_PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
 USER_ROLES = {"cluster-admin", "admin", "edit", "view"}
+# Labels that pods get from their controllers, or the scheduler, and not from their template.
+GIVEN_LABELS = re.compile(
+    r"pod-template-|controller-|job-name|[a-z.]*kubernetes\.io/|.*istio\.io/|security\.istio"
+)
 
 
 @rule(
@@ -170,4 +175,59 @@ def role_missing(resource: Resource, environment: Environment) -> Iterator[Probl
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
                 fix="Name the account that the pods run as, with its namespace.",
                 path=("subjects", index, "name"),
+            )
+
+
+@rule(
+    "downward-field-missing",
+    source="https://kubernetes.io/docs/concepts/workloads/pods/downward-api/",
+)
+def downward_field_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A variable from a container or a label that the pod does not have.
+
+    An unknown container keeps the pod from starting; an unknown label makes the variable empty.
+    Labels that controllers add are left alone.
+    """
+    pod = resource.pod
+    names = {as_text(each.get("name")) for _, each in pod.containers()} if pod else set()
+    for path, container in pod.containers() if pod else ():
+        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+            source = as_mapping(entry.get("valueFrom"))
+            other = as_text(as_mapping(source.get("resourceFieldRef")).get("containerName"))
+            field = as_text(as_mapping(source.get("fieldRef")).get("fieldPath"))
+            label = re.fullmatch(r"metadata\.labels\['(.+)'\]", field)
+            what = ""
+            if other and other not in names:
+                what = f"container {other}, which the pod does not have: it does not start"
+            elif label and pod and label[1] not in pod.labels and not GIVEN_LABELS.match(label[1]):
+                what = f"label {label[1]}, which the pod does not have: it is empty"
+            if what:
+                yield Problem(
+                    f"variable {entry.get('name')} of container {container.get('name')} comes from "
+                    f"{what}",
+                    fix="Name one that the pod template has.",
+                    path=(*path, "env", index, "valueFrom"),
+                )
+
+
+@rule(
+    "duplicate-resource",
+    scope=Scope.ENVIRONMENT,
+    source="https://kubernetes.io/docs/concepts/overview/working-with-objects/names/",
+)
+def duplicate_resource(environment: Environment) -> Iterator[Problem]:
+    """The same resource twice in one set.
+
+    The second is applied over the first. Which of two Services or ConfigMaps of one name is there
+    in the end depends on the order of the files.
+    """
+    seen: dict[tuple[object, ...], Resource] = {}
+    for resource in environment.resources:
+        key = (resource.part.name, *resource.key)
+        if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:
+            yield Problem(
+                f"{resource.title} is there twice; the second overwrites the first",
+                fix="Keep one of them, or give the second another name.",
+                path=("metadata", "name"),
+                resource=resource,
             )

@@ -50,6 +50,7 @@ def service_selects_nothing(resource: Resource, environment: Environment) -> Ite
         "endpoints and every connection to it fails",
         fix=f"Make the selector match the pods' labels{near}.",
         path=("spec", "selector"),
+        related=environment.meant(resource.namespace, selector),
     )
 
 
@@ -66,6 +67,7 @@ def nearest(selector: dict[str, str], pods: list[PodTemplate]) -> str:
 @rule(
     "service-port-unknown",
     kinds=("Service",),
+    unless=("probe-port-unknown",),
     source=SERVICE + "#field-spec-ports",
 )
 def service_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
@@ -95,6 +97,7 @@ def service_port_unknown(resource: Resource, environment: Environment) -> Iterat
 @rule(
     "service-selects-strangers",
     kinds=("Service",),
+    unless=("selectors-overlap",),
     source=SERVICE,
 )
 def service_selects_strangers(resource: Resource, environment: Environment) -> Iterator[Problem]:
@@ -123,6 +126,7 @@ def service_selects_strangers(resource: Resource, environment: Environment) -> I
                 fix="Give the selector a label that only the serving pods have, such as "
                 "app.kubernetes.io/component.",
                 path=("spec", "selector"),
+                related=tuple(pod.owner for pod in pods),
             )
             return
 
@@ -130,6 +134,7 @@ def service_selects_strangers(resource: Resource, environment: Environment) -> I
 @rule(
     "governing-service-missing",
     kinds=("StatefulSet",),
+    unless=("service-selects-nothing",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/",
     severity=Severity.WARNING,
 )
@@ -152,6 +157,7 @@ def governing_service_missing(resource: Resource, environment: Environment) -> I
             f"names ({resource.name}-0.{name}) do not resolve",
             fix=f"Add a headless Service {name} (clusterIP: None), or name the one there is.",
             path=path,
+            related=environment.lookalikes("Service", name),
         )
     elif resource.pod is not None and resource.pod not in selected_pods(service, environment):
         yield Problem(
@@ -188,5 +194,32 @@ def readiness_missing(resource: Resource, environment: Environment) -> Iterator[
                     "readinessProbe: every rollout sends it requests before it can answer",
                     fix="Add a readinessProbe on a path that answers when it can serve.",
                     path=(*path, "name"),
+                    related=(service,),
                 )
                 return
+
+
+@rule(
+    "service-without-endpoints",
+    kinds=("Service",),
+    source="https://kubernetes.io/docs/concepts/services-networking/service/"
+    "#services-without-selectors",
+    severity=Severity.WARNING,
+)
+def service_without_endpoints(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service without a selector, and without endpoints made by hand.
+
+    It has an address, and nothing behind it. A program that writes its Endpoints itself is a reason
+    to waive this.
+    """
+    if as_mapping(resource.spec.get("selector")) or resource.spec.get("type") == "ExternalName":
+        return
+    slices = environment.of_kind("EndpointSlice", namespace=resource.namespace)
+    made = any(each.labels.get("kubernetes.io/service-name") == resource.name for each in slices)
+    if not made and environment.get("Endpoints", resource.namespace, resource.name) is None:
+        yield Problem(
+            "it has no selector, and nothing in the tree gives it endpoints: every connection to "
+            "it fails",
+            fix="Add the selector of its pods.",
+            path=("spec",),
+        )

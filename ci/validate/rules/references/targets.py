@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.validate.environment import Environment
-    from ci.validate.model import FieldPath, Manifest, Resource
+    from ci.validate.model import FieldPath, Manifest, PodTemplate, Resource
 
 SCALABLE = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 
@@ -43,6 +43,7 @@ def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator
             "will scale",
             fix=f"Set scaleTargetRef.apiVersion to {workload.api_version}.",
             path=("spec", "scaleTargetRef"),
+            related=(workload,),
         )
     elif kind in SCALABLE and workload is None:
         yield Problem(
@@ -50,7 +51,24 @@ def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator
             "nothing will scale",
             fix="Let scaleTargetRef name the workload to scale.",
             path=("spec", "scaleTargetRef", "name"),
+            related=environment.lookalikes(kind, name),
         )
+    elif workload is not None and workload.pod is not None:
+        yield from _container_missing(resource, workload.pod)
+
+
+def _container_missing(hpa: Resource, pod: PodTemplate) -> Iterator[Problem]:
+    """Metrics of a container that the scaled pods don't have."""
+    names = {as_text(container.get("name")) for _, container in pod.containers()}
+    for index, metric in enumerate(map(as_mapping, as_list(hpa.spec.get("metrics")))):
+        wanted = as_text(as_mapping(metric.get("containerResource")).get("container"))
+        if wanted and wanted not in names:
+            yield Problem(
+                f"it measures container {wanted}, and the pods of {pod.owner.title} have only "
+                f"{', '.join(sorted(names))}: nothing will scale",
+                fix="Name a container of the pod template.",
+                path=("spec", "metrics", index, "containerResource", "container"),
+            )
 
 
 @rule(
@@ -97,6 +115,7 @@ def _selects_nothing(
         f"its {field} matches no pod in namespace {resource.namespace}, so it {effect}",
         fix=f"Make the selector match the pods' labels{near}.",
         path=("spec", field),
+        related=environment.meant(resource.namespace, selector),
     )
 
 
@@ -124,6 +143,9 @@ def network_policy_peer_unknown(resource: Resource, environment: Environment) ->
                 "this peer matches no pod, so the rule lets nothing through",
                 fix=f"Make the selector match the labels of the pods to let through{near}.",
                 path=path,
+                related=tuple(
+                    found for each in namespaces for found in environment.meant(each, selector)
+                ),
             )
 
 
@@ -175,13 +197,14 @@ def network_policy_port_unknown(resource: Resource, environment: Environment) ->
                 f"{shown(ports)}",
                 fix="Open the port on which the containers listen (not the Service's).",
                 path=("spec", "ingress", number, "ports", index, "port"),
-                related=tuple(pod.owner for pod in pods),
+                related=(resource, *(pod.owner for pod in pods)),
             )
 
 
 @rule(
     "ingress-backend-missing",
     kinds=("Ingress",),
+    unless=("service-selects-nothing",),
     source="https://kubernetes.io/docs/concepts/services-networking/ingress/",
 )
 def ingress_backend_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
@@ -203,6 +226,7 @@ def ingress_backend_missing(resource: Resource, environment: Environment) -> Ite
                 f"{resource.namespace}: requests get a 503",
                 fix="Name a Service of this namespace.",
                 path=(*path, "service", "name"),
+                related=environment.lookalikes("Service", name),
             )
             continue
         port = as_mapping(wanted.get("port"))
@@ -241,6 +265,7 @@ def _is_port(wanted: Manifest, port: dict[str, Any]) -> bool:
     "ingress-certificate-missing",
     kinds=("Ingress",),
     source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
+    unless=("sealed-type-keys", "sealed-template-elsewhere"),
 )
 def ingress_certificate_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """An Ingress whose TLS Secret is not there.
@@ -252,12 +277,23 @@ def ingress_certificate_missing(resource: Resource, environment: Environment) ->
         return
     for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
         name = as_text(entry.get("secretName"))
-        if name and find_store(environment, "Secret", resource.namespace, name) is None:
+        store = find_store(environment, "Secret", resource.namespace, name) if name else None
+        lacking = {"tls.crt", "tls.key"} - (store.keys or set()) if store else set()
+        if lacking and store and store.keys is not None:
+            yield Problem(
+                f"Secret {name} has no {' and no '.join(sorted(lacking))}: the controller serves a "
+                "certificate of its own, and browsers warn",
+                fix="Name a Secret of type kubernetes.io/tls.",
+                path=("spec", "tls", index, "secretName"),
+                related=(store.resource,) if store.resource else (),
+            )
+        if name and store is None:
             yield Problem(
                 f"there is no Secret {name} in namespace {resource.namespace}: the controller "
                 "serves a certificate of its own, and browsers warn",
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
                 path=("spec", "tls", index, "secretName"),
+                related=environment.lookalikes("Secret", name),
             )
 
 

@@ -19,7 +19,12 @@ SOURCE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
 REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 
 
-@rule("drain-blocked", kinds=("PodDisruptionBudget",), source=SOURCE)
+@rule(
+    "drain-blocked",
+    kinds=("PodDisruptionBudget",),
+    source=SOURCE,
+    unless=("hpa-target-missing",),
+)
 def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A disruption budget that never allows a disruption.
 
@@ -48,7 +53,10 @@ def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Prob
             "a pod can never be drained",
             fix="Let maxUnavailable be 1, or run more replicas than minAvailable.",
             path=("spec", field),
-            related=tuple(pod.owner for pod in pods),
+            related=(
+                *(pod.owner for pod in pods),
+                *environment.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
+            ),
         )
 
 

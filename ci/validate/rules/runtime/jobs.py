@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from typing import TYPE_CHECKING
 
-from ci.validate.model import Problem, as_text
+from ci.validate.model import Problem, Severity, as_text
 from ci.validate.registry import rule
 
 if TYPE_CHECKING:
@@ -40,6 +40,45 @@ def schedule_never(resource: Resource, environment: Environment) -> Iterator[Pro
             f"schedule {schedule!r} names day {fields[2]} of a month that has none: it never runs",
             fix="Name a day that the month has, such as 28.",
             path=("spec", "schedule"),
+        )
+
+
+@rule(
+    "schedule-too-often",
+    kinds=("CronJob",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/",
+)
+def schedule_too_often(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A schedule that names an hour and leaves the minute open.
+
+    `* 3 * * *` is not "at three" but each minute from 3:00 to 3:59, sixty times.
+    """
+    schedule = as_text(resource.spec.get("schedule"))
+    fields = schedule.split()
+    if len(fields) == 5 and fields[0] == "*" and fields[1].isdecimal():
+        yield Problem(
+            f"schedule {schedule!r} starts the job sixty times, each minute of hour {fields[1]}",
+            fix=f"Name the minute too: 0 {' '.join(fields[1:])}.",
+            path=("spec", "schedule"),
+        )
+
+
+@rule(
+    "schedule-suspended",
+    kinds=("CronJob",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-suspension",
+    severity=Severity.WARNING,
+)
+def schedule_suspended(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A CronJob that is suspended in git.
+
+    It exists, its Application is healthy, and it never runs until a commit says so.
+    """
+    if resource.spec.get("suspend") is True:
+        yield Problem(
+            "suspend: true keeps it from running at all",
+            fix="Leave suspend out, or the CronJob if it is no longer needed.",
+            path=("spec", "suspend"),
         )
 
 

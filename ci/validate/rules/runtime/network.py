@@ -22,7 +22,16 @@ SOURCE = "https://kubernetes.io/docs/concepts/services-networking/network-polici
 OUTSIDE = Pod("", {}, {})
 
 
-@rule("network-blocked", scope=Scope.ENVIRONMENT, source=SOURCE)
+@rule(
+    "network-blocked",
+    scope=Scope.ENVIRONMENT,
+    source=SOURCE,
+    unless=(
+        "network-policy-selects-nothing",
+        "network-policy-peer-unknown",
+        "network-policy-port-unknown",
+    ),
+)
 def network_blocked(environment: Environment) -> Iterator[Problem]:
     """NetworkPolicies that block a connection which a pod's configuration asks for.
 
@@ -40,14 +49,15 @@ def network_blocked(environment: Environment) -> Iterator[Problem]:
 
 def _blocked(environment: Environment, network: Network, needed: Dependency) -> Iterator[Problem]:
     service = needed.target(environment)
-    for server, port, protocol in _ends(environment, service, needed) if service else ():
+    if service is None:
+        return
+    for server, port, protocol in _ends(environment, service, needed):
         connection = Connection(Pod.of(needed.pod), server, port, protocol)
         for direction in DIRECTIONS:
             refusing = network.refusing(direction, connection)
             if refusing:
                 key = DIRECTIONS[direction][0]
-                # The policy with rules is the one that was meant to open it; the others only close.
-                blamed = max(refusing, key=lambda policy: len(as_list(policy.spec.get(key))))
+                blamed = _opener(refusing, key)
                 names = ", ".join(policy.name for policy in refusing)
                 yield Problem(
                     f"{needed.pod.owner.title} needs {needed.host} on port {port}, and no {key} "
@@ -56,8 +66,34 @@ def _blocked(environment: Environment, network: Network, needed: Dependency) -> 
                     "peer matches the other side's labels.",
                     path=("spec", key) if key in blamed.spec else ("spec",),
                     resource=blamed,
+                    related=(
+                        needed.pod.owner,
+                        service,
+                        *(pod.owner for pod in selected_pods(service, environment)),
+                        *_meant(environment, needed.pod.owner.namespace, server.namespace),
+                    ),
                 )
                 return
+
+
+def _opener(refusing: list[Resource], key: str) -> Resource:
+    """The policy that was meant to open it: one for these pods, with rules; others only close."""
+    return max(
+        refusing,
+        key=lambda policy: (
+            bool(as_mapping(policy.spec.get("podSelector"))),
+            len(as_list(policy.spec.get(key))),
+        ),
+    )
+
+
+def _meant(environment: Environment, *namespaces: str) -> Iterator[Resource]:
+    """The policies that may have been meant for pods of these namespaces."""
+    for policy in environment.of_kind("NetworkPolicy"):
+        selector = as_mapping(policy.spec.get("podSelector"))
+        elsewhere = any(environment.pods_matching(each, selector) for each in namespaces)
+        if policy.namespace in namespaces or elsewhere:
+            yield policy
 
 
 def _ends(
@@ -98,10 +134,12 @@ def dns_blocked(environment: Environment) -> Iterator[Problem]:
                 "that selects these pods.",
                 path=("spec", "egress") if "egress" in blamed.spec else ("spec",),
                 resource=blamed,
+                related=tuple(refusing),
+                cause=f"{template.owner.namespace} {blamed.name}",
             )
 
 
-@rule("exposure-blocked", kinds=("Service",), source=SOURCE)
+@rule("exposure-blocked", kinds=("Service",), source=SOURCE, unless=("database-exposed",))
 def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A Service for the outside whose pods admit nobody from there.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ci.validate.environment import matches
 from ci.validate.kube.ports import container_ports
 from ci.validate.kube.variables import variables_of
-from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text
+from ci.validate.model import Problem, Severity, as_list, as_mapping, as_text, at
 from ci.validate.registry import rule
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def variable_undefined(resource: Resource, environment: Environment) -> Iterator
                         fix=f"Define {name} first, or write $${found[0][1:]} if it is meant "
                         "literally.",
                         path=where,
+                        related=variables.sources,
                     )
 
 
@@ -138,7 +139,7 @@ def variable_set_twice(resource: Resource, environment: Environment) -> Iterator
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
 )
 def spread_of_others(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A spread constraint or anti-affinity that does not count the pod itself.
+    """A spread constraint that does not count the pod itself.
 
     The scheduler counts the pods that the constraint's selector matches. When the workload's own
     pods are not among them, they may all land on one node.
@@ -160,9 +161,9 @@ def spread_of_others(resource: Resource, environment: Environment) -> Iterator[P
 
 def _terms(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     assert resource.pod is not None  # noqa: S101 - the one caller has looked
-    spec, at = resource.pod.spec, resource.pod.spec_path
+    spec, here = resource.pod.spec, resource.pod.spec_path
     for index, term in enumerate(map(as_mapping, as_list(spec.get("topologySpreadConstraints")))):
-        yield (*at, "topologySpreadConstraints", index), term
+        yield (*here, "topologySpreadConstraints", index), term
 
 
 @rule(
@@ -172,14 +173,16 @@ def _terms(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
 def resource_unit(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A quantity in a unit that nobody means: memory in thousandths of a byte, hundreds of CPUs.
 
-    `memory: 512m` is half a byte and `cpu: 500` is five hundred processors; both are valid.
+    `memory: 512m` is half a byte, `storage: 10` ten bytes and `cpu: 500` five hundred processors;
+    all are valid.
     """
+    yield from _volume_units(resource)
     for path, container in resource.pod.containers() if resource.pod else ():
         asked = as_mapping(container.get("resources"))
         for group in ("requests", "limits"):
             amounts = as_mapping(asked.get(group))
             memory, cpu = str(amounts.get("memory", "")), str(amounts.get("cpu", ""))
-            if re.fullmatch(r"\d+m", memory) or (memory.isdecimal() and 0 < int(memory) < 1 << 20):
+            if _is_tiny(memory):
                 yield Problem(
                     f"memory {memory} is less than a MiB: the container is killed at its start",
                     fix=f"Write {memory.rstrip('m')}Mi if MiB are meant.",
@@ -191,6 +194,38 @@ def resource_unit(resource: Resource, environment: Environment) -> Iterator[Prob
                     fix=f"Write {cpu}m if thousandths are meant.",
                     path=(*path, "resources", group, "cpu"),
                 )
+
+
+def _is_tiny(amount: str) -> bool:
+    """Whether a quantity of bytes is above nothing and below a MiB."""
+    plain = re.fullmatch(r"(\d+)(m|k|Ki)?", amount)
+    factor = {"m": 0, "k": 1000, "Ki": 1024}.get(plain[2], 1) if plain else 1
+    return plain is not None and int(plain[1]) > 0 and int(plain[1]) * factor < 1 << 20
+
+
+def _volume_units(resource: Resource) -> Iterator[Problem]:
+    """Disks and scratch volumes of less than a MiB."""
+    size: FieldPath = ("resources", "requests", "storage")
+    claims: list[tuple[FieldPath, Manifest]] = []
+    if resource.kind == "PersistentVolumeClaim":
+        claims.append((("spec", *size), resource.spec))
+    for index, claim in enumerate(as_list(resource.spec.get("volumeClaimTemplates"))):
+        path: FieldPath = ("spec", "volumeClaimTemplates", index, "spec", *size)
+        claims.append((path, as_mapping(as_mapping(claim).get("spec"))))
+    places = [(path, str(at(spec, *size) or "")) for path, spec in claims]
+    for index, volume in enumerate(
+        as_list(resource.pod.spec.get("volumes")) if resource.pod else ()
+    ):
+        limit = as_mapping(as_mapping(volume).get("emptyDir")).get("sizeLimit")
+        here = resource.pod.spec_path if resource.pod else ()
+        places.append(((*here, "volumes", index, "emptyDir", "sizeLimit"), str(limit or "")))
+    for path, amount in places:
+        if _is_tiny(amount):
+            yield Problem(
+                f"{amount} is less than a MiB of storage: nothing fits in it",
+                fix=f"Write {re.sub(r'[a-zA-Z]+$', '', amount)}Gi if GiB are meant.",
+                path=path,
+            )
 
 
 @rule(

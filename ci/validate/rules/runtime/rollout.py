@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from ci.validate.environment import matches
 from ci.validate.kube.workloads import (
+    autoscalers,
     is_rolling,
     replicas,
+    scaled,
     sleep_seconds,
 )
 from ci.validate.model import Problem, as_list, as_mapping, as_text
@@ -64,12 +66,16 @@ def progress_deadline_too_short(resource: Resource, environment: Environment) ->
     for _, container in resource.pod.containers("containers"):
         probes = (as_mapping(container.get(p)) for p in ("startupProbe", "readinessProbe"))
         waits.append(sum(probe.get("initialDelaySeconds", 0) for probe in probes))
+        startup = as_mapping(container.get("startupProbe"))
+        if startup:
+            may_take = startup.get("periodSeconds", 10) * startup.get("failureThreshold", 3)
+            waits[-1] = max(waits[-1], startup.get("initialDelaySeconds", 0) + may_take - 1)
     ready_after = max(waits) + resource.spec.get("minReadySeconds", 0)
     if ready_after >= deadline:
         yield Problem(
-            f"no pod is ready before {ready_after} s (its probes' initial delays and "
-            f"minReadySeconds), and progressDeadlineSeconds is {deadline}: every rollout is "
-            "reported as failed",
+            f"a pod may need {ready_after} s until it counts (its probes' delays, what the "
+            f"startupProbe allows, minReadySeconds), and progressDeadlineSeconds is {deadline}: a "
+            "good rollout is reported as failed",
             fix="Set progressDeadlineSeconds to a multiple of the usual start.",
             path=("spec", "progressDeadlineSeconds"),
         )
@@ -128,32 +134,45 @@ def selectors_overlap(environment: Environment) -> Iterator[Problem]:
                 )
 
 
-@rule(
-    "liveness-before-ready",
-    source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
-)
-def liveness_before_ready(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A liveness probe that gives up before the container is expected to be ready.
+@rule("replicas-zero", kinds=("Deployment", "StatefulSet"), source=DEPLOYMENT)
+def replicas_zero(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """No replica of a workload that a Service leads to.
 
-    A container that needs as long as its readiness probe allows is killed while it starts, again
-    and again. A startup probe holds the liveness probe back.
+    Somebody scaled it down for an hour and committed it. Every connection to the Service is
+    refused.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
-        live = as_mapping(container.get("livenessProbe"))
-        ready = as_mapping(container.get("readinessProbe"))
-        if not live or not ready or "startupProbe" in container:
-            continue
-        gives_up = live.get("initialDelaySeconds", 0) + live.get("periodSeconds", 10) * (
-            live.get("failureThreshold", 3) - 1
-        )
-        expected = ready.get("initialDelaySeconds", 0)
-        if gives_up < expected:
+    if resource.spec.get("replicas") != 0 or any(autoscalers(environment, resource)):
+        return
+    if any(environment.of_kind("ScaledObject", namespace=resource.namespace)):
+        return
+    for service in environment.of_kind("Service", namespace=resource.namespace):
+        selector = as_mapping(service.spec.get("selector"))
+        if resource.pod and selector and matches(selector, resource.pod.labels):
             yield Problem(
-                f"container {container.get('name')} is killed if it does not answer within "
-                f"{gives_up} s, and is first asked whether it is ready after {expected} s",
-                fix="Add a startupProbe with the time that a start may take.",
-                path=(*path, "livenessProbe"),
+                f"replicas is 0, so {service.title} leads to no pod",
+                fix="Set replicas to the number of pods that are to serve.",
+                path=("spec", "replicas"),
             )
+            return
+
+
+@rule("rollout-takes-all", kinds=("Deployment",), source=DEPLOYMENT)
+def rollout_takes_all(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A rolling update that may take all pods away at once.
+
+    With maxUnavailable as large as the number of replicas nobody serves while a new version starts,
+    and a version that does not start takes the service down.
+    """
+    strategy = as_mapping(resource.spec.get("strategy"))
+    value = as_mapping(strategy.get("rollingUpdate")).get("maxUnavailable")
+    least = replicas(environment, resource).least
+    if is_rolling(resource) and least > 1 and scaled(value, least, up=False) >= least:
+        yield Problem(
+            f"maxUnavailable is {value} of {least} replicas: a rollout may end them all before a "
+            "new one is ready",
+            fix="Set maxUnavailable to 0 or 1, and maxSurge to 1.",
+            path=("spec", "strategy", "rollingUpdate", "maxUnavailable"),
+        )
 
 
 @rule("update-held-back", kinds=("Deployment", "StatefulSet", "DaemonSet"), source=DEPLOYMENT)

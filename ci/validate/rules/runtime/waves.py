@@ -38,6 +38,7 @@ def wave_deadlock(resource: Resource, environment: Environment) -> Iterator[Prob
                 fix=f"Put {needed.title} into an earlier wave, or this one into a later.",
                 path=METADATA,
                 related=(needed,),
+                cause=needed.title,
             )
 
 
@@ -138,6 +139,7 @@ def hook_without_deadline(resource: Resource, environment: Environment) -> Itera
 @rule(
     "hook-not-replaced",
     kinds=("Job",),
+    unless=("sync-annotation-unknown",),
     source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
 )
 def hook_not_replaced(resource: Resource, environment: Environment) -> Iterator[Problem]:

@@ -44,6 +44,7 @@ def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Pro
     "token-mounted",
     source="https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
     severity=Severity.WARNING,
+    unless=("role-missing", "binding-too-broad"),
 )
 def token_mounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A service account's token in a pod that has no use for it.
@@ -66,7 +67,21 @@ def token_mounted(resource: Resource, environment: Environment) -> Iterator[Prob
             "rights to",
             fix="Set automountServiceAccountToken: false on the pod.",
             path=(*pod.spec_path, "automountServiceAccountToken") if written else pod.spec_path,
+            related=_bindings_of(environment, name),
         )
+
+
+def _bindings_of(environment: Environment, account: str) -> tuple[Resource, ...]:
+    """The bindings that may have been meant for a service account, by their own name or subject."""
+    return tuple(
+        binding
+        for binding in environment.of_kind("RoleBinding", "ClusterRoleBinding")
+        if account in binding.name
+        or any(
+            as_mapping(subject).get("name") == account
+            for subject in as_list(binding.body.get("subjects"))
+        )
+    )
 
 
 def _has_rights(environment: Environment, namespace: str, account: str) -> bool:
