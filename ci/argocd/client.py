@@ -145,7 +145,9 @@ class ArgoCD:
             found = [
                 json.loads(line).get("result", {}) for line in answer.text.splitlines() if line
             ]
-            texts = [entry["content"] for entry in found if entry.get("content")]
+            # What has no time is Argo CD's own remark, such as that there was no previous life.
+            said = [entry for entry in found if entry.get("content") and entry.get("timeStamp")]
+            texts = [entry["content"] for entry in said]
             if texts:
                 return texts
         return []
