@@ -12,7 +12,7 @@ from tests.e2e.harness.world import CRASHES, GOOD, MIGRATION_FAILS, NEVER_READY
 if TYPE_CHECKING:
     from tests.e2e.harness.world import World
 
-OLD, NEXT = GOOD[4].tag, GOOD[5].tag
+ONE, OTHER = GOOD[4].tag, GOOD[5].tag
 
 
 class Fault(NamedTuple):
@@ -32,8 +32,8 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_05_the_old_pods_serve_and_the_next_commit_mends_it(world: World, fault: Fault) -> None:
-    old, following = (OLD, NEXT) if world.tag("dev") != OLD else (NEXT, OLD)
-    world.release("dev", old)
+    world.settle("coworking-dev")
+    following = ONE if world.tag("dev") != ONE else OTHER
     pods = uids(world.dev.pods())
 
     world.repo.release("dev", fault.tag)
