@@ -1,8 +1,10 @@
 """What a pod's configuration says it talks to: host names and ports, and the Services they mean.
 
 A value counts as a host when its variable's name says so (`DB_HOST`, `CACHE_ADDR`) or when it is a
-URL. A name with dots that is none of this cluster's (`db.example.com`) lies outside, and nothing is
-said about it. The forms are those of https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/.
+URL; so do the URLs in a container's command line, and what its shell waits for with `nc`. A name
+with dots that is none of this cluster's (`db.example.com`) lies outside, and nothing is said about
+it. The forms are those of
+https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/.
 """
 
 from __future__ import annotations
@@ -13,25 +15,30 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ci.validate.kube.variables import Variable, variables_of
-from ci.validate.model import as_list, as_mapping
+from ci.validate.model import as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.validate.environment import Environment
     from ci.validate.kube.variables import Variables
-    from ci.validate.model import PodTemplate, Resource
+    from ci.validate.model import FieldPath, Manifest, PodTemplate, Resource
 
 HOST_NAME = re.compile(r"(^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
 # Where a server listens is no host that it talks to.
 LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]", re.IGNORECASE)
+URL = re.compile(r"([a-z][a-z0-9.-]*)(\+[a-z0-9]+)?://[^/\s\"',;]+", re.IGNORECASE)
+WAITS = re.compile(
+    r"\b(?:nc|ncat)(?: -\w+)* ([a-z][\w.-]*) (\d+)\b|pg_isready .*?-h ([a-z][\w.-]*)"
+)
 CLUSTER_SUFFIX = re.compile(r"\.svc(\.cluster\.local\.?)?$")
 SCHEME_PORTS = {
     "http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379, "mysql": 3306,
     "amqp": 5672, "mongodb": 27017,
 }  # fmt: skip
+# Schemes whose first part is a host; in s3://bucket it is something else.
+HOSTED = {*SCHEME_PORTS, "amqps", "grpc", "kafka", "ldap", "nats", "rediss", "smtp", "tcp", "ws"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,28 @@ def dependencies(environment: Environment, pod: PodTemplate) -> Iterator[Depende
             if found is not None and (found.host, found.port) not in seen:
                 seen.add((found.host, found.port))
                 yield found
+        for found in _in_words(environment, pod, path, container):
+            if (found.host, found.port) not in seen:
+                seen.add((found.host, found.port))
+                yield found
+
+
+def _in_words(
+    environment: Environment, pod: PodTemplate, path: FieldPath, container: Manifest
+) -> Iterator[Dependency]:
+    """What a container's command line names: URLs with a host, and what its shell waits for."""
+    for field in ("command", "args"):
+        for index, word in enumerate(map(as_text, as_list(container.get(field)))):
+            at = Variable(word, pod.owner, (*path, field, index))
+            pairs = [_host_and_port("", url[0]) for url in URL.finditer(word)]
+            if "external" in word or "advertise" in word or "listen" in word:
+                pairs = []  # its own name, as others call it
+            for host, port, other in WAITS.findall(word):
+                pairs.append((host or other, int(port) if port else None))
+            for host, number in pairs:
+                meant = _service(environment, pod.owner.namespace, host) if host else None
+                if meant is not None:
+                    yield Dependency(pod, f"{field}[{index}]", host, *meant, number, at, at)
 
 
 def _dependency(
@@ -80,23 +109,33 @@ def _dependency(
     variable: Variable,
     variables: Variables,
 ) -> Dependency | None:
-    host, port = _host_and_port(name, variable.value or "")
+    host, port, port_at = host_and_port(name, variable, variables.named)
     meant = _service(environment, pod.owner.namespace, host) if host else None
-    if meant is None:
-        return None
+    return Dependency(pod, name, host, *meant, port, variable, port_at) if meant else None
+
+
+def host_and_port(
+    name: str, variable: Variable, named: dict[str, Variable]
+) -> tuple[str, int | None, Variable | None]:
+    """(host or "", port, the variable that says the port) that a container's variable names."""
+    host, port = _host_and_port(name, variable.value or "")
     port_at = variable if port is not None else None
-    if port is None:
-        port_at = variables.named.get(HOST_NAME.sub(r"\1PORT", name))
+    if host and port is None:
+        port_at = named.get(HOST_NAME.sub(r"\1PORT", name))
         written = (port_at.value if port_at else None) or ""
         port = int(written) if written.isdecimal() else None
-    return Dependency(pod, name, host, *meant, port, variable, port_at)
+    return host, port, port_at
 
 
 def _host_and_port(name: str, value: str) -> tuple[str, int | None]:
-    if URL.match(value):
+    url = URL.match(value)
+    if url is not None:
+        scheme = url[1].lower()
+        if scheme not in HOSTED:
+            return "", None
         try:
             parts = urlsplit(value)
-            return parts.hostname or "", parts.port or SCHEME_PORTS.get(parts.scheme.lower())
+            return parts.hostname or "", parts.port or SCHEME_PORTS.get(scheme)
         except ValueError:
             return "", None
     if not HOST_NAME.search(name) or LISTENS.search(name):

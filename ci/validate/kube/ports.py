@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
     from ci.validate.model import Manifest, PodTemplate
 
+# The registered ports of servers that hold data (IANA service names).
+DATABASES = {
+    1433: "SQL Server", 1521: "Oracle", 2379: "etcd", 3306: "MySQL", 5432: "PostgreSQL",
+    6379: "Redis", 9042: "Cassandra", 9200: "Elasticsearch", 11211: "memcached", 27017: "MongoDB",
+}  # fmt: skip
+
 
 class Port(NamedTuple):
     """A declared container port; `name` may be empty."""

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 SEALED = "https://github.com/bitnami-labs/sealed-secrets#scopes"
 SCOPES = ("sealedsecrets.bitnami.com/namespace-wide", "sealedsecrets.bitnami.com/cluster-wide")
+# What the API server demands of each type of Secret.
+TYPE_KEYS = {
+    "kubernetes.io/tls": frozenset({"tls.crt", "tls.key"}),
+    "kubernetes.io/dockerconfigjson": frozenset({".dockerconfigjson"}),
+    "kubernetes.io/dockercfg": frozenset({".dockercfg"}),
+    "kubernetes.io/ssh-auth": frozenset({"ssh-privatekey"}),
+}
 CERTIFICATE = "sealing-cert.pem"
 RSA_LENGTHS = (256, 384, 512, 1024)  # bytes, of keys of 2048 to 8192 bits
 TAG = 16  # bytes that AES-GCM adds
@@ -73,6 +80,29 @@ def sealed_template_elsewhere(resource: Resource, environment: Environment) -> I
                 fix=f"Set spec.template.metadata.{field} to {here}, and seal for it.",
                 path=("spec", "template", "metadata", field),
             )
+
+
+@rule(
+    "sealed-type-keys",
+    kinds=("SealedSecret",),
+    source="https://kubernetes.io/docs/concepts/configuration/secret/#secret-types",
+)
+def sealed_type_keys(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A SealedSecret whose Secret lacks a key that its type demands.
+
+    The controller opens it, the API server refuses the Secret, and the pods wait for it.
+    """
+    template = as_mapping(resource.spec.get("template"))
+    keys = {*as_mapping(resource.spec.get("encryptedData")), *as_mapping(template.get("data"))}
+    kind = as_text(template.get("type"))
+    lacking = sorted(TYPE_KEYS.get(kind, frozenset()) - keys)
+    if lacking:
+        yield Problem(
+            f"its Secret is to be of type {kind} and has no {' and no '.join(lacking)}: the API "
+            "server refuses it, and no Secret appears",
+            fix=f"Seal {' and '.join(lacking)} too, or set the type to Opaque.",
+            path=("spec", "template", "type"),
+        )
 
 
 @rule("sealed-scope-wide", kinds=("SealedSecret",), source=SEALED, severity=Severity.WARNING)

@@ -51,6 +51,7 @@ APPLICATION_OPTIONS = {
     "SkipDryRunOnMissingResource": ("true", "false"),
     "Validate": ("true", "false"),
 }
+COMPARE = "argocd.argoproj.io/compare-options"
 RESOURCE_OPTIONS = {
     "ClientSideApplyMigration": ("false",),
     "Delete": ("false", "confirm"),
@@ -61,6 +62,29 @@ RESOURCE_OPTIONS = {
     "ServerSideApply": ("true", "false"),
     "SkipDryRunOnMissingResource": ("true",),
     "Validate": ("false",),
+}
+
+
+ANNOTATIONS = (
+    WAVE,
+    HOOK,
+    HOOK_DELETE,
+    OPTIONS,
+    COMPARE,
+    "argocd.argoproj.io/ignore-healthcheck",
+    "argocd.argoproj.io/manifest-generate-paths",
+    "argocd.argoproj.io/refresh",
+    "argocd.argoproj.io/skip-reconcile",
+    "argocd.argoproj.io/tracking-id",
+    "sealedsecrets.bitnami.com/cluster-wide",
+    "sealedsecrets.bitnami.com/namespace-wide",
+    "sealedsecrets.bitnami.com/managed",
+    "sealedsecrets.bitnami.com/patch",
+)
+COMPARE_OPTIONS = {
+    "IgnoreExtraneous": ("",),
+    "IncludeMutationWebhook": ("true",),
+    "ServerSideDiff": ("true", "false"),
 }
 
 
@@ -112,12 +136,13 @@ def sync_option_unknown(resource: Resource, environment: Environment) -> Iterato
 
 @rule("sync-annotation-unknown", source=HOOKS_PAGE)
 def sync_annotation_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A value in one of Argo CD's annotations that it does not understand.
+    """An annotation, or a value in one, that Argo CD does not understand.
 
     A wave that is no number counts as 0, an unknown hook is no hook, an unknown option is passed
     over: the resource is applied, just not when or how it was meant.
     """
     annotations = resource.annotations
+    yield from _misspelt_keys(resource)
     checks: list[tuple[str, str, Iterable[str]]] = [
         (HOOK, "hook", (*PHASES, *OTHER_HOOKS)),
         (HOOK_DELETE, "delete policy", DELETE_POLICIES),
@@ -141,6 +166,26 @@ def sync_annotation_unknown(resource: Resource, environment: Environment) -> Ite
         wrong = _wrong_option(option, RESOURCE_OPTIONS)
         if wrong:
             yield Problem(wrong[0], wrong[1], path=("metadata", "annotations", OPTIONS))
+    for option in words(as_text(annotations.get(COMPARE))):
+        wrong = _wrong_option(option, COMPARE_OPTIONS)
+        if wrong:
+            yield Problem(wrong[0], wrong[1], path=("metadata", "annotations", COMPARE))
+
+
+def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
+    """Annotations that resemble one of Argo CD's, or of sealed-secrets', and are none."""
+    for key in resource.annotations:
+        domain, _, name = key.partition("/")
+        near = difflib.get_close_matches(key, ANNOTATIONS, n=1, cutoff=0.85)
+        known = key in ANNOTATIONS
+        short = f"argocd.argoproj.io/{name}" in ANNOTATIONS and domain == "argoproj.io"
+        meant = f"argocd.argoproj.io/{name}" if short else "".join(near)
+        if not known and meant and (short or domain in meant or "argo" in domain):
+            yield Problem(
+                f"nothing reads the annotation {key}",
+                f"Write {meant}.",
+                path=("metadata", "annotations", key),
+            )
 
 
 def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, str] | None:

@@ -80,12 +80,17 @@ def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator
     A failing startup or liveness probe restarts the container for ever; a failing readiness probe
     keeps it out of its Service.
 
-    Numbers are compared only where the container declares ports at all.
+    Numbers are compared only where the container declares ports at all; one on which several probes
+    agree is taken for a port of its own.
     """
+    asked = [
+        as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
+    ]
     for path, container, name, handler in network_probes(resource):
         ports = container_ports(container)
         port = as_mapping(container[name])[handler].get("port")
-        if not isinstance(port, int | str) or (isinstance(port, int) and not ports):
+        agreed = len(asked) > 1 and set(asked) == {port}
+        if not isinstance(port, int | str) or (isinstance(port, int) and (agreed or not ports)):
             continue
         if find(ports, port) is None:
             yield Problem(

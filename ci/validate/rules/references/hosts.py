@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
-from ci.validate.kube.hosts import dependencies, service_ports
-from ci.validate.kube.ports import pod_ports
+from ci.validate.kube.hosts import dependencies, host_and_port, service_ports
+from ci.validate.kube.ports import DATABASES, pod_ports
+from ci.validate.kube.variables import variables_of
 from ci.validate.model import Problem
 from ci.validate.registry import rule
 from ci.validate.rules.references.services import selected_pods
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.validate.environment import Environment
+    from ci.validate.kube.hosts import Dependency
     from ci.validate.model import Resource
 
 SOURCE = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
@@ -38,7 +41,7 @@ def host_unknown(resource: Resource, environment: Environment) -> Iterator[Probl
         return
     for each in dependencies(environment, resource.pod):
         outside = f"{each.namespace}/{each.service}" in environment.facts.services
-        if each.target(environment) is not None or outside:
+        if each.target(environment) is not None or outside or _elsewhere(environment, each):
             continue
         names = [s.name for s in environment.of_kind("Service", namespace=each.namespace)]
         close = difflib.get_close_matches(each.service, names, n=1, cutoff=0.4)
@@ -51,6 +54,73 @@ def host_unknown(resource: Resource, environment: Environment) -> Iterator[Probl
             resource=each.host_at.resource,
             related=environment.lookalikes("Service", each.service),
         )
+
+
+def _elsewhere(environment: Environment, needed: Dependency) -> bool:
+    """Whether a host is in a namespace that another tree brings.
+
+    The tree has nothing there, nor a Service of that name anywhere.
+    """
+    here = any(each.namespace == needed.namespace for each in environment.resources)
+    same = any(each.name == needed.service for each in environment.of_kind("Service"))
+    return not here and not same
+
+
+@rule(
+    "host-domain-misspelt",
+    source=SOURCE,
+)
+def host_domain_misspelt(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A full host name of a Service whose domain is misspelt.
+
+    `cache.shop.svc.cluser.local` is looked up outside the cluster, and nobody knows it. A cluster
+    may have a domain of its own; looked at is what resembles cluster.local.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        variables = (
+            variables_of(environment, resource.pod, path, container) if resource.pod else None
+        )
+        for name, variable in variables.named.items() if variables else ():
+            found = re.search(r"\.svc\.([a-z.]+)", variable.value or "")
+            domain = found[1].rstrip(".") if found else "cluster.local"
+            if domain != "cluster.local" and difflib.get_close_matches(domain, ["cluster.local"]):
+                yield Problem(
+                    f"{name} names a host in {domain}, and the cluster's domain is cluster.local: "
+                    "connections fail with an unknown host",
+                    fix="Write svc.cluster.local, or leave what follows the namespace out.",
+                    path=variable.path,
+                    resource=variable.resource,
+                    cause=f"{variable.resource.title} {name}",
+                )
+
+
+@rule(
+    "localhost-unserved",
+    source="https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking",
+)
+def localhost_unserved(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A database on localhost in a pod that has none.
+
+    localhost is the pod itself. What works on a developer's machine, with the database beside the
+    program, is refused in a pod of one container. Pods with several containers may have a proxy.
+    """
+    pod = resource.pod
+    containers = pod.containers() if pod else []
+    if pod is None or len(containers) != 1:
+        return
+    declared = {port.number for port in pod_ports(pod)}
+    variables = variables_of(environment, pod, *containers[0]).named
+    for name, variable in variables.items():
+        host, port, _ = host_and_port(name, variable, variables)
+        if host in {"localhost", "127.0.0.1"} and port in DATABASES and port not in declared:
+            yield Problem(
+                f"{name} is {host}, which is the pod itself, and nothing in it listens on port "
+                f"{port}: connections of {resource.title} are refused",
+                fix="Name the Service of the database.",
+                path=variable.path,
+                resource=variable.resource,
+                cause=f"{variable.resource.title} {name}",
+            )
 
 
 @rule(

@@ -170,6 +170,7 @@ def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> l
 @rule(
     "network-policy-port-unknown",
     kinds=("NetworkPolicy",),
+    unless=("privileged-port",),
     source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
     severity=Severity.WARNING,
 )
@@ -214,7 +215,7 @@ def ingress_backend_missing(resource: Resource, environment: Environment) -> Ite
 
     Backends that are resources of another kind are left to their controllers.
     """
-    for path, backend in _backends(resource):
+    for path, backend in backends(resource):
         wanted = as_mapping(backend.get("service"))
         name = as_text(wanted.get("name"))
         if not name or f"{resource.namespace}/{name}" in environment.facts.services:
@@ -245,7 +246,8 @@ def ingress_backend_missing(resource: Resource, environment: Environment) -> Ite
             )
 
 
-def _backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    """(place, backend) of an Ingress's default and its paths."""
     if "defaultBackend" in ingress.spec:
         yield ("spec", "defaultBackend"), as_mapping(ingress.spec["defaultBackend"])
     for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
@@ -295,6 +297,43 @@ def ingress_certificate_missing(resource: Resource, environment: Environment) ->
                 path=("spec", "tls", index, "secretName"),
                 related=environment.lookalikes("Secret", name),
             )
+
+
+@rule(
+    "ingress-host-without-certificate",
+    kinds=("Ingress",),
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
+)
+def ingress_host_without_certificate(
+    resource: Resource, environment: Environment
+) -> Iterator[Problem]:
+    """A host of an Ingress that its TLS section does not name, beside one that it serves not.
+
+    The controller picks a certificate by the names under `tls`; a misspelt one leaves the real host
+    with the controller's own certificate, and browsers warn.
+    """
+    served = {as_text(as_mapping(each).get("host")) for each in as_list(resource.spec.get("rules"))}
+    for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
+        for number, host in enumerate(map(as_text, as_list(entry.get("hosts")))):
+            bare = [name for name in served if name and not _covered(resource, name)]
+            if bare and "*" not in host and host not in served:
+                yield Problem(
+                    f"tls names {host}, which no rule serves, and not {bare[0]}: browsers get the "
+                    "controller's own certificate there, and warn",
+                    fix=f"Name {bare[0]} under tls.",
+                    path=("spec", "tls", index, "hosts", number),
+                    related=(resource,),
+                )
+
+
+def _covered(ingress: Resource, host: str) -> bool:
+    """Whether the TLS section names a host, itself or by a wildcard."""
+    names = {
+        as_text(name)
+        for entry in as_list(ingress.spec.get("tls"))
+        for name in as_list(as_mapping(entry).get("hosts"))
+    }
+    return host in names or "*." + host.partition(".")[2] in names
 
 
 @rule(

@@ -10,6 +10,7 @@ from ci.validate.kube.ports import find, pod_ports, target_of
 from ci.validate.model import Problem, as_list, as_mapping, as_text
 from ci.validate.registry import Scope, rule
 from ci.validate.rules.references.services import selected_pods
+from ci.validate.rules.references.targets import backends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,6 +166,51 @@ def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[P
                 path=("spec", "type"),
             )
             return
+
+
+@rule(
+    "ingress-blocked",
+    kinds=("Ingress",),
+    source=SOURCE,
+    unless=("network-policy-selects-nothing", "service-selects-strangers"),
+)
+def ingress_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress to pods that admit nobody but each other.
+
+    The Ingress's controller runs in a namespace of its own. When every rule that opens the port is
+    for pods of this namespace, its connections time out: 504 for every request.
+    """
+    network = Network(environment)
+    for path, backend in backends(resource):
+        wanted = as_mapping(backend.get("service"))
+        service = environment.get("Service", resource.namespace, as_text(wanted.get("name")))
+        for template in selected_pods(service, environment) if service else ():
+            server = Pod.of(template)
+            closed = [p for p in network.isolating(server, "Ingress") if not _opens(p)]
+            if closed and len(closed) == len(network.isolating(server, "Ingress")):
+                names = ", ".join(policy.name for policy in closed)
+                yield Problem(
+                    f"the pods of {template.owner.title} admit only what {names} allow, and that "
+                    "is nobody from outside this namespace: the Ingress's controller can't reach "
+                    "them",
+                    fix="Add an ingress rule for the controller's namespace.",
+                    path=(*path, "service", "name"),
+                    related=(
+                        *environment.of_kind("NetworkPolicy", namespace=resource.namespace),
+                        *environment.of_kind("Service", namespace=resource.namespace),
+                        template.owner,
+                    ),
+                )
+                return
+
+
+def _opens(policy: Resource) -> bool:
+    """Whether a policy lets anybody in from outside its own namespace, or could."""
+    for entry in map(as_mapping, as_list(policy.spec.get("ingress"))):
+        peers = as_list(entry.get("from"))
+        if not peers or any({"namespaceSelector", "ipBlock"} & set(as_mapping(p)) for p in peers):
+            return True
+    return False
 
 
 def _admits_outside(network: Network, server: Pod, port: int) -> bool:

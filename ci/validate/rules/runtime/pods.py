@@ -136,6 +136,7 @@ def variable_set_twice(resource: Resource, environment: Environment) -> Iterator
 
 @rule(
     "spread-of-others",
+    unless=("selector-mismatch",),
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
 )
 def spread_of_others(resource: Resource, environment: Environment) -> Iterator[Problem]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.validate.kube.ports import find, pod_ports, target_of
-from ci.validate.model import Problem, as_list, as_mapping
+from ci.validate.kube.ports import DATABASES, find, pod_ports, target_of
+from ci.validate.model import Problem, Severity, as_list, as_mapping
 from ci.validate.registry import rule
 from ci.validate.rules.references.services import selected_pods
 
@@ -17,19 +17,16 @@ if TYPE_CHECKING:
 
 RBAC = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
 
-# The registered ports of servers that hold data (IANA service names).
-DATABASE_PORTS = {
-    1433: "SQL Server", 1521: "Oracle", 2379: "etcd", 3306: "MySQL", 5432: "PostgreSQL",
-    6379: "Redis", 9042: "Cassandra", 9200: "Elasticsearch", 11211: "memcached", 27017: "MongoDB",
-}  # fmt: skip
 # Verbs that let their holder give itself more rights.
 ESCALATING = {"bind", "escalate", "impersonate"}
+MODES = {"enforce", "audit", "warn"}
 STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated"}
 
 
 @rule(
     "database-exposed",
     kinds=("Service",),
+    unless=("service-type",),
     source="https://kubernetes.io/docs/concepts/services-networking/service/#publishing-services-service-types",
 )
 def database_exposed(resource: Resource, environment: Environment) -> Iterator[Problem]:
@@ -46,14 +43,55 @@ def database_exposed(resource: Resource, environment: Environment) -> Iterator[P
         for pod in selected_pods(resource, environment):
             declared = find(pod_ports(pod), target_of(port))
             numbers |= {declared.number} if declared else set()
-        for number in sorted(n for n in numbers if n in DATABASE_PORTS and isinstance(n, int)):
+        for number in sorted(n for n in numbers if n in DATABASES and isinstance(n, int)):
             yield Problem(
-                f"it opens {DATABASE_PORTS[number]}'s port {number} to the outside of the cluster "
+                f"it opens {DATABASES[number]}'s port {number} to the outside of the cluster "
                 f"({kind})",
                 fix="Set type to ClusterIP; for a person, kubectl port-forward.",
                 path=("spec", "type") if "type" in resource.spec else ("spec", "ports", index),
             )
             return
+
+
+@rule(
+    "storage-unencrypted",
+    kinds=("StorageClass",),
+    source="https://docs.aws.amazon.com/eks/latest/best-practices/data-encryption-and-secrets-management.html",
+    severity=Severity.WARNING,
+)
+def storage_unencrypted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A StorageClass that turns encryption off.
+
+    Volumes and their snapshots can then be read by whoever gets hold of them. Existing volumes stay
+    as they are, so it has to be right before the first one.
+    """
+    if as_mapping(resource.body.get("parameters")).get("encrypted") == "false":
+        yield Problem(
+            "its volumes, and their snapshots, are not encrypted",
+            fix='Set parameters.encrypted to "true".',
+            path=("parameters", "encrypted"),
+        )
+
+
+@rule(
+    "pod-security-mode",
+    kinds=("Namespace",),
+    source="https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+)
+def pod_security_mode(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A label of Pod Security that the admission controller does not know.
+
+    Only enforce, audit and warn, each with -version, mean something. With any other word the
+    namespace is as open as without the label.
+    """
+    for key in resource.labels:
+        domain, _, mode = key.partition("/")
+        if domain == "pod-security.kubernetes.io" and mode.removesuffix("-version") not in MODES:
+            yield Problem(
+                f"nothing reads the label {key}, so nothing is enforced in this namespace",
+                fix=f"Write {domain}/enforce.",
+                path=("metadata", "labels", key),
+            )
 
 
 @rule("role-too-broad", kinds=("Role", "ClusterRole"), source=RBAC)

@@ -79,6 +79,13 @@ def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Pr
                 fix=f"Leave {field} out.",
                 path=(*resource.pod.spec_path, field),
             )
+    windows = as_mapping(context_of(resource.pod).get("windowsOptions")) if resource.pod else {}
+    if resource.pod and windows.get("hostProcess") is True:
+        yield Problem(
+            "hostProcess lets the pods into the node's own namespace; Pod Security refuses them",
+            fix="Leave hostProcess out.",
+            path=(*resource.pod.spec_path, "securityContext", "windowsOptions"),
+        )
 
 
 @rule("privileged-container", source=SOURCE)

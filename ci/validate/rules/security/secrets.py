@@ -34,14 +34,23 @@ FORMS: dict[str, re.Pattern[str]] = {
     "a Stripe key": re.compile(r"\b[rs]k_live_[0-9A-Za-z]{16,}"),
     "a Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
     "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
-    "a password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]+:[^\s@/'\"$<{]{3,}@"),
+    "a password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:[^\s@/'\"$<{]{3,}@"),
 }
 SECRET_NAME = re.compile(
-    r"(^|[_.-])(PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)$",
+    r"(^|[_.-])(PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|(API|SECRET|PRIVATE)_?KEY|CREDENTIALS?)$",
     re.IGNORECASE,
 )
+# A password in a line of a longer text: `password: …` in a file, `--db-password=…` in a command.
+IN_TEXT = re.compile(
+    r"(?:^|[\s;,.&?]|--)[\w.-]*(?:pass(?:word|wd)?|pwd)[\"']?\s*[:= ]\s*[\"']?"
+    r"(?P<value>(?=\S*\d)(?=\S*[a-zA-Z])[^\s\"'$<{%/,;&]{6,})",
+    re.IGNORECASE,
+)
+BEARER = re.compile(r"(Bearer|Basic|Token) +(?P<value>[\w.~+/=-]{16,})$")
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 NO_VALUE = re.compile(
-    r"^(|true|false|none|null|unused|changeme|\$\(.*\)|\$\{.*\}|<.*>|[/.].*)$", re.IGNORECASE
+    r"^(|true|false|yes|no|on|off|\d{1,3}|none|null|unused|changeme|\$\(.*\)|\$\{.*\}|<.*>|[/.].*)$",
+    re.IGNORECASE,
 )
 ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 HEX = re.compile(r"[0-9a-f]+")
@@ -104,30 +113,52 @@ def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterat
 def secret_in_configuration(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A value that looks like a secret in a ConfigMap or in a container's `env`.
 
-    It stands under a name such as DB_PASSWORD, or it looks drawn at random. Names that end in _FILE
-    or _PATH, and values that are paths or references, are no secrets.
+    It stands under a name such as DB_PASSWORD, or it looks drawn at random; the same goes for
+    annotations, command lines, headers of probes and the text of whole files. Names that end in
+    _FILE or _PATH, and values that are paths or references, are no secrets.
     """
     for path, name, value in _settings(resource):
-        if recognised(value) or NO_VALUE.match(value):
-            continue
-        if SECRET_NAME.search(name):
-            why = "by its name a secret"
-        elif is_random(value):
-            why = "by its look drawn at random"
-        else:
-            continue
-        yield Problem(
-            f"{name} is {why}, and its value ({len(value)} characters) is in plain text",
-            fix="Bring it from a SealedSecret, by secretKeyRef or as a mounted file.",
-            path=path,
-        )
+        why = _suspicion(name, value)
+        if why:
+            yield Problem(
+                f"{name} {why} in plain text",
+                fix="Bring it from a SealedSecret, by secretKeyRef or as a mounted file.",
+                path=path,
+            )
+
+
+def _suspicion(name: str, value: str) -> str:
+    """What makes a value look like a secret, or an empty text; never the value itself."""
+    if recognised(value) or NO_VALUE.match(value):
+        return ""
+    within = IN_TEXT.search(value) or BEARER.match(value)
+    if within:
+        return f"has by its look a password in it ({len(within['value'])} characters),"
+    if "\n" not in value and SECRET_NAME.search(CAMEL.sub("_", name)):
+        return f"is by its name a secret, and its value ({len(value)} characters) is"
+    if is_random(value):
+        return f"is by its look drawn at random, and its value ({len(value)} characters) is"
+    return ""
 
 
 def _settings(resource: Resource) -> Iterator[tuple[FieldPath, str, str]]:
     if resource.kind == "ConfigMap":
         for key, value in as_mapping(resource.body.get("data")).items():
             yield ("data", key), key, as_text(value).strip()
+    for key, value in resource.annotations.items():
+        yield ("metadata", "annotations", key), key.rpartition("/")[2], as_text(value)
     for path, container in resource.pod.containers() if resource.pod else ():
+        for field in ("command", "args"):
+            words = [as_text(word) for word in as_list(container.get(field))]
+            for index, word in enumerate(words):
+                before = words[index - 1] if index and words[index - 1].startswith("-") else ""
+                name = before.lstrip("-") if "=" not in before else ""
+                yield (*path, field, index), name or field, word
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            asked = as_mapping(as_mapping(container.get(probe)).get("httpGet"))
+            for index, header in enumerate(map(as_mapping, as_list(asked.get("httpHeaders")))):
+                where = (*path, probe, "httpGet", "httpHeaders", index, "value")
+                yield where, as_text(header.get("name")), as_text(header.get("value"))
         for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
             value = as_text(entry.get("value"))
             yield (*path, "env", index, "value"), as_text(entry.get("name")), value
