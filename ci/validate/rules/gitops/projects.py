@@ -87,6 +87,7 @@ def project_forbids_destination(resource: Resource, environment: Environment) ->
         fix="Use an allowed destination, or add this one to the project's destinations.",
         path=("spec", "destination"),
         related=(project,),
+        cause=f"{project.name} {where.get('namespace')} {where.get('server')}",
     )
 
 
@@ -97,7 +98,12 @@ def _is_destination(entry: dict[str, object], where: dict[str, object]) -> bool:
     return any(pattern and value and permits(pattern, value) for pattern, value in pairs)
 
 
-@rule("project-forbids-kind", scope=Scope.ENVIRONMENT, source=PROJECTS)
+@rule(
+    "project-forbids-kind",
+    scope=Scope.ENVIRONMENT,
+    source=PROJECTS,
+    unless=("project-forbids-destination",),
+)
 def project_forbids_kind(environment: Environment) -> Iterator[Problem]:
     """A resource of a kind, or in a namespace, that its Application's project does not allow.
 
@@ -116,7 +122,8 @@ def project_forbids_kind(environment: Environment) -> Iterator[Problem]:
                     fix="Leave it out, or allow it in the project.",
                     path=("kind",),
                     resource=resource,
-                    related=(project,),
+                    related=(project, application),
+                    cause=f"{application.name} {why}",
                 )
 
 

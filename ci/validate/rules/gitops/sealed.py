@@ -64,7 +64,12 @@ def sealed_for_another(resource: Resource, environment: Environment) -> Iterator
         )
 
 
-@rule("sealed-template-elsewhere", kinds=("SealedSecret",), source=SEALED)
+@rule(
+    "sealed-template-elsewhere",
+    kinds=("SealedSecret",),
+    source=SEALED,
+    unless=("sealed-for-another",),
+)
 def sealed_template_elsewhere(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A SealedSecret whose template names another Secret than itself.
 
@@ -151,7 +156,12 @@ def _wrong(value: str) -> str:
     return ""
 
 
-@rule("sealed-with-another-certificate", kinds=("SealedSecret",), source=SEALED)
+@rule(
+    "sealed-with-another-certificate",
+    kinds=("SealedSecret",),
+    source=SEALED,
+    unless=("sealed-for-another",),
+)
 def sealed_with_another_certificate(
     resource: Resource, environment: Environment
 ) -> Iterator[Problem]:

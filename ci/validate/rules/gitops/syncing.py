@@ -208,7 +208,7 @@ def shared_resource(environment: Environment) -> Iterator[Problem]:
     """A resource that two Applications bring.
 
     Each takes the other's for drift: with self-heal they overwrite each other for ever, and pruning
-    one deletes the other's.
+    one deletes the other's. Told is the first of the resources that two of them share.
     """
     owners: dict[tuple[str, str, str, str], Resource] = {}
     for application in applications(environment):
@@ -221,6 +221,7 @@ def shared_resource(environment: Environment) -> Iterator[Problem]:
                     fix="Let one Application have it.",
                     path=("metadata", "name"),
                     resource=resource,
+                    cause=f"{first.name} {application.name}",
                 )
 
 

@@ -66,6 +66,7 @@ def environment_variable_missing(resource: Resource, environment: Environment) -
             fix=f"Set {names[0]}, in `env` or as a key of a ConfigMap or Secret it loads.",
             path=(*path, "envFrom" if "envFrom" in container else "env"),
             related=variables.sources,
+            cause=" ".join((word, *(store.title for store in variables.sources))),
         )
 
 

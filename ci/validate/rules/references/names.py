@@ -47,6 +47,8 @@ def service_account_missing(resource: Resource, environment: Environment) -> Ite
             "be created",
             fix=f"Add the ServiceAccount {name}, or name one that exists.",
             path=(*resource.pod.spec_path, "serviceAccountName"),
+            related=environment.lookalikes("ServiceAccount", name),
+            cause=f"{resource.namespace}/{name}",
         )
 
 

@@ -113,7 +113,12 @@ def _ends(
                 yield Pod.of(template), number, protocol
 
 
-@rule("dns-blocked", scope=Scope.ENVIRONMENT, source=SOURCE)
+@rule(
+    "dns-blocked",
+    scope=Scope.ENVIRONMENT,
+    source=SOURCE,
+    unless=("network-policy-peer-unknown",),
+)
 def dns_blocked(environment: Environment) -> Iterator[Problem]:
     """A pod that may not ask the cluster's DNS for the names in its configuration.
 

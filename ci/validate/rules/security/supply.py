@@ -37,6 +37,7 @@ def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Pro
                 "what runs is whatever the registry holds at the next pull",
                 fix="Name an immutable tag, or a digest.",
                 path=(*path, "image"),
+                cause=image,
             )
 
 
