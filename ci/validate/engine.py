@@ -231,6 +231,11 @@ def _overlap(one: FieldPath, other: FieldPath) -> bool:
     return one[:length] == other[:length]
 
 
+def _plain_name(resource: Resource) -> str:
+    """A resource's name without the hash of its content that a generator adds."""
+    return resource.name.rpartition("-")[0] if resource.origin.generated else resource.name
+
+
 def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
     """Findings in the order of their files, the same fault seen through two overlays once."""
     merged: dict[tuple[Any, ...], Finding] = {}
@@ -252,7 +257,9 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
             problem.fix,
             (group,),
         )
-        short = (resource.kind, resource.name, problem.path) if resource is not None else title
+        short = (
+            (resource.kind, _plain_name(resource), problem.path) if resource is not None else title
+        )
         key = (finding.rule, finding.file, finding.line, short, "" if resource else problem.message)
         known = merged.get(key)
         if known is None:

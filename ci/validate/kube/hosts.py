@@ -1,7 +1,8 @@
 """What a pod's configuration says it talks to: host names and ports, and the Services they mean.
 
 A value counts as a host when its variable's name says so (`DB_HOST`, `CACHE_ADDR`) or when it is a
-URL; so do the URLs in a container's command line, and what its shell waits for with `nc`. A name
+URL; so do the URLs in a container's command line, what its shell waits for with `nc`, and what a
+mounted configuration of nginx passes requests to. A name
 with dots that is none of this cluster's (`db.example.com`) lies outside, and nothing is said about
 it. The forms are those of
 https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ci.validate.kube.config import find_store
 from ci.validate.kube.variables import Variable, variables_of
 from ci.validate.model import as_list, as_mapping, as_text
 
@@ -37,6 +39,12 @@ SCHEME_PORTS = {
     "http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379, "mysql": 3306,
     "amqp": 5672, "mongodb": 27017,
 }  # fmt: skip
+PASSES = re.compile(
+    r"^\s*(?:location .*\{\s*|upstream .*\{\s*)?"
+    r"(?:(?:proxy|fastcgi|uwsgi|grpc)_pass\s+(?:\w+://)?|server\s+)"
+    r"(?P<host>[a-z][a-z0-9.-]*)(?::(?P<port>\d+))?[/;\s]",
+    re.MULTILINE,
+)
 # Schemes whose first part is a host; in s3://bucket it is something else.
 HOSTED = {*SCHEME_PORTS, "amqps", "grpc", "kafka", "ldap", "nats", "rediss", "smtp", "tcp", "ws"}
 
@@ -82,6 +90,27 @@ def dependencies(environment: Environment, pod: PodTemplate) -> Iterator[Depende
             if (found.host, found.port) not in seen:
                 seen.add((found.host, found.port))
                 yield found
+    for found in _in_files(environment, pod):
+        if (found.host, found.port) not in seen:
+            seen.add((found.host, found.port))
+            yield found
+
+
+def _in_files(environment: Environment, pod: PodTemplate) -> Iterator[Dependency]:
+    """What nginx's configuration, in a ConfigMap that a pod mounts, passes requests to."""
+    namespace = pod.owner.namespace
+    for volume in map(as_mapping, as_list(pod.spec.get("volumes"))):
+        name = as_text(as_mapping(volume.get("configMap")).get("name"))
+        store = find_store(environment, "ConfigMap", namespace, name) if name else None
+        for key, text in store.values.items() if store else ():
+            own = set(re.findall(r"upstream\s+(\S+)", text))
+            for found in PASSES.finditer(text) if "_pass" in text else ():
+                host, port = found["host"], found["port"]
+                meant = _service(environment, namespace, host) if host not in own else None
+                if meant is not None and store is not None and store.resource is not None:
+                    at = Variable(text, store.resource, ("data", key))
+                    number = int(port) if port else None
+                    yield Dependency(pod, f"a pass in {key}", host, *meant, number, at, at)
 
 
 def _in_words(
