@@ -16,6 +16,7 @@ class ImageFacts(NamedTuple):
         settings: (folder of its configuration, file in it without which it does not start), or ().
         one_server: whether several replicas of it are several databases that know nothing of each
             other.
+        needs: variables of which one has to be set before its server makes its first data.
         root: whether the image names no user of its own, so that it starts as root.
     """
 
@@ -25,6 +26,7 @@ class ImageFacts(NamedTuple):
     strict_folder: bool = False
     settings: tuple[str, ...] = ()
     one_server: bool = False
+    needs: tuple[str, ...] = ()
     root: bool = False
 
 
@@ -36,6 +38,7 @@ IMAGES: dict[str, ImageFacts] = {
         ("/var/run/postgresql",),
         strict_folder=True,
         one_server=True,
+        needs=("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "POSTGRES_HOST_AUTH_METHOD"),
         root=True,
     ),
     "mysql": ImageFacts(
@@ -43,6 +46,12 @@ IMAGES: dict[str, ImageFacts] = {
         "",
         ("/var/run/mysqld", "/tmp"),  # noqa: S108
         one_server=True,
+        needs=(
+            "MYSQL_ROOT_PASSWORD",
+            "MYSQL_ROOT_PASSWORD_FILE",
+            "MYSQL_ALLOW_EMPTY_PASSWORD",
+            "MYSQL_RANDOM_ROOT_PASSWORD",
+        ),
         root=True,
     ),
     "mariadb": ImageFacts(

@@ -196,10 +196,19 @@ def claim_template_unmounted(resource: Resource, environment: Environment) -> It
 
 @rule("unwritable-folder", kinds=SERVERS, source="Each image's page in its registry.")
 def unwritable_folder(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A read-only root file system without a volume where the server has to write.
+    """A read-only file system where the server has to write.
 
-    The process ends at its start: read-only file system.
+    Its root file system is read-only and no volume is there, or the volume of a database is mounted
+    read-only. The process ends at its start: read-only file system.
     """
+    for store in stores(environment, resource.pod) if resource.pod else ():
+        if store.mount is not None and store.mount.get("readOnly") is True:
+            yield Problem(
+                f"container {store.container.get('name')} keeps its data in {store.folder}, whose "
+                "volume is mounted read-only: it ends at its start",
+                fix="Leave readOnly out of the mount.",
+                path=(*store.path, "volumeMounts"),
+            )
     for path, container in resource.pod.containers("containers") if resource.pod else ():
         context = as_mapping(container.get("securityContext"))
         if context.get("readOnlyRootFilesystem") is not True:

@@ -86,7 +86,7 @@ def progress_deadline_too_short(resource: Resource, environment: Environment) ->
     source="https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/",
 )
 def grace_period_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A grace period that the preStop hook uses up.
+    """A grace period of nothing, or one that the preStop hook uses up.
 
     terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
     after the hook's sleep is all that the process has for its requests in flight; then it is
@@ -97,6 +97,14 @@ def grace_period_too_short(resource: Resource, environment: Environment) -> Iter
     grace = resource.pod.spec.get("terminationGracePeriodSeconds", 30)
     for path, container in resource.pod.containers("containers"):
         sleeps = sleep_seconds(container)
+        if grace == 0:
+            yield Problem(
+                f"container {container.get('name')} is killed at once, without being told to stop: "
+                "requests in flight are cut off, and data that is not on the disk yet is lost",
+                fix="Leave terminationGracePeriodSeconds out, or set it to what a stop takes.",
+                path=(*resource.pod.spec_path, "terminationGracePeriodSeconds"),
+            )
+            return
         if sleeps and isinstance(grace, int) and sleeps >= grace:
             yield Problem(
                 f"container {container.get('name')} sleeps {sleeps} s before it is told to stop, "

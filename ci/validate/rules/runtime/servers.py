@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ci.validate.kube.images import facts_of, is_official
 from ci.validate.kube.ports import container_ports
+from ci.validate.kube.variables import variables_of
 from ci.validate.kube.workloads import replicas
 from ci.validate.model import Problem, as_list, as_mapping, as_text
 from ci.validate.registry import rule
@@ -115,4 +116,34 @@ def database_not_replicated(resource: Resource, environment: Environment) -> Ite
                 "nothing of each other",
                 fix="Run one replica, or an operator that sets up replication.",
                 path=("spec", "replicas") if "replicas" in resource.spec else ("spec",),
+            )
+
+
+@rule(
+    "database-without-password",
+    kinds=("Deployment", "StatefulSet"),
+    source="Each image's page in its registry.",
+    unless=("config-missing", "config-key-missing"),
+)
+def database_without_password(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A database image that is not told its first password.
+
+    On an empty volume the image asks for it, in a variable or a file, and ends: database is
+    uninitialized and superuser password is not specified. Only a container that sets other
+    variables of the image is looked at: without any, its volume may have been filled elsewhere.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        needs = facts_of(as_text(container.get("image"))).needs
+        if resource.pod is None or not needs or "command" in container:
+            continue
+        variables = variables_of(environment, resource.pod, path, container)
+        family = needs[0].partition("_")[0] + "_"
+        told = any(name.startswith(family) for name in variables.named)
+        if variables.complete and told and not set(needs) & set(variables.named):
+            yield Problem(
+                f"container {container.get('name')} gets none of {', '.join(needs)}: on an empty "
+                "volume its server refuses to start",
+                fix=f"Set {needs[0]} by a secretKeyRef, or {needs[0]}_FILE to a mounted file.",
+                path=(*path, "env") if "env" in container else (*path, "name"),
+                related=variables.sources,
             )
