@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "declare.validate/environment"
 ROUTES = "declare.validate/routes"
+LISTENS = {"PORT", "APP_PORT", "SERVER_PORT", "LISTEN_PORT"}
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
@@ -102,6 +103,36 @@ def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator
                 related=(resource,),
                 cause=f"{resource.title} {container.get('name')} {port}",
             )
+
+
+@rule(
+    "listen-port-undeclared",
+    unless=("privileged-port",),
+    source="https://kubernetes.io/docs/concepts/services-networking/service/#multi-port-services",
+)
+def listen_port_undeclared(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container that is told to listen on another port than it declares.
+
+    Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
+    at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        ports = container_ports(container)
+        if resource.pod is None or not ports:
+            continue
+        variables = variables_of(environment, resource.pod, path, container)
+        for name in LISTENS & set(variables.named):
+            variable = variables.named[name]
+            value = variable.value or ""
+            if value.isdecimal() and find(ports, int(value)) is None:
+                yield Problem(
+                    f"{name} tells container {container.get('name')} of {resource.title} to listen "
+                    f"on port {value}, and it declares only {shown(ports)}: nobody answers there",
+                    fix="Let the variable and containerPort be the same number.",
+                    path=variable.path,
+                    resource=variable.resource,
+                    related=(resource,),
+                )
 
 
 @rule(

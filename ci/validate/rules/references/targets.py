@@ -170,7 +170,7 @@ def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> l
 @rule(
     "network-policy-port-unknown",
     kinds=("NetworkPolicy",),
-    unless=("privileged-port",),
+    unless=("privileged-port", "listen-port-undeclared"),
     source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
     severity=Severity.WARNING,
 )

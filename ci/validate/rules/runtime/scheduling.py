@@ -125,8 +125,8 @@ def affinity_to_nobody(resource: Resource, environment: Environment) -> Iterator
         pods = environment.pods(resource.namespace)
         if not any(matches(selector, pod.labels) for pod in pods):
             near = nearest(as_mapping(selector.get("matchLabels")), pods)
-            effect = "stay Pending" if "podAffinity" in path else "are not kept apart"
-            if "podAffinity" in path and "podAffinityTerm" in path:
+            effect = "are not kept apart" if "podAntiAffinity" in path else "stay Pending"
+            if effect == "stay Pending" and "podAffinityTerm" in path:  # a preference
                 effect = "may run anywhere"
             yield Problem(
                 f"its labelSelector matches no pod in namespace {resource.namespace}, so the pods "
