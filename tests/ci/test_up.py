@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -77,7 +78,7 @@ def test_it_prints_each_step_with_its_seconds_and_then_where_to_look(
 ) -> None:
     _, port, output = running
     for step in ("PostgreSQL in .local/postgres", "schema", "demo data", "service"):
-        assert any(line.strip().startswith(step) and line.endswith(" s") for line in output.split("\n"))
+        assert re.search(rf"^  {re.escape(step)} \.+ \d+\.\d s$", output, re.MULTILINE), output
     assert f"Dashboard  http://127.0.0.1:{port}/" in output
     assert output.count("  curl ") == 2
 
