@@ -96,6 +96,7 @@ def test_03_status_asks_for_a_person_and_resume_is_one_command_that_touches_no_p
 def test_03_a_rollback_across_a_release_with_a_migration_leaves_the_database_alone(
     world: World,
 ) -> None:
+    world.release("prod", OLD)
     before = world.prod.sql("SELECT version_num FROM alembic_version")
     world.load(_with_migration(world, before))
     world.release("prod", "migrates")

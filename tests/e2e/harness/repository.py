@@ -99,11 +99,13 @@ class Repository:
         return self.head
 
     def release(self, environment: str, tag: str, *, webhook: bool = True) -> str:
-        """Deploy a tag: what a build's last step does."""
+        """Deploy a tag: what a build's last step does; nothing when it is deployed already."""
         self.pull()
         self.set_tag(environment, tag)
-        self.commit(f"deploy({environment}): coworking to {tag}")
-        return self.push(webhook=webhook)
+        if self.git("status", "--porcelain"):
+            self.commit(f"deploy({environment}): coworking to {tag}")
+            self.push(webhook=webhook)
+        return self.head
 
     def pull(self) -> None:
         """Take what others have pushed, `ci resume` for one."""
