@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.harness.world import World
 
+REPORT = "/api/reports/daily_usage"
 DATABASE = "app.kubernetes.io/component=database"
 
 
@@ -57,6 +58,18 @@ def test_11_dev_says_in_its_manifests_that_it_keeps_nothing(world: World) -> Non
 
     assert database["metadata"]["annotations"]["declare.validate/data"] == "ephemeral"
     assert any(v["name"] == "data" and "emptyDir" in v for v in volumes)
+
+
+def test_11_devs_next_sync_migrates_and_fills_an_empty_database(world: World) -> None:
+    # The drain took dev's database along: it has the same label.
+    world.dev.run("delete", "pod", "postgresql-0")
+    until("dev's database is ready", lambda: bool(world.dev.ready_pods("database")), within=60)
+    assert world.dev.sql("SELECT to_regclass('tokens') IS NULL") == "t"
+
+    world.argocd.sync("coworking-dev")
+
+    world.settle("coworking-dev", within=180)
+    until("dev answers again", lambda: len(world.get("dev", REPORT)) > 2, within=60)
 
 
 def _uid(world: World) -> str:
