@@ -117,7 +117,8 @@ class Server:
     def create(self, template: str = "template1", name: str = "") -> Database:
         """Make a database; its name is made up unless given."""
         database = self.database(name or f"test_{secrets.token_hex(6)}")
-        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        # Without fsync a copy of the files costs half of what writing them to the log does.
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
             sql.Identifier(database.name), sql.Identifier(template)
         )
         self._on_postgres(command)

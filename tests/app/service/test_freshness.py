@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from coworking.config import Config
 
 
+# One process runs them all: the server of their own is started once.
+pytestmark = pytest.mark.xdist_group("freshness")
+
+
 @dataclass
 class Number:
     """The one number of these tests, as a body that can be kept."""
@@ -46,6 +50,16 @@ class Counted:
                 text("SELECT value FROM number, pg_sleep(:seconds)"), {"seconds": self.seconds}
             ).scalar_one()
         )
+
+
+@pytest.fixture(scope="module")
+def postgres_servers(
+    postgres_servers: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A server that no other test writes to: any write in it makes another version."""
+    own = type(postgres_servers)(tmp_path_factory.mktemp("own-server"))
+    yield own
+    own.close()
 
 
 @pytest.fixture
