@@ -28,7 +28,8 @@ def test_every_module_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [world.CONFIGURE, world.RESTART, world.PROJECTS, world.ROOT_APPLICATION]
+    "command",
+    [world.FORGET, world.CONFIGURE, world.RESTART, world.PROJECTS, world.ROOT_APPLICATION],
 )
 def test_the_suite_runs_the_commands_of_the_bootstrap_page(command: tuple[str, ...]) -> None:
     page = (ROOT / "argocd" / "bootstrap.md").read_text(encoding="utf-8")

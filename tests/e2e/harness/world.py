@@ -25,6 +25,10 @@ CLIENT_NAMESPACE = "coworking-e2e"
 # Shown in argocd/bootstrap.md, which a test compares: what it takes beside Argo CD and
 # sealed-secrets themselves, whose pinned manifests need the network.
 STORAGE = ("apply", "-k", "argocd/addons/storage")
+FORGET = (
+    *("-n", "argocd", "annotate", "configmap", "--all"),
+    "kubectl.kubernetes.io/last-applied-configuration-",
+)
 CONFIGURE = (
     *("apply", "--server-side", "--force-conflicts", "--field-manager=coworking"),
     *("-k", "argocd/config"),
@@ -211,7 +215,7 @@ class World:
     def bootstrap(self) -> None:
         """Run the commands of argocd/bootstrap.md that need no network."""
         tree = self.repo.folder
-        for arguments in (STORAGE, CONFIGURE, RESTART):
+        for arguments in (STORAGE, FORGET, CONFIGURE, RESTART):
             self.kubectl_in(tree, *arguments)
         for workload in ("deployment/argocd-server", "deployment/argocd-repo-server"):
             self.argo.run("rollout", "status", workload, "--timeout=120s")
