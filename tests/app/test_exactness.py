@@ -310,9 +310,15 @@ FOLD_TWICE = """
     ids=["no update trigger", "no truncate trigger", "delete trigger off", "fold without deleting"],
 )
 def test_the_run_notices_sabotage(database: Database, engine: Engine, sabotage: str) -> None:
-    run = Run(database, engine, SEED, operations=3000)
-    # A rebuild would mend what the sabotage broke.
-    run._rebuild = lambda: None  # type: ignore[method-assign]
     database.execute(sabotage)
+    wrong: list[str] = []
+    # Threads decide which operations meet; a sabotage that none of them met gets another run.
+    for seed in range(SEED, SEED + 5):
+        run = Run(database, engine, seed, operations=3000)
+        # A rebuild would mend what the sabotage broke.
+        run._rebuild = lambda: None  # type: ignore[method-assign]
+        wrong = wrong or run.go().wrong
+        if wrong:
+            break
 
-    assert "saw" in run.go().wrong[0]
+    assert "saw" in wrong[0]
