@@ -18,7 +18,8 @@ from ci.argocd.client import connect
 from ci.aws import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
-from ci.deployments import live_tag, read, wait_until
+from ci.argocd.application import image_of, tag_of
+from ci.deployments import SERVICE, is_rolled_out, live_deployment, read, wait_until
 from ci.errors import CiError
 from ci.overlays import ROOT
 from ci.run import run
@@ -42,6 +43,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     BUILDSPEC is its path inside the source. The source is cloned to a folder of its own first.
     AWS is asked for real, or at AWS_ENDPOINT_URL; the engine behind `docker` builds and pushes.
     """
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="codebuild-source-") as folder:
         outcome = build(
             Path(folder) / "src",
@@ -59,6 +61,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
         raise CiError("the build failed", hint="The log above names the command that did.")
     if follow:
         _show("rollout", "succeeded", _roll_out(follow, outcome.exported.get("IMAGE_TAG", "")))
+        _show("in all", "", time.monotonic() - began)
 
 
 def _show(what: str, how: str, seconds: float) -> None:
@@ -66,13 +69,15 @@ def _show(what: str, how: str, seconds: float) -> None:
 
 
 def _roll_out(environment: str, tag: str) -> float:
-    """Wait until the environment's pods run a tag and are healthy; returns the seconds."""
+    """Wait until all of the environment's pods run a tag and are healthy; returns the seconds."""
     api = connect(os.environ)
 
     def is_there() -> bool:
         app, _ = read(api, environment, refresh=True)
-        is_well = app.sync == "Synced" and app.health == "Healthy" and not app.busy
-        return is_well and live_tag(api, app) == tag
+        if (app.sync, app.health, app.busy) != ("Synced", "Healthy", False):
+            return False
+        deployment = live_deployment(api, app)
+        return tag_of(image_of([deployment], SERVICE)) == tag and is_rolled_out(deployment)
 
     return wait_until(f"{environment} runs {tag}", ROLLED_OUT_WITHIN, is_there)
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import boto3
 import pytest
-import requests
-from moto.server import ThreadedMotoServer
 
 from ci import settings
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
+from tests.ci.codebuild import stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 OVERLAY = "overlays/dev/coworking/image/kustomization.yaml"
 ACCOUNT = "123456789012"  # moto's own
-REGISTRY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/coworking"
 TOKEN = "t0ken-from-the-secret"
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -33,11 +29,6 @@ GIT = {
     "GIT_COMMITTER_NAME": "Person",
     "GIT_COMMITTER_EMAIL": "person@example.org",
 }
-MAKE = f"""#!/bin/sh
-echo "make $*" >>"$CALLS"
-[ "$BREAK" != "make $1" ] || exit 2
-[ "$1" != install ] || ln -s {Path(sys.executable).parents[1]} .venv
-"""
 DOCKER = """#!/bin/sh
 echo "docker $*" >>"$CALLS"
 [ "$1" != login ] || cat >/dev/null
@@ -47,107 +38,140 @@ IMAGE_TEST = "import os\n\ndef test_it():\n    assert os.environ['BREAK'] != 'im
 
 
 class World(NamedTuple):
-    """A bare repository, the commit to build, and AWS."""
+    """A bare repository, the commit to build, where it is cloned to, and AWS."""
 
     remote: Path
     commit: str
-    folder: Path
+    source: Path
     environment: dict[str, str]
 
     def git(self, *words: str) -> str:
-        done = subprocess.run(
-            ["git", f"--git-dir={self.remote}", *words], capture_output=True, text=True, check=True
-        )
-        return done.stdout
+        return git(self.remote, *words)
+
+    def clone(self) -> None:
+        """Clone the repository to `source`.
+
+        Every file is of the same age in every clone, and every clone at the same place, so that
+        Python compiles the pipeline once for all builds of a module.
+        """
+        subprocess.run(["git", "clone", "-q", self.remote, self.source], check=True)
+        for file in self.source.rglob("*.py"):
+            os.utime(file, (0, 0))
 
     def build(self, *, break_at: str = "", **changes: str) -> tuple[Outcome, str]:
         """Run the buildspec; returns the outcome and the log."""
-        source = self.folder / "src"
-        subprocess.run(["git", "clone", "-q", self.remote, source], check=True)
+        self.clone()
+        return self.run(BREAK=break_at, **changes)
+
+    def run(self, **changes: str) -> tuple[Outcome, str]:
+        """Run the buildspec of what is cloned."""
         lines: list[str] = []
-        env = {**self.environment, "BREAK": break_at, **changes}
-        return Runner(parse(source / "ci/buildspec.yaml"), source, env, log=lines.append).run(), (
-            "\n".join(lines)
-        )
+        spec = parse(self.source / "ci/buildspec.yaml")
+        env = {**self.environment, **changes}
+        outcome = Runner(spec, self.source, env, log=lines.append).run()
+        return outcome, "\n".join(lines)
 
     def calls(self) -> list[str]:
         return Path(self.environment["CALLS"]).read_text().splitlines()
 
 
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", folder, *words],
+        env=os.environ | GIT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
-    """moto's address, with the repository, the bucket and the secret in it."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """moto's address."""
+    with stand_ins.aws() as address:
+        yield address
 
 
-@pytest.fixture
-def world(tmp_path: Path, aws: str) -> World:
-    """What the pipeline's stack makes, and the tree's own pipeline on main of a repository."""
-    return make_world(tmp_path, aws, with_engine=False)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for all builds of a module."""
+    return tmp_path_factory.mktemp("codebuild")
 
 
-@pytest.fixture
-def world_with_engine(tmp_path: Path, aws: str) -> World:
-    """The same with the image's own tests, for the engine that `docker` speaks to."""
-    return make_world(tmp_path, aws, with_engine=True)
+@pytest.fixture(scope="module")
+def remote(folder: Path) -> Path:
+    """A bare repository with the tree's own pipeline, and a test of the image that can fail."""
+    tree = folder / "tree"
+    _copy_tree(tree)
+    (tree / "tests/docker").mkdir(parents=True)
+    (tree / "tests/docker/test_image.py").write_text(IMAGE_TEST)
+    return _commit(tree, folder / "remote.git")
 
 
-def make_world(tmp_path: Path, aws: str, *, with_engine: bool) -> World:
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": aws}
-    requests.post(f"{aws}/moto-api/reset", timeout=10).raise_for_status()
-    session = boto3.Session("x", "x", region_name="us-east-1")
-    session.client("ecr", endpoint_url=aws).create_repository(repositoryName="coworking")
-    session.client("s3", endpoint_url=aws).create_bucket(Bucket="artifacts")
-    session.client("secretsmanager", endpoint_url=aws).create_secret(
-        Name="coworking/git-token", SecretString=TOKEN
-    )
-    tree = tmp_path / "tree"
-    shutil.copytree(ROOT / "ci", tree / "ci", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "overlays", tree / "overlays")
+@pytest.fixture(scope="module")
+def remote_with_image_tests(folder: Path) -> Path:
+    """The same with the image's own tests, which need an engine."""
+    tree = folder / "whole-tree"
+    _copy_tree(tree)
+    shutil.copytree(ROOT / "tests/docker", tree / "tests/docker")
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return _commit(tree, folder / "whole-remote.git")
+
+
+def _copy_tree(tree: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(ROOT / "apps/coworking", tree / "apps/coworking", ignore=ignored)
-    if with_engine:
-        shutil.copytree(ROOT / "tests/docker", tree / "tests/docker")
-        shutil.copy(ROOT / "pyproject.toml", tree)
-    else:
-        (tree / "tests/docker").mkdir(parents=True)
-        (tree / "tests/docker/test_image.py").write_text(IMAGE_TEST)
+    for part in ("ci", "overlays", "apps/coworking"):
+        shutil.copytree(ROOT / part, tree / part, ignore=ignored)
     ours = settings.read()._replace(account=ACCOUNT, region="us-east-1", repository="coworking")
     for name, edit in (("settings.yaml", settings.edit_file), (OVERLAY, settings.carry)):
         (tree / name).write_text(edit((ROOT / name).read_text(), ours))
+
+
+def _commit(tree: Path, remote: Path) -> Path:
+    git(tree, "init", "-q", "-b", "main", ".")
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "The tree")
+    git(tree, "clone", "-q", "--bare", ".", str(remote))
+    return remote
+
+
+@pytest.fixture
+def world(tmp_path: Path, aws: str, folder: Path, remote: Path) -> Iterator[World]:
+    """What the pipeline's stack makes, and the tree's own pipeline on main of a repository."""
+    tools = {"make": stand_ins.MAKE, "docker": DOCKER}
+    yield from _world(tmp_path, aws, folder, remote, tools)
+
+
+@pytest.fixture
+def world_with_engine(
+    tmp_path: Path, aws: str, folder: Path, remote_with_image_tests: Path
+) -> Iterator[World]:
+    """The same with the image's own tests, for the engine that `docker` speaks to."""
+    tools = {"make": stand_ins.MAKE}
+    yield from _world(tmp_path, aws, folder, remote_with_image_tests, tools)
+
+
+def _world(
+    tmp_path: Path, aws: str, folder: Path, first_remote: Path, tools: dict[str, str]
+) -> Iterator[World]:
+    stand_ins.make_stack(aws, TOKEN)
     remote = tmp_path / "remote.git"
-    for words in (
-        ["init", "-q", "-b", "main", "."],
-        ["add", "."],
-        ["commit", "-qm", "The tree"],
-        ["clone", "-q", "--bare", ".", str(remote)],
-    ):
-        subprocess.run(["git", *words], cwd=tree, env=os.environ | GIT, check=True)
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name, text in [("make", MAKE)] + ([] if with_engine else [("docker", DOCKER)]):
-        (tools / name).write_text(text)
-        (tools / name).chmod(0o755)
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    shutil.copytree(first_remote, remote)
+    commit = git(remote, "rev-parse", "main")
+    path = stand_ins.write_tools(tmp_path / "tools", tools)
     environment = {
         **os.environ,
-        **keys,
-        "PATH": f"{tools}:{os.environ['PATH']}",
+        **stand_ins.variables(aws, ACCOUNT),
+        "PATH": f"{path}:{os.environ['PATH']}",
         "CALLS": str(tmp_path / "calls"),
-        "AWS_ACCOUNT_ID": ACCOUNT,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "IMAGE_REPO_NAME": "coworking",
-        "ARTIFACTS_BUCKET": "artifacts",
-        "GIT_TOKEN_SECRET": "coworking/git-token",
+        "BREAK": "",
+        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         "GIT_URL": f"file://{remote}",
         "CODEBUILD_BUILD_ID": "coworking:1",
         "CODEBUILD_BUILD_NUMBER": "57",
         "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
     }
-    return World(remote, commit, tmp_path, environment)
+    source = folder / "src"
+    yield World(remote, commit, source, environment)
+    shutil.rmtree(source, ignore_errors=True)

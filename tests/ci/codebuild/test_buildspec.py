@@ -8,17 +8,15 @@ they are asked and fail when told. test_whole_build.py has a real engine and a r
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from ci.cli import VERBS
-from ci.codebuild.runner import Runner
 from ci.codebuild.spec import parse
 from ci.pipeline.steps import STEPS
+from tests.ci.codebuild import stand_ins
 
 World = Any
 ROOT = Path(__file__).parents[3]
@@ -36,10 +34,9 @@ def test_a_green_build_pushes_stores_and_writes_the_tag_back(world: World, aws: 
     assert [c for c in world.calls() if c.startswith("docker push")] == [
         f"docker push --quiet {REGISTRY}:{name}" for name in (tag, "57", world.commit, "latest")
     ]
-    s3 = boto3.client(
-        "s3", "us-east-1", endpoint_url=aws, aws_access_key_id="x", aws_secret_access_key="x"
+    stored = stand_ins.client("s3", aws).get_object(
+        Bucket="artifacts", Key=f"coworking/{tag}/imagedefinitions.json"
     )
-    stored = s3.get_object(Bucket="artifacts", Key=f"coworking/{tag}/imagedefinitions.json")
     assert json.load(stored["Body"]) == [{"name": "coworking", "imageUri": f"{REGISTRY}:{tag}"}]
     assert f'newTag: "{tag}"' in world.git("show", f"main:{OVERLAY}")
     assert world.git("log", "-1", "--format=%s", "main").startswith("deploy(dev): coworking ")
@@ -51,9 +48,7 @@ def test_a_green_build_pushes_stores_and_writes_the_tag_back(world: World, aws: 
 
 
 def test_a_commits_own_tag_stays_at_its_first_build(world: World, aws: str) -> None:
-    ecr = boto3.client(
-        "ecr", "us-east-1", endpoint_url=aws, aws_access_key_id="x", aws_secret_access_key="x"
-    )
+    ecr = stand_ins.client("ecr", aws)
     ecr.put_image(repositoryName="coworking", imageManifest=MANIFEST, imageTag=world.commit)
     outcome, log = world.build()
     assert outcome.succeeded, log
@@ -82,7 +77,7 @@ def test_a_failure_leaves_git_untouched_and_the_build_red(
     outcome, log = world.build(break_at=break_at, **changes)
     assert not outcome.succeeded, log
     assert outcome.phases[-1].phase == last_phase
-    assert world.git("rev-parse", "main").strip() == world.commit
+    assert world.git("rev-parse", "main") == world.commit
     assert world.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
     pushes = [call for call in world.calls() if call.startswith("docker push")]
     assert len(pushes) == pushed  # harmless: no overlay names what was pushed
@@ -102,16 +97,14 @@ def test_a_branch_that_refuses_the_tag_gets_a_branch_to_merge(world: World) -> N
 
 def test_even_without_abort_post_build_of_a_failed_build_publishes_nothing(world: World) -> None:
     """The second lock on that door: CODEBUILD_BUILD_SUCCEEDING, should `on-failure` get lost."""
-    source = world.folder / "src"
-    subprocess.run(["git", "clone", "-q", world.remote, source], check=True)
-    text = (source / "ci/buildspec.yaml").read_text()
-    (source / "ci/buildspec.yaml").write_text(text.replace("    on-failure: ABORT\n", ""))
-    env = {**world.environment, "BREAK": "docker build"}
-    outcome = Runner(parse(source / "ci/buildspec.yaml"), source, env, log=lambda _: None).run()
+    world.clone()
+    file = world.source / "ci/buildspec.yaml"
+    file.write_text(file.read_text().replace("    on-failure: ABORT\n", ""))
+    outcome, _ = world.run(BREAK="docker build")
     assert [result.phase for result in outcome.phases][-1] == "post_build"
     assert not outcome.succeeded
     assert not [call for call in world.calls() if call.startswith("docker push")]
-    assert world.git("rev-parse", "main").strip() == world.commit
+    assert world.git("rev-parse", "main") == world.commit
 
 
 @pytest.mark.parametrize("name", ["buildspec.yaml", "buildspec.pr.yaml"])

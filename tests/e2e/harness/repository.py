@@ -52,12 +52,14 @@ class Repository:
         assert done.returncode == 0, f"git {arguments}: {done.stderr}"
         return done.stdout.strip()
 
-    def ci(self, *arguments: str, stdin: str = "", status: int | None = 0) -> str:
+    def ci(
+        self, *arguments: str, stdin: str = "", status: int | None = 0, **environment: str
+    ) -> str:
         """Run `python -m ci` of the clone; `status` is the exit status it must have, if any."""
         done = subprocess.run(
             [sys.executable, "-m", "ci", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            env={**os.environ, "PYTHONPATH": str(self.folder), **environment},
             input=stdin,
             capture_output=True,
             text=True,
