@@ -65,10 +65,14 @@ def choose(
     below = list(rungs)[: list(rungs).index(unwanted)] if unwanted in rungs else list(rungs)
     if below:
         return Choice(rungs[below[-1]], below[-1], unwanted)
+    # They were rolled back from or reverted: a person may want one, nobody is led there.
+    left = {tag_of_revision(entry.revision): entry.id for entry in app.entries}
+    shown = [f"{number} ({tag})" for tag, number in left.items() if tag not in ("", unwanted)]
     raise InputError(
         f"the history of {app.name} has no version before {unwanted or '?'}; or is the fault in a"
         " change of configuration?",
-        hint="See all of it by --list, and name an entry by `--to ID`.",
+        hint="See all of it by --list, and name an entry by `--to ID`."
+        + (f"\nVersions that were left since: {', '.join(shown[-3:])}." if shown else ""),
     )
 
 

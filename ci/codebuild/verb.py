@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 
+from ci.argocd.application import image_of, tag_of
 from ci.argocd.client import connect
 from ci.aws import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
-from ci.argocd.application import image_of, tag_of
 from ci.deployments import SERVICE, is_rolled_out, live_deployment, read, wait_until
 from ci.errors import CiError
 from ci.overlays import ROOT

@@ -104,7 +104,9 @@ def built(world: World, pipeline: Pipeline) -> str:
         **pipeline.environment,
     )
 
-    for step, seconds in re.findall(r"^(\w+(?: all)?) +(?:succeeded)? +([\d.]+) s$", said, re.M):
+    for step, seconds in re.findall(
+        r"^(\w+(?: all)?) +(?:succeeded)? +([\d.]+) s$", said, re.MULTILINE
+    ):
         world.figure(f"{float(seconds):6.1f} s  from commit to cluster: {step}")
     return f"57-{commit[:8]}"
 

@@ -43,14 +43,18 @@ def test_it_goes_to_the_version_before_the_one_that_git_asks_for(
     assert choice.entry.id == expected
 
 
-@pytest.mark.parametrize(("history", "git_asks_for"), [("A", "A"), ("AAA", "A"), ("ABA", "A")])
-def test_it_says_so_when_there_is_no_version_before(
-    recorded: Callable[[str], Application], history: str, git_asks_for: str
+@pytest.mark.parametrize(
+    ("history", "left"), [("A", None), ("AAA", None), ("ABA", "1 (B)"), ("ABCA", "1 (B), 2 (C)")]
+)
+def test_it_says_so_when_there_is_no_version_before_and_which_were_left(
+    recorded: Callable[[str], Application], history: str, left: str | None
 ) -> None:
     with pytest.raises(InputError, match="has no version before A") as raised:
-        choose(_app(recorded, history), git_asks_for, str, None)
+        choose(_app(recorded, history), "A", str, None)
 
     assert "--to ID" in raised.value.hint
+    assert ("left since" in raised.value.hint) == (left is not None)
+    assert (left or "") in raised.value.hint
 
 
 def test_an_entry_is_named_by_its_id_or_its_tag(recorded: Callable[[str], Application]) -> None:

@@ -1,4 +1,4 @@
-"""What a build meets in AWS, on this machine: moto, a container registry, and a `make` that has run.
+"""What a build meets in AWS, on this machine: moto, a registry, and a `make` that has run.
 
 What `make` does in a build (install, test, check) runs on this tree anyway, by itself; a build in a
 test would only do it again.

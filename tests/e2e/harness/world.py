@@ -75,7 +75,7 @@ SHORTER = (
         r"progressDeadlineSeconds: \d+",
         "progressDeadlineSeconds: 30",
     ),
-    ("base/coworking/migrate.yaml", r"activeDeadlineSeconds: \d+", "activeDeadlineSeconds: 45"),
+    ("base/coworking/migrate.yaml", r"activeDeadlineSeconds: \d+", "activeDeadlineSeconds: 30"),
     ("base/coworking/migrate.yaml", r"backoffLimit: \d+", "backoffLimit: 0"),
     ("argocd/apps/coworking-dev.yaml", r"limit: \d+", "limit: 1"),
     (
