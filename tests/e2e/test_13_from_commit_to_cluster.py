@@ -176,6 +176,7 @@ def _put_in_ecr(pipeline: Pipeline, tag: str, digest: str) -> None:
         imageTag=tag,
         imageDigest=digest,
     )
+    ecr.start_image_scan(repositoryName=stand_ins.REPOSITORY, imageId=image)
     result = {
         "imageScanFindings": {"findingSeverityCounts": {"MEDIUM": 2}},
         "repositoryName": stand_ins.REPOSITORY,

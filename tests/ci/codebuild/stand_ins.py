@@ -33,7 +33,7 @@ echo "make $*" >>"$CALLS"
 """
 _REGISTRY = """\
 version: 0.1
-log: {{level: error}}
+log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {folder}}}}}
 http: {{addr: "{address}"}}
 """
@@ -42,7 +42,7 @@ http: {{addr: "{address}"}}
 @contextlib.contextmanager
 def aws() -> Iterator[str]:
     """moto's server, empty; yields its address."""
-    server = ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:
