@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CI := $(BIN)/python -m ci
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
+# Compiled code is kept between processes, also where the shell says otherwise: there are hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 # Test processes at a time.
 WORKERS ?= 2
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

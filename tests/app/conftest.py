@@ -31,6 +31,7 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
 from coworking import schema
+from tests.app.reuse import ReusedDatabases
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a missing XDG_RUNTIME_DIR, which is usual for root
@@ -286,11 +287,20 @@ def postgres_version(request: pytest.FixtureRequest) -> int:
     return int(getattr(request, "param", 18))
 
 
+@pytest.fixture(scope="session")
+def reused_databases(postgres_servers: Servers) -> ReusedDatabases:
+    """Databases of the newest schema, for one test after the other."""
+    return ReusedDatabases(
+        postgres_servers,
+        lambda version: postgres_servers.template(version, "template_migrated", _migrate),
+    )
+
+
 @pytest.fixture
-def database(postgres_servers: Servers, postgres_version: int) -> Iterator[Database]:
+def database(reused_databases: ReusedDatabases, postgres_version: int) -> Iterator[Database]:
     """A database of the newest schema, without rows."""
-    template = postgres_servers.template(postgres_version, "template_migrated", _migrate)
-    yield from _fresh(postgres_servers(postgres_version), template)
+    with reused_databases.lend(postgres_version) as database:
+        yield database
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from ci.cli import group
 from ci.errors import CiError
+from tests.ci.github import GitHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -347,3 +348,14 @@ def server(remote: Remote) -> Iterator[GitServer]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    """A stand-in for GitHub's comments."""
+    server = GitHub()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()

@@ -48,25 +48,26 @@ class World(NamedTuple):
     def git(self, *words: str) -> str:
         return git(self.remote, *words)
 
-    def clone(self) -> None:
-        """Clone the repository to `source`.
-
-        Every file is of the same age in every clone, and every clone at the same place, so that
-        Python compiles the pipeline once for all builds of a module.
-        """
-        subprocess.run(["git", "clone", "-q", self.remote, self.source], check=True)
-        for file in self.source.rglob("*.py"):
-            os.utime(file, (0, 0))
+    def clone(self, branch: str = "main") -> None:
+        """Clone the repository to `source`, with what Python has compiled of it already."""
+        subprocess.run(["git", "clone", "-q", "-b", branch, self.remote, self.source], check=True)
+        for file in (ROOT / "ci").rglob("*.py"):
+            there = self.source / file.relative_to(ROOT)
+            if there.exists():  # by its age and length Python knows what a compiled file is of
+                os.utime(there, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+        compiled = (ROOT / "ci").rglob("__pycache__")
+        for folder in list(compiled):
+            shutil.copytree(folder, self.source / folder.relative_to(ROOT))
 
     def build(self, *, break_at: str = "", **changes: str) -> tuple[Outcome, str]:
         """Run the buildspec; returns the outcome and the log."""
         self.clone()
         return self.run(BREAK=break_at, **changes)
 
-    def run(self, **changes: str) -> tuple[Outcome, str]:
-        """Run the buildspec of what is cloned."""
+    def run(self, name: str = "buildspec.yaml", **changes: str) -> tuple[Outcome, str]:
+        """Run a buildspec of what is cloned."""
         lines: list[str] = []
-        spec = parse(self.source / "ci/buildspec.yaml")
+        spec = parse(self.source / "ci" / name)
         env = {**self.environment, **changes}
         outcome = Runner(spec, self.source, env, log=lines.append).run()
         return outcome, "\n".join(lines)
@@ -100,17 +101,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def remote(folder: Path) -> Path:
+def first_tree(folder: Path) -> Path:
     """A bare repository with the tree's own pipeline, and a test of the image that can fail."""
     tree = folder / "tree"
-    _copy_tree(tree)
+    _copy_tree(tree, "base", "argocd", "infra")
     (tree / "tests/docker").mkdir(parents=True)
     (tree / "tests/docker/test_image.py").write_text(IMAGE_TEST)
     return _commit(tree, folder / "remote.git")
 
 
 @pytest.fixture(scope="module")
-def remote_with_image_tests(folder: Path) -> Path:
+def first_tree_with_image_tests(folder: Path) -> Path:
     """The same with the image's own tests, which need an engine."""
     tree = folder / "whole-tree"
     _copy_tree(tree)
@@ -119,9 +120,9 @@ def remote_with_image_tests(folder: Path) -> Path:
     return _commit(tree, folder / "whole-remote.git")
 
 
-def _copy_tree(tree: Path) -> None:
+def _copy_tree(tree: Path, *more: str) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for part in ("ci", "overlays", "apps/coworking"):
+    for part in ("ci", "overlays", "apps/coworking", *more):
         shutil.copytree(ROOT / part, tree / part, ignore=ignored)
     ours = settings.read()._replace(account=ACCOUNT, region="us-east-1", repository="coworking")
     for name, edit in (("settings.yaml", settings.edit_file), (OVERLAY, settings.carry)):
@@ -137,19 +138,22 @@ def _commit(tree: Path, remote: Path) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, aws: str, folder: Path, remote: Path) -> Iterator[World]:
+def world(tmp_path: Path, aws: str, folder: Path, first_tree: Path) -> Iterator[World]:
     """What the pipeline's stack makes, and the tree's own pipeline on main of a repository."""
     tools = {"make": stand_ins.MAKE, "docker": DOCKER}
-    yield from _world(tmp_path, aws, folder, remote, tools)
+    for made in _world(tmp_path, aws, folder, first_tree, tools):
+        # The test of the image is one line; finding pytest's plugins would take seconds.
+        made.environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        yield made
 
 
 @pytest.fixture
 def world_with_engine(
-    tmp_path: Path, aws: str, folder: Path, remote_with_image_tests: Path
+    tmp_path: Path, aws: str, folder: Path, first_tree_with_image_tests: Path
 ) -> Iterator[World]:
     """The same with the image's own tests, for the engine that `docker` speaks to."""
     tools = {"make": stand_ins.MAKE}
-    yield from _world(tmp_path, aws, folder, remote_with_image_tests, tools)
+    yield from _world(tmp_path, aws, folder, first_tree_with_image_tests, tools)
 
 
 def _world(
@@ -166,7 +170,6 @@ def _world(
         "PATH": f"{path}:{os.environ['PATH']}",
         "CALLS": str(tmp_path / "calls"),
         "BREAK": "",
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         "GIT_URL": f"file://{remote}",
         "CODEBUILD_BUILD_ID": "coworking:1",
         "CODEBUILD_BUILD_NUMBER": "57",

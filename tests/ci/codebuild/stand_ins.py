@@ -30,6 +30,7 @@ MAKE = f"""#!/bin/sh
 echo "make $*" >>"$CALLS"
 [ "$BREAK" != "make $1" ] || exit 2
 [ "$1" != install ] || ln -s {Path(sys.executable).parents[1]} .venv
+[ "$1" != test ] || mkdir -p reports
 """
 _REGISTRY = """\
 version: 0.1

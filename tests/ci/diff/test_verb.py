@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.ci.github import GitHub
 
 ROOT = Path(__file__).parents[3]
 KUSTOMIZATION = """apiVersion: kustomize.config.k8s.io/v1beta1
@@ -114,67 +112,12 @@ def test_an_unknown_base_is_named(repository: Path) -> None:
     assert "'no-such-branch' is no commit of this repository" in done.stderr
 
 
-class GitHub(http.server.ThreadingHTTPServer):
-    """The three calls that a comment needs."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.comments = [{"id": n, "body": f"a person's remark {n}"} for n in range(130)]
-        self.writes: list[str] = []
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: GitHub
-
-    def do_GET(self) -> None:
-        page = int(self.path.rpartition("page=")[2])
-        self.answer(200, self.server.comments[(page - 1) * 100 : page * 100])
-
-    def do_POST(self) -> None:
-        self.server.writes.append("POST")
-        self.server.comments.append({"id": 1000, "body": self.body()})
-        self.answer(201, {})
-
-    def do_PATCH(self) -> None:
-        self.server.writes.append("PATCH")
-        number = int(self.path.rpartition("/")[2])
-        next(each for each in self.server.comments if each["id"] == number)["body"] = self.body()
-        self.answer(200, {})
-
-    def body(self) -> str:
-        assert self.headers["Authorization"] == "Bearer t0ken"
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        return str(content["body"])
-
-    def answer(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Be quiet."""
-
-
-@pytest.fixture
-def github() -> Iterator[GitHub]:
-    """A server on this machine that speaks the three calls."""
-    server = GitHub()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 def test_posting_creates_one_comment_and_then_updates_it(repository: Path, github: GitHub) -> None:
     environment = {
         "GITHUB_TOKEN": "t0ken",
         "GITHUB_REPOSITORY": "shop/shop",
         "PULL_REQUEST": "7",
-        "GITHUB_API_URL": f"http://127.0.0.1:{github.server_port}",
+        "GITHUB_API_URL": github.address,
     }
     said = [
         diff(repository, "--base", "main", "--head", head, "--post", **environment).stderr.strip()
