@@ -345,7 +345,7 @@ def server(remote: Remote) -> Iterator[GitServer]:
     """The same repository over HTTP, for whoever has the token."""
     remote.git("config", "http.receivepack", "true")
     with GitServer(remote.path.parent, "t0ken-of-48-digits") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         yield server
         server.shutdown()
 
@@ -354,7 +354,7 @@ def server(remote: Remote) -> Iterator[GitServer]:
 def github() -> Iterator[GitHub]:
     """A stand-in for GitHub's comments."""
     server = GitHub()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.02], daemon=True)
     thread.start()
     yield server
     server.shutdown()

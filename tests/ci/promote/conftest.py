@@ -228,7 +228,7 @@ def world(
         made = World(remote, tag, f"56-{first[:8]}", application, tag, digest)
         handler = type("Handler", (Handler,), {"world": made})
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
             made.url = f"http://127.0.0.1:{server.server_port}"
             monkeypatch.setenv("ARGOCD_SERVER", made.url.removeprefix("http://"))
             monkeypatch.setenv("ARGOCD_OPTS", "--plaintext")

@@ -91,7 +91,7 @@ def test_without_a_token_nobody_is_asked(remote: Remote, server: Server) -> None
 def test_a_redirect_to_another_host_does_not_get_the_token(remote: Remote, server: Server) -> None:
     commit = remote.person.ship()
     with type(server)(server.root, server.token) as elsewhere:
-        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        threading.Thread(target=elsewhere.serve_forever, args=[0.02], daemon=True).start()
         server.moved_to = elsewhere.url
         env = {"GIT_TOKEN": server.token}
         answer = remote.set_image(f"7-{commit[:8]}", url=server.url, env=env)
