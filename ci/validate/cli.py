@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from ci.errors import InputError
 from ci.validate.engine import check
 from ci.validate.facts import Facts, read_facts
 from ci.validate.files import git_root
@@ -18,11 +19,20 @@ from ci.validate.registry import LAYERS, find_rule, load_rules
 from ci.validate.schemas import DEFAULT_VERSION, parse_version
 
 FACTS = Path("infra") / "facts.yaml"
+ENDINGS = {".sarif": "sarif", ".xml": "junit", ".json": "json"}  # of --report, to FORMATS
 
 
 @click.command("validate")
 @click.argument("paths", nargs=-1)
 @click.option("--format", "style", type=click.Choice(list(FORMATS)), default="text")
+@click.option(
+    "--report",
+    "files",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a report too: FILE ends in .sarif, .xml (JUnit) or .json; may be repeated.",
+)
 @click.option("--only", multiple=True, metavar="RULE", help="Run only this rule; may be repeated.")
 @click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
 @click.option("--list", "list_rules", is_flag=True, help="Print every rule, and end.")
@@ -31,6 +41,7 @@ FACTS = Path("infra") / "facts.yaml"
 def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the command line
     paths: tuple[str, ...],
     style: str,
+    files: tuple[Path, ...],
     only: tuple[str, ...],
     explain: str | None,
     list_rules: bool,
@@ -51,12 +62,43 @@ def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the com
         return
     for name in only:
         find_rule(name)
+    for file in files:
+        format_of(file)
     # Everything that is read stays until the end: looking for garbage in it is wasted time.
     gc.disable()
     facts = load_facts(facts_file, paths)
     report = check(gather(paths, facts), facts, parse_version(kubernetes_version), only=only)
+    for file in files:
+        write_report(file, FORMATS[format_of(file)](report))
     click.echo(FORMATS[style](report))
     _end(report.failures, found=bool(report.findings))
+
+
+def format_of(file: Path) -> str:
+    """The format of a report by its file's ending.
+
+    Raises:
+        InputError: the ending says none.
+    """
+    if file.suffix not in ENDINGS:
+        raise InputError(
+            f"--report {str(file)!r} ends in {file.suffix!r}, which says no format",
+            hint=f"It can end in {', '.join(ENDINGS)}, such as reports/validate.sarif.",
+        )
+    return ENDINGS[file.suffix]
+
+
+def write_report(file: Path, text: str) -> None:
+    """Write a report, and the folder for it.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--report {str(file)!r} can't be written: {error.strerror}") from error
 
 
 def _end(failures: list[str], *, found: bool) -> NoReturn:

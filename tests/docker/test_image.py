@@ -12,7 +12,7 @@ import requests
 if TYPE_CHECKING:
     from pytest_docker.plugin import Services
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 
 
 def docker(*arguments: str) -> str:

@@ -87,6 +87,7 @@ def _serving(database: Database) -> Iterator[str]:
         DB_USERNAME=database.user,
         DB_PASSWORD=database.password,
         DB_NAME=database.name,
+        DB_CHECK_TIMEOUT=10,
     )
     app = create_app(config)
     server = make_server("127.0.0.1", 0, app, threaded=True)

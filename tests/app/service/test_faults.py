@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -135,6 +136,12 @@ def server(running: OwnServer) -> Iterator[OwnServer]:
         running.signal(signal.SIGCONT)
     else:
         running.start()
+
+
+@pytest.fixture
+def configured(configured: Callable[..., Config]) -> Callable[..., Config]:
+    """As patient as the service is by default: these tests are about that."""
+    return functools.partial(configured, DB_CHECK_TIMEOUT="0.8")
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 
 # One process runs them all: the server of their own is started once.
-pytestmark = pytest.mark.xdist_group("freshness")
 
 
 @dataclass

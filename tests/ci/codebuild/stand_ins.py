@@ -7,6 +7,7 @@ test would only do it again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import socket
 import subprocess
@@ -30,7 +31,6 @@ MAKE = f"""#!/bin/sh
 echo "make $*" >>"$CALLS"
 [ "$BREAK" != "make $1" ] || exit 2
 [ "$1" != install ] || ln -s {Path(sys.executable).parents[1]} .venv
-[ "$1" != test ] || mkdir -p reports
 """
 _REGISTRY = """\
 version: 0.1
@@ -52,8 +52,9 @@ def aws() -> Iterator[str]:
         server.stop()
 
 
+@functools.cache
 def client(service: str, address: str) -> Any:
-    """A client of one of moto's services."""
+    """A client of one of moto's services; boto3 takes a while to make one."""
     session = boto3.Session(*KEYS.values(), region_name="us-east-1")
     return session.client(service, endpoint_url=address)
 

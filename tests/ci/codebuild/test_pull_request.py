@@ -1,4 +1,4 @@
-"""`ci/buildspec.pr.yaml` run whole: its checks, its reports, its comment, and that it pushes nothing."""
+"""`ci/buildspec.pr.yaml` run whole: its checks, its comment, and that it pushes nothing."""
 
 from __future__ import annotations
 

@@ -197,6 +197,28 @@ def test_junit_counts_its_failures() -> None:
     assert ET.fromstring(mended).findall("./testsuite/testcase/failure") == []
 
 
+def test_reports_are_what_the_formats_print_and_the_text_is_printed_too(tmp_path: Path) -> None:
+    endings = {"sarif": "sarif", "xml": "junit", "json": "json"}
+    files = {style: tmp_path / "reports" / f"found.{end}" for end, style in endings.items()}
+
+    result = validate(BROKEN, *(word for file in files.values() for word in ("--report", file)))
+
+    assert result.stdout == validate(BROKEN).stdout
+    for style, file in files.items():
+        assert file.read_text(encoding="utf-8") == validate(BROKEN, "--format", style).stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("found.html", "says no format"), ("/dev/null/found.xml", "can't be written")],
+)
+def test_a_report_that_cannot_be_written_is_named(file: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as raised:
+        CliRunner().invoke(command, [str(BROKEN), "--report", file], catch_exceptions=False)
+
+    assert file in str(raised.value)
+
+
 def test_explain_and_list_print_the_registry() -> None:
     explained = validate("--explain", "unknown-field").output
     listed = validate("--list").output

@@ -42,7 +42,7 @@ def write_back(remote: Remote, registry: str, tag: str, overlay: str = OVERLAY) 
 
 
 def people(remote: Remote, folder: Path, stop: threading.Event) -> list[str]:
-    """Push an unrelated change three times a second, as people do: fetch, rebase their own, push."""
+    """Push unrelated changes, three a second, as people do: fetch, rebase their own, push."""
     clone = type(remote.person)(folder).clone(remote.url)
     pushed = []
     while not stop.wait(0.3):
