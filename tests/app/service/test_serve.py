@@ -186,6 +186,16 @@ MANY = (
 )
 
 
+def slow_reader(port: int, path: str) -> socket.socket:
+    """A client that asks and then reads nothing."""
+    connection = socket.socket()
+    # Else the kernel alone would take all of the answer.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return connection
+
+
 def test_clients_that_read_slowly_stop_nobody_else(
     serve: Callable[..., Any], database: Any, wait: Callable[..., None]
 ) -> None:
@@ -194,15 +204,14 @@ def test_clients_that_read_slowly_stop_nobody_else(
     # Kept for a while: what others write to the same server must not make it build another.
     service = serve(database, WEB_THREADS="4", REPORT_MAX_AGE="60")
     path = "/api/reports/user_visits"
-    service.get(path)
     port = int(service.address.rpartition(":")[2])
-    slow = [socket.socket() for _ in range(4)]
-    for connection in slow:
-        # Else the kernel alone would take all of the answer.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(("127.0.0.1", port))
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    wait(lambda: service.get(path).status_code == 503, "refusal of one more")
+    slow: list[socket.socket] = []
+
+    def refuses_one_more() -> bool:
+        slow.append(slow_reader(port, path))
+        return bool(service.get(path).status_code == 503)
+
+    wait(refuses_one_more, "refusal of one more")
     assert service.get("/health_check", timeout=2).text == "ok"
     assert service.get(REPORT, timeout=2).status_code == 200
     for connection in slow:
