@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 # Compiled code is kept between processes, also where the shell says otherwise: there are hundreds.
 export PYTHONDONTWRITEBYTECODE :=
 # Test processes at a time: tests wait more than they compute.
-WORKERS ?= 4
+WORKERS ?= 3
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
