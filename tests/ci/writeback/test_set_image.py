@@ -61,6 +61,24 @@ def test_line_ends_quotes_and_marks_stay_and_a_tag_is_always_quoted(
     assert remote.file() == before.replace(old, after.format(tag=f"7-{commit[:8]}"))
 
 
+@pytest.mark.parametrize(
+    "name", ['a "b" c', "back\\slash", "\N{LATIN SMALL LETTER U WITH DIAERESIS}"]
+)
+def test_a_folder_may_have_any_printable_name(
+    remote: Remote, kustomization: str, name: str
+) -> None:
+    folder = f"overlays/dev/{name}"
+    remote.person.commit(f"{folder}/kustomization.yaml", kustomization)
+    commit = remote.person.commit()
+    remote.person.push()
+
+    remote.deploy(7, commit, overlay=folder)
+
+    assert f'"7-{commit[:8]}"' in remote.file(f"{folder}/kustomization.yaml")
+    changed = remote.git("diff", "-z", "--name-only", commit, "main")
+    assert changed == f"{folder}/kustomization.yaml\0"
+
+
 def test_the_same_tag_again_is_a_noop(remote: Remote) -> None:
     commit = remote.person.ship()
     remote.deploy(7, commit)
