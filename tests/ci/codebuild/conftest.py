@@ -48,16 +48,17 @@ class World(NamedTuple):
     def git(self, *words: str) -> str:
         return git(self.remote, *words)
 
-    def clone(self, branch: str = "main") -> None:
+    def clone(self) -> None:
         """Clone the repository to `source`, with what Python has compiled of it already."""
-        subprocess.run(["git", "clone", "-q", "-b", branch, self.remote, self.source], check=True)
+        subprocess.run(["git", "clone", "-q", self.remote, self.source], check=True)
         for file in (ROOT / "ci").rglob("*.py"):
             there = self.source / file.relative_to(ROOT)
             if there.exists():  # by its age and length Python knows what a compiled file is of
                 os.utime(there, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
-        compiled = (ROOT / "ci").rglob("__pycache__")
-        for folder in list(compiled):
-            shutil.copytree(folder, self.source / folder.relative_to(ROOT))
+        for folder in list((ROOT / "ci").rglob("__pycache__")):
+            # What another process is writing at this moment has a longer ending.
+            unfinished = shutil.ignore_patterns("*.pyc.*")
+            shutil.copytree(folder, self.source / folder.relative_to(ROOT), ignore=unfinished)
 
     def build(self, *, break_at: str = "", **changes: str) -> tuple[Outcome, str]:
         """Run the buildspec; returns the outcome and the log."""
@@ -95,29 +96,23 @@ def aws() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for all builds of a module."""
-    return tmp_path_factory.mktemp("codebuild")
-
-
-@pytest.fixture(scope="module")
-def first_tree(folder: Path) -> Path:
+def first_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare repository with the tree's own pipeline, and a test of the image that can fail."""
-    tree = folder / "tree"
+    tree = tmp_path_factory.mktemp("tree")
     _copy_tree(tree, "base", "argocd", "infra")
     (tree / "tests/docker").mkdir(parents=True)
     (tree / "tests/docker/test_image.py").write_text(IMAGE_TEST)
-    return _commit(tree, folder / "remote.git")
+    return _commit(tree)
 
 
 @pytest.fixture(scope="module")
-def first_tree_with_image_tests(folder: Path) -> Path:
+def first_tree_with_image_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with the image's own tests, which need an engine."""
-    tree = folder / "whole-tree"
+    tree = tmp_path_factory.mktemp("tree")
     _copy_tree(tree)
     shutil.copytree(ROOT / "tests/docker", tree / "tests/docker")
     shutil.copy(ROOT / "pyproject.toml", tree)
-    return _commit(tree, folder / "whole-remote.git")
+    return _commit(tree)
 
 
 def _copy_tree(tree: Path, *more: str) -> None:
@@ -129,7 +124,8 @@ def _copy_tree(tree: Path, *more: str) -> None:
         (tree / name).write_text(edit((ROOT / name).read_text(), ours))
 
 
-def _commit(tree: Path, remote: Path) -> Path:
+def _commit(tree: Path) -> Path:
+    remote = tree.with_name(f"{tree.name}.git")
     git(tree, "init", "-q", "-b", "main", ".")
     git(tree, "add", ".")
     git(tree, "commit", "-qm", "The tree")
@@ -138,30 +134,24 @@ def _commit(tree: Path, remote: Path) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, aws: str, folder: Path, first_tree: Path) -> Iterator[World]:
+def world(tmp_path: Path, aws: str, first_tree: Path) -> World:
     """What the pipeline's stack makes, and the tree's own pipeline on main of a repository."""
-    tools = {"make": stand_ins.MAKE, "docker": DOCKER}
-    for made in _world(tmp_path, aws, folder, first_tree, tools):
-        # The test of the image is one line; finding pytest's plugins would take seconds.
-        made.environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        yield made
+    made = _world(tmp_path, aws, first_tree, {"make": stand_ins.MAKE, "docker": DOCKER})
+    # The test of the image is one line; finding pytest's plugins would take seconds.
+    made.environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    return made
 
 
 @pytest.fixture
-def world_with_engine(
-    tmp_path: Path, aws: str, folder: Path, first_tree_with_image_tests: Path
-) -> Iterator[World]:
+def world_with_engine(tmp_path: Path, aws: str, first_tree_with_image_tests: Path) -> World:
     """The same with the image's own tests, for the engine that `docker` speaks to."""
-    tools = {"make": stand_ins.MAKE}
-    yield from _world(tmp_path, aws, folder, first_tree_with_image_tests, tools)
+    return _world(tmp_path, aws, first_tree_with_image_tests, {"make": stand_ins.MAKE})
 
 
-def _world(
-    tmp_path: Path, aws: str, folder: Path, first_remote: Path, tools: dict[str, str]
-) -> Iterator[World]:
+def _world(tmp_path: Path, aws: str, first: Path, tools: dict[str, str]) -> World:
     stand_ins.make_stack(aws, TOKEN)
     remote = tmp_path / "remote.git"
-    shutil.copytree(first_remote, remote)
+    shutil.copytree(first, remote)
     commit = git(remote, "rev-parse", "main")
     path = stand_ins.write_tools(tmp_path / "tools", tools)
     environment = {
@@ -175,6 +165,4 @@ def _world(
         "CODEBUILD_BUILD_NUMBER": "57",
         "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
     }
-    source = folder / "src"
-    yield World(remote, commit, source, environment)
-    shutil.rmtree(source, ignore_errors=True)
+    return World(remote, commit, tmp_path / "src", environment)
