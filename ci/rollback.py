@@ -67,7 +67,8 @@ def choose(
         return Choice(rungs[below[-1]], below[-1], unwanted)
     # They were rolled back from or reverted: a person may want one, nobody is led there.
     left = {tag_of_revision(entry.revision): entry.id for entry in app.entries}
-    shown = [f"{number} ({tag})" for tag, number in left.items() if tag not in ("", unwanted)]
+    others = sorted((number, tag) for tag, number in left.items() if tag not in ("", unwanted))
+    shown = [f"{number} ({tag})" for number, tag in others]
     raise InputError(
         f"the history of {app.name} has no version before {unwanted or '?'}; or is the fault in a"
         " change of configuration?",
