@@ -28,7 +28,7 @@ from coworking.web import EXTENSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Chromium as root has no sandbox; the rest keeps it from asking its makers' hosts by itself.
@@ -113,44 +113,67 @@ def empty_site(database: Database) -> Iterator[str]:
         yield address
 
 
+class Watched:
+    """A page, and what went wrong on it."""
+
+    def __init__(self, browser: Browser, **options: Any) -> None:
+        self.context = browser.new_context(viewport=DESKTOP, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.faults: list[str] = []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        self.page.on("request", self._asked)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        """Errors and warnings are faults; a page's own 400, which a test asked for, is none."""
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.faults.append(f"console: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:")):
+            self.faults.append(f"another host: {request.url}")
+
+
+@pytest.fixture(scope="session")
+def shared(browser: Browser) -> Watched:
+    """The page of most tests: making one takes as long as three visits. It keeps nothing."""
+    return Watched(browser)
+
+
 @pytest.fixture
-def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
-    """`visit("/", color_scheme="dark")`: a page in a context of its own, watched to the end.
+def visit(browser: Browser, shared: Watched, site: str) -> Iterator[Callable[..., Page]]:
+    """`visit("/", color_scheme="dark")`: the page, watched to the end of the test.
 
-    `at` is another service's address; `clock` puts the page's timers into the test's hands.
+    `at` is another service's address; `clock` puts the page's timers into the test's hands;
+    `script=False` switches JavaScript off. The latter two get a page of their own.
     """
-    contexts = []
-    faults: list[str] = []
+    used = [shared]
 
-    def visit(path: str, *, at: str = "", clock: bool = False, **options: Any) -> Page:
-        address = at or site
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: faults.extend(_fault(message)))
-        page.on("pageerror", lambda error: faults.append(f"script: {error}"))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((address, "data:"))
-                else faults.append(f"another host: {request.url}")
-            ),
-        )
+    def visit(
+        path: str,
+        *,
+        at: str = "",
+        clock: bool = False,
+        script: bool = True,
+        viewport: Any = DESKTOP,
+        color_scheme: Any = "light",
+    ) -> Page:
+        watched = shared
+        if clock or not script:
+            watched = Watched(browser, java_script_enabled=script)
+            used.append(watched)
+        page = watched.page
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=color_scheme)
         if clock:
             page.clock.install()
-        page.goto(address + path)
+        page.goto((at or site) + path)
         return page
 
+    shared.faults.clear()
     yield visit
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-def _fault(message: ConsoleMessage) -> list[str]:
-    """Errors and warnings; a page's own 400, which a test asked for, is none."""
-    if message.type not in ("error", "warning") or "Failed to load resource" in message.text:
-        return []
-    return [f"console: {message.text}"]
+    shared.page.goto("about:blank")
+    for watched in used[1:]:
+        watched.context.close()
+    assert [fault for watched in used for fault in watched.faults] == []

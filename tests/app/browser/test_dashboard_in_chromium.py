@@ -75,7 +75,7 @@ def test_a_time_zone_and_a_grouping_change_the_charts_and_keep_the_range(
 
 
 def test_it_is_complete_without_javascript(visit: Callable[..., Page]) -> None:
-    page = visit("/", java_script_enabled=False)
+    page = visit("/", script=False)
 
     page.get_by_label("Group by").select_option("week")
     page.get_by_role("button", name="Apply").click()
@@ -232,15 +232,15 @@ def test_screenshots_are_written(
 ) -> None:
     """Into the folder that SCREENSHOTS names, for people to look at; docs/ shows these."""
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
-    shots = {
-        "light": visit("/"),
-        "dark": visit("/", **DARK),
-        "phone": visit("/", **PHONE),
-        "empty": visit("/", at=empty_site),
-        "error": visit("/?tz=Europe/Berln"),
+    shots: dict[str, dict[str, Any]] = {
+        "light": {"path": "/"},
+        "dark": {"path": "/", **DARK},
+        "phone": {"path": "/", **PHONE},
+        "empty": {"path": "/", "at": empty_site},
+        "error": {"path": "/?tz=Europe/Berln"},
     }
 
-    for name, page in shots.items():
-        page.screenshot(path=folder / f"{name}.png", full_page=name == "phone")
+    for name, place in shots.items():
+        visit(**place).screenshot(path=folder / f"{name}.png", full_page=name == "phone")
 
     assert all((folder / f"{name}.png").stat().st_size > 10_000 for name in shots)

@@ -1,4 +1,4 @@
-"""A Kubernetes Service in miniature: new connections go to whoever was ready at the last probe.
+"""A Kubernetes Service in miniature: new connections go to whoever is ready by its probes.
 
     python readiness_proxy.py PORT FILE
 
@@ -12,24 +12,28 @@ import asyncio
 import contextlib
 import itertools
 import sys
+from collections import Counter
 from pathlib import Path
 
 PROBE_SECONDS = 0.2
 
 
 class Backends:
-    """The ports that were ready at the last probe, in turn."""
+    """The ports that are ready, in turn; as in base/coworking, two failed probes end that."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._ready: list[int] = []
+        self._failed: Counter[int] = Counter()
         self._turns = itertools.count()
 
     async def follow(self) -> None:
         while True:
             ports = [int(line) for line in self._file.read_text().split()]
-            ready = await asyncio.gather(*map(is_ready, ports))
-            self._ready = [port for port, yes in zip(ports, ready, strict=True) if yes]
+            for port, yes in zip(ports, await asyncio.gather(*map(is_ready, ports)), strict=True):
+                self._failed[port] = 0 if yes else self._failed[port] + 1
+            kept = [port for port in self._ready if self._failed[port] == 1]
+            self._ready = [port for port in ports if port in kept or not self._failed[port]]
             await asyncio.sleep(PROBE_SECONDS)
 
     def choose(self) -> int:

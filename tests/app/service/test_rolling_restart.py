@@ -38,6 +38,13 @@ def proxy(tmp_path: Path, wait: Callable[..., None]) -> Iterator[tuple[int, Path
     process.wait(timeout=10)
 
 
+def name_backends(file: Path, *services: Any) -> None:
+    """Write the list of ports in one go: a half-written one would name nobody."""
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text("\n".join(map(port_of, services)))
+    unfinished.replace(file)
+
+
 class Load:
     """Clients that keep their connections, each request on whatever connection is open."""
 
@@ -81,17 +88,17 @@ def test_a_rolling_restart_under_load_fails_no_request(
     port, backends = proxy
     load = Load(port)
     old = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
-    backends.write_text(port_of(old))
+    name_backends(backends, old)
     wait(lambda: load._ask(client_of(port), "/readiness_check") == "200", "proxy")
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         clients = [pool.submit(load.client) for _ in range(CONNECTIONS)]
         for _ in range(REPLACEMENTS):
             new = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
-            backends.write_text(f"{port_of(old)}\n{port_of(new)}")
+            name_backends(backends, old, new)
             before = load.total
             wait(lambda before=before: load.total > before + 500, "traffic during the overlap")
             assert old.stop(signal.SIGTERM) == 0
-            backends.write_text(port_of(new))
+            name_backends(backends, new)
             old = new
         load.enough.set()
         for client in clients:
