@@ -23,6 +23,8 @@ SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "fsync": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
