@@ -86,8 +86,12 @@ def live_deployment(api: ArgoCD, app: Application) -> Json:
 
 def live_tag(api: ArgoCD, app: Application) -> str:
     """Return the tag in the cluster's Deployment now; empty when there is none."""
-    deployment = live_deployment(api, app)
-    return tag_of(image_of([deployment], SERVICE)) if deployment else ""
+    return tag_in(live_deployment(api, app))
+
+
+def tag_in(deployment: Json) -> str:
+    """Return the tag of a Deployment of the service; empty when there is none."""
+    return tag_of(image_of([deployment], SERVICE))
 
 
 def is_rolled_out(deployment: Json) -> bool:

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ci import deployments
-from ci.argocd.application import image_of, tag_of
 from ci.argocd.client import ArgoError, connect
-from ci.deployments import SERVICE, application_name, live_tag, read, tag_at, wait_until
+from ci.deployments import application_name, live_tag, read, tag_at, wait_until
 from ci.errors import CiError, InputError
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:
     deployment = deployments.live_deployment(api, app)
     if app.busy or not deployment or not deployments.is_rolled_out(deployment):
         return False
-    return not choice.tag or tag_of(image_of([deployment], SERVICE)) == choice.tag
+    return not choice.tag or deployments.tag_in(deployment) == choice.tag
 
 
 def _list_entries(api: ArgoCD, app: Application) -> None:

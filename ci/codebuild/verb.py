@@ -14,12 +14,11 @@ from pathlib import Path
 
 import click
 
-from ci.argocd.application import image_of, tag_of
 from ci.argocd.client import connect
 from ci.aws import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
-from ci.deployments import SERVICE, is_rolled_out, live_deployment, read, wait_until
+from ci.deployments import is_rolled_out, live_deployment, read, tag_in, wait_until
 from ci.errors import CiError
 from ci.overlays import ROOT
 from ci.run import run
@@ -77,7 +76,7 @@ def _roll_out(environment: str, tag: str) -> float:
         if (app.sync, app.health, app.busy) != ("Synced", "Healthy", False):
             return False
         deployment = live_deployment(api, app)
-        return tag_of(image_of([deployment], SERVICE)) == tag and is_rolled_out(deployment)
+        return tag_in(deployment) == tag and is_rolled_out(deployment)
 
     return wait_until(f"{environment} runs {tag}", ROLLED_OUT_WITHIN, is_there)
 
