@@ -54,7 +54,7 @@ def main() -> None:
             with Path(users_lock).open("a") as users:
                 fcntl.flock(users, fcntl.LOCK_EX)
                 # Still holding it, so that a newcomer waits until there is nothing of us left.
-                Path(info).unlink()
+                Path(info).unlink(missing_ok=True)  # pytest may have cleaned up
                 stop(server, data)
     finally:
         stop(server, data)

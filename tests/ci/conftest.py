@@ -48,6 +48,9 @@ PERSON = {
     "GIT_COMMITTER_EMAIL": "person@example.org",
 }
 
+# No housekeeping, which would be a process or two more for each command.
+QUIET = ("--config=maintenance.auto=false", "--config=gc.auto=0")
+
 
 class Answer(NamedTuple):
     """What the verb said."""
@@ -66,7 +69,7 @@ class Clone:
 
     def clone(self, url: str) -> Clone:
         self.folder.mkdir()
-        self.git("clone", "-q", "--template=", url, ".")
+        self.git("clone", "-q", "--template=", *QUIET, url, ".")
         return self
 
     def git(self, *arguments: str) -> str:
@@ -123,11 +126,14 @@ class Remote:
             env=os.environ | PERSON,
             check=True,
         )
+        remote.git("config", "receive.autogc", "false")
         remote.person.clone(remote.url)
         # A relative address: the two folders can be copied together as they are.
         remote.person.git("config", "remote.origin.url", "../remote.git")
         remote.person.commit(FILE, KUSTOMIZATION)
         remote.person.push()
+        for repository in (remote.git, remote.person.git):
+            repository("gc", "--quiet")  # few files, since each test copies them
         return remote
 
     def copy(self, folder: Path) -> Remote:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ci.kustomize import Loader, kubectl
+from ci.kustomize import GO, Loader, kubectl
 from ci.run import run
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Res
         text = kustomization.replace("TREE", os.path.relpath(ROOT, folder))
         (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
         # Argo CD's tree has a file that no kustomization names: the root, applied by hand.
-        rendered = run([kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", folder])
+        command = [kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", folder]
+        rendered = run(command, env=GO | os.environ)
         return list(yaml.load_all(rendered, Loader=Loader))
 
     return render
