@@ -42,20 +42,16 @@ class Overlay:
         self.folder = folder
         self.image = image
         self._repository = repository
-        found = {
-            name: file
-            for name in FILE_NAMES
-            if (file := repository.read(tip, str(PurePosixPath(folder) / name))) is not None
-        }
+        found = repository.read(tip, [str(PurePosixPath(folder) / name) for name in FILE_NAMES])
         if len(found) != 1:
-            problem = f"has both {' and '.join(found)}" if found else f"has no {FILE_NAMES[0]}"
+            names = " and ".join(PurePosixPath(path).name for path in found)
+            problem = f"has both {names}" if found else f"has no {FILE_NAMES[0]}"
             raise InputError(
                 f"overlay {folder!r} {problem} in the branch",
                 hint="Name the folder whose kustomization.yaml has `images:`, such as"
                 " overlays/dev/coworking/image.",
             )
-        name, self._file = found.popitem()
-        self.path = str(PurePosixPath(folder) / name)
+        self.path, self._file = found.popitem()
         self.entry: Entry = scalar.find(self._file.data, image, file=self.path)
 
     def at(self, tip: str) -> Overlay:

@@ -103,6 +103,9 @@ class Repository:
         self._environment = environment
         self._token = token
         self._left = left
+        # What was once true of commits stays true; what was not can come with the next fetch.
+        self._resolved: dict[str, str] = {}
+        self._ancestors: set[tuple[str, str]] = set()
         init: list[str | Path] = ["git", "init", "--quiet", "--bare", "--template=", self._copy]
         self._checked(self._run(init, cwd=folder))
         self.git("config", "remote.origin.url", url)
@@ -146,23 +149,34 @@ class Repository:
 
     # --- the history ------------------------------------------------------------------------------
 
-    def read(self, commit: str, path: str) -> File | None:
-        """Read a file as it is in a commit; None when there is none, or it isn't a plain file."""
-        listed = self.git("ls-tree", "-z", commit, "--", path).rstrip("\0")
-        about, _, name = listed.partition("\t")
-        if name != path or not about.startswith(("100644 blob ", "100755 blob ")):
-            return None
-        mode, _, blob = about.split(" ")
-        return File(mode, self._try("cat-file", "blob", blob, must=True).stdout)
+    def read(self, commit: str, paths: Iterable[str]) -> dict[str, File]:
+        """Read those of the paths that are plain files in a commit."""
+        found = {}
+        for entry in self.git("ls-tree", "-z", commit, "--", *paths).split("\0"):
+            about, _, path = entry.partition("\t")
+            if about.startswith(("100644 blob ", "100755 blob ")):
+                mode, _, blob = about.split(" ")
+                found[path] = File(mode, self._try("cat-file", "blob", blob, must=True).stdout)
+        return found
 
     def resolve(self, name: str) -> str | None:
         """Return the one commit whose object name is, or starts with, `name`; None if unclear."""
-        done = self._try("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        return done.stdout.decode().strip() if done.status == 0 else None
+        if name not in self._resolved:
+            done = self._try("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+            if done.status != 0:
+                return None
+            commit = done.stdout.decode().strip()
+            self._resolved |= {name: commit, commit: commit}
+        return self._resolved[name]
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`; a commit contains itself. False for unknown ones."""
-        return self._try("merge-base", "--is-ancestor", older, newer).status == 0
+        pair = older, newer
+        if pair not in self._ancestors:
+            if self._try("merge-base", "--is-ancestor", older, newer).status != 0:
+                return False
+            self._ancestors.add(pair)
+        return True
 
     def commits(self, revisions: str, path: str, *options: str) -> list[str]:
         """List the commits that changed a path, newest first; `revisions` as for `git log`."""
