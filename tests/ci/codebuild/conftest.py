@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,6 +73,19 @@ class World(NamedTuple):
         env = {**self.environment, **changes}
         outcome = Runner(spec, self.source, env, log=lines.append).run()
         return outcome, "\n".join(lines)
+
+    def step(self, name: str) -> str:
+        """Run one step of the buildspec alone, on what is cloned; it must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ci", "pipeline", name],
+            cwd=self.source,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def calls(self) -> list[str]:
         return Path(self.environment["CALLS"]).read_text().splitlines()
