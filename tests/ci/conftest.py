@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from click.testing import CliRunner
 
-from ci.cli import group
-from ci.errors import CiError
 from tests.ci.github import GitHub
+from tests.ci.verbs import as_a_process, in_this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,9 +130,14 @@ class Remote:
         remote.person.git("config", "remote.origin.url", "../remote.git")
         remote.person.commit(FILE, KUSTOMIZATION)
         remote.person.push()
-        for repository in (remote.git, remote.person.git):
-            repository("gc", "--quiet")  # few files, since each test copies them
+        remote.pack()
         return remote
+
+    def pack(self) -> None:
+        """Make both repositories few files, before the copies."""
+        for git in (self.git, self.person.git):
+            git("repack", "-a", "-d", "--quiet")
+            git("pack-refs", "--all")
 
     def copy(self, folder: Path) -> Remote:
         """Copy the repository and the clone to another folder, which takes no git at all."""
@@ -191,42 +194,21 @@ class Remote:
         **options: Any,
     ) -> Answer:
         """Run the verb: as a process of its own where its environment matters, else in this one."""
-        words = self.arguments(tag, **options)
-        run = _in_this_process if env is None and cwd is None else _as_a_process
-        status, stdout, stderr = run(words, env or {}, cwd or ROOT)
-        lines = stdout.splitlines()
-        assert len(lines) == 1, (stdout, stderr)
-        assert "Traceback" not in stderr
-        return Answer(status, json.loads(lines[0]), stderr, stdout)
+        words = self.arguments(tag, **options)[3:]  # what follows `python -m ci`
+        if env is None and cwd is None:
+            done = in_this_process(*words)
+        else:
+            done = as_a_process(*words, env=env, cwd=cwd or ROOT)
+        lines = done.stdout.splitlines()
+        assert len(lines) == 1, done
+        assert "Traceback" not in done.stderr
+        return Answer(done.returncode, json.loads(lines[0]), done.stderr, done.stdout)
 
     def deploy(self, build: int, commit: str, **options: Any) -> Answer:
         """Write a build's tag back; it must succeed."""
         answer = self.set_image(f"{build}-{commit[:8]}", **options)
         assert answer.status == 0, answer
         return answer
-
-
-def _as_a_process(words: list[str], env: dict[str, str], cwd: Path) -> tuple[int, str, str]:
-    done = subprocess.run(
-        words,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def _in_this_process(words: list[str], _: dict[str, str], __: Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(group, words[3:])
-    error = result.exception
-    if isinstance(error, CiError):  # what `ci.cli.main` makes of it
-        return error.exit_code, result.stdout, f"{result.stderr}error: {error}\n{error.hint}\n"
-    if error is not None and not isinstance(error, SystemExit):
-        raise error
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture(scope="session")

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ci import cluster, settings
+from tests.ci import verbs
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def shown() -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "ci", "cluster", "--dry-run"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    done = verbs.as_a_process("cluster", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_it_shows_every_command_as_one_could_type_it(shown: str) -> None:
@@ -59,13 +54,8 @@ def test_its_kubernetes_is_the_version_that_we_run() -> None:
 
 
 def test_what_it_makes_it_can_remove() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "ci", "cluster", "--dry-run", "--delete"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = verbs.in_this_process("cluster", "--dry-run", "--delete")
+    assert done.returncode == 0, done.stderr
     assert "$ kind delete cluster --name=coworking\n" in done.stdout
     assert "$ docker rm --force coworking-registry\n" in done.stdout
 
@@ -77,13 +67,7 @@ def test_a_command_that_fails_ends_it_with_that_command(
     broken.write_text("#!/bin/sh\necho 'no Docker here' >&2\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    done = subprocess.run(
-        [sys.executable, "-m", "ci", "cluster"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = verbs.in_this_process("cluster")
     assert done.returncode == 1
     assert "`kind create cluster --name=coworking --config=-` ended with status 3" in done.stderr
     assert "no Docker here" in done.stderr

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ci import settings
 from ci.errors import InputError
 from ci.kustomize import render
+from tests.ci import verbs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 FORK = {
@@ -28,31 +33,35 @@ def git(folder: Path, *words: str) -> str:
     ).stdout
 
 
-@pytest.fixture
-def fork(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with this one's files as they are now."""
+    folder = tmp_path_factory.mktemp("first") / "fork"
     names = git(ROOT, "ls-files", "-z", "base", "overlays", "argocd", "infra", "settings.yaml")
     for name in filter(None, names.split("\0")):
-        target = tmp_path / name
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / name).read_bytes())
-    git(tmp_path, "init", "--quiet", "--initial-branch=main")
-    git(tmp_path, "config", "user.name", "Test")
-    git(tmp_path, "config", "user.email", "test@example.org")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message=Fork")
-    return tmp_path
+    git(folder, "init", "--quiet", "--initial-branch=main", "--template=")
+    git(folder, "config", "user.name", "Test")
+    git(folder, "config", "user.email", "test@example.org")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message=Fork")
+    git(folder, "repack", "-a", "-d", "--quiet")  # few files, since each test copies them
+    return folder
 
 
-def configure(tree: Path, **options: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def fork(first_fork: Path, tmp_path: Path) -> Path:
+    """A test's own copy of the fork."""
+    return shutil.copytree(first_fork, tmp_path / "fork")
+
+
+def configure(
+    tree: Path, run: Callable[..., verbs.Done] = verbs.in_this_process, **options: str
+) -> verbs.Done:
     words = [word for pair in options.items() for word in pair]
-    return subprocess.run(
-        [sys.executable, "-m", "ci", "configure", "--root", str(tree), *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run("configure", "--root", str(tree), *words)
 
 
 def git_finds(folder: Path, *words: str) -> bool:
@@ -95,7 +104,7 @@ def test_no_other_line_has_a_copy_of_a_value() -> None:
 
 def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
     before = settings.read(fork)
-    done = configure(fork, **FORK)
+    done = configure(fork, verbs.as_a_process, **FORK)
     assert done.returncode == 0, done.stderr
     assert git(fork, "rev-list", "--count", "HEAD").strip() == "2"
     assert git(fork, "status", "--porcelain") == ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,14 +11,9 @@ from ci import seal
 from ci.errors import InputError
 from ci.kustomize import render, render_objects
 from ci.snapshots import snapshot
+from tests.ci import verbs
 
 ROOT = Path(__file__).parents[2]
-
-
-def ci(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ci", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
@@ -33,14 +26,14 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_it_prints_what_kustomize_makes_of_an_environment() -> None:
-    done = ci("render", "dev")
+    done = verbs.as_a_process("render", "dev")
     assert done.returncode == 0
     assert done.stdout == render(ROOT / "overlays/dev")
     assert done.stdout.startswith("apiVersion: ")
 
 
 def test_an_unknown_environment_is_refused_with_those_there_are() -> None:
-    done = ci("render", "staging")
+    done = verbs.in_this_process("render", "staging")
     assert done.returncode == 2
     assert "there is no environment 'staging'; there is dev or prod" in done.stderr
 
@@ -52,7 +45,7 @@ def test_a_folder_without_a_kustomization_is_named(tmp_path: Path) -> None:
 
 def test_what_kustomize_refuses_is_told_in_its_words(tree: Path) -> None:
     (tree / "overlays/dev/coworking/hpa.yaml").unlink()
-    done = ci("render", "dev", "--root", str(tree))
+    done = verbs.in_this_process("render", "dev", "--root", str(tree))
     assert done.returncode == 2
     assert "overlays/dev can't be rendered" in done.stderr
     assert "hpa.yaml" in done.stderr
@@ -85,8 +78,8 @@ def test_any_other_change_changes_the_snapshot(tree: Path) -> None:
 
 
 def test_make_snapshots_writes_what_it_renders_to_now(tree: Path) -> None:
-    first = ci("snapshots", "--root", str(tree))
+    first = verbs.as_a_process("snapshots", "--root", str(tree))
     assert "tests/manifests/snapshots/dev.yaml: written" in first.stdout
     assert (tree / "tests/manifests/snapshots/prod.yaml").read_text() == snapshot("prod", tree)
-    second = ci("snapshots", "--root", str(tree))
+    second = verbs.in_this_process("snapshots", "--root", str(tree))
     assert "tests/manifests/snapshots/dev.yaml: no change" in second.stdout

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -16,7 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-ROOT = Path(__file__).parents[2]
+from tests.ci import verbs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 KEY = rsa.generate_private_key(65537, 2048)
 PASSWORD = "correct-horse-battery-staple"
@@ -59,15 +61,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def seal(tree: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ci", "seal", "--root", str(tree), *arguments],
-        cwd=ROOT,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def seal(tree: Path, *arguments: str, stdin: str = "") -> verbs.Done:
+    return verbs.in_this_process("seal", "--root", str(tree), *arguments, stdin=stdin)
 
 
 def sealed(tree: Path) -> dict:
@@ -75,7 +70,7 @@ def sealed(tree: Path) -> dict:
 
 
 def test_a_password_from_standard_input_opens_with_the_key_and_the_label(tree: Path) -> None:
-    done = seal(tree, "dev", "--stdin", stdin=f"{PASSWORD}\n")
+    done = verbs.as_a_process("seal", "--root", str(tree), "dev", "--stdin", stdin=f"{PASSWORD}\n")
     assert done.returncode == 0, done.stderr
     value = sealed(tree)["spec"]["encryptedData"]["DB_PASSWORD"]
     assert open_sealed(value, "space/coworking-secret") == PASSWORD
@@ -149,7 +144,7 @@ def test_a_certificate_that_cannot_be_used_is_refused(tree: Path, pem: str, sent
 
 def test_a_missing_certificate_is_named(tree: Path) -> None:
     (tree / "overlays/dev/sealing-cert.pem").unlink()
-    done = seal(tree, "dev")
+    done = verbs.as_a_process("seal", "--root", str(tree), "dev")
     assert done.returncode == 2
     assert "sealing-cert.pem" in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import http.server
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ci import seal_cert
+from tests.ci import verbs
 
 ROOT = Path(__file__).parents[2]
 PATH = (
@@ -30,7 +30,7 @@ current-context: c
 """
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Cluster:
@@ -71,17 +71,18 @@ def cluster() -> Iterator[Cluster]:
         made.server.server_close()
 
 
-def fetch(tree: Path, server: str, *environments: str) -> subprocess.CompletedProcess[str]:
+def fetch(
+    tree: Path,
+    server: str,
+    *environments: str,
+    run: Callable[..., verbs.Done] = verbs.in_this_process,
+) -> verbs.Done:
     config = tree / "kubeconfig"
     config.write_text(KUBECONFIG.format(server=server))
-    return subprocess.run(
-        [sys.executable, "-m", "ci", "seal-cert", "--root", str(tree), *(environments or ["dev"])],
-        cwd=ROOT,
-        env=os.environ | {"KUBECONFIG": str(config)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(config))
+        patch.setattr(seal_cert, "POLL", 0.05)
+        return run("seal-cert", "--root", str(tree), *(environments or ["dev"]))
 
 
 @pytest.fixture
@@ -94,7 +95,8 @@ def tree(tmp_path: Path) -> Path:
 
 def test_it_keeps_what_the_controller_answers(tree: Path, cluster: Cluster) -> None:
     cluster.answer = (ROOT / "overlays/prod/sealing-cert.pem").read_bytes()
-    done = fetch(tree, f"http://127.0.0.1:{cluster.server.server_port}")
+    server = f"http://127.0.0.1:{cluster.server.server_port}"
+    done = fetch(tree, server, run=verbs.as_a_process)
     assert done.returncode == 0, done.stderr
     assert (tree / "overlays/dev/sealing-cert.pem").read_bytes() == cluster.answer
     assert PATH in cluster.asked

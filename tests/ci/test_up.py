@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 import pytest
 import requests
+
+from tests.ci import verbs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,16 @@ def start(folder: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
+def start_here(folder: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> verbs.Done:
+    """Run it in this process, which keeps its own answers to signals: for what it refuses."""
+    for name in [name for name in os.environ if name.startswith("DB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("APP_PORT", str(port))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.chdir(folder)
+    return verbs.in_this_process("up")
+
+
 def read_until(process: subprocess.Popen[str], text: str) -> str:
     assert process.stdout is not None
     seen = ""
@@ -60,41 +72,57 @@ def still_running(folder: Path) -> list[str]:
     return found
 
 
+class Running(NamedTuple):
+    """A `make up`: its folder, its port, what it printed until it was ready, and its process."""
+
+    folder: Path
+    port: int
+    output: str
+    process: subprocess.Popen[str]
+
+
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, str]]:
-    """A running `make up`: its folder, its port and what it printed until it was ready."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The one that the tests look at; `stopped` ends it."""
     folder, port = tmp_path_factory.mktemp("checkout"), free_port()
     process = start(folder, APP_PORT=str(port))
     try:
-        yield folder, port, read_until(process, "Ctrl-C stops everything")
+        yield Running(folder, port, read_until(process, "Ctrl-C stops everything"), process)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-    assert still_running(folder) == []
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def stopped(running: Running) -> tuple[Path, int, str, str]:
+    """The same, ended by one Ctrl-C: its folder, its status and what it printed from then on."""
+    os.killpg(running.process.pid, signal.SIGINT)
+    output, errors = running.process.communicate(timeout=30)
+    return running.folder, running.process.returncode, output, errors
 
 
 def test_it_prints_each_step_with_its_seconds_and_then_where_to_look(
-    running: tuple[Path, int, str],
+    running: Running,
 ) -> None:
-    _, port, output = running
+    _, port, output, _ = running
     for step in ("PostgreSQL in .local/postgres", "schema", "demo data", "service"):
         assert re.search(rf"^  {re.escape(step)} \.+ \d+\.\d s$", output, re.MULTILINE), output
     assert f"Dashboard  http://127.0.0.1:{port}/" in output
     assert output.count("  curl ") == 2
 
 
-def test_the_reports_have_some_history(running: tuple[Path, int, str]) -> None:
-    _, port, _ = running
+def test_the_reports_have_some_history(running: Running) -> None:
+    port = running.port
     days = requests.get(f"http://127.0.0.1:{port}/api/reports/daily_usage", timeout=10).json()
     assert len(days) > 300
     assert requests.get(f"http://127.0.0.1:{port}/", timeout=10).ok
 
 
 def test_a_second_one_in_the_same_checkout_says_that_one_runs(
-    running: tuple[Path, int, str],
+    running: Running,
 ) -> None:
-    folder, _, _ = running
-    second = start(folder, APP_PORT=str(free_port()))
+    second = start(running.folder, APP_PORT=str(free_port()))
     _, errors = second.communicate(timeout=30)
     assert second.returncode == 2
     assert "`make up` runs in this checkout already, as process " in errors
@@ -102,37 +130,55 @@ def test_a_second_one_in_the_same_checkout_says_that_one_runs(
 
 
 def test_a_taken_port_is_named_with_another_to_take(
-    running: tuple[Path, int, str], tmp_path: Path
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, port, _ = running
-    process = start(tmp_path, APP_PORT=str(port))
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert f"port {port} on 127.0.0.1 can't be used: Address already in use" in errors
-    assert f"APP_PORT={port + 1} make up" in errors
+    port = running.port
+    done = start_here(tmp_path, monkeypatch, port)
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 can't be used: Address already in use" in done.stderr
+    assert f"APP_PORT={port + 1} make up" in done.stderr
 
 
-def test_data_of_another_postgresql_is_left_alone(tmp_path: Path) -> None:
+def test_data_of_another_postgresql_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tmp_path / ".local" / "postgres"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("13\n", encoding="ascii")
-    process = start(tmp_path, APP_PORT=str(free_port()))
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert "belongs to PostgreSQL 13, and this checkout runs 18" in errors
-    assert "mv " in errors
+    done = start_here(tmp_path, monkeypatch, free_port())
+    assert done.returncode == 2
+    assert "belongs to PostgreSQL 13, and this checkout runs 18" in done.stderr
+    assert "mv " in done.stderr
     assert [entry.name for entry in data.iterdir()] == ["PG_VERSION"]
 
 
-@pytest.mark.parametrize("presses", [1, 3])
-def test_ctrl_c_stops_everything_however_often_it_is_pressed(tmp_path: Path, presses: int) -> None:
-    process = start(tmp_path, APP_PORT=str(free_port()))
-    read_until(process, "schema")
-    for _ in range(presses):
-        os.killpg(process.pid, signal.SIGINT)
+# From here on the running one is stopped; what follows starts again on its data, which takes less.
+
+
+def test_one_ctrl_c_stops_everything(stopped: tuple[Path, int, str, str]) -> None:
+    folder, status, output, errors = stopped
+    assert status == 0
+    assert output.endswith("Stopped.\n")
+    assert "Traceback" not in errors
+    assert still_running(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "signals"),
+    [("schema", [signal.SIGINT] * 3), ("PostgreSQL", [signal.SIGTERM])],
+    ids=["Ctrl-C pressed three times", "SIGTERM"],
+)
+def test_it_stops_while_it_starts_however_often_it_is_told(
+    stopped: tuple[Path, int, str, str], step: str, signals: list[signal.Signals]
+) -> None:
+    folder, *_ = stopped
+    process = start(folder, APP_PORT=str(free_port()))
+    read_until(process, step)
+    for number in signals:
+        os.killpg(process.pid, number)
         time.sleep(0.1)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert output.endswith("Stopped.\n")
     assert "Traceback" not in errors
-    assert still_running(tmp_path) == []
+    assert still_running(folder) == []

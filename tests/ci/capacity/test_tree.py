@@ -3,8 +3,6 @@
 import copy
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from ci.capacity.gather import ADDONS, CLUSTER, PRICES, gather
 from ci.capacity.pages import BLOCKS, renewed, survey
 from ci.capacity.quantities import Amount, total
 from ci.errors import InputError
+from tests.ci import verbs
 
 ROOT = Path(__file__).parents[3]
 CLUSTER_FILE = load_cluster(ROOT / CLUSTER)
@@ -137,18 +136,8 @@ def test_the_pages_carry_the_figures_of_this_tree(
     )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ci", "capacity", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_command_says_how_full_and_what_would_be_cheapest() -> None:
-    done = run()
+    done = verbs.as_a_process("capacity")
     assert done.returncode == 0, done.stderr
     assert "Everything fits." in done.stdout
     assert "The cheapest node group that fits:" in done.stdout
@@ -158,7 +147,7 @@ def test_the_command_ends_with_1_on_one_node_and_names_what_waits(tmp_path: Path
     text = (ROOT / CLUSTER).read_text(encoding="utf-8")
     changed = tmp_path / "cluster.yaml"
     changed.write_text(re.sub(r"desiredCapacity: \d", "desiredCapacity: 1", text), encoding="utf-8")
-    done = run("--cluster", str(changed), "--format", "json")
+    done = verbs.in_this_process("capacity", "--cluster", str(changed), "--format", "json")
     verdict = json.loads(done.stdout)
     assert done.returncode == 1
     assert verdict["fits"] is False
@@ -179,7 +168,7 @@ def test_a_file_that_is_no_cluster_ends_with_2_and_a_sentence(
 ) -> None:
     nonsense = tmp_path / "cluster.yaml"
     nonsense.write_text(text, encoding="utf-8")
-    done = run("--cluster", str(nonsense))
+    done = verbs.in_this_process("capacity", "--cluster", str(nonsense))
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ci import verbs
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.ci.github import GitHub
 
-ROOT = Path(__file__).parents[3]
 KUSTOMIZATION = """apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: shop
@@ -47,15 +49,15 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """main has an overlay; branch `proposal` changes its configuration; main went on meanwhile."""
-    folder = tmp_path / "repository"
+    folder = tmp_path_factory.mktemp("first") / "repository"
     overlay = folder / "overlays" / "prod"
     overlay.mkdir(parents=True)
     (overlay / "kustomization.yaml").write_text(KUSTOMIZATION, encoding="utf-8")
     (overlay / "deployment.yaml").write_text(DEPLOYMENT, encoding="utf-8")
-    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "init", "--quiet", "--initial-branch=main", "--template=")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "-m", "Begin")
     git(folder, "switch", "--quiet", "-c", "proposal")
@@ -69,22 +71,24 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def diff(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "PULL_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "ci", "diff", *arguments],
-        cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def repository(first_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test's own copy, which it is in, without what a pull request's build sets."""
+    folder: Path = shutil.copytree(first_repository, tmp_path / "repository")
+    monkeypatch.chdir(folder)
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "PULL_"))]:
+        monkeypatch.delenv(name)
+    return folder
+
+
+def diff(*arguments: str) -> verbs.Done:
+    return verbs.in_this_process("diff", *arguments)
 
 
 def test_it_compares_with_the_merge_base_and_folds_the_hash_of_a_generated_name(
     repository: Path,
 ) -> None:
-    done = diff(repository, "--base", "main", "--head", "proposal")
+    done = verbs.as_a_process("diff", "--base", "main", "--head", "proposal", cwd=repository)
 
     assert done.returncode == 0, done.stderr
     assert "| `overlays/prod` | 1 resource, nothing risky |" in done.stdout
@@ -98,29 +102,31 @@ def test_without_a_head_it_shows_the_files_as_they_are(repository: Path) -> None
     file = repository / "overlays" / "prod" / "deployment.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("replicas: 2", "replicas: 0"))
 
-    done = diff(repository, "--base", "HEAD", "--format", "json")
+    done = diff("--base", "HEAD", "--format", "json")
 
     environment = json.loads(done.stdout)["environments"][0]
     assert environment["verdict"] == "1 resource, 1 risk"
     assert environment["risks"][0]["message"] == "this stops every pod: replicas is 0"
 
 
-def test_an_unknown_base_is_named(repository: Path) -> None:
-    done = diff(repository, "--base", "no-such-branch")
+@pytest.mark.usefixtures("repository")
+def test_an_unknown_base_is_named() -> None:
+    done = diff("--base", "no-such-branch")
 
     assert done.returncode == 2
     assert "'no-such-branch' is no commit of this repository" in done.stderr
 
 
-def test_posting_creates_one_comment_and_then_updates_it(repository: Path, github: GitHub) -> None:
-    environment = {
-        "GITHUB_TOKEN": "t0ken",
-        "GITHUB_REPOSITORY": "shop/shop",
-        "PULL_REQUEST": "7",
-        "GITHUB_API_URL": github.address,
-    }
+@pytest.mark.usefixtures("repository")
+def test_posting_creates_one_comment_and_then_updates_it(
+    github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "t0ken")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "shop/shop")
+    monkeypatch.setenv("PULL_REQUEST", "7")
+    monkeypatch.setenv("GITHUB_API_URL", github.address)
     said = [
-        diff(repository, "--base", "main", "--head", head, "--post", **environment).stderr.strip()
+        diff("--base", "main", "--head", head, "--post").stderr.strip()
         for head in ("proposal", "proposal", "proposal~1")
     ]
 
@@ -132,12 +138,11 @@ def test_posting_creates_one_comment_and_then_updates_it(repository: Path, githu
     assert "no change" in str(github.comments[-1]["body"])
 
 
-def test_a_fork_without_a_token_only_writes(repository: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("repository")
+def test_a_fork_without_a_token_only_writes(tmp_path: Path) -> None:
     written = tmp_path / "comment.md"
 
-    done = diff(
-        repository, "--base", "main", "--head", "proposal", "--post", "--output", str(written)
-    )
+    done = diff("--base", "main", "--head", "proposal", "--post", "--output", str(written))
 
     assert done.returncode == 0
     assert "no GITHUB_TOKEN, so no comment is posted" in done.stderr

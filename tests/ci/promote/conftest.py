@@ -60,6 +60,7 @@ images:
   newName: {IMAGE}
   newTag: "none"
 """
+MOTO = "http://motoapi.amazonaws.com/moto-api"
 MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaVersion": 2}'
 
 
@@ -110,7 +111,7 @@ class World:
             "imageScanStatus": {"status": self.scan},
         }
         requests.post(
-            "http://motoapi.amazonaws.com/moto-api/static/ecr/scan-finding-results",
+            f"{MOTO}/static/ecr/scan-finding-results",
             json={"results": [result], "region": ECR.region},
             timeout=5,
         ).raise_for_status()
@@ -183,20 +184,34 @@ def both_environments(
     """
     remote = first_remote.copy(tmp_path_factory.mktemp("both"))
     for environment in ("dev", "prod"):
-        folder = f"overlays/{environment}/coworking"
-        remote.person.commit(f"{folder}/deployment.yaml", DEPLOYMENT)
-        remote.person.commit(f"{folder}/kustomization.yaml", KUSTOMIZATION)
-        remote.person.commit(f"{folder}/image/kustomization.yaml", COMPONENT)
+        folder = remote.person.folder / "overlays" / environment / "coworking"
+        (folder / "image").mkdir(parents=True, exist_ok=True)
+        (folder / "deployment.yaml").write_text(DEPLOYMENT)
+        (folder / "kustomization.yaml").write_text(KUSTOMIZATION)
+        (folder / "image/kustomization.yaml").write_text(COMPONENT)
+    remote.person.commit()
     remote.person.push()
     first = remote.person.ship()
     remote.deploy(56, first, overlay=overlay_folder("prod"), registry=IMAGE)
     second = remote.person.ship()
-    return remote, [first, second, remote.deploy(57, second, registry=IMAGE).json["commit"]]
+    deployed = remote.deploy(57, second, registry=IMAGE).json["commit"]
+    remote.pack()
+    return remote, [first, second, deployed]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[None]:
+    """AWS as moto plays it, once for all tests of a file: boto3's first client reads megabytes."""
+    with mock_aws():
+        yield
 
 
 @pytest.fixture
 def world(
-    both_environments: tuple[Any, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    both_environments: tuple[Any, list[str]],
+    aws: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """Dev has run build 57 for an hour, all is well, and prod runs build 56."""
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
@@ -206,35 +221,35 @@ def world(
     remote = both_environments[0].copy(tmp_path)
     first, second, deployed = both_environments[1]
     tag = f"57-{second[:8]}"
-    with mock_aws():
-        ecr = boto3.client("ecr", ECR.region)
-        ecr.create_repository(repositoryName=ECR.name)
-        put = ecr.put_image(repositoryName=ECR.name, imageManifest=MANIFEST, imageTag=tag)
-        ecr.start_image_scan(repositoryName=ECR.name, imageId={"imageTag": tag})
-        history = [
-            {"id": 1, "revision": first, "deployedAt": _ago(minutes=300)},
-            {"id": 2, "revision": deployed, "deployedAt": _ago(minutes=60)},
-        ]
-        application = {
-            "metadata": {"name": "coworking-dev"},
-            "spec": {"destination": {"namespace": "coworking-dev"}, "source": {}},
-            "status": {
-                "sync": {"status": "Synced", "revision": deployed},
-                "health": {"status": "Healthy"},
-                "history": history,
-            },
-        }
-        digest = put["image"]["imageId"]["imageDigest"]
-        made = World(remote, tag, f"56-{first[:8]}", application, tag, digest)
-        handler = type("Handler", (Handler,), {"world": made})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-            made.url = f"http://127.0.0.1:{server.server_port}"
-            monkeypatch.setenv("ARGOCD_SERVER", made.url.removeprefix("http://"))
-            monkeypatch.setenv("ARGOCD_OPTS", "--plaintext")
-            monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "x")
-            yield made
-            server.shutdown()
+    requests.post(f"{MOTO}/reset", timeout=5).raise_for_status()
+    ecr = boto3.client("ecr", ECR.region)
+    ecr.create_repository(repositoryName=ECR.name)
+    put = ecr.put_image(repositoryName=ECR.name, imageManifest=MANIFEST, imageTag=tag)
+    ecr.start_image_scan(repositoryName=ECR.name, imageId={"imageTag": tag})
+    history = [
+        {"id": 1, "revision": first, "deployedAt": _ago(minutes=300)},
+        {"id": 2, "revision": deployed, "deployedAt": _ago(minutes=60)},
+    ]
+    application = {
+        "metadata": {"name": "coworking-dev"},
+        "spec": {"destination": {"namespace": "coworking-dev"}, "source": {}},
+        "status": {
+            "sync": {"status": "Synced", "revision": deployed},
+            "health": {"status": "Healthy"},
+            "history": history,
+        },
+    }
+    digest = put["image"]["imageId"]["imageDigest"]
+    made = World(remote, tag, f"56-{first[:8]}", application, tag, digest)
+    handler = type("Handler", (Handler,), {"world": made})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        made.url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("ARGOCD_SERVER", made.url.removeprefix("http://"))
+        monkeypatch.setenv("ARGOCD_OPTS", "--plaintext")
+        monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "x")
+        yield made
+        server.shutdown()
 
 
 def _ago(*, minutes: float) -> str:
