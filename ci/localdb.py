@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import time
 import warnings
 from typing import TYPE_CHECKING
 
@@ -97,13 +98,17 @@ def _stop(folder: Path) -> None:
     The signal goes to the postmaster itself (SIGINT is its fast shutdown): `pg_ctl stop` would be
     one more process that an impatient second Ctrl-C ends.
     """
+    pid_file = folder / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
-        pid = int((folder / "postmaster.pid").read_text(encoding="ascii").split("\n")[0])
-        postmaster = psutil.Process(pid)
+        postmaster = psutil.Process(int(pid_file.read_text(encoding="ascii").split("\n")[0]))
         if postmaster.name() != "postgres":  # a file left behind by a crash; the number is reused
             return
         postmaster.send_signal(signal.SIGINT)
-        postmaster.wait(timeout=60)
+        deadline = time.monotonic() + 60
+        # Removing its file is the last thing it does; in a container, where nobody may be in a
+        # hurry to reap it, its process is seen for seconds after that.
+        while pid_file.exists() and postmaster.is_running() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _end_of_log(folder: Path) -> str:
