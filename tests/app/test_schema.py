@@ -78,6 +78,19 @@ def test_only_a_known_older_revision_is_older(found: str | None, older: bool) ->
     assert schema.is_older(found) is older
 
 
+def test_a_history_without_an_entry_is_no_revision(database: Database, engine: Engine) -> None:
+    database.execute("DELETE FROM alembic_version")
+
+    assert revision(engine) is None
+
+
+def test_a_history_with_two_entries_is_refused(database: Database, engine: Engine) -> None:
+    database.execute("INSERT INTO alembic_version VALUES ('0002')")
+
+    with pytest.raises(ServiceError, match="at several revisions at once: 0002, 0004"):
+        schema.upgrade(engine)
+
+
 @BOTH
 def test_an_empty_database_gets_the_older_tables_as_they_were(
     postgres_version: int, empty_database: Database, older_database: Database
