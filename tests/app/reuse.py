@@ -1,4 +1,4 @@
-"""Databases that one test after the other uses: emptying one takes a fifth of making another."""
+"""Databases that one test after the other uses: without it tests/app takes a tenth longer."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ class ReusedDatabases:
         """Lend a database of a PostgreSQL version; one whose schema was changed is dropped."""
         free = self._free[version]
         database = free.pop() if free else self._server(version).create(self._template(version))
-        expected = self._schema.setdefault(version, database.rows(SCHEMA))
+        if version not in self._schema:
+            self._schema[version] = database.rows(SCHEMA)
         yield database
-        if _emptied(database, expected):
+        if _emptied(database, self._schema[version]):
             free.append(database)
         else:
             self._server(version).drop(database)

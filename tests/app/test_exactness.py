@@ -252,7 +252,7 @@ class Run:
         try:
             with connection.cursor() as cursor:
                 self._check(cursor, f"a reader at {level}")
-                time.sleep(0.01)
+                time.sleep(0.03)
                 self._check(cursor, f"a reader at {level}, again")
             connection.commit()
         except errors.SerializationFailure:

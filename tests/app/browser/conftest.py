@@ -7,6 +7,7 @@ A page that asks another host, logs an error or breaks its own policy fails its 
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import threading
@@ -116,14 +117,26 @@ def empty_site(database: Database) -> Iterator[str]:
 class Watched:
     """A page, and what went wrong on it."""
 
-    def __init__(self, browser: Browser, **options: Any) -> None:
-        self.context = browser.new_context(viewport=DESKTOP, **options)
-        self.page = self.context.new_page()
+    def __init__(self, browser: Browser, *, clock: bool) -> None:
+        context = browser.new_context(viewport=DESKTOP)
+        self.page = context.new_page()
+        self._tools = context.new_cdp_session(self.page)
+        if clock:
+            self.page.clock.install()
         self.page.set_default_timeout(10_000)
         self.faults: list[str] = []
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
         self.page.on("request", self._asked)
+
+    def allow_script(self, yes: bool) -> None:
+        """Switch JavaScript on or off, as a context's `java_script_enabled` does."""
+        self._tools.send("Emulation.setScriptExecutionDisabled", {"value": not yes})
+
+    def leave(self) -> None:
+        """Go where nothing happens, and forget what a test had answered in the service's place."""
+        self.page.unroute_all()
+        self.page.goto("about:blank")
 
     def _said(self, message: ConsoleMessage) -> None:
         """Errors and warnings are faults; a page's own 400, which a test asked for, is none."""
@@ -136,19 +149,19 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def shared(browser: Browser) -> Watched:
-    """The page of most tests: making one takes as long as three visits. It keeps nothing."""
-    return Watched(browser)
+def pages(browser: Browser) -> Callable[..., Watched]:
+    """`pages(clock=True)`: the page of its kind for all tests; making one takes three visits."""
+    return functools.cache(functools.partial(Watched, browser))
 
 
 @pytest.fixture
-def visit(browser: Browser, shared: Watched, site: str) -> Iterator[Callable[..., Page]]:
+def visit(pages: Callable[..., Watched], site: str) -> Iterator[Callable[..., Page]]:
     """`visit("/", color_scheme="dark")`: the page, watched to the end of the test.
 
     `at` is another service's address; `clock` puts the page's timers into the test's hands;
-    `script=False` switches JavaScript off. The latter two get a page of their own.
+    `script=False` switches JavaScript off.
     """
-    used = [shared]
+    used: list[Watched] = []
 
     def visit(
         path: str,
@@ -159,21 +172,18 @@ def visit(browser: Browser, shared: Watched, site: str) -> Iterator[Callable[...
         viewport: Any = DESKTOP,
         color_scheme: Any = "light",
     ) -> Page:
-        watched = shared
-        if clock or not script:
-            watched = Watched(browser, java_script_enabled=script)
+        watched = pages(clock=clock)
+        if watched not in used:
+            watched.faults.clear()
             used.append(watched)
         page = watched.page
         page.set_viewport_size(viewport)
+        watched.allow_script(script)
         page.emulate_media(color_scheme=color_scheme)
-        if clock:
-            page.clock.install()
         page.goto((at or site) + path)
         return page
 
-    shared.faults.clear()
     yield visit
-    shared.page.goto("about:blank")
-    for watched in used[1:]:
-        watched.context.close()
+    for watched in used:
+        watched.leave()
     assert [fault for watched in used for fault in watched.faults] == []

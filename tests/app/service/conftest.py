@@ -134,11 +134,24 @@ def wait() -> Callable[..., None]:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """`serve(database, DRAIN_SECONDS="1")`: the real command, ready; ended after the test."""
+    with _serving(tmp_path) as serve:
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def serve_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """`serve` for what several tests of a file look at; ended after the last of them."""
+    with _serving(tmp_path_factory.mktemp("services")) as serve:
+        yield serve
+
+
+@contextlib.contextmanager
+def _serving(folder: Path) -> Iterator[Callable[..., Service]]:
     started: list[Service] = []
 
     def serve(database: Address, *, ready: bool = True, **settings: str) -> Service:
         port = int(settings.pop("APP_PORT", 0)) or free_port()
-        log = tmp_path / f"service-{port}.log"
+        log = folder / f"service-{port}.log"
         environment = os.environ | environment_of(database) | {"APP_HOST": "127.0.0.1"} | settings
         environment["APP_PORT"] = str(port)
         with log.open("w") as output:

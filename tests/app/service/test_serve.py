@@ -7,40 +7,102 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 import pytest
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 REPORT = "/api/reports/daily_usage"
 
 
-def json_lines(log: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.splitlines()]
+MEMBERS = 100_000
+MANY = (
+    f"""INSERT INTO users (id, first_name, last_name, joined_at)
+        SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, {MEMBERS}) AS n""",
+    f"""INSERT INTO tokens (user_id, token, created_at)
+        SELECT n, '000001', '2023-02-07' FROM generate_series(1, {MEMBERS}) AS n""",
+)
 
 
-def test_sigterm_drains_and_ends_with_0(serve: Callable[..., Any], database: Any) -> None:
+@pytest.fixture(scope="module")
+def crowd(reused_databases: Any) -> Iterator[Any]:
+    """A database with as many members as are promised to be no trouble."""
+    with reused_databases.lend(18) as database:
+        database.execute(*MANY)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def crowded(serve_all: Callable[..., Any], crowd: Any) -> Any:
+    """The service on it, as it is without settings."""
+    return serve_all(crowd)
+
+
+class Ended(NamedTuple):
+    """What was seen of a service from its start to its end by SIGINT."""
+
+    statuses: set[int]
+    processes: int
+    status: int
+    seconds: float
+    log: str
+    password: str
+
+
+@pytest.fixture(scope="module")
+def ended(serve_all: Callable[..., Any], reused_databases: Any) -> Ended:
+    """A run with a setting that is none, two processes, a long drain and all it can log."""
+    settings = {"DB_USER": "typo", "WEB_PROCESSES": "2", "DRAIN_SECONDS": "30"}
+    with reused_databases.lend(18) as database:
+        service = serve_all(database, LOG_LEVEL="DEBUG", **settings)
+        processes = len(psutil.Process(service.process.pid).children())
+        service.get("/nowhere?password=" + database.password)
+        statuses = {service.get(REPORT).status_code for _ in range(20)}
+        began = time.monotonic()
+        status = service.stop(signal.SIGINT)
+        seconds = time.monotonic() - began
+        log = service.logged()
+        return Ended(statuses, processes, status, seconds, log, database.password)
+
+
+def test_sigint_ends_it_without_the_drain(ended: Ended) -> None:
+    assert ended.status == 0
+    assert ended.seconds < 5
+
+
+def test_several_processes_serve_one_port(ended: Ended) -> None:
+    assert ended.processes == 2
+    assert ended.statuses == {200}
+
+
+def test_every_line_of_its_output_is_json_and_none_has_the_password(ended: Ended) -> None:
+    messages = [json.loads(line)["message"] for line in ended.log.splitlines()]
+    assert "DB_USER is not a setting; did you mean DB_USERNAME?" in messages
+    assert {"starting", "request", "stopping", "stopped"} <= set(messages)
+    assert ended.password not in ended.log
+
+
+def test_sigterm_drains_closes_kept_connections_and_ends_with_0(
+    serve: Callable[..., Any], database: Any
+) -> None:
+    """A client that keeps its connection would otherwise stay with a process that is leaving."""
     service = serve(database, DRAIN_SECONDS="1")
-    began = time.monotonic()
-    service.process.send_signal(signal.SIGTERM)
-    while service.get("/readiness_check").status_code != 503:
-        assert time.monotonic() - began < 0.9
-    assert service.get(REPORT).status_code == 200  # on a new connection: the listener is open
+    with requests.Session() as session:
+        assert "close" not in session.get(service.address + REPORT).headers.get("Connection", "")
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        while service.get("/readiness_check").status_code != 503:
+            assert time.monotonic() - began < 0.9
+        assert service.get(REPORT).status_code == 200  # on a new connection: the listener is open
+        assert session.get(service.address + REPORT).headers["Connection"] == "close"
     assert service.process.wait(timeout=10) == 0
     assert time.monotonic() - began >= 1
     with pytest.raises(requests.ConnectionError):
         service.get(REPORT)
-
-
-def test_sigint_ends_it_without_the_drain(serve: Callable[..., Any], database: Any) -> None:
-    service = serve(database, DRAIN_SECONDS="30")
-    began = time.monotonic()
-    assert service.stop(signal.SIGINT) == 0
-    assert time.monotonic() - began < 5
 
 
 def test_a_second_signal_ends_it_at_once(serve: Callable[..., Any], database: Any) -> None:
@@ -93,26 +155,6 @@ def test_a_worker_that_dies_ends_the_service_with_1(
     assert service.process.wait(timeout=10) == 1
 
 
-def test_several_processes_serve_one_port(serve: Callable[..., Any], database: Any) -> None:
-    service = serve(database, WEB_PROCESSES="2")
-    assert len(psutil.Process(service.process.pid).children()) == 2
-    assert {service.get(REPORT).status_code for _ in range(20)} == {200}
-    assert service.stop(signal.SIGINT) == 0
-
-
-def test_every_line_of_its_output_is_json_and_none_has_the_password(
-    serve: Callable[..., Any], database: Any
-) -> None:
-    service = serve(database, DB_USER="typo", LOG_LEVEL="DEBUG")
-    service.get("/nowhere?password=" + database.password)
-    service.stop(signal.SIGINT)
-    lines = json_lines(service.logged())
-    messages = [line["message"] for line in lines]
-    assert "DB_USER is not a setting; did you mean DB_USERNAME?" in messages
-    assert {"starting", "request", "stopping", "stopped"} <= set(messages)
-    assert database.password not in service.logged()
-
-
 def test_it_stays_up_without_a_database_and_says_so(
     serve: Callable[..., Any], database: Any, wait: Callable[..., None]
 ) -> None:
@@ -132,9 +174,8 @@ def test_a_port_that_is_taken_is_said_in_a_line(serve: Callable[..., Any], datab
     assert "can't be listened on" in service.logged()
 
 
-def test_hostile_bytes_do_no_harm(serve: Callable[..., Any], database: Any) -> None:
-    service = serve(database)
-    port = int(service.address.rpartition(":")[2])
+def test_hostile_bytes_do_no_harm(crowded: Any) -> None:
+    port = int(crowded.address.rpartition(":")[2])
     for sent, expected in (
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n", b"HTTP/1.1 4"),
         (b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 4"),
@@ -151,21 +192,7 @@ def test_hostile_bytes_do_no_harm(serve: Callable[..., Any], database: Any) -> N
                 answer = expected  # it hung up before the end of what it would not take
         assert answer.startswith(expected), sent[:40]
         assert b"Traceback" not in answer
-    assert service.get("/health_check").text == "ok"
-
-
-def test_a_kept_connection_is_closed_while_it_stops(
-    serve: Callable[..., Any], database: Any
-) -> None:
-    """A client that keeps its connection would otherwise stay with a process that is leaving."""
-    service = serve(database, DRAIN_SECONDS="1")
-    with requests.Session() as session:
-        assert "close" not in session.get(service.address + REPORT).headers.get("Connection", "")
-        service.process.send_signal(signal.SIGTERM)
-        while service.get("/readiness_check").status_code != 503:
-            pass
-        assert session.get(service.address + REPORT).headers["Connection"] == "close"
-    assert service.process.wait(timeout=10) == 0
+    assert crowded.get("/health_check").text == "ok"
 
 
 def refuses(service: Any) -> bool:
@@ -175,15 +202,6 @@ def refuses(service: Any) -> bool:
     except OSError:
         return True
     return False
-
-
-MEMBERS = 100_000
-MANY = (
-    f"""INSERT INTO users (id, first_name, last_name, joined_at)
-        SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, {MEMBERS}) AS n""",
-    f"""INSERT INTO tokens (user_id, token, created_at)
-        SELECT n, '000001', '2023-02-07' FROM generate_series(1, {MEMBERS}) AS n""",
-)
 
 
 def slow_reader(port: int, path: str) -> socket.socket:
@@ -197,12 +215,11 @@ def slow_reader(port: int, path: str) -> socket.socket:
 
 
 def test_clients_that_read_slowly_stop_nobody_else(
-    serve: Callable[..., Any], database: Any, wait: Callable[..., None]
+    serve: Callable[..., Any], crowd: Any, wait: Callable[..., None]
 ) -> None:
     """Each keeps a thread until it has read all, or goes away."""
-    database.execute(*MANY)
     # Kept for a while: what others write to the same server must not make it build another.
-    service = serve(database, WEB_THREADS="4", REPORT_MAX_AGE="60")
+    service = serve(crowd, WEB_THREADS="4", REPORT_MAX_AGE="60")
     path = "/api/reports/user_visits"
     port = int(service.address.rpartition(":")[2])
     slow: list[socket.socket] = []
@@ -219,14 +236,13 @@ def test_clients_that_read_slowly_stop_nobody_else(
     wait(lambda: service.get(path).status_code == 200, "freed place")
 
 
-def test_memory_stays_small(serve: Callable[..., Any], database: Any) -> None:
-    database.execute(*MANY)
-    service = serve(database)
+def test_memory_stays_small(crowded: Any) -> None:
     with ThreadPoolExecutor(16) as pool:
         sizes = list(
-            pool.map(lambda _: len(service.get("/api/reports/user_visits").content), range(32))
+            pool.map(lambda _: len(crowded.get("/api/reports/user_visits").content), range(32))
         )
     assert set(sizes) == {sizes[0]}
     assert sizes[0] > 5_000_000
-    tree = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children()]
+    parent = psutil.Process(crowded.process.pid)
+    tree = [parent, *parent.children()]
     assert max(process.memory_info().rss for process in tree) < 150e6
