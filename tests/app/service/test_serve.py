@@ -56,7 +56,7 @@ class Ended(NamedTuple):
 @pytest.fixture(scope="module")
 def ended(serve_all: Callable[..., Any], reused_databases: Any) -> Ended:
     """A run with a setting that is none, two processes, a long drain and all it can log."""
-    settings = {"DB_USER": "typo", "WEB_PROCESSES": "2", "DRAIN_SECONDS": "30"}
+    settings = {"DB_USER": "typo", "WEB_PROCESSES": "2", "DRAIN_SECONDS": "10"}
     with reused_databases.lend(18) as database:
         service = serve_all(database, LOG_LEVEL="DEBUG", **settings)
         processes = len(psutil.Process(service.process.pid).children())
