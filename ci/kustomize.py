@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Resource = dict[str, Any]
-# kustomize lives for a tenth of a second, half of it spent on collecting garbage; Go's collector
-# needs to begin only when there is much of it.
-GO = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
+# kustomize lives for a tenth of a second and spends half of it on collecting garbage, unless the
+# heap may grow to five times what is in use before Go looks at it again.
+GO = {"GOGC": "400"}
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # libyaml's parser reads a rendered environment about ten times as fast.
 Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
