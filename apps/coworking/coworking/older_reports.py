@@ -2,7 +2,8 @@
 
 Their rules are the older service's, quirks included, and stay as they are: daily_usage counts used
 tokens by the date of `created_at`; user_visits counts every token, and says "None" where a token's
-user does not exist. No blanks, keys sorted, one newline at the end.
+user does not exist. PostgreSQL's infinities are the last and the first date that Python has, as
+its driver reads them. No blanks, keys sorted, one newline at the end.
 """
 
 from __future__ import annotations
@@ -18,17 +19,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+# A `day` as Python's str() of it; PostgreSQL has no text for an infinite one.
+DAY = """CASE day WHEN 'infinity' THEN '9999-12-31' WHEN '-infinity' THEN '0001-01-01'
+             ELSE to_char(day, 'YYYY-MM-DD') END"""
+
 # Dates sort as text, as the older service's dictionary keys did.
-DAILY_USAGE = text("""
+DAILY_USAGE = text(
+    """
     SELECT '{' || coalesce(string_agg(pair, ',' ORDER BY pair COLLATE "C"), '') || E'}\\n'
-    FROM (SELECT '"' || to_char(day, 'YYYY-MM-DD') || '":' || visits AS pair
-          FROM public.exact_daily_visits) AS pairs
-""")
+    FROM (SELECT '"' || $day || '":' || sum(visits) AS pair
+          FROM public.exact_daily_visits GROUP BY $day) AS pairs
+""".replace("$day", DAY)
+)
 
 # `joined_at` is Python's str() of a timestamp: a fraction only where there is one, of six digits.
 USER_VISITS = text("""
     SELECT '"' || v.user_id || '":{"joined_at":"' || CASE
              WHEN u.joined_at IS NULL THEN 'None'
+             WHEN u.joined_at = 'infinity' THEN '9999-12-31 23:59:59.999999'
+             WHEN u.joined_at = '-infinity' THEN '0001-01-01 00:00:00'
              WHEN u.joined_at = date_trunc('second', u.joined_at)
                THEN to_char(u.joined_at, 'YYYY-MM-DD HH24:MI:SS')
              ELSE to_char(u.joined_at, 'YYYY-MM-DD HH24:MI:SS.US')

@@ -18,6 +18,7 @@ from sqlalchemy import exc, text
 from coworking import logs, rollups
 from coworking.database import Database, translated
 from coworking.errors import ServiceError
+from coworking.older_reports import DAY
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
     from coworking.config import Config
 
 LEADER = 7_305_871_104_112_837_001  # an arbitrary number; only replicas of this service use it
-NEWEST_DAY = text("""
-    SELECT to_char(day, 'YYYY-MM-DD'), visits
-    FROM public.exact_daily_visits ORDER BY day DESC LIMIT 1
-""")
+NEWEST_DAY = text(
+    f"SELECT {DAY}, visits FROM public.exact_daily_visits ORDER BY day DESC LIMIT 1"  # noqa: S608 (a constant)
+)
 
 
 class Folding:

@@ -70,6 +70,25 @@ def test_years_before_1000_have_four_digits(client: FlaskClient, database: Any) 
     )
 
 
+def test_an_infinite_date_is_the_last_or_the_first_that_python_has(
+    client: FlaskClient, database: Any
+) -> None:
+    """PostgreSQL has no text for infinity: one such member made the whole report fail with 500,
+    and such a day was left out."""
+    database.execute(
+        "INSERT INTO users (id, first_name, last_name, joined_at)"
+        " VALUES (1, 'a', 'b', 'infinity'), (2, 'a', 'b', '-infinity')",
+        token(1, "infinity", "2023-02-07"),
+        token(1, "9999-12-31", "2023-02-07"),
+        token(2, "-infinity", "infinity"),
+    )
+    assert client.get("/api/reports/daily_usage").text == '{"0001-01-01":1,"9999-12-31":2}\n'
+    assert client.get("/api/reports/user_visits").text == (
+        '{"1":{"joined_at":"9999-12-31 23:59:59.999999","visits":2},'
+        '"2":{"joined_at":"0001-01-01 00:00:00","visits":1}}\n'
+    )
+
+
 def test_a_write_is_seen_by_the_next_request(client: FlaskClient, database: Any) -> None:
     database.execute(ADA, token(1, "2023-02-07", "2023-02-07"))
     assert client.get("/api/reports/daily_usage").text == '{"2023-02-07":1}\n'

@@ -63,6 +63,18 @@ def test_an_empty_database_has_an_empty_report(
     ]
 
 
+def test_an_infinite_date_has_a_name_in_the_log(
+    replicas: list[Folding], database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was logged as "null", since PostgreSQL has no text for it."""
+    caplog.set_level("INFO", logger="coworking")
+    insert(database)
+    database.execute("UPDATE tokens SET created_at = 'infinity'")
+    replicas[0].tick()
+    (line,) = [each for each in caplog.records if each.message == "daily_usage"]
+    assert line.fields["report"] == {"9999-12-31": 1}
+
+
 def test_only_one_of_two_folds(replicas: list[Folding], database: Any) -> None:
     first, second = replicas
     first.tick()
