@@ -13,6 +13,7 @@ from coworking.periods import (
     LATEST,
     MAX_BUCKETS,
     MAX_DAYS,
+    MOST_DAYS,
     Granularity,
     ParameterError,
     Period,
@@ -168,17 +169,38 @@ def test_the_offset_stays_the_same_within_a_stretch(zone: str, first: date) -> N
 
 
 @pytest.mark.parametrize(
-    ("by", "days", "valid"), [(HOUR, 42, "day"), (DAY, 1001, "week"), (WEEK, 7001, "month")]
+    ("by", "days", "valid"), [(HOUR, 42, "day"), (DAY, 1001, "week"), (WEEK, 6995, "month")]
 )
 def test_it_refuses_more_buckets_than_the_limit(by: Granularity, days: int, valid: str) -> None:
     first = date(2000, 1, 1)
     longest = Period(first, first + timedelta(days=days - 1), find_zone("UTC"))
     too_long = Period(first, first + timedelta(days=days), find_zone("UTC"))
 
-    assert len(longest.buckets(by)) <= MAX_BUCKETS + 1
-    with pytest.raises(ParameterError, match=f"at most {days - 1} days") as refused:
+    assert len(longest.buckets(by)) <= MAX_BUCKETS
+    with pytest.raises(ParameterError, match=f"at most {days - 1:,} days") as refused:
         too_long.buckets(by)
     assert (refused.value.parameter, refused.value.valid) == ("by", valid)
+
+
+@pytest.mark.parametrize("by", Granularity)
+def test_what_it_suggests_for_a_century_is_accepted(by: Granularity) -> None:
+    """For a century of days it suggested months, and refused those, suggesting months."""
+    century = period("UTC", "1900-01-31", "2000-01-31")
+
+    if by is not MONTH:
+        with pytest.raises(ParameterError) as refused:
+            century.buckets(by)
+        by = Granularity(refused.value.valid)
+
+    assert len(century.buckets(by)) == 1201
+
+
+@pytest.mark.parametrize("weekday", range(7))
+def test_the_longest_range_of_weeks_fits_whatever_day_it_begins_on(weekday: int) -> None:
+    first = date(2000, 1, 3) + timedelta(days=weekday)
+    longest = Period(first, first + timedelta(days=MOST_DAYS[WEEK]), find_zone("UTC"))
+
+    assert len(longest.buckets(WEEK)) == MAX_BUCKETS
 
 
 def test_the_previous_period_has_the_same_days_and_ends_where_it_begins() -> None:
@@ -195,6 +217,9 @@ def test_the_previous_period_has_the_same_days_and_ends_where_it_begins() -> Non
         ("2024-05-01", None, ("2024-05-01", "2024-05-21")),
         ("2024-06-01", None, ("2024-06-01", "2024-07-01")),  # all of it after the newest data
         ("2024-01-01", "2024-01-02", ("2024-01-01", "2024-01-02")),
+        # A date that was chosen can be asked for, as the dashboard's CSV links do.
+        ("2199-12-31", None, ("2199-12-31", "2200-01-01")),
+        (None, "1900-01-02", ("1900-01-01", "1900-01-02")),
     ],
 )
 def test_it_completes_a_range_from_the_newest_data(
@@ -205,6 +230,19 @@ def test_it_completes_a_range_from_the_newest_data(
     chosen = choose(given_first or None, given_end or None, find_zone("UTC"), date(2024, 5, 20))
 
     assert (str(chosen.first), str(chosen.end)) == expected
+
+
+@pytest.mark.parametrize("newest", [date(1899, 12, 31), date(2200, 1, 1)])
+def test_the_newest_data_may_lie_at_the_edge_of_the_calendar(newest: date) -> None:
+    chosen = choose(None, None, find_zone("UTC"), newest)
+
+    assert parse_date("from", str(chosen.first)) < parse_date("to", str(chosen.end))
+
+
+@pytest.mark.parametrize(("parameter", "text"), [("from", "2200-01-01"), ("to", "1900-01-01")])
+def test_it_refuses_a_date_at_the_edge_that_leaves_no_range(parameter: str, text: str) -> None:
+    with pytest.raises(ParameterError, match="is not within"):
+        parse_date(parameter, text)
 
 
 def test_it_refuses_a_range_that_ends_before_it_begins() -> None:
@@ -245,6 +283,7 @@ def test_it_refuses_what_is_no_date_and_says_what_is(text: str) -> None:
         ("UTC+1", "UTC"),
         ("\x00", "Europe/Berlin"),
         ("", "Europe/Berlin"),
+        ("Etc/GMT 12", "Etc/GMT+12"),  # a plus that was not escaped; the nearest is its opposite
         ("Factory", "Europe/Berlin"),
     ],
 )

@@ -68,6 +68,11 @@ class Granularity(StrEnum):
     MONTH = "month"
 
 
+# Days that are never cut into more than MAX_BUCKETS, wherever they begin and whatever the clocks
+# do. Months are not counted: a century has 1,201 at most, and they are the longest there are.
+MOST_DAYS = {Granularity.HOUR: 41, Granularity.DAY: MAX_BUCKETS, Granularity.WEEK: 6_994}
+
+
 class Bucket(NamedTuple):
     """A half-open stretch of time; `partial` if the range's edge cut it (weeks and months)."""
 
@@ -156,7 +161,7 @@ class Period:
         date that the zone skipped has no bucket.
 
         Raises:
-            ParameterError: there would be more than MAX_BUCKETS.
+            ParameterError: it has more than MOST_DAYS.
         """
         self._refuse_too_many(by)
         if by is Granularity.HOUR:
@@ -166,17 +171,15 @@ class Period:
         return list(self._longer(by))
 
     def _refuse_too_many(self, by: Granularity) -> None:
-        per_day = {Granularity.HOUR: 24, Granularity.DAY: 1, Granularity.WEEK: 1 / 7}
-        if self.days * per_day.get(by, 1 / 28) <= MAX_BUCKETS:
+        longest = MOST_DAYS.get(by, self.days)
+        if self.days <= longest:
             return
-        finer = [g for g in Granularity if self.days * per_day.get(g, 1 / 28) <= MAX_BUCKETS]
-        longest = int(MAX_BUCKETS / per_day.get(by, 1 / 28))
         raise ParameterError(
             "by",
             by.value,
             f"would cut {self.days:,} days into more than {MAX_BUCKETS:,} buckets; take a range of "
-            f"at most {longest} days or longer buckets",
-            (finer or [Granularity.MONTH])[0].value,
+            f"at most {longest:,} days or longer buckets",
+            next(each for each in Granularity if self.days <= MOST_DAYS.get(each, self.days)).value,
         )
 
     def _hours(self) -> Iterator[Bucket]:
@@ -213,7 +216,8 @@ def parse_date(parameter: str, text: str) -> date:
     """Read `YYYY-MM-DD`, the only form accepted.
 
     Raises:
-        ParameterError: it is another form, no date, or outside EARLIEST … LATEST.
+        ParameterError: it is another form, no date, or outside EARLIEST … LATEST, where only `to`
+            may be the end of all and only another parameter its beginning.
     """
     valid = "2024-05-01"
     if not _DATE.fullmatch(text):
@@ -222,8 +226,9 @@ def parse_date(parameter: str, text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(parameter, text, "is not in the calendar", valid) from error
-    if not EARLIEST <= day <= LATEST:
-        raise ParameterError(parameter, text, f"is not within {EARLIEST} and {LATEST}", valid)
+    earliest, latest = (EARLIEST + _DAY, LATEST) if parameter == "to" else (EARLIEST, LATEST - _DAY)
+    if not earliest <= day <= latest:
+        raise ParameterError(parameter, text, f"is not within {earliest} and {latest}", valid)
     return day
 
 
@@ -241,6 +246,11 @@ def find_zone(text: str) -> ZoneInfo:
         ParameterError: there is none; `valid` is the nearest name.
     """
     if text not in zone_names():
+        unescaped = text.replace(" ", "+")
+        if unescaped in zone_names():
+            reason = f"is not an IANA time zone; {unescaped} is, and in a URL + is written %2B"
+            hint = f"Valid, for example: tz={unescaped.replace('+', '%2B')}"
+            raise ParameterError("tz", text, reason, unescaped, hint=hint)
         valid = nearest(text, zone_names(), otherwise="Europe/Berlin")
         raise ParameterError("tz", text, "is not an IANA time zone", valid)
     return ZoneInfo(text)
@@ -261,6 +271,8 @@ def local_date(instant: datetime, zone: ZoneInfo) -> date:
 def choose(first: date | None, end: date | None, zone: ZoneInfo, newest: date) -> Period:
     """Complete what was asked for to a period; what is missing makes it DEFAULT_DAYS long.
 
+    Its dates are such as `parse_date` accepts, so they can be asked for again.
+
     Args:
         first: `from`, or None.
         end: `to`, or None.
@@ -272,11 +284,11 @@ def choose(first: date | None, end: date | None, zone: ZoneInfo, newest: date) -
     """
     span = timedelta(days=DEFAULT_DAYS)
     if end is None:
-        end = min(newest, LATEST - _DAY) + _DAY
+        end = max(EARLIEST, min(newest, LATEST - _DAY)) + _DAY
         if first is not None and first >= end:
-            end = min(first + span, LATEST + _DAY)
+            end = min(first + span, LATEST)
     if first is None:
-        first = end - span
+        first = max(end - span, EARLIEST)
     if first >= end:
         valid = str(first + _DAY)
         raise ParameterError(

@@ -156,6 +156,23 @@ def test_a_mistake_in_the_url_is_explained_beside_its_picker(
         assert 'id="wrong"' in answer.text
 
 
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    "query",
+    ["from=1924-06-01&to=2024-06-01", "to=1900-01-10", "from=2199-12-25", "from=2199-12-31"],
+)
+def test_the_longest_and_the_outermost_ranges_are_shown_with_links_that_work(
+    client: FlaskClient, query: str
+) -> None:
+    """A century was refused with an offer to show just it; the outermost links to CSV were 400."""
+    answer = client.get(f"/?{query}")
+
+    assert answer.status_code == 200
+    links = re.findall(r'href="([^"]*format=csv[^"]*)"', html.unescape(answer.text))
+    assert links
+    assert all(client.get(link).status_code == 200 for link in links)
+
+
 def test_an_unknown_parameter_is_not_offered_again(client: FlaskClient) -> None:
     shown = words(client.get("/?zone=UTC").text)
 

@@ -121,7 +121,6 @@ def dashboard() -> Response:
 
 def _read(picked: Mapping[str, str]) -> Choice:
     """Read the URL's parameters; an empty one, as a form sends it, counts as left out."""
-    refuse_repeated(request.args)
     for name in request.args:
         if name not in PARAMETERS:
             raise unknown(name, request.args[name], PARAMETERS)
@@ -132,12 +131,14 @@ def _read(picked: Mapping[str, str]) -> Choice:
         raise ParameterError(
             "days", picked["days"], "can't be combined with from or to", "", hint="Leave one out."
         )
-    return Choice(
+    choice = Choice(
         first=parse_date("from", picked["from"]) if "from" in picked else None,
         end=parse_date("to", picked["to"]) if "to" in picked else None,
         zone=find_zone(picked.get("tz", "UTC")),
         by=Granularity(picked["by"]) if "by" in picked else None,
     )
+    refuse_repeated(request.args)
+    return choice
 
 
 def _find(connection: Connection, choice: Choice, days: int, now: datetime) -> Findings:

@@ -42,11 +42,6 @@ blueprint = APIBlueprint(
 )
 
 
-@blueprint.before_request
-def _each_parameter_once() -> None:
-    refuse_repeated(request.args)
-
-
 @blueprint.get(
     "/overview",
     responses={200: answers.OverviewAnswer},
@@ -89,6 +84,7 @@ def _not_acceptable(error: NotAcceptable) -> Response:
 
 def _answer(query: Q, build: Callable[[Connection, Q, datetime], Report]) -> Response:
     """Answer with the report, kept as any client's while the data stay the same."""
+    refuse_repeated(request.args)
     fmt = wanted(query.format)
     now = datetime.now(UTC)
     # Without any data the default range ends today, so the day is part of the question.

@@ -73,7 +73,8 @@ class BucketQuery(PeriodQuery):
 
     by: Granularity = Field(
         Granularity.DAY,
-        description=f"How long a bucket is; a range may have at most {MAX_BUCKETS:,} of them.",
+        description=f"How long a bucket is; a range may have at most {MAX_BUCKETS:,} of them, but "
+        "months are never too many.",
     )
 
 
@@ -84,6 +85,8 @@ def names(model: type[BaseModel]) -> list[str]:
 
 def refuse_repeated(arguments: MultiDict[str, str]) -> None:
     """Refuse a parameter that is given twice: which of the two was meant can't be known.
+
+    To be asked once the first values have been found usable, for it suggests one.
 
     Raises:
         ParameterError: naming the first one.
