@@ -61,7 +61,7 @@ def test_an_answer_fits_its_schema(
 def test_every_status_of_a_report_is_described(document: dict[str, Any], report: str) -> None:
     responses = document["paths"][f"/api/v1/{report}"]["get"]["responses"]
 
-    assert sorted(responses) == ["200", "304", "400", "405", "406", "503"]
+    assert sorted(responses) == ["200", "304", "400", "405", "406", "412", "503"]
     assert set(responses["200"]["content"]) == {"application/json", "text/csv"}
 
 

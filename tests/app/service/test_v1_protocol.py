@@ -36,6 +36,9 @@ class Database(Protocol):
         ("text/csv", CSV),
         ("text/*", CSV),
         ("application/json;q=0.1, text/csv", CSV),
+        ("application/json; charset=utf-8", "application/json"),  # as many libraries send it
+        ("application/json;charset=utf-8;q=0.1, text/csv;q=0.2", CSV),
+        (CSV, CSV),
     ],
 )
 @pytest.mark.parametrize("path", REPORTS)
@@ -76,6 +79,24 @@ def test_a_client_that_has_the_answer_gets_304(client: FlaskClient, query: str) 
     assert (again.status_code, again.data) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
     assert again.headers["Vary"] == first.headers["Vary"]
+
+
+@pytest.mark.parametrize("tag", ["*", '"other", {}'])
+def test_if_match_of_the_present_answer_is_fulfilled(client: FlaskClient, tag: str) -> None:
+    present = client.get("/api/v1/heatmap")
+
+    again = client.get("/api/v1/heatmap", headers={"If-Match": tag.format(present.headers["ETag"])})
+
+    assert (again.status_code, again.data) == (200, present.data)
+
+
+def test_if_match_of_another_answer_is_a_problem(client: FlaskClient) -> None:
+    """It was 412 with the whole report, and so for `*`."""
+    answer = client.get("/api/v1/heatmap", headers={"If-Match": '"other"'})
+
+    assert (answer.status_code, answer.content_type) == (412, "application/problem+json")
+    assert answer.json is not None
+    assert answer.json["status"] == 412
 
 
 def test_each_representation_has_a_strong_etag_of_its_own(client: FlaskClient) -> None:

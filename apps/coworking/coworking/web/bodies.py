@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flask import Response, request
+from werkzeug.exceptions import PreconditionFailed
 
 SHORTEST_GZIP = 1000  # bytes; a shorter body fits one packet either way
 
@@ -56,5 +57,20 @@ class Body:
         if packed is not None:
             response.headers["Content-Encoding"] = "gzip"
         if status == 200:
+            _refuse_unmatched(response)
             response.make_conditional(request)
         return response
+
+
+def _refuse_unmatched(response: Response) -> None:
+    """Hold the answer against `If-Match` (RFC 9110, 13.1.1).
+
+    The framework doesn't know `*`, and sends the whole body with its 412.
+
+    Raises:
+        PreconditionFailed: the client asked for another answer only.
+    """
+    asked, tag = request.if_match, response.get_etag()[0] or ""
+    if asked and not asked.star_tag and not asked.is_strong(tag):
+        raise PreconditionFailed
+    request.environ.pop("HTTP_IF_MATCH", None)

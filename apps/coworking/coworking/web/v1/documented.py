@@ -26,6 +26,7 @@ _PROBLEMS = {
     "400": "A parameter can't be used; the answer says which, and a value that can.",
     "405": "Reports are only read: GET, HEAD, OPTIONS.",
     "406": "`Accept` allows neither JSON nor CSV.",
+    "412": "`If-Match` names no present answer.",
     "503": "The database is away, or took too long. Try again.",
 }
 

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from flask import request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
 from coworking.web.bodies import Body
@@ -45,6 +46,8 @@ class Report(NamedTuple):
 def wanted(asked: Format | None) -> Format:
     """The format that the parameter `format` names, or else the best of the header `Accept`.
 
+    Parameters of a media type there, such as a charset, do not matter: there is one form of each.
+
     Raises:
         NotAcceptable: neither JSON nor CSV is acceptable (RFC 9110, 15.5.7).
     """
@@ -52,7 +55,10 @@ def wanted(asked: Format | None) -> Format:
         return asked
     if not request.accept_mimetypes:
         return "json"
-    best = request.accept_mimetypes.best_match(MEDIA_TYPES.values())
+    accepted = MIMEAccept(
+        [(name.partition(";")[0].strip(), quality) for name, quality in request.accept_mimetypes]
+    )
+    best = accepted.best_match(MEDIA_TYPES.values())
     for name, media_type in MEDIA_TYPES.items():
         if media_type == best:
             return name
