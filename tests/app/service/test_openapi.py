@@ -99,3 +99,8 @@ def test_the_documentation_s_examples_answer(client: FlaskClient) -> None:
 
     assert len(examples) == 2
     assert [client.get(example).status_code for example in examples] == [200, 200]
+
+
+def test_the_page_is_there_without_its_slash_too(client: FlaskClient) -> None:
+    """It was a redirect to http and the Host header: a dead end behind a proxy that ends TLS."""
+    assert client.get("/openapi").data == client.get("/openapi/").data

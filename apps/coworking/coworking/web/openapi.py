@@ -60,7 +60,7 @@ def openapi_json() -> Response:
     return Body(text.encode() + b"\n", "application/json").response()
 
 
-@blueprint.get("/openapi/")
+@blueprint.get("/openapi/", strict_slashes=False)  # a redirect's host is wrong behind a proxy
 def readable() -> Response:
     """The document as a page; it loads nothing from another host."""
     # Swagger UI sets style attributes, and its style sheet has pictures in data URLs.
