@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 (pydantic reads the annotations)
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -38,6 +45,18 @@ def _without_blanks(value: str) -> str:
     return value
 
 
+def _not_empty(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value():
+        raise ValueError("it must not be empty; leave it out where no password is needed")
+    return value
+
+
+def _named(value: object) -> object:
+    if value == "":  # it would be the present folder
+        raise ValueError("it must not be empty")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_without_blanks)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -54,13 +73,13 @@ class Config(BaseSettings):
     )
 
     db_username: Name = _setting("DB_USERNAME", "The database's user.", example="coworking")
-    db_password: SecretStr | None = _setting(
+    db_password: Annotated[SecretStr, AfterValidator(_not_empty)] | None = _setting(
         "DB_PASSWORD",
         "The user's password. Not with `DB_PASSWORD_FILE`; neither is needed on a Unix socket.",
         example="the password",
         default=None,
     )
-    db_password_file: Path | None = _setting(
+    db_password_file: Annotated[Path, BeforeValidator(_named)] | None = _setting(
         "DB_PASSWORD_FILE",
         "A file that holds the password; it is read again at each new connection, so a changed "
         "password needs no restart. One newline at its end is not part of the password.",
@@ -201,17 +220,20 @@ class Config(BaseSettings):
             text = self.db_password_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise ConfigError(
-                f"DB_PASSWORD_FILE={self.db_password_file} can't be read: {reason}",
-                hint="Name a file that holds the password, readable by this user.",
-            ) from None
+            raise self._password_file_fault(f"can't be read: {reason}") from None
         password = text.removesuffix("\n").removesuffix("\r")
         if not password:
-            raise ConfigError(
-                f"DB_PASSWORD_FILE={self.db_password_file} is empty",
-                hint="Write the database user's password into it.",
-            )
+            raise self._password_file_fault("is empty")
+        if "\x00" in password:
+            raise self._password_file_fault("has a NUL character, as text in UTF-16 has")
         return password
+
+    def _password_file_fault(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"DB_PASSWORD_FILE={self.db_password_file} {what}; name a file that holds the "
+            f"password in UTF-8, readable by this user, for example "
+            f"DB_PASSWORD_FILE={SETTINGS['DB_PASSWORD_FILE'].example}"
+        )
 
 
 @dataclass(frozen=True)
@@ -234,7 +256,7 @@ class Setting:
         if self.name not in environment:
             return self.default, "default"
         value = environment[self.name]
-        return (MASK if self.secret and value else value), "environment"
+        return (MASK if self.secret and value else value or "(empty)"), "environment"
 
 
 def _registry() -> dict[str, Setting]:
@@ -258,7 +280,7 @@ def _sentence(fault: Any) -> str:
     name = setting.name
     if fault["type"] == "missing":
         return f"{name} is not set; for example {name}={setting.example}"
-    value = MASK if setting.secret else str(fault["input"])
+    value = MASK if setting.secret and fault["input"] else str(fault["input"])
     wrong = fault["msg"].removeprefix("Value error, ")
     wrong = wrong[:1].lower() + wrong[1:]
     return f"{name}={value}: {wrong}; for example {name}={setting.example}"

@@ -113,7 +113,12 @@ def test_the_password_file_is_read_each_time(read: Callable[..., Config], tmp_pa
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(None, "can't be read: No such file or directory"), (b"", "is empty"), (b"\xff", "not UTF-8")],
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is empty"),
+        (b"\xff", "not UTF-8"),
+        (b"h\0u\0", "has a NUL character"),  # it was a stack trace of the driver's
+    ],
 )
 def test_an_unusable_password_file_is_named(
     read: Callable[..., Config], tmp_path: Path, content: bytes | None, sentence: str
@@ -125,6 +130,14 @@ def test_an_unusable_password_file_is_named(
     with pytest.raises(ConfigError, match=sentence) as raised:
         config.password()
     assert f"DB_PASSWORD_FILE={file}" in str(raised.value)
+    assert "for example DB_PASSWORD_FILE=/run/secrets/coworking/password" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["DB_PASSWORD", "DB_PASSWORD_FILE"])
+def test_an_empty_password_is_an_error(read: Callable[..., Config], name: str) -> None:
+    """DB_PASSWORD= passed for a password, and DB_PASSWORD_FILE= for the present folder."""
+    with pytest.raises(ConfigError, match=f"^{name}=: it must not be empty"):
+        read(DB_USERNAME="coworking", **{name: ""})
 
 
 @pytest.mark.parametrize(
