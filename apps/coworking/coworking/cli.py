@@ -95,8 +95,8 @@ def rebuild() -> None:
 
 
 @group.command()
-@click.option("--users", type=click.IntRange(0), default=600, show_default=True)
-@click.option("--tokens", type=click.IntRange(0), default=120_000, show_default=True)
+@click.option("--users", type=click.IntRange(0, 10_000_000), default=600, show_default=True)
+@click.option("--tokens", type=click.IntRange(0, 1_000_000_000), default=120_000, show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Which of many such sets.")
 @click.option(
@@ -128,16 +128,18 @@ def seed(*, if_empty: bool, replace: bool, end: datetime, **sizes: int) -> None:
 @group.command()
 def health() -> None:
     """Ask the service of these settings whether it answers; status 1 if not. For HEALTHCHECK."""
-    from urllib.error import URLError  # noqa: PLC0415
-    from urllib.request import urlopen  # noqa: PLC0415
+    from http.client import HTTPException  # noqa: PLC0415
+    from urllib.request import ProxyHandler, build_opener  # noqa: PLC0415
 
     config = Config.read()
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.app_host, config.app_host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.app_host, config.app_host)  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
     address = f"http://{host}:{config.app_port}/health_check"
+    directly = build_opener(ProxyHandler({}))  # a proxy of the environment is for other hosts
     try:
-        with urlopen(address, timeout=2):
+        with directly.open(address, timeout=2):
             click.echo("ok")
-    except (URLError, TimeoutError) as error:
+    except (OSError, HTTPException) as error:
         raise ServiceError(f"no answer from {address}: {error}") from None
 
 

@@ -24,6 +24,12 @@ class ConfigError(ServiceError):
     exit_code = 2
 
 
+class ArgumentError(ServiceError):
+    """A command's argument can't be used; the message names it, its value and a valid one."""
+
+    exit_code = 2
+
+
 class DatabaseAway(ServiceError):  # noqa: N818 (a state of the world, and it passes)
     """The database did not answer in time, refused the connection or closed it. It may recover."""
 

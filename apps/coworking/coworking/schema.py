@@ -15,7 +15,7 @@ from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from coworking.errors import DatabaseAway, SchemaTooOld, ServiceError
+from coworking.errors import ArgumentError, DatabaseAway, SchemaTooOld, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,10 +115,11 @@ def downgrade(
     """Take the schema back to an older revision; "base" undoes all but the older service's tables.
 
     Raises:
-        ServiceError: there is no such revision, or as `upgrade`.
+        ArgumentError: there is no such revision.
+        ServiceError: as `upgrade`.
     """
     if to not in (*REVISIONS, "base"):
-        raise ServiceError(
+        raise ArgumentError(
             f"there is no revision {to!r}", hint=f"Valid: base, {', '.join(REVISIONS)}."
         )
     with _migrating(engine, progress, patience) as connection:

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from coworking import rollups
-from coworking.errors import ServiceError
+from coworking.errors import ArgumentError, ServiceError
+from coworking.periods import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,13 +101,10 @@ def sow(
         progress: is told how many more rows were written.
 
     Raises:
-        ServiceError: the database has rows and `replace` is not set, or the plan asks for tokens
-            of no users.
+        ArgumentError: the plan asks for tokens of no users, or for days that no report has.
+        ServiceError: the database has rows and `replace` is not set.
     """
-    if plan.tokens and not plan.users:
-        raise ServiceError(
-            f"{plan.tokens} tokens need users, and users is 0", hint="Valid: --users 1 or more."
-        )
+    _refuse_impossible(plan)
     random = Random(plan.seed)  # noqa: S311 (demo data, meant to be predictable)
     members = _members(plan, random)
     with engine.begin() as connection:
@@ -155,6 +153,19 @@ def _unhindered(connection: Connection) -> Iterator[None]:
     connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
     for index in indexes:
         connection.execute(text(index.definition))
+
+
+def _refuse_impossible(plan: Plan) -> None:
+    if plan.tokens and not plan.users:
+        raise ArgumentError(
+            f"{plan.tokens} tokens need users, and users is 0", hint="Valid: --users 1 or more."
+        )
+    earliest = EARLIEST + timedelta(days=2 * plan.days)  # members join up to as long before
+    if not earliest <= plan.end <= LATEST:
+        raise ArgumentError(
+            f"--end {plan.end} is not within {earliest} and {LATEST}",
+            hint="Valid, for example: --end 2026-01-01.",
+        )
 
 
 # --- members -------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from coworking import schema
 from coworking.cli import group, main
 from coworking.config import SETTINGS
-from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld, ServiceError
+from coworking.errors import ArgumentError, ConfigError, DatabaseAway, SchemaTooOld, ServiceError
 
 
 @dataclass
@@ -67,7 +69,7 @@ def test_every_verb_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
     for verb in group.commands:
         assert f"`coworking {verb}`" in page
-    for error in (ServiceError, ConfigError, DatabaseAway, SchemaTooOld):
+    for error in (ServiceError, ArgumentError, ConfigError, DatabaseAway, SchemaTooOld):
         assert f"{error.exit_code} " in page
 
 
@@ -124,6 +126,27 @@ def test_seed_refuses_a_database_that_has_data(run: Run, database: Any) -> None:
     assert "error: " in refused.stderr
     skipped = run("seed", "--if-empty", on=database)
     assert (skipped.returncode, skipped.stdout) == (0, "The database has data; nothing was done.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["seed", "--end", "0001-01-05", "--days", "9"], "--end 0001-01-05 is not within 1900-01-"),
+        (["seed", "--end", "2200-01-02"], "and 2200-01-01"),
+        (["seed", "--users", "0"], "120000 tokens need users, and users is 0"),
+        (["seed", "--users", "99999999999"], "99999999999 is not in the range"),
+        (["migrate", "--to", "0815"], "there is no revision '0815'"),
+    ],
+)
+def test_an_argument_that_can_not_be_used_ends_a_verb_with_2_and_a_valid_one(
+    run: Run, database: Any, arguments: list[str], sentence: str
+) -> None:
+    """A year too early was a stack trace, too many users took all memory, the rest was status 1."""
+    done = run(*arguments, on=database)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Valid" in done.stderr or "0<=x<=10000000" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_check_config_shows_every_setting_and_where_it_came_from(run: Run) -> None:
@@ -190,3 +213,22 @@ def test_health_asks_the_service_of_the_same_settings(
     failed = run("health", on=database, APP_PORT="1")
     assert failed.returncode == 1
     assert "no answer from http://127.0.0.1:1/health_check" in failed.stderr
+
+
+def test_health_asks_directly_whatever_proxy_the_environment_names(
+    run: Run, serve: Callable[..., Any], database: Any
+) -> None:
+    port = serve(database).address.rpartition(":")[2]
+    done = run("health", on=database, APP_PORT=port, http_proxy="http://127.0.0.1:1")
+    assert done.stdout == "ok\n"
+
+
+def test_health_fails_in_a_sentence_on_what_is_not_http(run: Run, database: Any) -> None:
+    """It was a stack trace where something else listens."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=lambda: other.accept()[0].sendall(b"220 mail\r\n")).start()
+        port = str(other.getsockname()[1])
+        done = run("health", on=database, APP_PORT=port)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: no answer from http://127.0.0.1:{port}/health_check: ")
+    assert "Traceback" not in done.stderr
