@@ -39,11 +39,19 @@ def local_postgres(folder: Path, database: str) -> Iterator[Path]:
         The socket's folder, which every client takes as its host.
 
     Raises:
-        InputError: the folder belongs to another major version of PostgreSQL.
+        InputError: the folder belongs to another major version of PostgreSQL, holds something
+            else, or can't be made.
         CiError: the server does not start; the message has the end of its log.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder)
+    except OSError as error:
+        raise InputError(
+            f"the data's folder {folder} can't be used: {error.strerror}",
+            hint="It must be a folder that this user may read and write, or not be there.",
+        ) from error
     _refuse_another_version(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         yield _started(folder, database)
     finally:
@@ -61,6 +69,15 @@ def _started(folder: Path, database: str) -> Path:
             hint=f"To begin with an empty database, move {folder} away.",
         ) from error
     return host
+
+
+def _refuse_foreign(folder: Path) -> None:
+    names = sorted(each.name for each in folder.iterdir())
+    if names and "PG_VERSION" not in names:
+        raise InputError(
+            f"{folder} holds {names[0]!r}, and no data of PostgreSQL's",
+            hint=f"Move it away (mv {folder} {folder}-away) to begin with an empty database.",
+        )
 
 
 def _refuse_another_version(folder: Path) -> None:

@@ -63,6 +63,7 @@ def command() -> None:
             own_database = "DB_HOST" not in os.environ
             if own_database:
                 environment |= stack.enter_context(_own_database())
+                environment.pop("DB_PASSWORD_FILE", None)  # it is for another database
             with step("schema"):
                 _coworking(environment, "migrate")
             if own_database:
@@ -111,8 +112,15 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     """Hold the checkout's lock; the system lets go of it however this process ends."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a+", encoding="ascii") as lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(exist_ok=True)
+            lock = stack.enter_context(path.open("a+", encoding="ascii"))
+        except OSError as error:
+            raise InputError(
+                f"{error.filename} can't be written: {error.strerror}",
+                hint=f"{path.parent} must be a folder of this user's, or not be there.",
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -128,7 +136,7 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def _refuse_taken_port(port: str) -> None:
-    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+    if not (port.isascii() and port.isdecimal()) or not 1 <= int(port) <= 65535:
         raise InputError(f"APP_PORT is {port!r}, and a port is a number from 1 to 65535, say 5153")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -188,11 +196,13 @@ def _service(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 def _wait_until_ready(service: subprocess.Popen[bytes], port: str) -> None:
     deadline = time.monotonic() + READY_WITHIN
+    session = requests.Session()
+    session.trust_env = False  # a proxy of the environment is for other hosts
     while time.monotonic() < deadline:
         if service.poll() is not None:
             raise CiError(f"the service ended with status {service.returncode}; see above")
         with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"http://127.0.0.1:{port}/readiness_check", timeout=5).ok:
+            if session.get(f"http://127.0.0.1:{port}/readiness_check", timeout=5).ok:
                 return
         time.sleep(0.05)
     raise CiError(f"the service is not ready after {READY_WITHIN:.0f} s; see its messages above")

@@ -85,7 +85,9 @@ class Running(NamedTuple):
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The one that the tests look at; `stopped` ends it."""
     folder, port = tmp_path_factory.mktemp("checkout"), free_port()
-    process = start(folder, APP_PORT=str(port))
+    # What a shell may have set for other things: a proxy, and another database's password.
+    others = {"http_proxy": "http://127.0.0.1:1", "DB_PASSWORD_FILE": "/nowhere"}
+    process = start(folder, APP_PORT=str(port), **others)
     try:
         yield Running(folder, port, read_until(process, "Ctrl-C stops everything"), process)
     finally:
@@ -150,6 +152,26 @@ def test_data_of_another_postgresql_is_left_alone(
     assert "belongs to PostgreSQL 13, and this checkout runs 18" in done.stderr
     assert "mv " in done.stderr
     assert [entry.name for entry in data.iterdir()] == ["PG_VERSION"]
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (".local", ".local can't be written: File exists"),
+        (".local/postgres", "/.local/postgres can't be used: File exists"),
+        (".local/postgres/photos", "/.local/postgres holds 'photos', and no data of PostgreSQL's"),
+    ],
+)
+def test_something_else_in_the_place_of_the_data_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str, sentence: str
+) -> None:
+    """A file there was a stack trace, and a folder of something else an error of initdb's."""
+    (tmp_path / made).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / made).write_text("mine", encoding="ascii")
+    done = start_here(tmp_path, monkeypatch, free_port())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert (tmp_path / made).read_text(encoding="ascii") == "mine"
 
 
 # From here on the running one is stopped; what follows starts again on its data, which takes less.
