@@ -293,7 +293,7 @@ def test_a_later_release_s_database_is_left_alone(database: Database, engine: En
         (
             """CREATE TABLE users (id int, first_name int, last_name int, is_active int,
                                    joined_at timestamptz)""",
-            "users.joined_at is of type TIMESTAMP",
+            "users.joined_at is of type TIMESTAMP WITH TIME ZONE",
         ),
     ],
 )
@@ -307,6 +307,40 @@ def test_tables_of_something_else_are_refused(
 
     assert message in str(refusal.value)
     assert empty_database.rows("SELECT to_regclass('daily_visits')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("ALTER user_id DROP NOT NULL", "tokens.user_id may be null"),
+        ("ALTER created_at DROP NOT NULL", "tokens.created_at may be null"),
+        ("ALTER user_id TYPE bigint", "tokens.user_id is of type BIGINT, not integer"),
+    ],
+)
+def test_tables_whose_rows_the_rollups_could_not_hold_are_refused(
+    older_database: Database, older_engine: Engine, change: str, message: str
+) -> None:
+    """They were adopted, and from then on a write of such a row failed."""
+    older_database.execute(f"ALTER TABLE tokens {change}")
+
+    with pytest.raises(ServiceError, match=message):
+        schema.upgrade(older_engine)
+
+    assert older_database.rows("SELECT to_regclass('daily_visits')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE daily_visits ()", "CREATE VIEW exact_daily_visits AS SELECT 1"]
+)
+def test_a_name_that_is_taken_is_told_in_a_sentence(
+    older_database: Database, older_engine: Engine, statement: str
+) -> None:
+    older_database.execute(statement)
+
+    with pytest.raises(ServiceError, match=r'the database refuses: relation ".*" already') as taken:
+        schema.upgrade(older_engine)
+
+    assert "rename it" in taken.value.hint
 
 
 def test_a_role_that_owns_nothing_is_told_so(older_database: Database) -> None:

@@ -11,7 +11,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Literal
 
-from psycopg2.errors import InsufficientPrivilege
+from psycopg2.errors import (
+    DuplicateFunction,
+    DuplicateObject,
+    DuplicateTable,
+    InsufficientPrivilege,
+)
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -29,6 +34,15 @@ REQUIRED_REVISION = REVISIONS[-1]
 # Held by whoever migrates. Any number does; this one is "migrate" on a telephone's keys.
 MIGRATION_LOCK = 6447283
 POLL = 0.25  # seconds between two looks at something that is waited for
+
+# What a person can do about the database's refusals.
+HINTS: dict[type[Exception], str] = {
+    InsufficientPrivilege: "Migrate as the role that owns the tables users and tokens.",
+    **dict.fromkeys(
+        (DuplicateFunction, DuplicateObject, DuplicateTable),
+        "It is not this service's, and so is left as it is: rename it, then migrate again.",
+    ),
+}
 
 
 def is_older(revision: str | None) -> bool:
@@ -140,12 +154,10 @@ def _migrating(
         _take_lock(connection, progress)
         yield connection
     except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
+        hint = next((HINTS[kind] for kind in HINTS if isinstance(error.orig, kind)), None)
+        if hint is None:
             raise
-        raise ServiceError(
-            f"the database refuses: {str(error.orig).strip()}",
-            hint="Migrate as the role that owns the tables users and tokens.",
-        ) from error
+        raise ServiceError(f"the database refuses: {str(error.orig).strip()}", hint=hint) from error
     finally:
         # It has the session's lock and settings: the pool must not see it again.
         connection.invalidate()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from alembic import op
 from sqlalchemy import inspect
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from coworking.errors import ServiceError
 from coworking.migrations import progress
 from coworking.migrations.parts import sql
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import ReflectedColumn
 
 revision = "0001"
 down_revision = None
@@ -17,6 +23,7 @@ NEEDED = {
     "users": {"id", "first_name", "last_name", "joined_at", "is_active"},
     "tokens": {"id", "user_id", "token", "created_at", "used_at"},
 }
+NEVER_NULL = {"tokens.user_id", "tokens.created_at"}
 
 
 def upgrade() -> None:
@@ -34,15 +41,23 @@ def upgrade() -> None:
     for table, needed in NEEDED.items():
         if table not in found:
             raise _unlike(f"there is no table {table}")
-        columns = {
-            column["name"]: column["type"] for column in inspector.get_columns(table, "public")
-        }
+        columns = {column["name"]: column for column in inspector.get_columns(table, "public")}
         if missing := sorted(needed - columns.keys()):
             raise _unlike(f"{table} has no column {', '.join(missing)}")
-        for name in sorted(needed & {"joined_at", "created_at", "used_at"}):
-            kind = columns[name]
-            if not isinstance(kind, TIMESTAMP) or kind.timezone:
-                raise _unlike(f"{table}.{name} is of type {kind}, not timestamp without time zone")
+        for name in sorted(needed):
+            _refuse_unlike(f"{table}.{name}", columns[name])
+
+
+def _refuse_unlike(name: str, column: ReflectedColumn) -> None:
+    """The rollups count by these columns: what they couldn't hold would make each write fail."""
+    kind = column["type"]
+    written = kind.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    if name.endswith("_at") and (not isinstance(kind, TIMESTAMP) or kind.timezone):
+        raise _unlike(f"{name} is of type {written}, not timestamp without time zone")
+    if name == "tokens.user_id" and written not in {"INTEGER", "SMALLINT"}:
+        raise _unlike(f"{name} is of type {written}, not integer")
+    if name in NEVER_NULL and column["nullable"]:
+        raise _unlike(f"{name} may be null (ALTER TABLE … ALTER … SET NOT NULL mends it)")
 
 
 def downgrade() -> None:
