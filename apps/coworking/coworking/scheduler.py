@@ -103,7 +103,7 @@ class Folding:
     def _report(self, error: Exception) -> None:
         """Log a problem once, not at every tick while it lasts."""
         hint = error.hint if isinstance(error, ServiceError) else ""
-        problem = f"{error} {hint}".strip()
+        problem = "; ".join(filter(None, (str(error), hint)))
         if problem != self._problem:
             logs.warning("the fold did not run; it is tried again", reason=problem)
         self._problem = problem

@@ -205,3 +205,16 @@ def test_errors_below_api_v1_are_problems(client: FlaskClient) -> None:
         assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
         assert answer.json is not None
         assert answer.json["status"] == status
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/overview", "/api/reports/daily_usage"])
+def test_the_line_of_a_failure_has_its_reason(
+    configured: Callable[..., Config],
+    database: Any,
+    lines: Callable[[], list[dict[str, Any]]],
+    path: str,
+) -> None:
+    """The dashboard's had none, and the others ran two sentences into one."""
+    create_app(configured(database, DB_PORT="1")).test_client().get(path)
+    reason = lines()[-1]["reason"]
+    assert re.match(r"the database can't be reached; connection to .* Connection refused", reason)

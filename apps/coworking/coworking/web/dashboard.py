@@ -22,7 +22,7 @@ from coworking.periods import (
     zone_names,
 )
 from coworking.web import charts, services, words
-from coworking.web.errors import RETRY_AFTER
+from coworking.web.errors import RETRY_AFTER, note
 from coworking.web.pages import page
 from coworking.web.v1.queries import not_one_of, refuse_repeated, unknown
 
@@ -103,6 +103,7 @@ def dashboard() -> Response:
     except ParameterError as error:
         return page("dashboard.html", {**_controls(picked, None), "problem": error}, 400)
     except ServiceError as error:
+        note(error)
         context = {**_controls(picked, None), "refresh": True, "reason": str(error)}
         response = page("away.html", context, 503)
         response.headers["Retry-After"] = RETRY_AFTER

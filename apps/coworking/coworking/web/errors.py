@@ -29,15 +29,20 @@ def register(app: Flask) -> None:
 
 
 def unavailable(error: ServiceError) -> Response:
-    """503: this process can't answer now, and may soon; the log line has what only we should see.
+    """503: this process can't answer now, and may soon.
 
     The sentence is the service's own. The driver's words name hosts and users, and stay here.
     """
-    request.environ[REASON] = f"{error} {error.hint}".strip()
+    note(error)
     response = problem(503, str(error))
     response.headers["Retry-After"] = RETRY_AFTER
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def note(error: ServiceError) -> None:
+    """Leave the reason of a failure, with what only we should see of it, for the log line."""
+    request.environ[REASON] = "; ".join(filter(None, (str(error), error.hint)))
 
 
 def refused(error: HTTPException) -> Response | HTTPException:
