@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import subprocess
 import time
@@ -76,7 +77,7 @@ def _refuse_foreign(folder: Path) -> None:
     if names and "PG_VERSION" not in names:
         raise InputError(
             f"{folder} holds {names[0]!r}, and no data of PostgreSQL's",
-            hint=f"Move it away (mv {folder} {folder}-away) to begin with an empty database.",
+            hint=f"Move it away ({_mv(folder, 'away')}) to begin with an empty database.",
         )
 
 
@@ -84,7 +85,7 @@ def _refuse_another_version(folder: Path) -> None:
     marker = folder / "PG_VERSION"
     if not marker.exists():
         return
-    found = marker.read_text(encoding="ascii").strip()
+    found = marker.read_text(encoding="utf-8", errors="replace").strip()
     shown = subprocess.run(
         [POSTGRES_BIN_PATH / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout
@@ -92,9 +93,14 @@ def _refuse_another_version(folder: Path) -> None:
     if found != ours:
         raise InputError(
             f"the data in {folder} belongs to PostgreSQL {found}, and this checkout runs {ours}",
-            hint=f"Move it away (mv {folder} {folder}-{found}) to begin anew, or set DB_HOST to a "
+            hint=f"Move it away ({_mv(folder, found)}) to begin anew, or set DB_HOST to a "
             f"PostgreSQL {found} server that runs on it.",
         )
+
+
+def _mv(folder: Path, suffix: str) -> str:
+    """The command, as a shell takes it."""
+    return shlex.join(["mv", str(folder), f"{folder}-{suffix}"])
 
 
 def _make_database(host: Path, database: str) -> None:
@@ -117,7 +123,8 @@ def _stop(folder: Path) -> None:
     """
     pid_file = folder / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
-        postmaster = psutil.Process(int(pid_file.read_text(encoding="ascii").split("\n")[0]))
+        # Its second line is the folder, in whatever bytes its name has.
+        postmaster = psutil.Process(int(pid_file.read_bytes().split(b"\n")[0]))
         if postmaster.name() != "postgres":  # a file left behind by a crash; the number is reused
             return
         postmaster.send_signal(signal.SIGINT)

@@ -84,7 +84,11 @@ class Running(NamedTuple):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The one that the tests look at; `stopped` ends it."""
-    folder, port = tmp_path_factory.mktemp("checkout"), free_port()
+    # A folder as people have them: its name has a blank and a letter that isn't ASCII, of which
+    # PostgreSQL's own files tell too, and it is too long for a socket.
+    folder = tmp_path_factory.mktemp("Zoë's checkout") / ("long" * 25)
+    folder.mkdir()
+    port = free_port()
     # What a shell may have set for other things: a proxy, and another database's password.
     others = {"http_proxy": "http://127.0.0.1:1", "DB_PASSWORD_FILE": "/nowhere"}
     process = start(folder, APP_PORT=str(port), **others)
