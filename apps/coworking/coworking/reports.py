@@ -69,8 +69,8 @@ class Overview(NamedTuple):
 
 # A stray date far outside the calendar ('infinity' is one) must not become the newest data.
 _EXTENT = text("""
-SELECT (SELECT min(used_at) FROM tokens WHERE used_at >= :earliest AND used_at < :latest),
-       (SELECT max(used_at) FROM tokens WHERE used_at >= :earliest AND used_at < :latest)
+SELECT (SELECT min(used_at) FROM public.tokens WHERE used_at >= :earliest AND used_at < :latest),
+       (SELECT max(used_at) FROM public.tokens WHERE used_at >= :earliest AND used_at < :latest)
 """)
 
 
@@ -95,20 +95,20 @@ def period_of(
 
 def tokens_issued(connection: Connection) -> bool:
     """Tell whether any token was ever issued, used or not."""
-    return bool(connection.execute(text("SELECT EXISTS (SELECT FROM tokens)")).scalar_one())
+    return bool(connection.execute(text("SELECT EXISTS (SELECT FROM public.tokens)")).scalar_one())
 
 
 _QUARTER_HOURS = """
-SELECT start, check_ins, issued, unused FROM exact_quarter_hours
+SELECT start, check_ins, issued, unused FROM public.exact_quarter_hours
 WHERE start >= :since AND start < :until
 """
 
 # The same columns for a period whose days don't begin on quarter hours.
 _TOKENS = """
-SELECT used_at AS start, 1 AS check_ins, 0 AS issued, 0 AS unused FROM tokens
+SELECT used_at AS start, 1 AS check_ins, 0 AS issued, 0 AS unused FROM public.tokens
 WHERE used_at >= :since AND used_at < :until
 UNION ALL
-SELECT created_at, 0, 1, (used_at IS NULL)::int FROM tokens
+SELECT created_at, 0, 1, (used_at IS NULL)::int FROM public.tokens
 WHERE created_at >= :since AND created_at < :until
 """
 
@@ -178,7 +178,7 @@ FROM ({source}) AS source
 """
 _MEMBERS = """
 UNION ALL SELECT '{part}', ARRAY[count(*)] FROM (
-    SELECT FROM tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
+    SELECT FROM public.tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
     GROUP BY user_id
 ) AS {part}
 """
@@ -188,7 +188,7 @@ SELECT ARRAY[
     count(*) FILTER (WHERE first_check_in < :middle),
     count(*) FILTER (WHERE joined_at < :until AND (first_check_in >= :until) IS NOT FALSE),
     count(*) FILTER (WHERE joined_at < :middle AND (first_check_in >= :middle) IS NOT FALSE)
-] FROM exact_user_visits FULL JOIN users ON users.id = user_id
+] FROM public.exact_user_visits FULL JOIN public.users ON users.id = user_id
 """
 
 

@@ -44,11 +44,11 @@ LINES = 1000  # lines handed to COPY at a time
 STATEMENT = 500_000  # tokens in one COPY: its triggers sum up what one statement brings
 DAY_SECONDS = 86_400
 
-COPY_USERS = "COPY users (id, first_name, last_name, joined_at, is_active) FROM STDIN"
-COPY_TOKENS = "COPY tokens (user_id, token, created_at, used_at) FROM STDIN"
+COPY_USERS = "COPY public.users (id, first_name, last_name, joined_at, is_active) FROM STDIN"
+COPY_TOKENS = "COPY public.tokens (user_id, token, created_at, used_at) FROM STDIN"
 INDEXES = text("""
     SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition
-    FROM pg_index WHERE indrelid = 'tokens'::regclass AND NOT indisunique
+    FROM pg_index WHERE indrelid = 'public.tokens'::regclass AND NOT indisunique
 """)
 IS_SUPERUSER = text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
 
@@ -121,15 +121,17 @@ def sow(
 
 def has_data(connection: Connection) -> bool:
     """Whether users or tokens has any row."""
-    question = text("SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM tokens)")
+    question = text(
+        "SELECT EXISTS (SELECT FROM public.users) OR EXISTS (SELECT FROM public.tokens)"
+    )
     return bool(connection.execute(question).scalar())
 
 
 def _make_room(connection: Connection, *, replace: bool) -> None:
     # From here on nobody else adds rows, another `seed` included.
-    connection.execute(text("LOCK TABLE tokens, users IN SHARE ROW EXCLUSIVE MODE"))
+    connection.execute(text("LOCK TABLE public.tokens, public.users IN SHARE ROW EXCLUSIVE MODE"))
     if replace:
-        connection.execute(text("TRUNCATE tokens, users RESTART IDENTITY"))
+        connection.execute(text("TRUNCATE public.tokens, public.users RESTART IDENTITY"))
     elif has_data(connection):
         raise ServiceError(
             "the database has data already, and demo data would mix with it",
@@ -196,7 +198,7 @@ def _write_users(
     connection: Connection, members: list[Member], progress: Callable[[int], object]
 ) -> int:
     """Write them with ids that follow each other; the first id is returned."""
-    sequence = "pg_get_serial_sequence('users', 'id')"
+    sequence = "pg_get_serial_sequence('public.users', 'id')"
     first_id: int = connection.execute(text(f"SELECT nextval({sequence})")).scalar_one()
     first_names, last_names = FIRST_NAMES.split(), LAST_NAMES.split()
     lines = (

@@ -227,3 +227,20 @@ def test_a_database_that_is_away_is_503_and_not_a_trace(
 
     assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("path", [*REPORTS, "/api/reports/user_visits"])
+def test_a_table_elsewhere_on_the_search_path_is_not_read(
+    config: Config, client: FlaskClient, database: Database, path: str
+) -> None:
+    """The user's own schema is first on PostgreSQL's path, and a table there was read instead."""
+    before = client.get(path)
+    database.execute(
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.tokens AS SELECT 1 AS user_id, timestamp '2024-05-01' AS used_at",
+        "CREATE TABLE other.users ()",
+        f"ALTER DATABASE {database.name} SET search_path = other",
+    )
+    anew = create_app(config).test_client().get(path)  # on a connection with that path
+
+    assert (anew.status_code, anew.data) == (200, before.data)
