@@ -19,7 +19,7 @@ from sqlalchemy import Connection, create_engine, exc
 from sqlalchemy.pool import QueuePool
 
 from coworking.deadlines import Deadlines
-from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld
+from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,8 +184,10 @@ def translated() -> Iterator[None]:
     """Turn errors about the connection, or a missing table, into the service's own.
 
     Raises:
-        DatabaseAway: no free connection, a statement that took too long, a lost connection.
+        DatabaseAway: no free connection, a statement that took too long, a lost connection, a
+            server that only reads.
         SchemaTooOld: a statement names what the database doesn't have.
+        ServiceError: the user may not do this.
     """
     try:
         yield
@@ -208,6 +210,13 @@ def _raise_own(cause: BaseException | None, *, lost: bool) -> None:
         raise SchemaTooOld(
             "the database's schema lacks what this build needs",
             hint=f"Run `coworking migrate` with the same settings. {_first_line(cause)}",
+        ) from cause
+    if isinstance(cause, psycopg2.errors.ReadOnlySqlTransaction):
+        raise DatabaseAway("the database takes no writes", hint=_first_line(cause)) from cause
+    if isinstance(cause, psycopg2.errors.InsufficientPrivilege):
+        raise ServiceError(
+            "the database's user lacks a right that this needs",
+            hint=f"Grant it to the user of DB_USERNAME. {_first_line(cause)}",
         ) from cause
     if lost:
         hint = _first_line(cause)

@@ -204,6 +204,36 @@ def test_a_schema_that_is_missing_ends_a_verb_with_4_and_advice(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("verb", ["fold", "rebuild", "seed"])
+def test_a_database_that_only_reads_ends_a_verb_with_3_and_a_line(
+    run: Run, database: Any, verb: str
+) -> None:
+    """A standby, or one that was set so: it was a stack trace."""
+    database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    done = run(verb, on=database)
+    assert done.returncode == 3
+    assert "error: the database takes no writes" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_user_without_rights_ends_a_verb_with_1_and_a_line(run: Run, database: Any) -> None:
+    """It was a stack trace, and 500 for a request."""
+    database.execute(
+        "DROP ROLE IF EXISTS guest",
+        "CREATE ROLE guest LOGIN PASSWORD 'x'",
+        "GRANT SELECT ON alembic_version TO guest",
+    )
+    try:
+        done = run("verify", on=database, DB_USERNAME="guest", DB_PASSWORD="x")
+    finally:
+        database.execute("DROP OWNED BY guest", "DROP ROLE guest")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == (
+        "error: the database's user lacks a right that this needs"
+    )
+    assert "permission denied for" in done.stderr
+
+
 def test_health_asks_the_service_of_the_same_settings(
     run: Run, serve: Callable[..., Any], database: Any
 ) -> None:
