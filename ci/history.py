@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,21 +54,23 @@ class Row(NamedTuple):
 
 
 def rows(repository: Repository, overlay: Overlay) -> Iterator[Row]:
-    """Tell the changes of a tag, newest first."""
-    records = list(overlay.records())
-    for number, record in enumerate(records):
-        earlier = {older.version.tag for older in records[number + 1 :]}
-        tag = record.version.tag
-        before = records[number + 1].version.tag if number + 1 < len(records) else None
+    """Tell the changes of a tag, newest first; only what the rows that are taken need is read."""
+    records = overlay.records()
+    while (record := next(records, None)) is not None:
+        records, older = itertools.tee(records)
+        earlier = (each.version.tag for each in older)
+        tag, before = record.version.tag, next(earlier, None)
         if tag is not None and tag != before:
-            yield _row(repository, overlay, record, seen=tag in earlier)
+            yield _row(repository, overlay, record, earlier)
 
 
-def _row(repository: Repository, overlay: Overlay, record: Record, *, seen: bool) -> Row:
+def _row(
+    repository: Repository, overlay: Overlay, record: Record, earlier: Iterator[str | None]
+) -> Row:
     version, message = record
     tag = PipelineTag.match(version.tag or "")
     commit = overlay.resolve(version.source or (tag.commit if tag else "")) or ""
-    how = _how(message, seen=seen)
+    how = _how(record, earlier)
     person, what = message.author, message.trailers.get("Reason", message.subject)
     if how == "build" and commit:
         source = Message.parse(repository.objects([commit])[0] or b"")
@@ -84,15 +87,15 @@ def _row(repository: Repository, overlay: Overlay, record: Record, *, seen: bool
     )
 
 
-def _how(message: Message, *, seen: bool) -> str:
-    trailers = message.trailers
+def _how(record: Record, earlier: Iterator[str | None]) -> str:
+    trailers = record.message.trailers
     if "Promoted-From" in trailers:
         return "promotion"
-    if "Reason" in trailers:
+    if "Reason" in trailers and "Image" in trailers:  # `resume` gives a reason, and names no image
         return "hotfix"
     if "Build" in trailers:
         return "build"
-    return "taken back" if seen else "by hand"
+    return "taken back" if record.version.tag in earlier else "by hand"
 
 
 @click.command()
@@ -109,12 +112,14 @@ def command(  # noqa: PLR0913  (one argument for each option)
     check_branch(branch)
     place = str(ROOT) if local else remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:
-        tip = access.repository.fetch(branch)
+        tip = access.tip(branch)
         overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
-        for row in list(rows(access.repository, overlay))[:limit]:
+        for row in itertools.islice(rows(access.repository, overlay), limit):
             click.echo(json.dumps(row._asdict()) if as_json else _line(row))
 
 
 def _line(row: Row) -> str:
     made = f"build {row.build} of {row.commit[:8]}" if row.how == "build" else row.how
-    return f"{row.at[:16].replace('T', ' ')}  {row.tag:20}  {made:24}  {row.person:16}  {row.what}"
+    line = f"{row.at[:16].replace('T', ' ')}  {row.tag:20}  {made:24}  {row.person:16}  {row.what}"
+    # Names and subjects are anybody's words: what they hold must not steer a terminal.
+    return "".join(sign if sign.isprintable() else "?" for sign in line)

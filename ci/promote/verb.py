@@ -91,10 +91,10 @@ def promote(access: Access, wish: Wish) -> None:
     """Ask the gates, and land the change when none holds.
 
     Raises:
-        CiError: a gate holds it; or as `Lander.land`.
+        CiError: a gate holds it; or as `Access.tip` and `Lander.land`.
     """
     image = EcrRepository.parse(settings.read().image)
-    tip = access.repository.fetch(wish.branch)
+    tip = access.tip(wish.branch)
     here, there = (
         Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
         for environment in (wish.origin, wish.target)

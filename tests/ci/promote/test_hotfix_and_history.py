@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from ci import hotfix, settings
 from ci.errors import InputError
+from ci.writeback import scalar
+from ci.writeback.errors import RemoteError
+from tests.ci.verbs import in_this_process
 
 World = Any
 PROD = "overlays/prod/coworking/image"
@@ -127,3 +131,76 @@ def test_the_history_tells_what_ran_when_by_whom_and_why(world: World) -> None:
     assert rows[3]["commit"].startswith(world.old.partition("-")[2])
     assert rows[0]["at"].endswith("+00:00")
     assert world.ci("history", "prod", "--limit", "1").output.count("\n") == 1
+
+
+HISTORY_FILE = "overlays/dev/coworking/image/kustomization.yaml"
+
+
+def write_history(remote: Any, kustomization: str, *changes: tuple[str, str, str]) -> None:
+    """Commit tags to dev's overlay, each with its author and the rest of its message."""
+    parts = []
+    for number, (tag, author, message) in enumerate(changes):
+        data = kustomization.replace("newTag: none", f'newTag: "{tag}"').encode()
+        text = message.encode()
+        parts += [
+            b"commit refs/heads/main\n",
+            f"committer {author} <a@example.org> {1_700_000_000 + number} +0000\n".encode(),
+            b"data %d\n%s\n" % (len(text), text),
+            b"from refs/heads/main^0\n" if number == 0 else b"",
+            f"M 100644 inline {HISTORY_FILE}\ndata {len(data)}\n".encode() + data + b"\n",
+        ]
+    subprocess.run(
+        ["git", f"--git-dir={remote.path}", "fast-import", "--quiet"],
+        input=b"".join(parts),
+        check=True,
+    )
+
+
+def history(remote: Any, *words: str) -> str:
+    done = in_this_process("history", "dev", "--url", remote.url, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_long_history_costs_only_the_rows_that_are_asked_for(
+    remote: Any, kustomization: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,500 deployments took five seconds for one row: each was read and parsed."""
+    changes = [(f"{n}-1f2e3d4c", "Bot", f"deploy {n}\n\nBuild: {n}\n") for n in range(1, 300)]
+    write_history(remote, kustomization, *changes)
+    read = 0
+    find = scalar.find
+
+    def counted(*words: Any, **named: Any) -> Any:
+        nonlocal read
+        read += 1
+        return find(*words, **named)
+
+    monkeypatch.setattr(scalar, "find", counted)
+    assert history(remote, "--limit", "2").count("\n") == 2
+    assert read < 10
+
+
+def test_what_resume_wrote_is_told_as_taken_back(remote: Any, kustomization: str) -> None:
+    taken_back = (
+        "deploy(dev): coworking b -> a\n\nThis reverts commit 1f2e.\n\nReason: rolled back\n"
+    )
+    changes = [("a", "Ann", "one"), ("b", "Ann", "two"), ("a", "Bob", taken_back)]
+    write_history(remote, kustomization, *changes)
+    newest = json.loads(history(remote, "--json").splitlines()[0])
+    assert (newest["how"], newest["what"], newest["person"]) == ("taken back", "rolled back", "Bob")
+
+
+def test_a_name_cannot_steer_the_terminal(remote: Any, kustomization: str) -> None:
+    write_history(remote, kustomization, ("a", "Ann \x1b[2J", "wipe \x1b]0;x\x07 the screen"))
+    line = history(remote, "--limit", "1").splitlines()[0]
+    assert line.isprintable()
+    assert "Ann ?[2J" in line
+
+
+@pytest.mark.parametrize("verb", [["history", "dev"], ["promote"]])
+def test_a_repository_that_cannot_be_read_is_named(world: World, verb: list[str]) -> None:
+    world.remote.url = "file:///no/such/repository.git"
+    result = world.ci(*verb)
+    assert isinstance(result.exception, RemoteError)
+    assert "file:///no/such/repository.git can't be read" in str(result.exception)
