@@ -11,13 +11,14 @@ The order is that of the branch's history, never that of the build numbers or th
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ci.writeback.errors import OrderError
 from ci.writeback.tag import PipelineTag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # Why a build is left out, as `reason` in the verb's answer.
 REASONS = {
@@ -36,12 +37,15 @@ class Version(NamedTuple):
         tag: the image's tag in it, or None when the file had none.
         source: the Source-Commit of its message, or None.
         build: the Build of its message, or None.
+        image: whether its message names the Image, as that of every deployment does, a hotfix's
+            too, but no revert's.
     """
 
     commit: str
     tag: str | None
     source: str | None
     build: int | None
+    image: bool = False
 
 
 class History(Protocol):
@@ -111,14 +115,24 @@ def decide(history: History, current: str, wanted: PipelineTag, *, again: bool) 
 def _running(history: History, current: str) -> _Running | None:
     """What runs; None when no pipeline's build ever did."""
     tag = PipelineTag.match(current)
-    for version in history.lineage():
+    lineage = iter(history.lineage())
+    while (version := next(lineage, None)) is not None:
         if tag is not None and version.tag == current:
             recorded = version.source if (version.source or "").startswith(tag.commit) else None
             return _Running(_known(history, recorded or tag.commit), tag.build, by_hand=False)
         source, build = _origin(version)
         if source is not None:
             return _Running(_known(history, source), build, by_hand=True)
+        if not version.image:
+            lineage = _back_to(version.tag, lineage)
     return None
+
+
+def _back_to(tag: str | None, lineage: Iterator[Version]) -> Iterator[Version]:
+    """Go on where a tag that was brought back came from: what lies between was taken back."""
+    lineage, ahead = itertools.tee(lineage)
+    places = (number for number, version in enumerate(ahead) if version.tag == tag)
+    return itertools.islice(lineage, next(places, 0), None)
 
 
 def _origin(version: Version) -> tuple[str | None, int | None]:

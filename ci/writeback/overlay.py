@@ -113,7 +113,8 @@ class Overlay:
         build = message.trailers.get("Build", "")
         source = full_commit(message.trailers.get("Source-Commit", ""))
         number = int(build) if build.isascii() and build.isdigit() else None
-        return Record(Version(commit, tag, source, number), message)
+        image = "Image" in message.trailers
+        return Record(Version(commit, tag, source, number, image), message)
 
 
 def check_folder(folder: str) -> str:

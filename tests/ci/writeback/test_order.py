@@ -70,6 +70,33 @@ def test_a_reverted_deployment_stays_away_until_told(remote: Remote, how: str) -
     assert remote.deploy(6, bad).json["result"] == "pushed"
 
 
+@pytest.mark.parametrize(("how", "before"), [("revert", "none"), ("by hand", "manual-v1.0.0")])
+def test_what_is_reverted_to_a_tag_of_no_build_stays_away_too(
+    remote: Remote, how: str, before: str
+) -> None:
+    """The reverted commit was taken for the one that runs, so its next build went in."""
+    if before != "none":
+        write_by_hand(remote, before)
+    late, bad = remote.person.ship(), remote.person.ship()
+    deployment = remote.deploy(2, bad).json["commit"]
+    if how == "revert":
+        revert(remote, deployment)
+    else:
+        write_by_hand(remote, before)
+    assert remote.deploy(3, bad).json["reason"] == "reverted"
+    assert remote.deploy(4, late).json["reason"] == "late"
+    assert remote.deploy(5, remote.person.ship()).json["result"] == "pushed"
+
+
+def test_after_a_revert_to_a_hotfix_the_build_before_it_is_what_ran(remote: Remote) -> None:
+    first = remote.person.ship()
+    remote.deploy(1, first)
+    write_by_hand(remote, "manual-v1.0.0")
+    revert(remote, remote.deploy(2, remote.person.ship()).json["commit"])
+    assert remote.deploy(1, first).json["reason"] == "older-build"
+    assert remote.deploy(3, first).json["result"] == "pushed"
+
+
 def test_a_new_commit_goes_in_after_a_revert(remote: Remote) -> None:
     remote.deploy(1, remote.person.ship())
     revert(remote, remote.deploy(2, remote.person.ship()).json["commit"])
