@@ -17,11 +17,12 @@ from typing import Any
 import click
 
 from ci.errors import CiError, InputError
+from ci.numbers import Duration
 from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
 from ci.writeback.message import Deployment, environment_of, short_name
 from ci.writeback.order import REASONS, decide
 from ci.writeback.overlay import Overlay, check_folder
-from ci.writeback.remote import Token, check_branch, check_url, git_environment
+from ci.writeback.remote import Token, check_branch, check_config, check_url, git_environment
 from ci.writeback.repository import Repository
 from ci.writeback.retry import Backoff
 from ci.writeback.tag import EcrRepository, PipelineTag
@@ -90,7 +91,7 @@ def describe(landing: Landing) -> dict[str, Any]:
     "--attempts", type=click.IntRange(1), default=100, show_default=True, help="Pushes to try."
 )
 @click.option(
-    "--budget", type=click.FloatRange(0), default=120, show_default=True, help="Seconds to try."
+    "--budget", type=Duration(86_400), default=120, show_default=True, help="Seconds to try."
 )
 @click.option("--sign", is_flag=True, help="Sign the commit with the key of --git-config.")
 @click.option(
@@ -148,11 +149,8 @@ def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
     ecr.expect(account=account, region=region)
     folder = check_folder(overlay)
     plan = plan_build(tag, ecr, again=again)
-    if git_config is not None and not git_config.is_file():
-        raise InputError(
-            f"--git-config {str(git_config)!r} is not a file",
-            hint="Name a file in the form of ~/.gitconfig.",
-        )
+    if git_config is not None:
+        check_config(git_config)
     name = f"deploy/{environment_of(folder)}/{short_name(image)}-{tag}"
     target = Target(branch, folder, image, pull_branch=name if pr_branch else None)
     token = Token.read(os.environ)

@@ -19,6 +19,7 @@ from ci.ecr import Ecr
 from ci.errors import CiError, InputError
 from ci.gitaccess import open_remote, remote_url
 from ci.github import API, PullRequest, open_pull_request, repository_name
+from ci.numbers import Duration
 from ci.promote.candidate import Candidate
 from ci.promote.gates import GATES, State, ask
 from ci.writeback.land import Lander, Leave, Target
@@ -52,7 +53,7 @@ class Wish(NamedTuple):
 )
 @click.option("--from", "origin", default="dev", show_default=True, help="Whose tag.")
 @click.option("--to", "target", default="prod", show_default=True, help="Where to.")
-@click.option("--soak", type=click.FloatRange(0), default=30, show_default=True, help="Minutes.")
+@click.option("--soak", type=Duration(525_600), default=30, show_default=True, help="Minutes.")
 @click.option("--override", multiple=True, type=click.Choice(list(GATES)), help="Pass this gate.")
 @click.option("--reason", default="", help="Why a gate is passed; it is written into the commit.")
 @click.option("--push", is_flag=True, help="Commit to the branch itself, where policy lets you.")

@@ -244,7 +244,8 @@ class Lander:
         if refusal.verdict is Verdict.NETWORK and not out_of_time:
             return RemoteError(
                 f"{self.repository.url} can't be reached: {refusal.reason}",
-                hint="Nothing was lost. Start this step again when the remote answers.",
+                hint=f"{refusal.remote}Nothing was lost. Start this step again when the remote"
+                " answers.",
             )
         return BudgetError(
             f"gave up after {self.backoff.used} attempts in {self.backoff.spent:.1f} s;"

@@ -25,6 +25,7 @@ SKIP_CI = "[skip ci]"
 TRAILERS = ("Source-Commit", "Build", "Image", "Reason", "Promoted-From", "Gate-Override")
 _TRAILER = re.compile(r"(?P<name>[A-Z][A-Za-z-]*): (?P<value>.*)")
 _PERSON = re.compile(r"(?P<name>.*) <[^>]*> (?P<seconds>\d{1,12}) [+-]\d{4}")
+_LAST = 253_402_300_799  # the end of the year 9999: git knows later ones, Python does not
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -83,7 +84,7 @@ class Message(NamedTuple):
         found = (_TRAILER.fullmatch(line.strip()) for line in last.splitlines())
         return cls(
             written["name"] if written else "",
-            datetime.fromtimestamp(int(committed["seconds"]) if committed else 0, UTC),
+            datetime.fromtimestamp(min(int(committed["seconds"]), _LAST) if committed else 0, UTC),
             message.strip().partition("\n")[0],
             {match["name"]: match["value"].strip() for match in found if match},
         )

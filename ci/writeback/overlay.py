@@ -11,6 +11,7 @@ from ci.writeback import scalar
 from ci.writeback.message import Message, full_commit
 from ci.writeback.order import Version
 from ci.writeback.repository import File
+from ci.writeback.tag import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ class Overlay:
             tag = None
         build = message.trailers.get("Build", "")
         source = full_commit(message.trailers.get("Source-Commit", ""))
-        number = int(build) if build.isascii() and build.isdigit() else None
+        number = int(build) if BUILD.fullmatch(build) else None
         image = "Image" in message.trailers
         return Record(Version(commit, tag, source, number, image), message)
 
@@ -120,7 +121,8 @@ class Overlay:
 def check_folder(folder: str) -> str:
     """Return a folder of the repository, normalised, or raise an InputError."""
     path = PurePosixPath(folder)
-    if not folder.strip() or path.is_absolute() or ".." in path.parts or not folder.isprintable():
+    # The root itself has no name, and so no environment.
+    if not path.parts or path.is_absolute() or ".." in path.parts or not folder.isprintable():
         raise InputError(
             f"overlay {folder!r} is not a folder inside the repository",
             hint="Give a path from the repository's root, such as overlays/dev/coworking/image.",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ci.errors import InputError
+from ci.run import execute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,6 +116,20 @@ def check_branch(name: str) -> str:
             hint="Give a name such as main or release/1.2, without refs/heads/.",
         )
     return name
+
+
+def check_config(file: Path) -> None:
+    """Raise an InputError unless git can read the configuration file of --git-config."""
+    said = "it is not a file"
+    if file.is_file():
+        done = execute(["git", "config", "--includes", "--file", file.absolute(), "--list"])
+        if done.status == 0:
+            return
+        said = " ".join(done.stderr.decode(errors="replace").split())
+    raise InputError(
+        f"--git-config {str(file)!r} can't be used: {said}",
+        hint="Name a file in the form of ~/.gitconfig.",
+    )
 
 
 def git_environment(

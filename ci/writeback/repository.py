@@ -121,10 +121,15 @@ class Repository:
         """
         ref = f"refs/heads/{branch}"
         done = self._ask("fetch", "--quiet", "--no-tags", "origin", f"+{ref}:{_TIP}{branch}")
-        if done.status == 0:
-            # "This information may be used by scripts" (git-fetch's manual): one process less.
-            return (self._copy / "FETCH_HEAD").read_text(encoding="utf-8").split()[0]
         said = self._hide(done.stderr)
+        # "This information may be used by scripts" (git-fetch's manual): one process less.
+        if done.status == 0 and (words := (self._copy / "FETCH_HEAD").read_text("utf-8").split()):
+            return words[0]
+        if done.status == 0:  # git fetches nothing from a shallow clone, and calls that a success
+            raise InputError(
+                f"{self.url} is a shallow clone: it lacks the history that tells the order",
+                hint="Name the repository that it was cloned from, or `git fetch --unshallow` it.",
+            )
         if f"fatal: couldn't find remote ref {ref}" in said.splitlines():
             raise InputError(
                 f"{self.url} has no branch {branch!r}",

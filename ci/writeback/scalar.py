@@ -135,7 +135,8 @@ def _scalar(node: yaml.Node, what: str, file: str) -> yaml.ScalarNode:
 def _is_one_word(tag: yaml.ScalarNode, written: str) -> bool:
     if tag.style is None:
         return written == tag.value and tag.tag != "tag:yaml.org,2002:null"
-    return tag.style in ("'", '"') and written[:1] == tag.style and "\n" not in written
+    # An escape could hold a line's end, which would go into the commit's message.
+    return tag.style in ("'", '"') and written == f"{tag.style}{tag.value}{tag.style}"
 
 
 def _is_shared(text: str, start: int) -> bool:

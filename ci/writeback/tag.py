@@ -14,7 +14,8 @@ from ci.errors import InputError
 # https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pulling-manifests
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 # CodeBuild counts builds from 1; git never abbreviates below 4 digits, and we never below 7.
-_PIPELINE_TAG = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{7,40})")
+BUILD = re.compile(r"[1-9][0-9]{0,9}")
+_PIPELINE_TAG = re.compile(rf"({BUILD.pattern})-([0-9a-f]{{7,40}})")
 _REGISTRY = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)"
     r"\.amazonaws\.com(?:\.cn)?"

@@ -21,6 +21,7 @@ from ci.writeback.remote import Token
 Remote = Any
 Server = Any
 ROOT = Path(__file__).parents[3]
+FILE = "overlays/dev/coworking/image/kustomization.yaml"
 
 
 @pytest.fixture
@@ -224,6 +225,27 @@ def test_a_commit_that_cannot_be_signed_is_not_pushed(remote: Remote, tmp_path: 
     assert answer.status == 2
     assert "can't be signed" in answer.json["error"]
     assert remote.tip == commit
+
+
+def test_a_commit_of_an_impossible_date_and_build_is_read_all_the_same(
+    remote: Remote, kustomization: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year after 9999 and a number of 5,000 digits ended every later build in a stack trace."""
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "@253402300800 +0000")
+    remote.person.commit(FILE, kustomization.replace("none", "manual"))
+    message = f"By hand\n\nSource-Commit: {remote.tip}\nBuild: {'9' * 5000}"
+    remote.person.git("commit", "-q", "--amend", "-m", message)
+    remote.person.push()
+    assert remote.deploy(7, remote.person.ship()).json["result"] == "pushed"
+
+
+def test_a_shallow_clone_is_refused_by_name(remote: Remote, tmp_path: Path) -> None:
+    remote.person.ship()
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth=1", remote.url, shallow], check=True)
+    answer = remote.set_image("7-1f2e3d4c", url=shallow)
+    assert answer.status == 2
+    assert f"{shallow} is a shallow clone" in answer.json["error"]
 
 
 def speaks_to(repository: Path) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.ci.verbs import in_this_process
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -157,7 +159,9 @@ def test_it_takes_only_a_pipelines_tags(remote: Remote, tag: str) -> None:
         ({"url": "ssh://git:s3cret@example.org/x.git"}, "has a user name or password in it"),
         ({"url": "ftp://bot:s3cret@example.org/x.git"}, "has a user name or password in it"),
         ({"url": "https://[example"}, "can't be read"),
-        ({"git_config": "/no/such/file"}, "'/no/such/file' is not a file"),
+        ({"git_config": "/no/such/file"}, "'/no/such/file' can't be used: it is not a file"),
+        ({"git_config": __file__}, "can't be used: fatal: bad config line 1"),
+        ({"overlay": "."}, "'.' is not a folder inside the repository"),
     ],
 )
 def test_bad_input_is_named_and_changes_nothing(
@@ -171,6 +175,14 @@ def test_bad_input_is_named_and_changes_nothing(
     assert remote.tip == commit
 
 
+@pytest.mark.parametrize("option", ["set-image --budget", "promote --soak"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e300", "-1"])
+def test_a_time_that_no_clock_can_wait_for_is_refused(option: str, value: str) -> None:
+    done = in_this_process(*option.split(), value)
+    assert done.returncode == 2
+    assert f"{float(value)} is not in the range 0<=x<=" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -182,6 +194,10 @@ def test_bad_input_is_named_and_changes_nothing(
         ("images:\n- name: coworking\n", "has no newTag"),
         ("images:\n- name: coworking\n  newTag:\n", "not one plain or quoted word"),
         ("images:\n- name: coworking\n  newTag: |\n    a\n", "not one plain or quoted word"),
+        (
+            'images:\n- name: coworking\n  newTag: "a\\nBuild: 9"\n',
+            "not one plain or quoted word",
+        ),
         ("images:\n- name: coworking\n  newTag: [a]\n", "is not a string"),
         ("images:\n- name: coworking\n  newTag: a\n  newTag: b\n", "the key 'newTag' twice"),
         ("images:\n- &x {name: coworking, newTag: a}\n- *x\n", "2 entries with the name"),
