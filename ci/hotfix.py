@@ -24,7 +24,7 @@ from ci.run import run
 from ci.set_image import check_registry
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
-from ci.writeback.remote import check_branch
+from ci.writeback.remote import check_branch, check_url
 from ci.writeback.tag import EcrRepository, PipelineTag, check_tag
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     check_tag(tag)
     check_branch(branch)
     folder = overlay_folder(environment)
-    place = remote_url(url, configured.git_url)
+    place = check_url(remote_url(url, configured.git_url))
     if dry_run:
         click.echo("Would do, and does nothing now:")
         click.echo(f"  - {'build and push' if build else 'look for'} {registry.address}:{tag}")

@@ -53,7 +53,11 @@ VARIABLES: dict[str, Variable] = {
         "the branch that a pull request is for", r"refs/heads/\S+", "refs/heads/main"
     ),
     "GIT_URL": Variable(
-        "the repository to write the tag to; empty: settings.yaml's", r"\S*", "", ""
+        # Whether it is one is asked later, by who never shows a password in it.
+        "the repository to write the tag to; empty: settings.yaml's",
+        r"(?s).*",
+        "",
+        "",
     ),
     "GIT_BRANCH": Variable("its branch", r"\S+", "main", "main"),
     "DEPLOY_ENVIRONMENT": Variable("the environment to write to", r"[a-z0-9-]+", "dev", "dev"),

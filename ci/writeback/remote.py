@@ -91,14 +91,16 @@ def check_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError as error:
         raise InputError("the URL of the git repository can't be read", hint=str(error)) from error
-    if parts.password or (parts.username and parts.scheme in ("http", "https")):
+    has_scheme = "://" in url or "::" in url
+    is_scp_like = re.match(r"[\w.-]+@[\w.-]+:(?!:)", url) is not None
+    # Also where the scheme has a typing error or was left out.
+    looks_secret = not has_scheme and re.match(r"(\w+:/*)?[^/@:\s]*:[^/@\s]+@", url) is not None
+    if parts.password or (parts.username and parts.scheme != "ssh") or looks_secret:
         raise InputError(
-            f"the URL for {parts.hostname} has a user name or password in it",
+            f"the URL for {parts.hostname or 'git'} has a user name or password in it",
             hint="Give the URL without it; the token comes in GIT_TOKEN or GIT_TOKEN_FILE, the"
             f" user name in GIT_USER ({DEFAULT_USER} if unset).",
         )
-    is_scp_like = re.match(r"[\w.-]+@[\w.-]+:(?!:)", url) is not None
-    has_scheme = "://" in url or "::" in url
     known = parts.scheme in SCHEMES and "::" not in url.partition("/")[0]
     if not url or url.startswith("-") or (has_scheme and not known) or not url.isprintable():
         raise InputError(

@@ -50,6 +50,13 @@ def test_bad_input_is_named(world: World, words: list[str], sentence: str) -> No
     assert sentence in str(result.exception)
 
 
+def test_a_dry_run_does_not_show_a_password(world: World) -> None:
+    world.remote.url = "https://me:s3cret@example.org/x.git"
+    result = world.ci("hotfix", "--to", "prod", "--tag", "v1", "--reason", "x", "--dry-run")
+    assert isinstance(result.exception, InputError)
+    assert "s3cret" not in result.output + str(result.exception)
+
+
 def test_a_dry_run_changes_nothing(world: World) -> None:
     tip = world.remote.tip
     result = world.ci(
