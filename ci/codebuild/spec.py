@@ -70,7 +70,7 @@ def parse(path: Path) -> Spec:
     """
     try:
         found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
     try:
         return _spec(found)

@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,12 +20,27 @@ from ci.aws import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
 from ci.deployments import is_rolled_out, live_deployment, read, tag_in, wait_until
-from ci.errors import CiError
+from ci.errors import CiError, InputError
 from ci.overlays import ROOT
-from ci.run import run
+from ci.run import execute, run
+from ci.writeback.remote import check_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # The webhook or a poll (60 s), the migration, and two pods one after the other.
 ROLLED_OUT_WITHIN = 600.0
+# Set where git calls us, in a hook, say: with these the build would act on that repository.
+_ANOTHER_REPOSITORYS = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
 
 
 @click.command()
@@ -81,25 +97,55 @@ def _roll_out(environment: str, tag: str) -> float:
     return wait_until(f"{environment} runs {tag}", ROLLED_OUT_WITHIN, is_there)
 
 
+def resolve(clone: Path, commit: str, environment: Mapping[str, str]) -> str:
+    """Return the whole name of a commit, by whatever name the repository that was cloned knows it.
+
+    Raises:
+        InputError: it has no such commit.
+    """
+    for name in (commit, f"origin/{commit}"):  # a branch of the source
+        words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options"]
+        done = execute([*words, f"{name}^{{commit}}"], cwd=clone, env=environment)
+        if done.status == 0:
+            return done.stdout.decode().strip()
+    raise InputError(
+        f"--commit {commit!r} is no commit of the source",
+        hint="Name a branch, a tag or a commit of it, such as HEAD; only what is committed counts.",
+    )
+
+
+def _clone(source: str, folder: Path, environment: Mapping[str, str]) -> None:
+    words: list[str | Path] = ["git", "clone", "--quiet", "--no-checkout", "--", source, folder]
+    done = execute(words, env=environment)
+    if done.status != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise InputError(
+            f"--source {source!r} can't be cloned: {said}",
+            hint="Name the URL or the folder of a git repository.",
+        )
+
+
 def build(  # noqa: PLR0913  (one argument for each option of the verb)
     folder: Path, buildspec: Path, *, source: str, commit: str, number: int, project: str
 ) -> Outcome:
     """Clone the source into `folder` and run the buildspec there.
 
     Raises:
-        InputError: the buildspec can't be used.
-        CommandError: the source can't be cloned, or has no such commit.
+        InputError: the buildspec can't be used, or the source can't be cloned, or has no such
+            commit.
     """
-    run(["git", "clone", "--quiet", "--no-checkout", source, folder])
-    full = run(["git", "-C", source, "rev-parse", "--verify", f"{commit}^{{commit}}"]).strip()
+    source = check_url(source)
+    own = {name: text for name, text in os.environ.items() if name not in _ANOTHER_REPOSITORYS}
+    _clone(source, folder, own)
+    full = resolve(folder, commit, own)
     # CodeBuild builds a commit, not a branch.
-    run(["git", "checkout", "--quiet", "--detach", full], cwd=folder)
+    run(["git", "checkout", "--quiet", "--detach", full], cwd=folder, env=own)
     spec = parse(folder / buildspec)
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     secrets = {name: secret(place, region) for name, place in spec.secrets.items()}
     identity = str(uuid.uuid4())
     environment = {
-        **os.environ,
+        **own,
         "CODEBUILD_BUILD_ID": f"{project}:{identity}",
         "CODEBUILD_BUILD_NUMBER": str(number),
         "CODEBUILD_RESOLVED_SOURCE_VERSION": full,

@@ -133,13 +133,14 @@ def test_secrets_are_masked_in_the_log(tmp_path: Path) -> None:
         ("version: 0.2\nphases: {build: {on-failure: STOP}}", "phases.build.on-failure is 'STOP'"),
         ("version: 0.2\nphases: {}\nenv: {shell: fish}", "env.shell is 'fish'"),
         ("version: [", "can't be read"),
+        ("version: \udcff", "can't be read"),
     ],
 )
 def test_a_buildspec_that_codebuild_would_not_take_is_refused(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
     file = tmp_path / "buildspec.yaml"
-    file.write_text(text)
+    file.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(InputError, match="buildspec") as caught:
         parse(file)
     assert sentence in str(caught.value)
