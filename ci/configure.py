@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ci import overlays, settings
-from ci.errors import InputError
-from ci.run import run
+from ci.errors import CommandError, InputError
+from ci.run import execute, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,13 @@ def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
         before = path.read_bytes()
         if name != settings.FILE and not _carries_settings(name, before):
             continue
-        text = before.decode()
+        try:
+            text = before.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name} is not UTF-8: {error.reason} at byte {error.start}",
+                hint="Save it as UTF-8, which is what YAML is read as.",
+            ) from error
         edit = settings.edit_file if name == settings.FILE else settings.carry
         after = edit(text, wanted).encode()
         if after != before:
@@ -89,4 +95,14 @@ def _commit(root: Path, paths: list[str], wanted: settings.Settings) -> None:
         f"Images: {wanted.image}\nGit: {wanted.git_url}\n"
     )
     run(["git", "add", "--", *paths], cwd=root)
-    run(["git", "commit", "--quiet", "--file=-"], cwd=root, stdin=message)
+    done = execute(["git", "commit", "--quiet", "--file=-"], cwd=root, stdin=message.encode())
+    if done.status != 0:
+        # All of it was committed before, so nothing of anybody's is lost.
+        run(["git", "reset", "--quiet", "HEAD", "--", *paths], cwd=root)
+        run(["git", "checkout", "--quiet", "HEAD", "--", *paths], cwd=root)
+        raise CommandError(
+            done.shown,
+            done.status,
+            (done.stderr or done.stdout).decode(errors="replace"),
+            hint="The files are as they were. Mend what it says, then configure again.",
+        )

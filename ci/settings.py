@@ -34,10 +34,12 @@ class Setting(NamedTuple):
 
 
 SETTINGS: dict[str, Setting] = {
-    "account": Setting("the AWS account", re.compile(r"\d{12}"), "twelve digits", "123456789012"),
+    "account": Setting(
+        "the AWS account", re.compile(r"[0-9]{12}"), "twelve digits", "123456789012"
+    ),
     "region": Setting(
         "where the cluster and the image repository are",
-        re.compile(r"[a-z]{2}(-[a-z]+)+-\d"),
+        re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"),
         "an AWS region",
         "eu-central-1",
     ),
@@ -112,7 +114,7 @@ def read(root: Path = ROOT) -> Settings:
     path = root / FILE
     try:
         found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
     names = ", ".join(SETTINGS)
     if not isinstance(found, dict) or set(found) != set(SETTINGS):
@@ -160,6 +162,7 @@ def is_marked(line: str) -> bool:
 def edit_file(text: str, settings: Settings) -> str:
     """The text of settings.yaml with other values, its comments kept."""
     for name, value in settings._asdict().items():
-        quoted = f'"{value}"' if value.isdigit() else value
+        is_text = yaml.safe_load(value) == value  # neither a number nor a `yes`
+        quoted = value if is_text else f'"{value}"'
         text = re.sub(rf"(?m)^({name}: +)(\"[^\"]*\"|\S+)", rf"\g<1>{quoted}", text)
     return text

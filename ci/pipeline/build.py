@@ -88,7 +88,7 @@ class Build:
                 f"{name} is not set: {variable.help}",
                 hint=f"CodeBuild or its project sets it, such as {name}={variable.example}.",
             )
-        if not re.fullmatch(variable.pattern, value):
+        if not re.fullmatch(variable.pattern, value, re.ASCII):
             raise InputError(
                 f"{name} is {value!r}, which can't be {variable.help}",
                 hint=f"A valid one is {name}={variable.example}.",

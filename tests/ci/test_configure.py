@@ -148,11 +148,44 @@ def test_a_work_tree_with_changes_is_refused(fork: Path) -> None:
     assert (fork / "settings.yaml").read_text() == (ROOT / "settings.yaml").read_text()
 
 
+def test_a_commit_that_git_refuses_leaves_the_tree_as_it_was(fork: Path) -> None:
+    """The changes stayed, and the next call refused them as somebody's own."""
+    hook = fork / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    done = configure(fork, **FORK)
+    assert done.returncode == 1
+    assert "not today" in done.stderr
+    assert git(fork, "status", "--porcelain") == ""
+    hook.unlink()
+    assert configure(fork, **FORK).returncode == 0
+
+
+def test_a_marked_file_that_is_not_utf_8_is_named(fork: Path) -> None:
+    (fork / "base/odd.yaml").write_bytes(b"a: x # settings: {region} \xff\n")
+    git(fork, "add", ".")
+    git(fork, "commit", "--quiet", "--message=Odd")
+    done = configure(fork, **FORK)
+    assert done.returncode == 2
+    assert "base/odd.yaml is not UTF-8" in done.stderr
+    assert git(fork, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("name", ["0x1f", "1.5", "yes", "null", "12"])
+def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path, name: str) -> None:
+    text = (ROOT / "settings.yaml").read_text()
+    wanted = settings.read()._replace(repository=name)
+    (tmp_path / "settings.yaml").write_text(settings.edit_file(text, wanted))
+    assert settings.read(tmp_path) == wanted
+
+
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
         ("--account", "12345", "account is '12345', and it takes twelve digits"),
         ("--account", "1234-5678-9012", "it takes twelve digits"),
+        ("--account", "\N{ARABIC-INDIC DIGIT ONE}" * 12, "it takes twelve digits"),
         ("--region", "Frankfurt", "region is 'Frankfurt', and it takes an AWS region"),
         ("--region", "us-east-1a", "an AWS region"),
         ("--repository", "Co Working", "repository is 'Co Working'"),
@@ -210,6 +243,7 @@ def test_a_comment_that_names_no_setting_is_refused() -> None:
         ("", "must have exactly these settings"),
         ("account: '1'\n", "must have exactly these settings"),
         ("account: [", "can't be read"),
+        ("account: \udcff", "can't be read"),
         (
             "account: 183302320810\nregion: a\nrepository: b\ngit_url: c\n",
             "account is 183302320810, which is no text; quote it",
@@ -219,6 +253,6 @@ def test_a_comment_that_names_no_setting_is_refused() -> None:
 def test_a_settings_file_that_cannot_be_used_is_refused(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
-    (tmp_path / "settings.yaml").write_text(text)
+    (tmp_path / "settings.yaml").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(InputError, match=sentence):
         settings.read(tmp_path)
