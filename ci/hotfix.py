@@ -24,7 +24,7 @@ from ci.run import run
 from ci.set_image import check_registry
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
-from ci.writeback.remote import check_branch, check_url
+from ci.writeback.remote import branch_name, check_branch, check_url
 from ci.writeback.tag import EcrRepository, PipelineTag, check_tag
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def command(  # noqa: PLR0913  (one argument for each option)
             hint="Name a tag that is there (`aws ecr describe-images`), or --build it.",
         )
     plan = plan_hotfix(environment, tag, registry, reason, source=source)
-    target = Target(branch, folder, SERVICE, pull_branch=f"deploy/{environment}/{SERVICE}-{tag}")
+    pull_branch = branch_name("deploy", environment, f"{SERVICE}-{tag}")
+    target = Target(branch, folder, SERVICE, pull_branch=pull_branch)
     with open_remote(place, os.environ) as access:
         lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
         _say(lander.land(), environment)

@@ -34,6 +34,7 @@ from ci.writeback.errors import PolicyError
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment
 from ci.writeback.overlay import Overlay
+from ci.writeback.remote import branch_name
 
 if TYPE_CHECKING:
     from ci.argocd.application import Application
@@ -172,7 +173,9 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
         situation.app.branch,
         situation.overlay.folder,
         SERVICE,
-        pull_branch=f"rollback/{environment}/{SERVICE}-{situation.wanted}-to-{running}",
+        pull_branch=branch_name(
+            "rollback", environment, f"{SERVICE}-{situation.wanted}-to-{running}"
+        ),
     )
     landing = Lander(
         access.repository, target, plan, access.backoff, author=access.author, say=click.echo

@@ -22,7 +22,14 @@ from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
 from ci.writeback.message import Deployment, environment_of, short_name
 from ci.writeback.order import REASONS, decide
 from ci.writeback.overlay import Overlay, check_folder
-from ci.writeback.remote import Token, check_branch, check_config, check_url, git_environment
+from ci.writeback.remote import (
+    Token,
+    branch_name,
+    check_branch,
+    check_config,
+    check_url,
+    git_environment,
+)
 from ci.writeback.repository import Repository
 from ci.writeback.retry import Backoff
 from ci.writeback.tag import EcrRepository, PipelineTag
@@ -151,7 +158,7 @@ def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
     plan = plan_build(tag, ecr, again=again)
     if git_config is not None:
         check_config(git_config)
-    name = f"deploy/{environment_of(folder)}/{short_name(image)}-{tag}"
+    name = branch_name("deploy", environment_of(folder), f"{short_name(image)}-{tag}")
     target = Target(branch, folder, image, pull_branch=name if pr_branch else None)
     token = Token.read(os.environ)
     backoff = Backoff(attempts=attempts, seconds=budget)

@@ -25,7 +25,7 @@ from ci.promote.gates import GATES, State, ask
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
 from ci.writeback.overlay import Overlay
-from ci.writeback.remote import Token, check_branch
+from ci.writeback.remote import Token, branch_name, check_branch
 from ci.writeback.tag import EcrRepository, PipelineTag
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def plan_promotion(wish: Wish, tag: str, image: EcrRepository, states: Sequence[
 
 
 def _land(access: Access, wish: Wish, plan: Plan, tag: str, states: Sequence[State]) -> None:
-    branch = f"deploy/{wish.target}/{SERVICE}-{tag}"
+    branch = branch_name("deploy", wish.target, f"{SERVICE}-{tag}")
     pull = None if wish.push else branch
     target = Target(
         wish.branch, overlay_folder(wish.target), SERVICE, pull, only_pull=not wish.push

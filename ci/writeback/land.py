@@ -184,22 +184,23 @@ class Lander:
     def _set_aside(self, overlay: Overlay, answer: Deployment) -> Landing | Refusal:
         """Push the change to a branch of its own, or find it there from an earlier call."""
         branch = self.target.pull_branch or ""
-        if not self.repository.has_branch(branch):
-            commit = self._commit(overlay, answer, skip_ci=False)
-            refusal = self.repository.push(commit, branch)
-            if refusal.verdict is Verdict.POLICY:
-                raise _forbidden(branch, refusal)
-            if refusal.verdict is not Verdict.PUSHED:
-                return refusal
-            return self._waiting(overlay, commit)
-        commit = self.repository.fetch(branch)
-        there = Overlay(self.repository, commit, self.target.folder, self.target.image)
-        if there.entry.tag != answer.new:
-            raise PolicyError(
-                f"branch {branch!r} exists and has the tag {there.entry.tag!r}, not {answer.new!r}",
-                hint="Someone changed it. Merge it or delete it, then start this step again.",
-            )
-        return self._waiting(overlay, commit)
+        if self.repository.has_branch(branch):
+            commit = self.repository.fetch(branch)
+            there = Overlay(self.repository, commit, self.target.folder, self.target.image)
+            if there.entry.tag != answer.new:
+                raise PolicyError(
+                    f"branch {branch!r} exists and has the tag {there.entry.tag!r},"
+                    f" not {answer.new!r}",
+                    hint="Someone changed it. Merge it or delete it, then start this step again.",
+                )
+            # One that was merged, and taken back since, has nothing left to merge: it goes on.
+            if not self.repository.is_ancestor(commit, overlay.tip):
+                return self._waiting(overlay, commit)
+        commit = self._commit(overlay, answer, skip_ci=False)
+        refusal = self.repository.push(commit, branch)
+        if refusal.verdict is Verdict.POLICY:
+            raise _forbidden(branch, refusal)
+        return self._waiting(overlay, commit) if refusal.verdict is Verdict.PUSHED else refusal
 
     def _commit(self, overlay: Overlay, answer: Deployment, *, skip_ci: bool) -> str:
         file = overlay.with_tag(answer.new)

@@ -120,6 +120,18 @@ def check_branch(name: str) -> str:
     return name
 
 
+def branch_name(*parts: str) -> str:
+    """Join parts to a branch's name, with `-` for what git takes in a tag or folder but not here.
+
+    The rules are those of git-check-ref-format, and stricter, as in `check_branch`.
+
+    >>> branch_name("deploy", "dev", "coworking-v1..2")
+    'deploy/dev/coworking-v1-.2'
+    """
+    plain = (re.sub(r"[^\w.+-]", "-", part, flags=re.ASCII) for part in parts)
+    return "/".join(re.sub(r"^\.|\.(?=\.|lock$|$)", "-", part) for part in plain)
+
+
 def check_config(file: Path) -> None:
     """Raise an InputError unless git can read the configuration file of --git-config."""
     said = "it is not a file"

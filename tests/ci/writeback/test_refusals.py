@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ci.writeback.push import REASONS, Verdict, judge_connection, judge_push
+from ci.writeback.remote import branch_name, check_branch
 
 Remote = Any
 Server = Any
@@ -72,6 +73,41 @@ def test_a_branch_that_says_something_else_is_not_overwritten(remote: Remote) ->
     answer = remote.set_image(f"7-{commit[:8]}", pr_branch=True)
     assert answer.status == 3
     assert "exists and has the tag 'none'" in answer.json["error"]
+
+
+def test_a_branch_that_was_merged_and_taken_back_goes_on_from_the_tip(remote: Remote) -> None:
+    """The old commit was called waiting, and merging it again did nothing."""
+    commit = remote.person.ship()
+    hook = remote.hook("update", PROTECT_MAIN)
+    branch = remote.deploy(7, commit, pr_branch=True).json["branch"]
+    hook.rename(hook.with_suffix(".off"))
+    remote.person.git("fetch", "-q", "origin", branch)
+    remote.person.git("merge", "-q", "--no-ff", "--no-edit", "FETCH_HEAD")
+    remote.person.git("revert", "--no-edit", "-m1", "HEAD")
+    remote.person.push()
+    hook.with_suffix(".off").rename(hook)
+    assert remote.deploy(7, commit, pr_branch=True).json["reason"] == "reverted"
+    again = remote.deploy(7, commit, pr_branch=True, again=True).json
+    assert (again["result"], again["branch"]) == ("pr", branch)
+    assert remote.git("rev-list", "--count", f"main..{branch}").strip() == "1"
+    assert f'"7-{commit[:8]}"' in remote.file(at=branch)
+
+
+@pytest.mark.parametrize("tag", ["v1..2", "v1.", "v1.lock", ".v1", "v1...lock.", "a b~^:?*[\\@{"])
+def test_any_tag_gives_a_branch_a_name_that_git_takes(tag: str) -> None:
+    check_branch(branch_name("deploy", tag, f"coworking-{tag}"))
+
+
+def test_a_folder_of_any_name_gets_its_branch_to_merge(remote: Remote, kustomization: str) -> None:
+    """git's refusal of the name was taken for a connection that failed."""
+    folder = "overlays/..an odd?name.lock/image"
+    remote.person.commit(f"{folder}/kustomization.yaml", kustomization)
+    commit = remote.person.commit()
+    remote.person.push()
+    remote.hook("update", PROTECT_MAIN)
+    branch = remote.deploy(7, commit, overlay=folder, pr_branch=True).json["branch"]
+    assert check_branch(branch).endswith(f"/coworking-7-{commit[:8]}")
+    remote.git("rev-parse", "--verify", f"refs/heads/{branch}")
 
 
 @pytest.mark.parametrize(
