@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import tarfile
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.archive import unpack
 from ci.errors import CommandError, InputError
 from ci.run import execute, run
 from ci.validate.engine import check
@@ -78,8 +77,7 @@ def checked_out(commit: str) -> Iterator[Path]:
     archive = execute(["git", "archive", "--format=tar", commit]).stdout
     with tempfile.TemporaryDirectory(prefix="diff-") as name:
         folder = Path(name).resolve()
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        unpack(archive, folder)
         yield folder
 
 

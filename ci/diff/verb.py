@@ -41,7 +41,13 @@ def command(base: str, head: str | None, style: str, output: Path | None, post: 
     else:
         text = write_markdown(report)
     if output is not None:
-        output.write_text(text, encoding="utf-8")
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"--output {str(output)!r} can't be written: {error.strerror}",
+                hint="Name a file in a folder that exists, such as comment.md.",
+            ) from error
     elif not post or "GITHUB_TOKEN" not in os.environ:
         click.echo(text, nl=False)
     if post:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci import kustomize
+from ci.archive import unpack
 from ci.deployments import live_tag
 from ci.errors import CiError
 from ci.undo import difference
@@ -107,9 +106,7 @@ def _descends(candidate: Candidate) -> str:
 
 def _only_the_image(candidate: Candidate) -> str:
     tree = candidate.folder / "tree"
-    archive = candidate.repository.archive(candidate.there.tip)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(tree, filter="data")
+    unpack(candidate.repository.archive(candidate.there.tip), tree)
     file = tree / candidate.there.path
     part = Path(candidate.there.folder).parent
     before = kustomize.render_objects(tree / part)

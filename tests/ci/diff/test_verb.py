@@ -147,3 +147,21 @@ def test_a_fork_without_a_token_only_writes(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "no GITHUB_TOKEN, so no comment is posted" in done.stderr
     assert "LOG_LEVEL: debug" in written.read_text(encoding="utf-8")
+
+
+def test_a_link_that_leads_out_of_the_tree_is_left_out(repository: Path) -> None:
+    """One such link anywhere, in a page's folder, say, ended every comparison."""
+    for name, target in (("absolute", "/etc/hostname"), ("above", "../../elsewhere")):
+        (repository / name).symlink_to(target)
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "Link")
+    done = diff("--base", "HEAD~1", "--head", "HEAD")
+    assert done.returncode == 0, done.stderr
+    assert "no change" in done.stdout
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_file_that_cannot_be_written_is_named() -> None:
+    done = diff("--base", "main", "--output", "no/such/folder/comment.md")
+    assert done.returncode == 2
+    assert "--output 'no/such/folder/comment.md' can't be written: No such file" in done.stderr

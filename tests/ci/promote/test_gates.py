@@ -178,3 +178,13 @@ def test_a_gate_that_cannot_ask_holds(
 def test_every_gate_is_proven_to_hold() -> None:
     mark = next(m for m in test_it_holds.pytestmark if m.name == "parametrize")
     assert {case[0] for case in mark.args[1]} == set(GATES)
+
+
+def test_a_link_that_leads_out_of_the_repository_is_no_concern_of_a_gate(
+    world: World, candidate: Callable[..., Any]
+) -> None:
+    world.remote.person.pull()
+    (world.remote.person.folder / "link").symlink_to("/etc/hostname")
+    world.remote.person.commit("notes.txt")
+    world.remote.person.push()
+    assert answers(candidate())["only-the-image"].word == "passes"
