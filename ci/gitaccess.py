@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ci.run import execute
 from ci.writeback.errors import RemoteError
 from ci.writeback.remote import Token, check_url, git_environment
 from ci.writeback.repository import ConnectionLost, Identity, Repository
@@ -20,6 +20,9 @@ from ci.writeback.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+_ANSWERS_WITHIN = 30.0  # seconds
 
 
 class Access(NamedTuple):
@@ -138,13 +141,6 @@ def _ask(*command: str, stdin: str = "") -> str:
         "GIT_ASKPASS": "false",
         "SSH_ASKPASS": "false",
     }
-    done = subprocess.run(
-        command,
-        input=stdin,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
+    # A helper that asks a person may wait for ever; what it left out is no answer.
+    done = execute(command, env=environment, stdin=stdin.encode(), timeout=_ANSWERS_WITHIN)
+    return done.stdout.decode(errors="replace").strip() if done.status == 0 else ""

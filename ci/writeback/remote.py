@@ -34,7 +34,8 @@ case "$1" in
 esac
 case "$1" in
   Username*) printf '%s\\n' "$WRITEBACK_USER" ;;
-  *) if [ -n "$WRITEBACK_TOKEN_FILE" ]; then cat "$WRITEBACK_TOKEN_FILE"
+  *) if [ -n "$WRITEBACK_TOKEN_FILE" ]; then
+       sed -n '/[^[:space:]]/{s/^[[:space:]]*//;s/[[:space:]]*$//;p;}' "$WRITEBACK_TOKEN_FILE"
      else printf '%s\\n' "$WRITEBACK_TOKEN"; fi ;;
 esac
 """

@@ -58,7 +58,7 @@ def test_the_token_shows_nowhere(
     env |= {"GIT_CURL_VERBOSE": "1", "TMPDIR": str(tmp_path / "scratch")}
     (tmp_path / "scratch").mkdir()
     if case == "from a file":
-        (tmp_path / "token").write_text(f"{secret}\n")
+        (tmp_path / "token").write_text(f"\n  {secret} \r\n")
         env["GIT_TOKEN_FILE"] = str(tmp_path / "token")
     else:
         env["GIT_TOKEN"] = secret

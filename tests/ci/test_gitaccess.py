@@ -1,0 +1,51 @@
+"""What a person's own git answers, and does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci import gitaccess
+from ci.errors import InputError
+from tests.ci.verbs import in_this_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Remote = Any
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The person's own configuration."""
+    file = tmp_path / "gitconfig"
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(file))
+    return file
+
+
+def test_a_name_that_is_not_utf_8_ends_nothing(remote: Remote, config: Path) -> None:
+    config.write_bytes(b"[user]\n  name = J\xfcrgen\n  email = j@example.org\n")
+    words = ["hotfix", "--to", "dev", "--tag", "v1", "--reason", "x", "--unchecked"]
+    done = in_this_process(*words, "--url", remote.url)
+    assert done.returncode == 0, done.stderr
+    assert remote.git("log", "-1", "--format=%an").strip() == "J\N{REPLACEMENT CHARACTER}rgen"
+
+
+def test_a_helper_that_never_answers_is_not_waited_for(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("[credential]\n  helper = !sleep 30\n")
+    monkeypatch.setattr(gitaccess, "_ANSWERS_WITHIN", 0.1)
+    began = time.monotonic()
+    with gitaccess.open_remote("http://127.0.0.1:9/x.git", os.environ) as access:
+        assert access.url == "http://127.0.0.1:9/x.git"
+    assert time.monotonic() - began < 10
+
+
+def test_without_git_its_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="`git` is not installed"):
+        gitaccess.remote_url(None, "https://example.org/x.git")
