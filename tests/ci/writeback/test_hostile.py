@@ -248,10 +248,38 @@ def test_a_shallow_clone_is_refused_by_name(remote: Remote, tmp_path: Path) -> N
     assert f"{shallow} is a shallow clone" in answer.json["error"]
 
 
-def speaks_to(repository: Path) -> bool:
-    """Whether a process has the repository's path in its command line."""
-    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
-    return any(str(repository) in word for line in lines for word in line)
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_leaves_nothing_behind(
+    remote: Remote, tmp_path: Path, ending: signal.Signals
+) -> None:
+    """A build that was stopped left its copy of the repository, and its push went on."""
+    commit = remote.person.ship()
+    remote.hook("pre-receive", f"touch {tmp_path}/begun; sleep 30")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    running = subprocess.Popen(
+        remote.arguments(f"7-{commit[:8]}"), cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)}
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(ending)
+    assert running.wait(10) == 128 + ending
+    assert list(scratch.iterdir()) == []
+    wait_until_nobody_speaks_to(remote.path)
+    assert remote.tip == commit
+
+
+def wait_until_nobody_speaks_to(repository: Path) -> None:
+    """Wait until no process has the repository's path in its command line."""
+    deadline = time.monotonic() + 20
+    while any(
+        str(repository) in word
+        for process in psutil.process_iter(["cmdline"])
+        for word in process.info["cmdline"] or []
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_killed_at_any_moment_it_leaves_the_remote_whole(remote: Remote, tmp_path: Path) -> None:
@@ -279,9 +307,7 @@ def test_killed_at_any_moment_it_leaves_the_remote_whole(remote: Remote, tmp_pat
         landed += running.returncode == 0
         assert remote.file().count("newTag") == 2
     # A push that outlived its parent may still be under way: it ends by itself.
-    deadline = time.monotonic() + 20
-    while speaks_to(remote.path) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until_nobody_speaks_to(remote.path)
     remote.git("fsck", "--strict", "--no-dangling")
     last = remote.deploy(99, commits[-1])
     assert last.json["current"] == f"99-{commits[-1][:8]}"
