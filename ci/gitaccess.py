@@ -55,7 +55,8 @@ class Access(NamedTuple):
         except ConnectionLost as lost:
             raise RemoteError(
                 f"{self.url} can't be read: {lost.refusal.reason}",
-                hint="Set GIT_TOKEN (and GIT_USER), or name another address by --url.",
+                hint="Set GIT_TOKEN (and GIT_USER), or name another address by --url; a folder of"
+                " another user's needs your `git config --global --add safe.directory`.",
             ) from lost
 
     def has(self, branch: str, commit: str, *, before: str) -> bool:
@@ -76,7 +77,8 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
     backoff = Backoff(attempts=20, seconds=seconds)
     with tempfile.TemporaryDirectory(prefix="coworking-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
-        environment = git_environment(environ, folder, url=url, token=token, config=None)
+        config = _trusted_folders(folder) if urlsplit(url).scheme in ("", "file") else None
+        environment = git_environment(environ, folder, url=url, token=token, config=config)
         repository = Repository(
             # Argo CD is waited for in between: a command always has some seconds of its own.
             url,
@@ -126,6 +128,18 @@ def _saved_credential(url: str) -> tuple[str, str] | None:
     if fields.get("username") and fields.get("password"):
         return fields["username"], fields["password"]
     return None
+
+
+def _trusted_folders(scratch: Path) -> Path:
+    """Write down which folders of other users the person trusts: git asks for them nowhere else."""
+    file = scratch / "trusted"
+    lines = ["[safe]"]
+    for scope in ("--system", "--global"):
+        for name in _ask("git", "config", scope, "--get-all", "safe.directory").splitlines():
+            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+            lines.append(f'directory = "{quoted}"')
+    file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return file
 
 
 def _author() -> Identity | None:

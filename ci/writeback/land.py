@@ -226,7 +226,8 @@ class Lander:
             raise RemoteError(
                 f"{self.repository.url} lets nobody in: {refusal.reason}",
                 hint=f"{refusal.remote}Check the URL, and that the token in GIT_TOKEN or"
-                " GIT_TOKEN_FILE may read and write that repository.",
+                " GIT_TOKEN_FILE may read and write that repository. A folder of another user's"
+                " needs its `safe.directory` in the file of --git-config.",
             )
         if refusal.verdict is Verdict.NETWORK:
             self.backoff.first = max(self.backoff.first, _NETWORK_WAIT)

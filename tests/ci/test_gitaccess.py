@@ -49,3 +49,17 @@ def test_without_git_its_name_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="`git` is not installed"):
         gitaccess.remote_url(None, "https://example.org/x.git")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_read_where_the_person_trusts_it(
+    remote: Remote, config: Path
+) -> None:
+    """In a container a checkout often belongs to somebody else."""
+    os.chown(remote.path, 1234, 1234)
+    words = ["history", "dev", "--url", str(remote.path)]
+    refused = in_this_process(*words)
+    assert refused.returncode == 5
+    assert "dubious ownership" in refused.stderr
+    config.write_text(f"[safe]\n  directory = {remote.path}\n")
+    assert in_this_process(*words).returncode == 0
