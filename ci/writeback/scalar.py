@@ -11,6 +11,7 @@ YAML's own parser says where the scalar lies; the bytes around it are copied, no
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import yaml
@@ -41,14 +42,14 @@ def find(data: bytes, image: str, *, file: str = "kustomization.yaml") -> Entry:
         InputError: the file is malformed, or has not exactly one such entry with a plain tag.
     """
     text = _decode(data, file)
-    entry = _fields(_entry_node(text, image, file), image, file)
+    entry = _entry(text, image, file)
     for digest in ("digest", "tagSuffix"):
-        if digest in entry:
+        if digest.lower() in entry:
             raise _unusable(file, f"the entry for image {image!r} has a {digest!r} beside its tag")
-    if "newTag" not in entry:
+    if "newtag" not in entry:
         raise _unusable(file, f"the entry for image {image!r} has no newTag")
-    tag = _scalar(entry["newTag"], f"newTag of image {image!r}", file)
-    new_name = _scalar(entry["newName"], "newName", file).value if "newName" in entry else None
+    tag = _scalar(entry["newtag"], f"newTag of image {image!r}", file)
+    new_name = _scalar(entry["newname"], "newName", file).value if "newname" in entry else None
     start, end = tag.start_mark.index, tag.end_mark.index
     quote = tag.style or ""
     if not _is_one_word(tag, text[start:end]):
@@ -89,7 +90,8 @@ def _decode(data: bytes, file: str) -> str:
         raise _unusable(file, f"it is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
-def _entry_node(text: str, image: str, file: str) -> yaml.Node:
+def _entry(text: str, image: str, file: str) -> dict[str, yaml.Node]:
+    """The fields of the image's entry, where nothing else in the file has a say in its tag."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -98,31 +100,45 @@ def _entry_node(text: str, image: str, file: str) -> yaml.Node:
         )
     except RecursionError as error:
         raise _unusable(file, "it is nested too deeply") from error
-    images = _fields(root, "the document", file).get("images")
+    document = _fields(root, "the document", file)
+    images = document.get("images")
     if not isinstance(images, yaml.SequenceNode):
         raise _unusable(file, "it has no list `images:`")
-    entries = [
-        node
-        for node in images.value
-        if (name := _fields(node, "an entry of images", file).get("name")) is not None
-        and _scalar(name, "name", file).value == image
+    if "imagetags" in document:
+        raise _unusable(file, "it has `imageTags:` too, which kustomize reads as images")
+    entries = [_fields(node, "an entry of images", file) for node in images.value]
+    if any("<<" in entry for entry in entries):
+        raise _unusable(file, "an entry of images has a merge key `<<`, which can hide a digest")
+    named = [
+        (_scalar(entry["name"], "name", file).value, entry) for entry in entries if "name" in entry
     ]
-    if len(entries) != 1:
-        count = "no entry" if not entries else f"{len(entries)} entries"
+    found = [entry for name, entry in named if name == image]
+    if len(found) != 1:
+        count = "no entry" if not found else f"{len(found)} entries"
         raise _unusable(file, f"`images:` has {count} with the name {image!r}")
-    node: yaml.Node = entries[0]
-    return node
+    if also := next((name for name, _ in named if name != image and _means(name, image)), None):
+        raise _unusable(file, f"the entry {also!r} of images is a pattern that means {image!r} too")
+    return found[0]
+
+
+def _means(name: str, image: str) -> bool:
+    """Whether kustomize, to which a name is a regular expression, takes it for this image."""
+    try:
+        return re.fullmatch(name, image) is not None
+    except re.error:
+        return False
 
 
 def _fields(node: yaml.Node | None, what: str, file: str) -> dict[str, yaml.Node]:
+    """A mapping's values by its keys in lower case: to kustomize `newtag` is newTag as well."""
     if not isinstance(node, yaml.MappingNode):
         raise _unusable(file, f"{what} is not a mapping")
     fields: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = _scalar(key, "a key", file).value
-        if name in fields:
+        if name.lower() in fields:
             raise _unusable(file, f"{what} has the key {name!r} twice")
-        fields[name] = value
+        fields[name.lower()] = value
     return fields
 
 

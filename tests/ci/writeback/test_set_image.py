@@ -211,6 +211,18 @@ def test_a_time_that_no_clock_can_wait_for_is_refused(option: str, value: str) -
         ),
         ("images: &i\n- name: coworking\n  newTag: a\nothers: *i\n", "is anchored"),
         ("#" * 300_000, "more than 262144"),
+        # What follows kustomize takes, and deploys something else than the tag.
+        (
+            "images:\n- &b {name: b, digest: c}\n- <<: *b\n  name: coworking\n  newTag: a\n",
+            "a merge key `<<`",
+        ),
+        ("images:\n- name: coworking\n  newTag: a\n  newtag: b\n", "the key 'newtag' twice"),
+        ("images:\n- name: coworking\n  newTag: a\n- Name: coworking\n", "2 entries with the name"),
+        (
+            "images:\n- name: coworking\n  newTag: a\n- name: cowork.*\n  newTag: b\n",
+            "'cowork.*' of images is a pattern that means 'coworking' too",
+        ),
+        ("images:\n- name: coworking\n  newTag: a\nimageTags: []\n", "it has `imageTags:` too"),
     ],
 )
 def test_a_file_that_cannot_be_edited_safely_is_left_alone(
