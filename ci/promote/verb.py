@@ -128,16 +128,24 @@ def promote(access: Access, wish: Wish) -> None:
     if wish.dry_run:
         click.echo("Nothing holds it; nothing was changed (--dry-run).")
         return
-    _land(access, wish, plan_promotion(wish, tag, image, states), tag, states)
+    _land(access, wish, plan_promotion(candidate, wish, image, states), tag, states)
 
 
-def plan_promotion(wish: Wish, tag: str, image: EcrRepository, states: Sequence[State]) -> Plan:
-    """Plan the promotion of exactly the tag that the gates were asked about."""
+def plan_promotion(
+    candidate: Candidate, wish: Wish, image: EcrRepository, states: Sequence[State]
+) -> Plan:
+    """Plan the promotion of exactly the tag, and over the tag, that the gates were asked about."""
+    tag, old = candidate.tag, candidate.there.entry.tag
     passed = ", ".join(state.gate for state in states if state.word == "overridden")
 
     def plan(overlay: Overlay) -> Deployment | Leave:
         if overlay.entry.tag == tag:
             return Leave("noop")
+        if overlay.entry.tag != old:
+            raise CiError(
+                f"{wish.target} has just moved on from {old} to {overlay.entry.tag}",
+                hint="Call this again: the gates are asked about that one then.",
+            )
         build = PipelineTag.match(tag)
         trailers = {
             "Source-Commit": (overlay.resolve(build.commit) if build else None) or "",

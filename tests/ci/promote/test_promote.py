@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ci import settings
 from ci.errors import CiError, InputError
+from ci.promote import gates, verb
 from ci.writeback.errors import PolicyError
 
 World = Any
@@ -92,6 +95,25 @@ def test_with_push_it_is_a_commit_on_the_branch_itself(world: World) -> None:
     assert world.message("main").splitlines()[0].endswith("[skip ci]")
     again = world.ci("promote", "--push")
     assert again.output == f"prod has {world.tag} already; nothing to promote\n"
+
+
+def test_what_another_promotion_has_written_meanwhile_is_not_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gates had compared with the version before: a newer one was replaced by an older."""
+
+    def ask_and_lose_the_race(candidate: Any, **options: Any) -> Any:
+        states = gates.ask(candidate, **options)
+        newer = world.remote.person.ship()
+        world.remote.deploy(
+            58, newer, overlay=str(Path(PROD).parent), registry=settings.read().image
+        )
+        return states
+
+    monkeypatch.setattr(verb, "ask", ask_and_lose_the_race)
+    result = world.ci("promote", "--push")
+    assert str(result.exception).startswith(f"prod has just moved on from {world.old} to 58-")
+    assert 'newTag: "58-' in world.remote.file(PROD)
 
 
 def test_with_push_a_protected_branch_still_refuses(world: World) -> None:
