@@ -54,7 +54,7 @@ def _assemble(
     lines = [MARKER, "### What this changes", ""]
     if report.sections:
         lines += ["| environment | |", "| --- | --- |"]
-        lines += [f"| `{each.name}` | {each.verdict} |" for each in report.sections]
+        lines += [f"| {_cell(each.name)} | {each.verdict} |" for each in report.sections]
         lines.append("")
     for section in report.sections:
         if section.changes:
@@ -71,14 +71,14 @@ def _assemble(
 def _section(
     section: Section, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
 ) -> Iterator[str]:
-    yield from (f"#### {section.name}", "")
+    yield from (f"#### {_text(section.name)}", "")
     for risk in section.risks:
-        yield f"- `{risk.title}`: {clean(risk.sentence)}"
+        yield f"- {_code(risk.title)}: {_text(clean(risk.sentence))}"
     if section.risks:
         yield ""
     for change in section.changes:
         key = (section.name, change.title)
-        yield f"`{change.title}` ({change.verb}): left out" if key in dropped else blocks[key]
+        yield f"{_code(change.title)} ({change.verb}): left out" if key in dropped else blocks[key]
     yield ""
 
 
@@ -86,9 +86,26 @@ def _block(change: Change) -> str:
     lines = "\n".join(change.lines())
     fence = "`" * max(3, _longest_run(lines) + 1)  # a text with fences of its own can't end ours
     return (
-        f"<details><summary><code>{change.title}</code> {change.verb}</summary>\n\n"
+        f"<details><summary><code>{_text(change.title)}</code> {change.verb}</summary>\n\n"
         f"{fence}diff\n{lines}\n{fence}\n\n</details>\n"
     )
+
+
+def _text(text: str) -> str:
+    """Anybody's words as one line of prose: a name with `<!--` would hide all that follows."""
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    """A code span, which ends only where it should, whatever the text holds (CommonMark, 6.1)."""
+    ticks = "`" * (_longest_run(text) + 1)
+    pad = " " if len(ticks) > 1 else ""
+    return f"{ticks}{pad}{' '.join(text.split())}{pad}{ticks}"
+
+
+def _cell(text: str) -> str:
+    """A code span in a table, where a bar ends the cell even so."""
+    return _code(text).replace("|", "\\|")
 
 
 def _longest_run(text: str) -> int:
@@ -102,13 +119,12 @@ def _longest_run(text: str) -> int:
 def _problems(report: Report) -> Iterator[str]:
     if report.failures:
         yield from ("#### This can't be rendered", "")
-        yield from (f"- {clean(each)}" for each in report.failures)
+        yield from (f"- {_text(clean(each))}" for each in report.failures)
         yield ""
     if report.findings:
         yield from ("#### New findings", "")
         for each in report.findings:
             place = f" ({each.file}:{each.line})" if each.file else ""
-            yield f"- **{each.severity.value}** `{each.rule}` {each.resource}{place}: " + clean(
-                f"{each.message}. {each.fix}"
-            )
+            said = f"{each.resource}{place}: " + clean(f"{each.message}. {each.fix}")
+            yield f"- **{each.severity.value}** `{each.rule}` {_text(said)}"
         yield ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,3 +78,20 @@ def test_a_text_with_fences_of_its_own_does_not_end_the_block(compared: Compared
     comment = write_markdown(compared(config_map("c", "a"), after))
 
     assert "````diff" in comment
+
+
+def test_a_name_cannot_hide_the_rest_of_the_comment(compared: Compared) -> None:
+    """A pull request may come from anybody, and its names go into the comment's prose."""
+    name = "a`b</code></details> <!-- c"
+    comment = write_markdown(compared("", config_map(f'"{name}"', "x")))
+
+    outside = re.sub(r"```.*?```", "", comment.removeprefix(MARKER), flags=re.DOTALL)
+    assert "<!--" not in outside
+    assert outside.count("</details>") == outside.count("<details>") == 1
+    assert outside.count("</code>") == outside.count("<code>") == 1
+
+
+def test_a_folder_of_any_name_is_one_row_of_the_table(compared: Compared) -> None:
+    report = compared("", config_map("c", "x"))
+    report.sections[0].name = "overlays/a|b `c`"
+    assert "| `` overlays/a\\|b `c` `` | 1 resource, nothing risky |" in write_markdown(report)
