@@ -186,21 +186,34 @@ class Lander:
         branch = self.target.pull_branch or ""
         if self.repository.has_branch(branch):
             commit = self.repository.fetch(branch)
-            there = Overlay(self.repository, commit, self.target.folder, self.target.image)
-            if there.entry.tag != answer.new:
-                raise PolicyError(
-                    f"branch {branch!r} exists and has the tag {there.entry.tag!r},"
-                    f" not {answer.new!r}",
-                    hint="Someone changed it. Merge it or delete it, then start this step again.",
-                )
             # One that was merged, and taken back since, has nothing left to merge: it goes on.
-            if not self.repository.is_ancestor(commit, overlay.tip):
+            if self._still_waits(overlay, answer, commit):
                 return self._waiting(overlay, commit)
         commit = self._commit(overlay, answer, skip_ci=False)
         refusal = self.repository.push(commit, branch)
         if refusal.verdict is Verdict.POLICY:
             raise _forbidden(branch, refusal)
         return self._waiting(overlay, commit) if refusal.verdict is Verdict.PUSHED else refusal
+
+    def _still_waits(self, overlay: Overlay, answer: Deployment, commit: str) -> bool:
+        """Whether the branch of an earlier call is still to be merged; raise if it can't be."""
+        fork = self.repository.merge_base(commit, overlay.tip)
+        there, base = (
+            Overlay(self.repository, at, self.target.folder, self.target.image).entry.tag
+            for at in (commit, fork)
+        )
+        branch, now = self.target.pull_branch, overlay.entry.tag
+        if there != answer.new:
+            raise PolicyError(
+                f"branch {branch!r} exists and has the tag {there!r}, not {answer.new!r}",
+                hint="Someone changed it. Merge it or delete it, then start this step again.",
+            )
+        if fork != commit and base != now:
+            raise PolicyError(
+                f"branch {branch!r} exists and replaces the tag {base!r}; now there is {now!r}",
+                hint="It can't be merged any more. Delete it, then start this step again.",
+            )
+        return fork != commit
 
     def _commit(self, overlay: Overlay, answer: Deployment, *, skip_ci: bool) -> str:
         file = overlay.with_tag(answer.new)

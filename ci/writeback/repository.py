@@ -183,6 +183,10 @@ class Repository:
             self._ancestors.add(pair)
         return True
 
+    def merge_base(self, one: str, other: str) -> str:
+        """Return the newest commit that two commits contain."""
+        return self.git("merge-base", one, other).strip()
+
     def commits(self, revisions: str, path: str, *options: str) -> list[str]:
         """List the commits that changed a path, newest first; `revisions` as for `git log`."""
         return self.git("log", "--format=%H", *options, revisions, "--", path).split()

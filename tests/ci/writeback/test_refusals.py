@@ -93,6 +93,19 @@ def test_a_branch_that_was_merged_and_taken_back_goes_on_from_the_tip(remote: Re
     assert f'"7-{commit[:8]}"' in remote.file(at=branch)
 
 
+def test_a_branch_that_cannot_be_merged_any_more_is_not_called_waiting(remote: Remote) -> None:
+    commit = remote.person.ship()
+    hook = remote.hook("update", PROTECT_MAIN)
+    remote.deploy(7, commit, pr_branch=True)
+    hook.rename(hook.with_suffix(".off"))
+    remote.deploy(6, commit)
+    hook.with_suffix(".off").rename(hook)
+    answer = remote.set_image(f"7-{commit[:8]}", pr_branch=True)
+    assert answer.status == 3
+    assert f"replaces the tag 'none'; now there is '6-{commit[:8]}'" in answer.json["error"]
+    assert "Delete it" in answer.stderr
+
+
 @pytest.mark.parametrize("tag", ["v1..2", "v1.", "v1.lock", ".v1", "v1...lock.", "a b~^:?*[\\@{"])
 def test_any_tag_gives_a_branch_a_name_that_git_takes(tag: str) -> None:
     check_branch(branch_name("deploy", tag, f"coworking-{tag}"))
