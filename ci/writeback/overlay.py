@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
 from ci.writeback import scalar
-from ci.writeback.message import Message, full_commit
+from ci.writeback.message import SKIP_CI, Message, full_commit
 from ci.writeback.order import Version
 from ci.writeback.repository import File
 from ci.writeback.tag import BUILD
@@ -89,11 +89,31 @@ class Overlay:
         return self._versions(self._repository.commits(span, self.path, "--full-history"))
 
     def records(self) -> Iterator[Record]:
-        """Walk the commits that changed the file on the branch itself, newest first.
+        """Walk the changes of the file on the branch itself, newest first.
 
-        A merge counts as one change, at the time when it was merged.
+        What a merge brought is one change, at the time when it was merged, of which the commit
+        that it brought tells. But where somebody's `git pull` merged the branch into their own
+        line, what was pushed to the branch before counts as it was.
         """
-        return self._records(self._repository.commits(self.tip, self.path, "--first-parent"))
+        options = (self.tip, self.path, "--first-parent")
+        merges = set(self._repository.commits(*options, "--merges"))
+        for record in self._records(self._repository.commits(*options)):
+            if record.version.commit in merges and not record.version.image:
+                yield from self._brought(record)
+            else:
+                yield record
+
+    def _brought(self, merge: Record) -> Iterator[Record]:
+        commit = merge.version.commit
+        brought = self._repository.commits(f"{commit}^1..{commit}", self.path)
+        records = list(self._records([each for each in brought if each != commit]))
+        pushed = [record for record in records if record.message.subject.endswith(SKIP_CI)]
+        if not records or records[0].version.tag != merge.version.tag:
+            yield merge  # whose conflict somebody settled
+        elif records[0] not in pushed:
+            message = records[0].message._replace(at=merge.message.at)
+            yield records[0]._replace(message=message)
+        yield from pushed
 
     def _versions(self, commits: list[str]) -> Iterator[Version]:
         return (record.version for record in self._records(commits))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -203,6 +204,43 @@ def test_a_name_cannot_steer_the_terminal(remote: Any, kustomization: str) -> No
     line = history(remote, "--limit", "1").splitlines()[0]
     assert line.isprintable()
     assert "Ann ?[2J" in line
+
+
+def test_a_merged_proposal_is_told_as_what_it_was(world: World) -> None:
+    """A merge has a message of its own, so a promotion and a hotfix were called `by hand`."""
+    person = world.remote.person
+    world.remote.hook("update", '[ "$1" != refs/heads/main ]')
+    world.ci("hotfix", "--to", "prod", "--tag", world.tag, "--reason", "too slow")
+    (world.remote.path / "hooks/update").unlink()
+    person.pull()
+    person.git("fetch", "-q", "origin", f"deploy/prod/coworking-{world.tag}")
+    person.git("merge", "-q", "--no-ff", "-m", "Merge pull request #12", "FETCH_HEAD")
+    person.push()
+    row = json.loads(world.ci("history", "prod", "--limit", "1", "--json").output)
+    assert (row["tag"], row["how"], row["what"]) == (world.tag, "hotfix", "too slow")
+    merged = int(world.remote.git("log", "-1", "--format=%ct"))
+    assert datetime.fromisoformat(row["at"]).timestamp() == merged
+
+
+def test_what_was_pushed_before_a_pull_merged_it_is_still_told(
+    remote: Any, kustomization: str
+) -> None:
+    """Such a merge has the branch as its second parent, and hid every deployment in it."""
+    person, start = remote.person, remote.tip
+    subject = "deploy(dev): a -> b [skip ci]\n\nBuild: 1\nImage: x\n"
+    write_history(remote, kustomization, ("b", "Bot", subject), ("c", "Bot", subject))
+    person.git("checkout", "-q", "--detach", start)
+    person.commit("notes.txt")
+    person.git("fetch", "-q", "origin")
+    person.git("merge", "-q", "--no-edit", "origin/main")
+    person.push()
+    rows = [json.loads(line) for line in history(remote, "--json").splitlines()]
+    assert [(row["tag"], row["how"]) for row in rows] == [
+        ("c", "build"),
+        ("b", "build"),
+        ("none", "by hand"),
+    ]
+    assert rows[0]["at"] == "2023-11-14T22:13:21+00:00"
 
 
 @pytest.mark.parametrize("verb", [["history", "dev"], ["promote"]])
