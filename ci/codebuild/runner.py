@@ -6,6 +6,8 @@ The rules, from "Build phase transitions" and "Buildspec syntax" of CodeBuild's 
 - a failed install or pre_build ends the build; after a failed build phase, post_build still runs,
   with CODEBUILD_BUILD_SUCCEEDING=0; `on-failure: ABORT` ends the build there and then;
 - the folder and the exported environment carry over from command to command (version 0.2);
+- what a command leaves running in the background goes on until the build ends, which no command
+  waits for ("Run commands in the background" there);
 - reports are collected however the build ended, and secrets are masked in the log.
 """
 
@@ -17,9 +19,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
 
@@ -32,6 +35,7 @@ SUCCEEDING = "CODEBUILD_BUILD_SUCCEEDING"
 # After a failure in these the build ends.
 _ENDS_THE_BUILD = ("install", "pre_build")
 _MASK = "***"
+_LAST_WORDS = 0.5  # seconds
 # The command's own status is the script's; what it exports and where it went is written down for
 # the next command, also when it calls `exit`.
 _SCRIPT = """\
@@ -92,6 +96,7 @@ class Runner:
         self._environment |= {SUCCEEDING: "1", "CODEBUILD_SRC_DIR": str(source)}
         self._folder = str(source)
         self._log = log
+        self._background: list[int] = []  # process groups
         self._shell = shutil.which(spec.shell)
         if self._shell is None:
             raise InputError(f"the shell {spec.shell} of the buildspec is not installed")
@@ -102,15 +107,19 @@ class Runner:
         succeeding = True
         with tempfile.TemporaryDirectory(prefix="codebuild-") as state:
             self._state = Path(state)
-            for phase in self._spec.phases:
-                result = self._phase(phase)
-                results.append(result)
-                if result.succeeded:
-                    continue
-                succeeding = False
-                self._environment[SUCCEEDING] = "0"
-                if phase.on_failure == "ABORT" or phase.name in _ENDS_THE_BUILD:
-                    break
+            try:
+                for phase in self._spec.phases:
+                    result = self._phase(phase)
+                    results.append(result)
+                    if result.succeeded:
+                        continue
+                    succeeding = False
+                    self._environment[SUCCEEDING] = "0"
+                    if phase.on_failure == "ABORT" or phase.name in _ENDS_THE_BUILD:
+                        break
+            finally:
+                for group in self._background:
+                    _signal(group, signal.SIGKILL)
         known = self._environment
         exported = {name: known[name] for name in self._spec.exported if name in known}
         return Outcome(succeeding, tuple(results), exported, self._reports())
@@ -141,18 +150,26 @@ class Runner:
             errors="replace",
             start_new_session=True,
         )
-        with process:
-            try:
-                for line in process.stdout or ():
-                    self._say(line.rstrip("\n"))
-                status = process.wait()
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
+        reader = threading.Thread(target=self._read, args=[process.stdout], daemon=True)
+        reader.start()
+        try:
+            status = process.wait()
+            # The end of what it printed; what is in the background may print for ever.
+            reader.join(_LAST_WORDS)
+        except BaseException:
+            _signal(process.pid, signal.SIGKILL)
+            raise
+        if _signal(process.pid, 0):
+            self._background.append(process.pid)
         self._carry_over()
         if status != 0:
             self._say(f"Command did not exit successfully {command} exit status {status}")
         return status == 0
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self._say(line.rstrip("\n"))
 
     def _carry_over(self) -> None:
         """Take over what the command exported, and the folder that it ended in."""
@@ -182,3 +199,12 @@ class Runner:
         for value in self._secrets.values():
             line = re.sub(re.escape(value), _MASK, line) if value else line
         self._log(line)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Send a signal to a process group (0: none), and say whether there is such a group."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from ci.codebuild.runner import Outcome, Runner
@@ -96,6 +98,33 @@ def test_abort_ends_the_build_before_post_build(tmp_path: Path) -> None:
         """,
     )
     assert (outcome.succeeded, said) == (False, [])
+
+
+def test_what_runs_in_the_background_is_not_waited_for_and_ends_with_the_build(
+    tmp_path: Path,
+) -> None:
+    began = time.monotonic()
+    outcome, said = run(
+        tmp_path,
+        """
+        phases:
+          build:
+            commands: [nohup sleep 60 & echo $!, echo next]
+        """,
+    )
+    assert outcome.succeeded
+    assert said[1:] == ["next"]
+    assert time.monotonic() - began < 30
+    while runs(int(said[0])):
+        assert time.monotonic() - began < 30
+        time.sleep(0.02)
+
+
+def runs(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_failing_finally_fails_its_phase(tmp_path: Path) -> None:
