@@ -151,8 +151,8 @@ class Runner:
             start_new_session=True,
         )
         reader = threading.Thread(target=self._read, args=[process.stdout], daemon=True)
-        reader.start()
         try:
+            reader.start()
             status = process.wait()
             # The end of what it printed; what is in the background may print for ever.
             reader.join(_LAST_WORDS)
