@@ -265,8 +265,9 @@ class Lander:
         return BudgetError(
             f"gave up after {self.backoff.used} attempts in {self.backoff.spent:.1f} s;"
             f" the last one: {refusal.reason}",
-            hint="The branch is very busy. Start the build's last step again, or give it more"
-            " with --attempts and --budget.",
+            hint="The branch is very busy, or, in a repository of your own, a push that was killed"
+            " has left its lock file (refs/heads/….lock). Start the build's last step again, or"
+            " give it more with --attempts and --budget.",
         )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ci.errors import InputError
-from ci.run import execute
+from ci.run import Done, execute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def check_config(file: Path) -> None:
     """Raise an InputError unless git can read the configuration file of --git-config."""
     said = "it is not a file"
     if file.is_file():
-        done = execute(["git", "config", "--includes", "--file", file.absolute(), "--list"])
+        done = _git_config(file, "--list")
         if done.status == 0:
             return
         said = " ".join(done.stderr.decode(errors="replace").split())
@@ -145,6 +145,10 @@ def check_config(file: Path) -> None:
         f"--git-config {str(file)!r} can't be used: {said}",
         hint="Name a file in the form of ~/.gitconfig.",
     )
+
+
+def _git_config(file: Path, word: str) -> Done:
+    return execute(["git", "config", "--includes", "--file", file.absolute(), word])
 
 
 def git_environment(
@@ -172,12 +176,13 @@ def git_environment(
         GIT_TERMINAL_PROMPT="0",
         GIT_ASKPASS="false",  # a program that answers nothing: never a person at a terminal
         SSH_ASKPASS="false",
-        GIT_SSH_COMMAND="ssh -o BatchMode=yes",
         GIT_ALLOW_PROTOCOL=":".join(SCHEMES),
         GIT_OPTIONAL_LOCKS="0",
         GIT_LITERAL_PATHSPECS="1",
         LC_ALL="C",
     )
+    if config is None or _git_config(config, "core.sshCommand").status != 0:
+        kept["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"  # it would win over the file's
     if token and urlsplit(url).scheme in ("http", "https"):
         helper = scratch / "askpass"
         helper.write_text(_ASKPASS, encoding="utf-8")

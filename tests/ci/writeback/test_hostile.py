@@ -203,6 +203,17 @@ def test_a_named_configuration_gives_the_author_but_runs_no_hook(
     assert remote.git("log", "-1", "--format=%an <%ae>").strip() == "Release <r@example.org>"
 
 
+def test_a_named_configurations_ssh_is_used(remote: Remote, tmp_path: Path) -> None:
+    """As a deploy key needs it; our own ssh won over it, and the key was never shown."""
+    config = tmp_path / "config"
+    config.write_text(f"[core]\nsshCommand = exec {tmp_path}/ssh\n")
+    wrapper = tmp_path / "ssh"
+    wrapper.write_text('#!/bin/sh\nfor command; do :; done; exec sh -c "$command"\n')
+    wrapper.chmod(0o755)
+    url = f"ssh://git@example.invalid{remote.path}"
+    assert remote.deploy(7, remote.person.ship(), url=url, git_config=config).status == 0
+
+
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 def test_a_signed_commit_verifies(remote: Remote, tmp_path: Path) -> None:
     key = tmp_path / "key"
