@@ -35,7 +35,7 @@ SUCCEEDING = "CODEBUILD_BUILD_SUCCEEDING"
 # After a failure in these the build ends.
 _ENDS_THE_BUILD = ("install", "pre_build")
 _MASK = "***"
-_LAST_WORDS = 0.5  # seconds
+_LAST_WORDS = 0.2  # seconds
 # The command's own status is the script's; what it exports and where it went is written down for
 # the next command, also when it calls `exit`.
 _SCRIPT = """\

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ci import settings
 from ci.errors import CiError, InputError
 from ci.promote import gates, verb
 from ci.writeback.errors import PolicyError
@@ -104,16 +102,18 @@ def test_what_another_promotion_has_written_meanwhile_is_not_taken_back(
 
     def ask_and_lose_the_race(candidate: Any, **options: Any) -> Any:
         states = gates.ask(candidate, **options)
-        newer = world.remote.person.ship()
-        world.remote.deploy(
-            58, newer, overlay=str(Path(PROD).parent), registry=settings.read().image
-        )
+        newer = world.remote.file(PROD).replace(world.old, "58-1f2e3d4c")
+        world.remote.person.pull()
+        world.remote.person.commit(PROD, newer)
+        world.remote.person.push()
         return states
 
     monkeypatch.setattr(verb, "ask", ask_and_lose_the_race)
     result = world.ci("promote", "--push")
-    assert str(result.exception).startswith(f"prod has just moved on from {world.old} to 58-")
-    assert 'newTag: "58-' in world.remote.file(PROD)
+    assert str(result.exception).startswith(
+        f"prod has just moved on from {world.old} to 58-1f2e3d4c"
+    )
+    assert 'newTag: "58-1f2e3d4c"' in world.remote.file(PROD)
 
 
 def test_with_push_a_protected_branch_still_refuses(world: World) -> None:
