@@ -123,12 +123,12 @@ def _running(history: History, current: str) -> _Running | None:
         source, build = _origin(version)
         if source is not None:
             return _Running(_known(history, source), build, by_hand=True)
-        if not version.image:
+        if version.tag is not None and not version.image:
             lineage = _back_to(version.tag, lineage)
     return None
 
 
-def _back_to(tag: str | None, lineage: Iterator[Version]) -> Iterator[Version]:
+def _back_to(tag: str, lineage: Iterator[Version]) -> Iterator[Version]:
     """Go on where a tag that was brought back came from: what lies between was taken back."""
     lineage, ahead = itertools.tee(lineage)
     places = (number for number, version in enumerate(ahead) if version.tag == tag)

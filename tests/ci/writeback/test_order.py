@@ -214,6 +214,14 @@ class Line:
         return self.versions
 
 
+def test_a_file_that_was_broken_for_a_while_hides_no_build() -> None:
+    by_hand, broken, new = (Version("x", tag, None, None) for tag in ("manual", None, None))
+    built = Version("x", "5-bbbbbbb", "b" * 7, 5)
+    history = Line(by_hand, broken, built, new)
+    decision = decide(history, "manual", PipelineTag(6, "a" * 7), again=False)
+    assert decision.reason == "older-commit"
+
+
 def test_in_whatever_order_builds_arrive_the_newest_wins_and_none_goes_back() -> None:
     builds = [(1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "a"), (6, "c")]
     for order in itertools.permutations(builds):
