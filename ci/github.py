@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 
@@ -12,6 +12,7 @@ from ci.errors import CiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+T = TypeVar("T", bound=Any)
 API = "https://api.github.com"
 _REMOTE = re.compile(
     r"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>[^/]+/[^/]+?)(?:\.git)?/?"
@@ -44,15 +45,15 @@ def open_pull_request(name: str, token: str, wanted: PullRequest, *, api: str = 
     if answer.status_code == requests.codes.unprocessable:  # it is open already, as GitHub says so
         head = f"{name.partition('/')[0]}:{wanted.head}"
         found = _ask("GET", pulls, token, params={"head": head, "base": wanted.base})
-        if found.ok and found.json():
-            return str(found.json()[0]["html_url"])
+        if found.ok and (open_already := _parsed(found, list)):
+            return str(open_already[0]["html_url"])
     if not answer.ok:
         reason = answer.json().get("message", "") if _is_json(answer) else ""
         raise CiError(
             f"GitHub refuses to open a pull request: {answer.status_code} {reason}".rstrip(),
             hint=f"The branch {wanted.head} is pushed: open the pull request by hand.",
         )
-    return str(answer.json()["html_url"])
+    return str(_parsed(answer, dict).get("html_url"))
 
 
 def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one server
@@ -69,7 +70,8 @@ def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one se
     page = 1
     while True:
         query = {"per_page": 100, "page": page}
-        comments = _checked(_ask("GET", f"{issue}/{number}/comments", token, params=query)).json()
+        answer = _checked(_ask("GET", f"{issue}/{number}/comments", token, params=query))
+        comments = _parsed(answer, list)
         for comment in comments:
             if marker in (comment.get("body") or ""):
                 if comment["body"].replace("\r\n", "\n").strip() == text.strip():
@@ -104,6 +106,17 @@ def _ask(method: str, url: str, token: str, **arguments: Any) -> requests.Respon
         return requests.request(method, url, headers=headers, timeout=20, **arguments)
     except requests.RequestException as error:
         raise CiError(f"GitHub can't be reached: {type(error).__name__}") from error
+
+
+def _parsed(answer: requests.Response, kind: type[T]) -> T:
+    """Parse an answer; a web page, as another address than the API's gives, is an error."""
+    parsed = answer.json() if _is_json(answer) else None
+    if not isinstance(parsed, kind):
+        raise CiError(
+            f"{answer.url.partition('?')[0]} answers as no API of GitHub does",
+            hint=f"Correct GITHUB_API_URL, such as {API} or https://HOST/api/v3.",
+        )
+    return parsed
 
 
 def _is_json(answer: requests.Response) -> bool:
