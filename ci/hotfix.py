@@ -19,7 +19,7 @@ from ci.deployments import SERVICE, overlay_folder
 from ci.ecr import Ecr, push
 from ci.errors import CiError, InputError
 from ci.gitaccess import open_remote, remote_url
-from ci.overlays import ROOT
+from ci.overlays import ROOT, overlay
 from ci.run import run
 from ci.set_image import check_registry
 from ci.writeback.land import Lander, Leave, Target
@@ -112,6 +112,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     deploys it as any other commit, unless auto-sync is off after a rollback.
     """
     reason = one_line(reason, "reason")
+    overlay(environment)  # or an error that names those that there are
     configured = settings.read()
     registry = EcrRepository.parse(configured.image)
     check_tag(tag)

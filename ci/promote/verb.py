@@ -20,6 +20,7 @@ from ci.errors import CiError, InputError
 from ci.gitaccess import open_remote, remote_url
 from ci.github import API, PullRequest, open_pull_request, repository_name
 from ci.numbers import Duration
+from ci.overlays import overlay
 from ci.promote.candidate import Candidate
 from ci.promote.gates import GATES, State, ask
 from ci.writeback.land import Lander, Leave, Target
@@ -82,6 +83,8 @@ def command(  # noqa: PLR0913  (one argument for each option)
     elif reason:
         raise InputError("--reason says why a gate is overridden, and none is", hint="--override …")
     check_branch(branch)
+    for environment in (origin, target):
+        overlay(environment)  # or an error that names those that there are
     wish = Wish(origin, target, branch, soak, frozenset(override), reason, push, dry_run)
     place = remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:

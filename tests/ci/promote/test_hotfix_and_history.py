@@ -42,6 +42,7 @@ def test_a_tag_that_the_registry_lacks_is_refused(world: World) -> None:
     [
         (["--tag", "-v1", "--reason", "x"], "'-v1' is not a tag"),
         (["--tag", "v1", "--reason", " "], "is not one line of text"),
+        (["--to", "stage", "--tag", "v1", "--reason", "x", "--dry-run"], "there is dev or prod"),
         (["--tag", "v1", "--reason", "x\nReason: y"], "is not one line of text"),
     ],
 )

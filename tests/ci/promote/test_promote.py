@@ -78,6 +78,11 @@ def test_an_override_and_its_reason_go_together(world: World, words: list[str]) 
     assert world.branches() == {"main"}
 
 
+def test_an_environment_that_there_is_not_is_named_with_those_that_there_are(world: World) -> None:
+    result = world.ci("promote", "--to", "stage")
+    assert str(result.exception) == "there is no environment 'stage'; there is dev or prod"
+
+
 def test_a_dry_run_asks_the_gates_and_changes_nothing(world: World) -> None:
     tip = world.remote.tip
     result = world.ci("promote", "--dry-run")
