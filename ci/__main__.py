@@ -1,6 +1,7 @@
 """`python -m ci VERB`."""
 
 import gc
+import os
 import signal
 import sys
 
@@ -9,6 +10,10 @@ from ci.cli import main
 # A verb lives for a second and frees what it made by ending; looking for cycles in between took an
 # eighth of its time.
 gc.set_threshold(100_000, 20, 100)
+
+# Where git calls us, in a hook, say, it says which repository called; what we call acts on another.
+for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "PREFIX"):
+    os.environ.pop(f"GIT_{name}", None)
 
 
 def _end(number: int, _frame: object) -> None:

@@ -58,9 +58,13 @@ def _refuse_changes(root: Path) -> None:
         )
 
 
-def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
-    """Write settings.yaml and the lines that carry its values; returns the files that changed."""
-    changed: dict[str, bytes] = {}
+def rewrite(root: Path, wanted: settings.Settings) -> dict[str, bytes]:
+    """Write settings.yaml and the lines that carry its values.
+
+    Returns:
+        The files that changed, each with what it was.
+    """
+    changed: dict[str, tuple[bytes, bytes]] = {}
     for name in run(["git", "ls-files", "-z"], cwd=root).split("\0"):
         path = root / name
         if not name or path.is_symlink() or not path.is_file():
@@ -78,10 +82,10 @@ def rewrite(root: Path, wanted: settings.Settings) -> list[str]:
         edit = settings.edit_file if name == settings.FILE else settings.carry
         after = edit(text, wanted).encode()
         if after != before:
-            changed[name] = after
-    for name, content in changed.items():
-        (root / name).write_bytes(content)
-    return list(changed)
+            changed[name] = before, after
+    for name, (_, after) in changed.items():
+        (root / name).write_bytes(after)
+    return {name: before for name, (before, _) in changed.items()}
 
 
 def _carries_settings(name: str, content: bytes) -> bool:
@@ -89,19 +93,19 @@ def _carries_settings(name: str, content: bytes) -> bool:
     return name.endswith((".yaml", ".yml")) and b"# settings:" in content
 
 
-def _commit(root: Path, paths: list[str], wanted: settings.Settings) -> None:
+def _commit(root: Path, changed: dict[str, bytes], wanted: settings.Settings) -> None:
     message = (
         f"Configure for account {wanted.account} in {wanted.region}\n\n"
         f"Images: {wanted.image}\nGit: {wanted.git_url}\n"
     )
-    run(["git", "add", "--", *paths], cwd=root)
-    done = execute(["git", "commit", "--quiet", "--file=-"], cwd=root, stdin=message.encode())
+    # Named files are committed past the index, which is only written when all went well.
+    words = ["git", "--literal-pathspecs", "commit", "--quiet", "--file=-", "--", *changed]
+    done = execute(words, cwd=root, stdin=message.encode())
     if done.status != 0:
-        # All of it was committed before, so nothing of anybody's is lost.
-        run(["git", "reset", "--quiet", "HEAD", "--", *paths], cwd=root)
-        run(["git", "checkout", "--quiet", "HEAD", "--", *paths], cwd=root)
+        for name, before in changed.items():
+            (root / name).write_bytes(before)
         raise CommandError(
-            done.shown,
+            "git commit",
             done.status,
             (done.stderr or done.stdout).decode(errors="replace"),
             hint="The files are as they were. Mend what it says, then configure again.",

@@ -11,7 +11,6 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -25,22 +24,8 @@ from ci.overlays import ROOT
 from ci.run import execute, run
 from ci.writeback.remote import check_url
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 # The webhook or a poll (60 s), the migration, and two pods one after the other.
 ROLLED_OUT_WITHIN = 600.0
-# Set where git calls us, in a hook, say: with these the build would act on that repository.
-_ANOTHER_REPOSITORYS = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_COMMON_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-)
 
 
 @click.command()
@@ -97,7 +82,7 @@ def _roll_out(environment: str, tag: str) -> float:
     return wait_until(f"{environment} runs {tag}", ROLLED_OUT_WITHIN, is_there)
 
 
-def resolve(clone: Path, commit: str, environment: Mapping[str, str]) -> str:
+def resolve(clone: Path, commit: str) -> str:
     """Return the whole name of a commit, by whatever name the repository that was cloned knows it.
 
     Raises:
@@ -105,7 +90,7 @@ def resolve(clone: Path, commit: str, environment: Mapping[str, str]) -> str:
     """
     for name in (commit, f"origin/{commit}"):  # a branch of the source
         words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options"]
-        done = execute([*words, f"{name}^{{commit}}"], cwd=clone, env=environment)
+        done = execute([*words, f"{name}^{{commit}}"], cwd=clone)
         if done.status == 0:
             return done.stdout.decode().strip()
     raise InputError(
@@ -114,9 +99,9 @@ def resolve(clone: Path, commit: str, environment: Mapping[str, str]) -> str:
     )
 
 
-def _clone(source: str, folder: Path, environment: Mapping[str, str]) -> None:
+def _clone(source: str, folder: Path) -> None:
     words: list[str | Path] = ["git", "clone", "--quiet", "--no-checkout", "--", source, folder]
-    done = execute(words, env=environment)
+    done = execute(words)
     if done.status != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise InputError(
@@ -135,17 +120,16 @@ def build(  # noqa: PLR0913  (one argument for each option of the verb)
             commit.
     """
     source = check_url(source)
-    own = {name: text for name, text in os.environ.items() if name not in _ANOTHER_REPOSITORYS}
-    _clone(source, folder, own)
-    full = resolve(folder, commit, own)
+    _clone(source, folder)
+    full = resolve(folder, commit)
     # CodeBuild builds a commit, not a branch.
-    run(["git", "checkout", "--quiet", "--detach", full], cwd=folder, env=own)
+    run(["git", "checkout", "--quiet", "--detach", full], cwd=folder)
     spec = parse(folder / buildspec)
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     secrets = {name: secret(place, region) for name, place in spec.secrets.items()}
     identity = str(uuid.uuid4())
     environment = {
-        **own,
+        **os.environ,
         "CODEBUILD_BUILD_ID": f"{project}:{identity}",
         "CODEBUILD_BUILD_NUMBER": str(number),
         "CODEBUILD_RESOLVED_SOURCE_VERSION": full,

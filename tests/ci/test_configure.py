@@ -159,6 +159,11 @@ def test_a_commit_that_git_refuses_leaves_the_tree_as_it_was(fork: Path) -> None
     assert "not today" in done.stderr
     assert git(fork, "status", "--porcelain") == ""
     hook.unlink()
+    lock = fork / ".git/index.lock"
+    lock.touch()
+    assert configure(fork, **FORK).returncode == 1
+    lock.unlink()
+    assert git(fork, "status", "--porcelain") == ""
     assert configure(fork, **FORK).returncode == 0
 
 
