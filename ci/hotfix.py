@@ -133,8 +133,8 @@ def command(  # noqa: PLR0913  (one argument for each option)
             hint="Name a tag that is there (`aws ecr describe-images`), or --build it.",
         )
     plan = plan_hotfix(environment, tag, registry, reason, source=source)
-    pull_branch = branch_name("deploy", environment, f"{SERVICE}-{tag}")
-    target = Target(branch, folder, SERVICE, pull_branch=pull_branch)
+    pull = branch_name("deploy", environment, f"{SERVICE}-{tag}")
+    target = Target(branch, folder, SERVICE, pull)
     with open_remote(place, os.environ) as access:
         lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
         _say(lander.land(), environment)

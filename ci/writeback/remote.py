@@ -184,14 +184,21 @@ def git_environment(
     if config is None or _git_config(config, "core.sshCommand").status != 0:
         kept["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"  # it would win over the file's
     if token and urlsplit(url).scheme in ("http", "https"):
-        helper = scratch / "askpass"
-        helper.write_text(_ASKPASS, encoding="utf-8")
-        helper.chmod(stat.S_IRWXU)
-        kept["GIT_ASKPASS"] = str(helper)
-        kept["WRITEBACK_HOST"] = urlsplit(url).netloc
-        kept["WRITEBACK_USER"] = environment.get("GIT_USER") or DEFAULT_USER
-        if token.file:
-            kept["WRITEBACK_TOKEN_FILE"] = str(token.file)
-        else:
-            kept["WRITEBACK_TOKEN"] = token.secret
+        kept |= _asking_for(token, environment.get("GIT_USER") or DEFAULT_USER, scratch, url)
     return kept
+
+
+def _asking_for(token: Token, user: str, scratch: Path, url: str) -> dict[str, str]:
+    helper = scratch / "askpass"
+    helper.write_text(_ASKPASS, encoding="utf-8")
+    helper.chmod(stat.S_IRWXU)
+    return {
+        "GIT_ASKPASS": str(helper),
+        "WRITEBACK_HOST": urlsplit(url).netloc,
+        "WRITEBACK_USER": user,
+        **(
+            {"WRITEBACK_TOKEN_FILE": str(token.file)}
+            if token.file
+            else {"WRITEBACK_TOKEN": token.secret}
+        ),
+    }
