@@ -23,7 +23,8 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv"})
 class SourceFile:
     """A YAML file: its text, and its documents or the error that reading it ended with.
 
-    `merged` tells that kustomize reads it, by YAML 1.2, and not kubectl as it is, by YAML 1.1.
+    `merged` tells that kustomize reads it, by YAML 1.2, and not kubectl as it is, by YAML 1.1;
+    `unlisted` that it lies in the folder of a kustomization and that none names it.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class SourceFile:
     documents: list[Document] = field(default_factory=list)
     error: YamlError | None = None
     merged: bool = True
+    unlisted: bool = False
 
     @property
     def is_kustomization(self) -> bool:

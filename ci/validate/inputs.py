@@ -18,6 +18,7 @@ from ci.validate.files import (
     read_source,
     yaml_files,
 )
+from ci.validate.kube.applications import cluster_of, sources
 from ci.validate.model import Origin, Part, Resource, as_list, as_mapping, as_text, at
 from ci.validate.rendering import closure, items, remote_sources, render
 
@@ -269,7 +270,7 @@ class _Tree:
     def _targets(self, application: Resource) -> dict[Part, str]:
         """Part -> cluster, for each of an Application's sources that lies in this tree."""
         destination = as_mapping(application.spec.get("destination"))
-        cluster = as_text(destination.get("server")) or as_text(destination.get("name"))
+        cluster = cluster_of(application)
         sources = [application.spec.get("source"), *as_list(application.spec.get("sources"))]
         targets: dict[Part, str] = {}
         for source in sources:
@@ -299,11 +300,30 @@ class _Tree:
             if each.origin.file is not None and each.origin.file.parent == part.folder
         ]
 
+    def _is_unlisted(self, resource: Resource) -> bool:
+        """Whether a manifest lies beside a kustomization that does not name it; notes it if so.
+
+        The Application that syncs its own folder is applied by hand, once, and may.
+        """
+        file = resource.origin.file
+        if file is None or kustomization_file(file.parent) is None:
+            return False
+        if resource.group == ARGO and resource.kind == "Application":
+            paths = [as_text(source.get("path")) for source in sources(resource)]
+            if any(self._find(path) == file.parent.resolve() for path in paths if path):
+                return False
+        self.inputs.files[file].unlisted = True
+        return True
+
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
         """What no Application deploys joins the one cluster there is, or stands for itself."""
         taken = {each.key for found in self.clusters.values() for each in found}
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
-        left = [each for each in plain if each.origin.file not in deployed]
+        left = [
+            each
+            for each in plain
+            if each.origin.file not in deployed and not self._is_unlisted(each)
+        ]
         sets = [[*found] for found in rendered.values()] + ([left] if left else [])
         names = [part.name for part in rendered] + ["the manifests"]
         for name, found in zip(names, sets, strict=False):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ci.validate.model import Manifest, Resource
 
 GROUP = "argoproj.io"
+# The cluster that Argo CD runs on, by its address and by its name.
+IN_CLUSTER, IN_CLUSTER_NAME = "https://kubernetes.default.svc", "in-cluster"
 
 
 def applications(environment: Environment) -> Iterator[Resource]:
@@ -35,6 +37,27 @@ def sources(application: Resource) -> list[Manifest]:
 def destination(application: Resource) -> Manifest:
     """An Application's destination."""
     return as_mapping(application.spec.get("destination"))
+
+
+def cluster_of(application: Resource) -> str:
+    """The cluster that an Application means, by its address or else by its name.
+
+    A misspelt address or name of Argo CD's own cluster is taken for it: one rule tells it, and the
+    others see the resources where they were meant to be.
+    """
+    where = destination(application)
+    server, name = as_text(where.get("server")), as_text(where.get("name"))
+    if means_own_cluster(server, name):
+        return IN_CLUSTER
+    return server or name
+
+
+def means_own_cluster(server: str, name: str) -> bool:
+    """Whether a destination is Argo CD's own cluster, or can be nothing but a slip for it."""
+    if server:
+        host = server.rpartition("://")[2]
+        return host == "kubernetes" or host.startswith(("kubernetes.default", "kubernetes.svc"))
+    return name.casefold().replace("_", "").replace("-", "") == IN_CLUSTER_NAME.replace("-", "")
 
 
 def sync_policy(application: Resource) -> Manifest:

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from ci.validate.kinds import is_cluster_scoped
 from ci.validate.kube.applications import (
+    IN_CLUSTER,
+    IN_CLUSTER_NAME,
     any_permits,
     applications,
     destination,
+    means_own_cluster,
     permits,
     project_of,
     resources_of,
     sources,
     sync_options,
+    sync_policy,
 )
 from ci.validate.model import Problem, as_list, as_mapping, as_text
 from ci.validate.registry import Scope, rule
@@ -65,10 +69,16 @@ def project_forbids_source(resource: Resource, environment: Environment) -> Iter
                 fix="Use an allowed repository, or add this one to the project's sourceRepos.",
                 path=("spec", "source" if "source" in resource.spec else "sources"),
                 related=(project,),
+                cause=f"{project.name} {url}",
             )
 
 
-@rule("project-forbids-destination", kinds=("Application",), source=PROJECTS)
+@rule(
+    "project-forbids-destination",
+    kinds=("Application",),
+    source=PROJECTS,
+    unless=("application-destination", "project-forbids-source"),
+)
 def project_forbids_destination(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """An Application into a namespace or cluster that its project does not allow.
 
@@ -95,6 +105,8 @@ def _is_destination(entry: dict[str, object], where: dict[str, object]) -> bool:
     if not permits(as_text(entry.get("namespace")) or "*", as_text(where.get("namespace"))):
         return False
     pairs = [(as_text(entry.get(key)), as_text(where.get(key))) for key in ("server", "name")]
+    if means_own_cluster(pairs[0][1], pairs[1][1]):  # both of its names stand for the other
+        pairs = [(pairs[0][0], IN_CLUSTER), (pairs[1][0], IN_CLUSTER_NAME)]
     return any(pattern and value and permits(pattern, value) for pattern, value in pairs)
 
 
@@ -123,7 +135,7 @@ def project_forbids_kind(environment: Environment) -> Iterator[Problem]:
                     path=("kind",),
                     resource=resource,
                     related=(project, application),
-                    cause=f"{application.name} {why}",
+                    cause=f"{project.name} {why}",
                 )
 
 
@@ -148,15 +160,60 @@ def _forbidden(project: Resource, application: Resource, resource: Resource) -> 
 
 
 def _listed(entries: object, resource: Resource) -> bool:
+    return _has(entries, (resource.group, resource.kind, resource.name))
+
+
+def _has(entries: object, wanted: tuple[str, str, str]) -> bool:
+    """Whether a list of a project names a (group, kind, name)."""
+    group, kind, name = wanted
     return any(
-        permits(as_text(entry.get("group")), resource.group)
-        and permits(as_text(entry.get("kind")), resource.kind)
-        and permits(as_text(entry.get("name")) or "*", resource.name)
+        permits(as_text(entry.get("group")), group)
+        and permits(as_text(entry.get("kind")), kind)
+        and permits(as_text(entry.get("name")) or "*", name)
         for entry in map(as_mapping, as_list(entries))
     )
 
 
-@rule("namespace-not-made", kinds=("Application",), source=PROJECTS)
+@rule(
+    "project-forbids-namespace",
+    kinds=("Application",),
+    source=PROJECTS,
+    unless=("project-missing", "project-forbids-destination", "project-forbids-source"),
+)
+def project_forbids_namespace(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application that is to make its namespace, in a project that does not allow Namespaces.
+
+    With CreateNamespace=true the Namespace is part of the sync, and a kind of the cluster: the
+    project's clusterResourceWhitelist has to name it. A namespace that is there already, and that
+    the Application does not label, is not asked for.
+    """
+    project = project_of(environment, resource)
+    name = as_text(destination(resource).get("namespace"))
+    if project is None or not name or "CreateNamespace=true" not in sync_options(resource):
+        return
+    there = name in environment.facts.namespaces or environment.get("Namespace", "", name)
+    if there and "managedNamespaceMetadata" not in sync_policy(resource):
+        return
+    wanted = ("", "Namespace", name)
+    if _has(project.spec.get("clusterResourceBlacklist"), wanted) or not _has(
+        project.spec.get("clusterResourceWhitelist"), wanted
+    ):
+        yield Problem(
+            f"it is to make namespace {name}, and project {project.name} does not allow Namespace "
+            f"{name}: its first sync fails",
+            fix='Add group "" and kind Namespace to the project\'s clusterResourceWhitelist.',
+            path=("spec", "syncPolicy", "syncOptions"),
+            related=(project,),
+            cause=f"{project.name} {name}",
+        )
+
+
+@rule(
+    "namespace-not-made",
+    kinds=("Application",),
+    source=PROJECTS,
+    unless=("project-forbids-destination", "sync-option-unknown"),
+)
 def namespace_not_made(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """An Application into a namespace that nothing makes.
 
