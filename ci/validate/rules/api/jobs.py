@@ -41,7 +41,7 @@ def cron_schedule(resource: Resource, _environment: Environment) -> Iterator[Pro
     is none). A time zone goes into `timeZone`, by its IANA name.
     """
     schedule = resource.spec.get("schedule")
-    reason = _bad_schedule(schedule) if isinstance(schedule, str) and schedule else ""
+    reason = bad_schedule(schedule) if isinstance(schedule, str) and schedule else ""
     if reason:
         yield Problem(
             f"the schedule {shown(schedule)} can't be read: {reason}",
@@ -49,7 +49,7 @@ def cron_schedule(resource: Resource, _environment: Environment) -> Iterator[Pro
             path=("spec", "schedule"),
         )
     zone = resource.spec.get("timeZone")
-    if isinstance(zone, str) and zone and not _is_zone(zone):
+    if isinstance(zone, str) and zone and not is_zone(zone):
         yield Problem(
             f"no time zone is called {shown(zone)}",
             fix="Write an IANA name such as Europe/Zurich or Etc/UTC.",
@@ -57,7 +57,8 @@ def cron_schedule(resource: Resource, _environment: Environment) -> Iterator[Pro
         )
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Whether a time zone is called so; `Local` is what a process runs in, and none."""
     if name.lower() == "local":
         return False
     try:
@@ -67,7 +68,8 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def _bad_schedule(schedule: str) -> str:
+def bad_schedule(schedule: str) -> str:
+    """Why a cron schedule can't be read, or an empty text."""
     if schedule.startswith(("TZ=", "CRON_TZ=")) or "TZ" in schedule:
         return "a time zone goes into timeZone"
     if schedule.startswith("@"):

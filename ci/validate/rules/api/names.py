@@ -21,7 +21,7 @@ from ci.validate.rules.schema.fields import shown
 from ci.validate.typed import of_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ci.validate.environment import Environment
     from ci.validate.model import FieldPath, Resource
@@ -189,19 +189,19 @@ def pod_security_level(resource: Resource, _environment: Environment) -> Iterato
 
     The levels are privileged, baseline and restricted. The API server refuses another one.
     """
+    for key, wrong, fix in level_faults(resource.labels):
+        yield Problem(wrong, fix=fix, path=("metadata", "labels", key))
+
+
+def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """(label, what is wrong, how to mend it) of a namespace's levels and releases."""
     for mode in ("enforce", "audit", "warn"):
         key = f"pod-security.kubernetes.io/{mode}"
-        level = resource.labels.get(key, "restricted")
+        level = labels.get(key, "restricted")
         if level not in _SECURITY_LEVELS:
-            yield Problem(
-                f"{shown(level)} is no Pod Security level",
-                fix=f"Write one of {', '.join(_SECURITY_LEVELS)}.",
-                path=("metadata", "labels", key),
-            )
-        version = resource.labels.get(f"{key}-version", "latest")
+            near = f"one of {', '.join(_SECURITY_LEVELS)}"
+            yield key, f"{shown(level)} is no Pod Security level", f"Write {near}."
+        version = labels.get(f"{key}-version", "latest")
         if version != "latest" and not re.fullmatch(r"v1\.(0|[1-9]\d*)", version):
-            yield Problem(
-                f"{shown(version)} is no release of Pod Security",
-                fix="Write latest, or a release such as v1.32.",
-                path=("metadata", "labels", f"{key}-version"),
-            )
+            wrong = f"{shown(version)} is no release of Pod Security"
+            yield f"{key}-version", wrong, "Write latest, or a release such as v1.32."

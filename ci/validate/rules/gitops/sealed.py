@@ -101,6 +101,8 @@ def sealed_type_keys(resource: Resource, environment: Environment) -> Iterator[P
     keys = {*as_mapping(resource.spec.get("encryptedData")), *as_mapping(template.get("data"))}
     kind = as_text(template.get("type"))
     lacking = sorted(TYPE_KEYS.get(kind, frozenset()) - keys)
+    if kind == "kubernetes.io/basic-auth" and not keys & {"username", "password"}:
+        lacking = ["username", "password"]
     if lacking:
         yield Problem(
             f"its Secret is to be of type {kind} and has no {' and no '.join(lacking)}: the API "

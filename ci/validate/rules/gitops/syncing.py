@@ -51,6 +51,7 @@ APPLICATION_OPTIONS = {
     "SkipDryRunOnMissingResource": ("true", "false"),
     "Validate": ("true", "false"),
 }
+NOTIFY = "notifications.argoproj.io"
 COMPARE = "argocd.argoproj.io/compare-options"
 RESOURCE_OPTIONS = {
     "ClientSideApplyMigration": ("false",),
@@ -180,6 +181,8 @@ def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
         known = key in ANNOTATIONS
         short = f"argocd.argoproj.io/{name}" in ANNOTATIONS and domain == "argoproj.io"
         meant = f"argocd.argoproj.io/{name}" if short else "".join(near)
+        if domain != NOTIFY and difflib.get_close_matches(domain, [NOTIFY], cutoff=0.9):
+            known, meant, short = False, f"{NOTIFY}/{name}", True
         if not known and meant and (short or domain in meant or "argo" in domain):
             yield Problem(
                 f"nothing reads the annotation {key}",
@@ -250,6 +253,7 @@ def durable_data_pruned(environment: Environment) -> Iterator[Problem]:
 
 @rule(
     "job-not-replaceable",
+    unless=("sync-annotation-unknown",),
     scope=Scope.ENVIRONMENT,
     source="https://kubernetes.io/docs/concepts/workloads/controllers/job/",
 )

@@ -10,7 +10,7 @@ from ci.validate.registry import rule
 from ci.validate.rules.references.services import selected_pods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ci.validate.environment import Environment
     from ci.validate.model import Resource
@@ -84,14 +84,20 @@ def pod_security_mode(resource: Resource, environment: Environment) -> Iterator[
     Only enforce, audit and warn, each with -version, mean something. With any other word the
     namespace is as open as without the label.
     """
-    for key in resource.labels:
+    for key in unknown_modes(resource.labels):
+        yield Problem(
+            f"nothing reads the label {key}, so nothing is enforced in this namespace",
+            fix=f"Write {key.partition('/')[0]}/enforce.",
+            path=("metadata", "labels", key),
+        )
+
+
+def unknown_modes(labels: Iterable[str]) -> Iterator[str]:
+    """The labels of Pod Security whose mode does not exist."""
+    for key in labels:
         domain, _, mode = key.partition("/")
         if domain == "pod-security.kubernetes.io" and mode.removesuffix("-version") not in MODES:
-            yield Problem(
-                f"nothing reads the label {key}, so nothing is enforced in this namespace",
-                fix=f"Write {domain}/enforce.",
-                path=("metadata", "labels", key),
-            )
+            yield key
 
 
 @rule("role-too-broad", kinds=("Role", "ClusterRole"), source=RBAC)
