@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ci.validate.model import Problem, as_text
 from ci.validate.registry import rule
-from ci.validate.rules.schema.fields import shown
 from ci.validate.typed import of_type
 
 if TYPE_CHECKING:
@@ -25,6 +24,10 @@ _REFERENCE = re.compile(
     r"(?::[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(?:@[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,})?\Z"
 )
 
+_ECR = re.compile(
+    r"\d{12}\.dkr[.-]ecr(-fips)?\.[a-z]{2,3}(-[a-z]+)+-\d\.(amazonaws\.com(\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|[a-z0-9.]+)\Z"
+)
+
 
 @rule(
     "image-name-invalid",
@@ -40,7 +43,31 @@ def image_name_invalid(resource: Resource, environment: Environment) -> Iterator
         image = as_text(container.get("image"))
         if image and not _REFERENCE.match(image):
             yield Problem(
-                f"{shown(image)} is no name of an image: the container will never start",
+                f"{image[:200]!r} is no name of an image: the container will never start",
                 fix="Write one such as registry.example.com/team/app:1.4.2, in lower case.",
                 path=(*path, "image"),
+                cause=image,
+            )
+
+
+@rule(
+    "image-registry-malformed",
+    source="https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html",
+    unless=("image-name-invalid",),
+)
+def image_registry_malformed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An image from a registry of AWS whose address can't be one.
+
+    It is ACCOUNT.dkr.ecr.REGION.amazonaws.com: twelve digits, and a region such as us-east-1. With
+    another one no node finds the registry: ImagePullBackOff.
+    """
+    for path, container in of_type(resource, environment, "core.v1.Container"):
+        host = as_text(container.get("image")).partition("/")[0]
+        if re.search(r"\.dkr[.-]ecr\b", host) and not _ECR.match(host):
+            yield Problem(
+                f"{host} is no registry of AWS: the image can't be pulled",
+                fix="Write ACCOUNT.dkr.ecr.REGION.amazonaws.com, with an account of twelve digits "
+                "and a region such as us-east-1.",
+                path=(*path, "image"),
+                cause=host,
             )

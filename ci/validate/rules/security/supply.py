@@ -21,7 +21,7 @@ MOVING_TAGS = {"", "latest", "stable", "main", "master", "edge", "nightly", "dev
 @rule(
     "image-unpinned",
     source="https://kubernetes.io/docs/concepts/containers/images/",
-    unless=("image-name-invalid",),
+    unless=("image-name-invalid", "image-entry-unused"),
 )
 def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """An image without a tag, or with one that moves.
@@ -38,14 +38,24 @@ def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Pro
                 fix="Name an immutable tag, or a digest.",
                 path=(*path, "image"),
                 cause=image,
+                related=_running(environment, image),
             )
+
+
+def _running(environment: Environment, image: str) -> tuple[Resource, ...]:
+    """The workloads that run an image."""
+    return tuple(
+        pod.owner
+        for pod in environment.pods()
+        if any(container.get("image") == image for _, container in pod.containers())
+    )
 
 
 @rule(
     "token-mounted",
     source="https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
     severity=Severity.WARNING,
-    unless=("role-missing", "binding-too-broad"),
+    unless=("role-missing", "binding-too-broad", "service-account-missing"),
 )
 def token_mounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A service account's token in a pod that has no use for it.
