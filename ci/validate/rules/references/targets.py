@@ -37,6 +37,13 @@ def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator
     kind, name = as_text(target.get("kind")), as_text(target.get("name"))
     workload = environment.get(kind, resource.namespace, name)
     version = as_text(target.get("apiVersion"))
+    meant = {each.casefold(): each for each in SCALABLE}.get(kind.casefold(), kind)
+    if kind != meant:
+        yield Problem(
+            f"it scales {kind} {name}, and no kind is written so: nothing will scale",
+            fix=f"Write {meant}.",
+            path=("spec", "scaleTargetRef", "kind"),
+        )
     if kind in SCALABLE and workload and version.rpartition("/")[0] != workload.group:
         yield Problem(
             f"it scales {kind} {name} of API {version or 'v1'}, which has no such kind: nothing "
@@ -198,7 +205,11 @@ def network_policy_port_unknown(resource: Resource, environment: Environment) ->
                 f"{shown(ports)}",
                 fix="Open the port on which the containers listen (not the Service's).",
                 path=("spec", "ingress", number, "ports", index, "port"),
-                related=(resource, *(pod.owner for pod in pods)),
+                related=(
+                    resource,
+                    *(pod.owner for pod in pods),
+                    *environment.of_kind("ConfigMap", namespace=resource.namespace),
+                ),
             )
 
 

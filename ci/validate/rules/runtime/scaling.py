@@ -57,6 +57,29 @@ def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
                 yield as_text(measured.get("name")), measured.get("container")
 
 
+@rule("hpa-target-type", kinds=("HorizontalPodAutoscaler",), source=HPA, unless=("hpa-metric",))
+def hpa_target_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A metric's target whose type is not that of its number.
+
+    Type Utilization goes with averageUtilization, a share of the request in percent; AverageValue
+    with averageValue, an amount such as 500m. The API server takes either, and the controller goes
+    by the number: averageValue: 70 is 70 processors for each pod, so nothing ever scales.
+    """
+    for index, metric in enumerate(map(as_mapping, as_list(resource.spec.get("metrics")))):
+        for field in ("resource", "containerResource"):
+            target = as_mapping(as_mapping(metric.get(field)).get("target"))
+            kind = as_text(target.get("type"))
+            wanted = {"Utilization": "averageUtilization", "AverageValue": "averageValue"}.get(kind)
+            other = next(iter({"averageUtilization", "averageValue"} & set(target)), "")
+            if wanted and other and wanted not in target:
+                yield Problem(
+                    f"its target is of type {kind} and has {other} ({target[other]}), not {wanted}:"
+                    " it scales by another measure than it says",
+                    fix=f"Write {wanted}, or change the type.",
+                    path=("spec", "metrics", index, field, "target", other),
+                )
+
+
 @rule("replicas-fight-autoscaler", kinds=("Deployment", "StatefulSet"), source=HPA)
 def replicas_fight_autoscaler(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A number of replicas in git for a workload that an autoscaler scales.
@@ -85,7 +108,12 @@ def _ignored(resource: Resource, environment: Environment) -> bool:
     return False
 
 
-@rule("autoscaled-twice", kinds=("HorizontalPodAutoscaler",), source=HPA)
+@rule(
+    "autoscaled-twice",
+    kinds=("HorizontalPodAutoscaler",),
+    source=HPA,
+    unless=("shared-resource",),
+)
 def autoscaled_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """Two autoscalers of one workload.
 

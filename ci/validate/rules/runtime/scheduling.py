@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 LABELS = "https://kubernetes.io/docs/reference/labels-annotations-taints/"
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
+REGION_LABEL = "topology.kubernetes.io/region"
 ARCHITECTURES = {"386", "amd64", "arm", "arm64", "ppc64le", "riscv64", "s390x"}
 SYSTEMS = {"linux", "windows"}
 # The labels of nodes in Kubernetes' own domains; kubernetes.io/role is an installer's (kops).
 NODE_LABELS = {
     HOST, ZONE, "kubernetes.io/os", "kubernetes.io/arch", "kubernetes.io/role",
-    "topology.kubernetes.io/region", "beta.kubernetes.io/os", "beta.kubernetes.io/arch",
+    REGION_LABEL, "beta.kubernetes.io/os", "beta.kubernetes.io/arch",
     "beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type",
     "failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region",
 }  # fmt: skip
@@ -56,6 +57,11 @@ def _wrong_label(key: str, values: list[str]) -> tuple[str, str] | None:
         domain = key.partition("/")[0] if "/" in key else ""
         near = difflib.get_close_matches(key, sorted(NODE_LABELS), n=1, cutoff=0.5)
         alike = difflib.SequenceMatcher(None, key, near[0]).ratio() if near else 0
+        bare = next(
+            (label for label in (HOST, ZONE, REGION_LABEL) if key == label.split("/")[1]), ""
+        )
+        if bare:
+            return f"no node has a label {key}", f"Write {bare}."
         if "/" in key and (domain in DOMAINS or alike > 0.92):
             hint = near[0] if near else "one of " + ", ".join(sorted(NODE_LABELS))
             return f"no node has a label {key}", f"Write {hint}."
