@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
     kustomizations are searched from the outermost inwards, then the file that the resource comes
     from. A field that nothing wrote is blamed on its nearest parent that something did.
     """
-    if resource.part.folder is not None:
+    if resource.part.folder is not None and not _is_reference(resource, path):
         for kustomization in _closure(resource.part.folder):
             found = _transformed(kustomization, resource, path)
             if found is not None:
@@ -47,8 +48,23 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
     return file, resource.origin.line
 
 
-def written(resource: Resource, path: FieldPath) -> str:
-    """The text of a scalar as its file has it, or "" where it can't be found."""
+def _is_reference(resource: Resource, path: FieldPath) -> bool:
+    """Whether a path is that of an item's name, and the resource's own file has the item.
+
+    A patch repeats the name only to say which item it changes.
+    """
+    file = resource.origin.file
+    if len(path) < 2 or path[-1] != "name" or not isinstance(path[-2], int) or file is None:
+        return False
+    own = (node for node in _documents(file) if _is(node, resource, exact=False))
+    return any(_locate(node, resource.body, path)[1] == len(path) for node in own)
+
+
+def written(resource: Resource, path: FieldPath, value: Any = None) -> str:
+    """The text of a scalar as its file has it, or "" where it can't be found.
+
+    Of a list or mapping in one line it is the piece that reads as `value`.
+    """
     file, line = blame(resource, path)
     if file is None or not line:
         return ""
@@ -57,8 +73,19 @@ def written(resource: Resource, path: FieldPath) -> str:
     except InputError:
         return ""
     text = lines[line - 1].strip() if line <= len(lines) else ""
+    if re.search(r"[\[{].*[\]}]", text):
+        pieces = re.split(r"[,\[\]{}]|: ", text)
+        return next((piece.strip() for piece in pieces if _reads_as(piece, value)), "")
     _, colon, value = text.rpartition(": ")
     return (value if colon else text).strip(" -,{}[]\"'").partition(" #")[0].strip()
+
+
+def _reads_as(text: str, value: Any) -> bool:
+    try:
+        read = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    return type(read) is type(value) and bool(read == value)
 
 
 @lru_cache(maxsize=64)

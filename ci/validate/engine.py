@@ -238,7 +238,8 @@ def _plain_name(resource: Resource) -> str:
 
 def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
     """Findings in the order of their files, the same fault seen through two overlays once."""
-    merged: dict[tuple[Any, ...], Finding] = {}
+    merged: dict[tuple[Any, ...], list[Finding]] = {}
+    told: set[tuple[Any, ...]] = set()
     places: Callable[[Path | None], str] = lambda path: show(path, inputs.root) if path else ""  # noqa: E731
     for each in raised:
         problem, resource = each.problem, each.resource
@@ -257,13 +258,25 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
             problem.fix,
             (group,),
         )
-        short = (
-            (resource.kind, _plain_name(resource), problem.path) if resource is not None else title
-        )
+        short = (resource.kind, _plain_name(resource)) if resource is not None else title
         key = (finding.rule, finding.file, finding.line, short, "" if resource else problem.message)
-        known = merged.get(key)
-        if known is None:
-            merged[key] = finding
-        elif group not in known.groups:
-            merged[key] = replace(known, groups=(*known.groups, group))
-    return sorted(merged.values(), key=lambda f: (f.groups, f.file, f.line, f.rule, f.message))
+        exact = (*key, group, problem.path)
+        if exact not in told:
+            told.add(exact)
+            _merge(merged.setdefault((*key, *_names(problem.path)), []), finding)
+    findings = [each for found in merged.values() for each in found]
+    return sorted(findings, key=lambda f: (f.groups, f.file, f.line, f.rule, f.message))
+
+
+def _names(path: FieldPath) -> FieldPath:
+    """A path without the places in lists, which differ where one overlay has an item less."""
+    return tuple(step for step in path if isinstance(step, str))
+
+
+def _merge(found: list[Finding], new: Finding) -> None:
+    """Add a finding, or its group to the same finding of another one."""
+    for index, known in enumerate(found):
+        if new.groups[0] not in known.groups:
+            found[index] = replace(known, groups=(*known.groups, *new.groups))
+            return
+    found.append(new)

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from ci.validate.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
-from ci.validate.model import Problem, show_path
+from ci.validate.model import Problem, as_text, at, show_path
 from ci.validate.registry import rule
 from ci.validate.rules.schema.fields import shown
 
@@ -36,10 +36,15 @@ def required_field(resource: Resource, _environment: Environment) -> Iterator[Pr
         if error.path[:-1] in unknown:
             continue
         where = show_path(error.path[:-1]) or "the manifest"
+        name = as_text(at(resource.body, *error.path[:-1], "name"))
+        bare = error.path[-1] == "image"
         yield Problem(
-            f"{where} has no {error.path[-1]!r}",
-            fix=f"Add {error.path[-1]}.",
+            f"{where}{f' ({name})' if bare and name else ''} has no {error.path[-1]!r}",
+            fix="Add image, or give the container the name of the one that a patch is to change."
+            if bare
+            else f"Add {error.path[-1]}.",
             path=error.path,
+            hides=(error.path[:-1],) if bare else (),
         )
 
 

@@ -26,7 +26,17 @@ EKS_NODES = "https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-
 EBS_ZONES = "https://docs.aws.amazon.com/eks/latest/best-practices/storage.html"
 
 
-@rule("nodes-too-small", scope=Scope.ENVIRONMENT, source=EKS_NODES)
+@rule(
+    "nodes-too-small",
+    scope=Scope.ENVIRONMENT,
+    source=EKS_NODES,
+    unless=(
+        "database-not-replicated",
+        "replicas-fight-autoscaler",
+        "resource-unit",
+        "shared-resource",
+    ),
+)
 def nodes_too_small(environment: Environment) -> Iterator[Problem]:
     """Pods for which the described nodes have no room.
 
@@ -98,4 +108,7 @@ def _problem(environment: Environment, shortage: Shortage, fix: str) -> Iterator
         pod = max(pods, key=lambda one: pod_request(one.spec).memory)
     if pod is not None:
         path = (*pod.spec_path, "containers", 0, "resources")
-        yield Problem(shortage.message, fix=fix, path=path, resource=pod.owner)
+        counted = (each.owner for each in pods)
+        yield Problem(
+            shortage.message, fix=fix, path=path, resource=pod.owner, related=tuple(counted)
+        )

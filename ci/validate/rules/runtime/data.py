@@ -166,6 +166,7 @@ def durable_data_deleted(resource: Resource, environment: Environment) -> Iterat
 
 @rule(
     "claim-template-unmounted",
+    unless=("mount-without-volume",),
     kinds=("StatefulSet",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/",
 )

@@ -31,6 +31,7 @@ OUTSIDE = Pod("", {}, {})
         "network-policy-selects-nothing",
         "network-policy-peer-unknown",
         "network-policy-port-unknown",
+        "dns-blocked",
     ),
 )
 def network_blocked(environment: Environment) -> Iterator[Problem]:
@@ -140,12 +141,22 @@ def dns_blocked(environment: Environment) -> Iterator[Problem]:
                 "that selects these pods.",
                 path=("spec", "egress") if "egress" in blamed.spec else ("spec",),
                 resource=blamed,
-                related=tuple(refusing),
+                related=tuple(environment.of_kind("NetworkPolicy", namespace=client.namespace)),
                 cause=f"{template.owner.namespace} {blamed.name}",
             )
 
 
-@rule("exposure-blocked", kinds=("Service",), source=SOURCE, unless=("database-exposed",))
+@rule(
+    "exposure-blocked",
+    kinds=("Service",),
+    source=SOURCE,
+    unless=(
+        "database-exposed",
+        "listen-port-undeclared",
+        "network-policy-port-unknown",
+        "network-policy-selects-nothing",
+    ),
+)
 def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A Service for the outside whose pods admit nobody from there.
 
@@ -169,6 +180,12 @@ def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[P
                 fix=f"Add an ingress rule for port {declared.number} without `from`, or with the "
                 "clients' ipBlock.",
                 path=("spec", "type"),
+                related=(
+                    template.owner,
+                    *environment.of_kind(
+                        "NetworkPolicy", "ConfigMap", namespace=resource.namespace
+                    ),
+                ),
             )
             return
 

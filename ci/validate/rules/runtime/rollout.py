@@ -52,7 +52,12 @@ def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator
             )
 
 
-@rule("progress-deadline-too-short", kinds=("Deployment",), source=DEPLOYMENT)
+@rule(
+    "progress-deadline-too-short",
+    kinds=("Deployment",),
+    source=DEPLOYMENT,
+    unless=("unknown-field",),
+)
 def progress_deadline_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A progressDeadlineSeconds that ends before a pod can be ready.
 
@@ -114,7 +119,12 @@ def grace_period_too_short(resource: Resource, environment: Environment) -> Iter
             )
 
 
-@rule("selectors-overlap", scope=Scope.ENVIRONMENT, source=DEPLOYMENT + "#selector")
+@rule(
+    "selectors-overlap",
+    scope=Scope.ENVIRONMENT,
+    source=DEPLOYMENT + "#selector",
+    unless=("shared-resource",),
+)
 def selectors_overlap(environment: Environment) -> Iterator[Problem]:
     """Two workloads of which one selects the other's pods.
 

@@ -32,7 +32,7 @@ def unquoted_value(resource: Resource, _environment: Environment) -> Iterator[Pr
     """
     for error in resource.schema_errors:
         if error.keyword == "type" and is_unquoted(error):
-            text = written(resource, error.path)
+            text = written(resource, error.path, error.value)
             read = shown(error.value)
             reading = f"{text} without quotes is {read}" if text else f"{read} is no text"
             yield Problem(
