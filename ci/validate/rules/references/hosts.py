@@ -11,6 +11,7 @@ from ci.validate.kube.ports import DATABASES, pod_ports
 from ci.validate.kube.variables import variables_of
 from ci.validate.model import Problem
 from ci.validate.registry import rule
+from ci.validate.rules.references.declarations import LISTENS
 from ci.validate.rules.references.services import selected_pods
 
 if TYPE_CHECKING:
@@ -121,6 +122,33 @@ def localhost_unserved(resource: Resource, environment: Environment) -> Iterator
                 resource=variable.resource,
                 cause=f"{variable.resource.title} {name}",
             )
+
+
+@rule("port-variable-malformed", source=SOURCE)
+def port_variable_malformed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A port in a pod's configuration that is no number from 1 to 65535.
+
+    The program ends at its start, or at its first connection. Looked at are the variables that go
+    with a host, such as DB_PORT with DB_HOST, and those that say where the program itself listens.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        named = (
+            variables_of(environment, resource.pod, path, container).named if resource.pod else {}
+        )
+        for name, variable in named.items():
+            value = variable.value or ""
+            paired = name.endswith("_PORT") and f"{name.removesuffix('PORT')}HOST" in named
+            if not value or "$(" in value or "://" in value or not (paired or name in LISTENS):
+                continue
+            if not value.isdecimal() or not 0 < int(value) < 65536:
+                yield Problem(
+                    f"{name} of container {container.get('name')} is {value[:80]!r}, which is no "
+                    "port: the program can't use it",
+                    fix="Write a number from 1 to 65535.",
+                    path=variable.path,
+                    resource=variable.resource,
+                    cause=f"{variable.resource.title} {name}",
+                )
 
 
 @rule(

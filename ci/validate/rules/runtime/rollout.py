@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ci.validate.environment import matches
+from ci.validate.kube.variables import variables_of
 from ci.validate.kube.workloads import (
     autoscalers,
     is_rolling,
@@ -91,11 +93,11 @@ def progress_deadline_too_short(resource: Resource, environment: Environment) ->
     source="https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/",
 )
 def grace_period_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
-    """A grace period of nothing, or one that the preStop hook uses up.
+    """A grace period of nothing, or one that the preStop hook or the program's own drain uses up.
 
     terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
     after the hook's sleep is all that the process has for its requests in flight; then it is
-    killed.
+    killed. A program's drain is read from a variable such as DRAIN_SECONDS.
     """
     if resource.pod is None:
         return
@@ -117,6 +119,27 @@ def grace_period_too_short(resource: Resource, environment: Environment) -> Iter
                 fix="Let terminationGracePeriodSeconds be the sleep plus the time for draining.",
                 path=(*path, "lifecycle", "preStop"),
             )
+        named = variables_of(environment, resource.pod, path, container).named
+        for name, variable in named.items() if isinstance(grace, int) else ():
+            drains = _drain(name, variable.value or "")
+            if drains + sleeps >= grace and drains:
+                yield Problem(
+                    f"{name} lets container {container.get('name')} of {resource.title} drain for "
+                    f"{drains} s, and it is killed after {grace} s: requests in flight are cut off",
+                    fix="Let terminationGracePeriodSeconds be longer than the drain.",
+                    path=variable.path,
+                    resource=variable.resource,
+                    cause=f"{variable.resource.title} {name}",
+                )
+
+
+def _drain(name: str, value: str) -> int:
+    """The seconds that a variable lets a program drain after SIGTERM; 0 for any other variable."""
+    seconds = re.fullmatch(r"(\d+)(?:\.\d*)?(s?)", value)
+    meant = re.search(r"(^|_)(DRAIN|SHUTDOWN|GRACEFUL)(_|$)", name)
+    if seconds is None or meant is None or not (name.endswith("_SECONDS") or seconds[2]):
+        return 0
+    return int(seconds[1])
 
 
 @rule(
