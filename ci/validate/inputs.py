@@ -205,10 +205,14 @@ class _Tree:
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
+        told: dict[str, list[str]] = {}
         for folder, message in self.failed.items():
             inside = {each.folder for each in closure(folder)} - {folder}
             if not inside & set(self.failed):  # otherwise that one says where the mistake is
-                self.inputs.failures.append(message)
+                _, _, why = message.replace(str(folder), ".").partition(": ")
+                told.setdefault(why, []).append(show(folder, self.inputs.root))
+        for why, folders in told.items():
+            self.inputs.failures.append(f"{' and '.join(folders)} can't be rendered: {why}")
 
     def _part(self, folder: Path, name: str = "", namespace: str = "") -> Part:
         shown = show(folder, self.inputs.root)
@@ -263,7 +267,10 @@ class _Tree:
                 [part for part in wanted if kustomization_file(part.folder or Path())]
             )
             for part, cluster in wanted.items():
-                resources = built.get(part) or self._plain_folder(part, plain)
+                rendered_here = kustomization_file(part.folder or Path()) is not None
+                resources = (
+                    built.get(part, []) if rendered_here else self._plain_folder(part, plain)
+                )
                 self.clusters.setdefault(cluster, []).extend(resources)
                 pending += resources
 
@@ -318,6 +325,10 @@ class _Tree:
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
         """What no Application deploys joins the one cluster there is, or stands for itself."""
         taken = {each.key for found in self.clusters.values() for each in found}
+        # Without a namespace of its own a resource goes where its Application says.
+        placed = {
+            (each.group, each.kind, each.name) for found in self.clusters.values() for each in found
+        }
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
         left = [
             each
@@ -327,7 +338,14 @@ class _Tree:
         sets = [[*found] for found in rendered.values()] + ([left] if left else [])
         names = [part.name for part in rendered] + ["the manifests"]
         for name, found in zip(names, sets, strict=False):
-            new = [each for each in found if each.key not in taken]
+            new = [
+                each
+                for each in found
+                if each.key not in taken
+                and (
+                    "namespace" in each.metadata or (each.group, each.kind, each.name) not in placed
+                )
+            ]
             if len(self.clusters) == 1 and new:
                 next(iter(self.clusters.values())).extend(new)
             elif new or not self.clusters:

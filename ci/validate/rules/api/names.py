@@ -63,6 +63,8 @@ def resource_name(resource: Resource, _environment: Environment) -> Iterator[Pro
             f"{shown(namespace)} is no name of a namespace",
             fix=f"Write {MEANINGS[str(DNS_LABEL['pattern'])]}.",
             path=("metadata", "namespace"),
+            hides=((),),
+            cause=namespace,
         )
     if not name:
         return

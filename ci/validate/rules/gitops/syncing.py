@@ -206,7 +206,12 @@ def _suggest(word: str, known: Iterable[str]) -> str:
     return f"Write {close[0]}." if close else f"Known are {', '.join(known)}."
 
 
-@rule("shared-resource", scope=Scope.ENVIRONMENT, source=OPTIONS_PAGE)
+@rule(
+    "shared-resource",
+    scope=Scope.ENVIRONMENT,
+    source=OPTIONS_PAGE,
+    unless=("project-forbids-kind",),
+)
 def shared_resource(environment: Environment) -> Iterator[Problem]:
     """A resource that two Applications bring.
 

@@ -60,7 +60,7 @@ def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Prob
         )
 
 
-@rule("budgets-overlap", scope=Scope.ENVIRONMENT, source=SOURCE)
+@rule("budgets-overlap", scope=Scope.ENVIRONMENT, source=SOURCE, unless=("shared-resource",))
 def budgets_overlap(environment: Environment) -> Iterator[Problem]:
     """A pod that two disruption budgets select.
 

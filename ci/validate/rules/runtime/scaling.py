@@ -80,7 +80,12 @@ def hpa_target_type(resource: Resource, environment: Environment) -> Iterator[Pr
                 )
 
 
-@rule("replicas-fight-autoscaler", kinds=("Deployment", "StatefulSet"), source=HPA)
+@rule(
+    "replicas-fight-autoscaler",
+    kinds=("Deployment", "StatefulSet"),
+    source=HPA,
+    unless=("project-forbids-kind", "shared-resource"),
+)
 def replicas_fight_autoscaler(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A number of replicas in git for a workload that an autoscaler scales.
 
