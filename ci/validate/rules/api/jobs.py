@@ -122,7 +122,7 @@ def indexed_job(resource: Resource, environment: Environment) -> Iterator[Proble
             text, field = "maxFailedIndexes needs backoffLimitPerIndex", "maxFailedIndexes"
         elif not indexed and "successPolicy" in spec:
             text, field = "successPolicy needs completionMode: Indexed", "successPolicy"
-        elif spec.get("maxFailedIndexes", 0) > spec.get("completions", 2**31):
+        elif 0 <= spec.get("completions", 2**31) < spec.get("maxFailedIndexes", 0):
             text, field = "maxFailedIndexes is larger than completions", "maxFailedIndexes"
         elif indexed and spec.get("completions", 0) > 100_000 and "backoffLimitPerIndex" in spec:
             text, field = "more than 100,000 completions with a limit for each", "completions"

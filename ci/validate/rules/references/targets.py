@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from ci.validate.environment import Environment
     from ci.validate.model import FieldPath, Manifest, PodTemplate, Resource
 
+# The annotations that have cert-manager make an Ingress's certificate (ingress-shim).
+CERTIFICATE_MAKERS = {
+    "cert-manager.io/cluster-issuer", "cert-manager.io/issuer", "cert-manager.io/issuer-name",
+    "certmanager.k8s.io/cluster-issuer", "certmanager.k8s.io/issuer", "kubernetes.io/tls-acme",
+}  # fmt: skip
 SCALABLE = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 
 
@@ -286,7 +291,7 @@ def ingress_certificate_missing(resource: Resource, environment: Environment) ->
     The controller serves its own certificate instead, and browsers warn. A cert-manager annotation
     on the Ingress makes the Secret.
     """
-    if any(key.startswith("cert-manager.io/") for key in resource.annotations):
+    if CERTIFICATE_MAKERS & set(resource.annotations):
         return
     for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
         name = as_text(entry.get("secretName"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 from ci.validate.kube.ports import container_ports, find
-from ci.validate.model import Problem, Severity, as_mapping, as_text
+from ci.validate.model import Problem, Severity, as_mapping, as_text, at
 from ci.validate.registry import rule
+from ci.validate.rules.references.declarations import PROBES as PROBE_NAMES
 from ci.validate.rules.references.declarations import network_probes
 
 if TYPE_CHECKING:
@@ -110,3 +112,25 @@ def probe_scheme_mismatch(resource: Resource, environment: Environment) -> Itera
                 fix=f"Set scheme to {port.name.upper()}.",
                 path=(*path, name, handler, "scheme" if "scheme" in probe else "port"),
             )
+
+
+@rule("probe-host-local", source=PROBES)
+def probe_host_local(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A probe of localhost, which is the node's and not the pod's.
+
+    The kubelet asks from the node. With `host: localhost` it asks the node itself, where nothing
+    answers, or something else does. Without `host` it asks the pod. On the node's own network both
+    are the same.
+    """
+    if resource.pod is None or resource.pod.spec.get("hostNetwork") is True:
+        return
+    for path, container in resource.pod.containers():
+        for name, handler in itertools.product(PROBE_NAMES, ("httpGet", "tcpSocket")):
+            host = as_text(at(container, name, handler, "host"))
+            if host == "localhost" or host.startswith("127.") or host == "::1":
+                yield Problem(
+                    f"the {name} of container {container.get('name')} asks {host}, which is the "
+                    "node and not the pod: the probe fails",
+                    fix="Leave host out: the pod is asked then.",
+                    path=(*path, name, handler, "host"),
+                )

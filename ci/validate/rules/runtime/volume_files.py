@@ -77,15 +77,16 @@ def _not_there(file: PurePosixPath, name: str, mine: list[Mount]) -> tuple[str, 
         )
     mount = max(holders, key=lambda each: len(each.place.parts))
     known = mount.files
-    if not known or "subPath" in mount.body or "emptyDir" in mount.volume:
+    if not known or "emptyDir" in mount.volume:
         return None
-    inside = str(file.relative_to(mount.place))
-    if inside in known:
-        return None
-    return (
-        f"volume {mount.body.get('name')} has the files {', '.join(sorted(known))}",
-        f"Write {mount.place}/ and one of these, or add the key.",
-    )
+    part = as_text(mount.body.get("subPath"))
+    if part:
+        by_itself = part in known and file != mount.place
+        wrong = f"{mount.place} is the file {part} itself, by subPath"
+        return (wrong, f"Name {mount.place}, or leave subPath out.") if by_itself else None
+    there = f"volume {mount.body.get('name')} has the files {', '.join(sorted(known))}"
+    fix = f"Write {mount.place}/ and one of these, or add the key."
+    return (there, fix) if str(file.relative_to(mount.place)) not in known else None
 
 
 @rule(

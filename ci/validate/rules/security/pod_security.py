@@ -88,7 +88,7 @@ def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Pr
         )
 
 
-@rule("privileged-container", source=SOURCE)
+@rule("privileged-container", source=SOURCE, unless=("privilege-contradiction",))
 def privileged_container(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A privileged container.
 
