@@ -69,7 +69,10 @@ def _unmet(
         if remote_sources(kustomization.folder):
             continue
         for target in targets(kustomization):
-            if not any(_is(target.select, each, affixes) for each in resources[file]):
+            if not (
+                any(_is(target.select, each, affixes) for each in resources[file])
+                or any(_is_named(target.select, each) for each in _listed(kustomization))
+            ):
                 yield Problem(
                     f"{what} {_told(target.select)}, and no resource of {file.parent.name} is that",
                     fix=_hint(target.select, resources[file]),
@@ -103,7 +106,7 @@ def _replaced(kustomization: Kustomization) -> Iterator[Target]:
 
 
 def _read(file: Path) -> list[Manifest]:
-    """The replacements of a file of their own: one, or a list."""
+    """The mappings of a file: its documents, or the items of a list in its place."""
     try:
         documents = read_documents(load_text(file), str(file))
     except (InputError, OSError):
@@ -146,6 +149,29 @@ def _is(select: Manifest, resource: Resource, affixes: tuple[str, str]) -> bool:
             if any(values.get(key) != value for key, value in wanted.items()):
                 return False
     return True
+
+
+def _listed(kustomization: Kustomization) -> Iterator[Manifest]:
+    """The manifests that a kustomization builds on as they are written.
+
+    What renders may have another name (by a transformer), or be gone (by a patch further out).
+    """
+    for each in closure(kustomization.folder):
+        for resource in map(as_text, as_list(each.body.get("resources"))):
+            file = each.folder / resource
+            if file.is_file():
+                yield from _read(file)
+
+
+def _is_named(select: Manifest, manifest: Manifest) -> bool:
+    """Whether a selector means a manifest, by kind and name; one without a name means none."""
+    named = {"kind": manifest, "name": as_mapping(manifest.get("metadata"))}
+    patterns = {field: as_text(select.get(field)) for field in named}
+    return bool(patterns["name"]) and all(
+        _matches(rf"(?:{pattern})\Z", as_text(named[field].get(field)))
+        for field, pattern in patterns.items()
+        if pattern
+    )
 
 
 def _matches(pattern: str, value: str) -> bool:

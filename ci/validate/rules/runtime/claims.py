@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
 EBS = "https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/parameters.md"
-# Provisioners of disks, which one node at a time can have.
+# Provisioners of disks, which one node at a time can have. (Google's can be read by several.)
 DISKS = {
     "disk.csi.azure.com", "ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com", "kubernetes.io/aws-ebs",
-    "kubernetes.io/azure-disk", "kubernetes.io/gce-pd", "pd.csi.storage.gke.io",
+    "kubernetes.io/azure-disk",
 }  # fmt: skip
 EBS_CLASSES = {"gp2", "gp3"}  # EKS's own class, and the name that everybody gives the next
 SHARED = ("ReadWriteMany", "ReadOnlyMany")

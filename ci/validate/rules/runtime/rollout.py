@@ -136,7 +136,8 @@ def grace_period_too_short(resource: Resource, environment: Environment) -> Iter
 def _drain(name: str, value: str) -> int:
     """The seconds that a variable lets a program drain after SIGTERM; 0 for any other variable."""
     seconds = re.fullmatch(r"(\d+)(?:\.\d*)?(s?)", value)
-    meant = re.search(r"(^|_)(DRAIN|SHUTDOWN|GRACEFUL)(_|$)", name)
+    # A time-out of the shutdown is another thing: the most that it may take, and seldom takes.
+    meant = re.search(r"(^|_)DRAIN(_|$)", name)
     if seconds is None or meant is None or not (name.endswith("_SECONDS") or seconds[2]):
         return 0
     return int(seconds[1])
