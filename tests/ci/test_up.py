@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -82,12 +83,22 @@ class Running(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def folder() -> Iterator[Path]:
+    """A checkout's folder as people have them.
+
+    Its name has a blank and a letter that isn't ASCII, of which PostgreSQL's own files tell too,
+    and it is too long for a socket. It is not below pytest's folder, which any other run of pytest
+    closes to the user that the server runs as.
+    """
+    with tempfile.TemporaryDirectory(prefix="Zoë's checkout ") as place:
+        folder = Path(place) / ("long" * 25)
+        folder.mkdir()
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[Running]:
     """The one that the tests look at; `stopped` ends it."""
-    # A folder as people have them: its name has a blank and a letter that isn't ASCII, of which
-    # PostgreSQL's own files tell too, and it is too long for a socket.
-    folder = tmp_path_factory.mktemp("Zoë's checkout") / ("long" * 25)
-    folder.mkdir()
     port = free_port()
     # What a shell may have set for other things: a proxy, and another database's password.
     others = {"http_proxy": "http://127.0.0.1:1", "DB_PASSWORD_FILE": "/nowhere"}
