@@ -19,7 +19,9 @@ from ci.validate.model import as_list, as_mapping
 from ci.validate.reading import read_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from ci.validate.model import Resource
 
 _REMOTE = re.compile(r"^[a-z]+://|^git@|^github\.com/|\?ref=")
 ORIGIN = "config.kubernetes.io/origin"
@@ -109,6 +111,19 @@ def closure(folder: Path) -> list[Kustomization]:
         if kustomization is not None:
             found[here] = kustomization
             queue.extend(kustomization.folders)
+    return list(found.values())
+
+
+def built_by(resources: Iterable[Resource]) -> list[tuple[Kustomization, list[Resource]]]:
+    """Each kustomization that had a hand in the resources, with those."""
+    rendered: dict[Path, list[Resource]] = {}
+    for resource in resources:
+        if resource.part.folder is not None:
+            rendered.setdefault(resource.part.folder, []).append(resource)
+    found: dict[Path, tuple[Kustomization, list[Resource]]] = {}
+    for folder, made in rendered.items():
+        for kustomization in closure(folder):
+            found.setdefault(kustomization.file, (kustomization, []))[1].extend(made)
     return list(found.values())
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.validate.kube.config import find_store
-from ci.validate.model import as_list, as_mapping, as_text
+from ci.validate.model import Problem, as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
     from ci.validate.environment import Environment
@@ -26,6 +26,11 @@ class Variable:
     value: str | None
     resource: Resource
     path: FieldPath
+
+    def problem(self, name: str, message: str, *, fix: str) -> Problem:
+        """A fault of the value, told once where it is written, however many containers read it."""
+        cause = f"{self.resource.title} {name}"
+        return Problem(message, fix=fix, path=self.path, resource=self.resource, cause=cause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,21 +77,19 @@ def host_domain_misspelt(resource: Resource, environment: Environment) -> Iterat
     `cache.shop.svc.cluser.local` is looked up outside the cluster, and nobody knows it. A cluster
     may have a domain of its own; looked at is what resembles cluster.local.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
-        variables = (
-            variables_of(environment, resource.pod, path, container) if resource.pod else None
-        )
-        for name, variable in variables.named.items() if variables else ():
+    if resource.pod is None:
+        return
+    for path, container in resource.pod.containers():
+        named = variables_of(environment, resource.pod, path, container).named
+        for name, variable in named.items():
             found = re.search(r"\.svc\.([a-z.]+)", variable.value or "")
             domain = found[1].rstrip(".") if found else "cluster.local"
             if domain != "cluster.local" and difflib.get_close_matches(domain, ["cluster.local"]):
-                yield Problem(
+                yield variable.problem(
+                    name,
                     f"{name} names a host in {domain}, and the cluster's domain is cluster.local: "
                     "connections fail with an unknown host",
                     fix="Write svc.cluster.local, or leave what follows the namespace out.",
-                    path=variable.path,
-                    resource=variable.resource,
-                    cause=f"{variable.resource.title} {name}",
                 )
 
 
@@ -114,13 +112,11 @@ def localhost_unserved(resource: Resource, environment: Environment) -> Iterator
     for name, variable in variables.items():
         host, port, _ = host_and_port(name, variable, variables)
         if host in {"localhost", "127.0.0.1"} and port in DATABASES and port not in declared:
-            yield Problem(
+            yield variable.problem(
+                name,
                 f"{name} is {host}, which is the pod itself, and nothing in it listens on port "
                 f"{port}: connections of {resource.title} are refused",
                 fix="Name the Service of the database.",
-                path=variable.path,
-                resource=variable.resource,
-                cause=f"{variable.resource.title} {name}",
             )
 
 
@@ -131,23 +127,21 @@ def port_variable_malformed(resource: Resource, environment: Environment) -> Ite
     The program ends at its start, or at its first connection. Looked at are the variables that go
     with a host, such as DB_PORT with DB_HOST, and those that say where the program itself listens.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
-        named = (
-            variables_of(environment, resource.pod, path, container).named if resource.pod else {}
-        )
+    if resource.pod is None:
+        return
+    for path, container in resource.pod.containers():
+        named = variables_of(environment, resource.pod, path, container).named
         for name, variable in named.items():
             value = variable.value or ""
             paired = name.endswith("_PORT") and f"{name.removesuffix('PORT')}HOST" in named
             if not value or "$(" in value or "://" in value or not (paired or name in LISTENS):
                 continue
             if not value.isdecimal() or not 0 < int(value) < 65536:
-                yield Problem(
+                yield variable.problem(
+                    name,
                     f"{name} of container {container.get('name')} is {value[:80]!r}, which is no "
                     "port: the program can't use it",
                     fix="Write a number from 1 to 65535.",
-                    path=variable.path,
-                    resource=variable.resource,
-                    cause=f"{variable.resource.title} {name}",
                 )
 
 

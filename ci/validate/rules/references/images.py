@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from ci.validate.kube.images import repository
 from ci.validate.model import Problem, as_list, as_mapping, as_text
 from ci.validate.registry import Scope, rule
-from ci.validate.rendering import closure
+from ci.validate.rendering import built_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from ci.validate.environment import Environment
-    from ci.validate.model import Manifest, Resource
-    from ci.validate.rendering import Kustomization
+    from ci.validate.model import Resource
 
 
 @rule(
@@ -31,33 +30,30 @@ def image_entry_unused(environment: Environment) -> Iterator[Problem]:
 
     An entry is used when a rendered image has its new name (or, without one, its name).
     """
-    entries: dict[Path, list[Manifest]] = {}
-    users: dict[Path, dict[str, Resource]] = {}
-    closures: dict[Path, list[Kustomization]] = {}
-    for resource in environment.resources:
-        folder = resource.part.folder
-        if folder is None:
-            continue
-        for kustomization in closures.setdefault(folder, closure(folder)):
-            listed = as_list(kustomization.body.get("images"))
-            entries[kustomization.file] = [as_mapping(entry) for entry in listed]
-            used = users.setdefault(kustomization.file, {})
-            for _, container in resource.pod.containers() if resource.pod else ():
-                used.setdefault(as_text(container.get("image")), resource)
-    for file, found in entries.items():
-        names = {repository(image) for image in users[file]}
-        for entry in found:
+    for kustomization, resources in built_by(environment.resources):
+        users = _users(resources)
+        names = {repository(image) for image in users}
+        for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
             name = as_text(entry.get("name"))
             if name and (as_text(entry.get("newName")) or name) not in names:
                 yield Problem(
-                    f"no container of {file.parent.name} has the image {name}, so the tag "
+                    f"no container of {kustomization.folder.name} has the image {name}, so the tag "
                     f"{entry.get('newTag') or entry.get('digest')} written here reaches no pod"
                     f"{_there(names)}",
                     fix="Let `name` be the image as the base's container writes it.",
-                    resource=_left_bare(users[file]),
-                    file=file,
-                    line=line_of(file, name),
+                    resource=_left_bare(users),
+                    file=kustomization.file,
+                    line=line_of(kustomization.file, name),
                 )
+
+
+def _users(resources: list[Resource]) -> dict[str, Resource]:
+    """The images that containers name, each with the first workload that does."""
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        for _, container in resource.pod.containers() if resource.pod else ():
+            found.setdefault(as_text(container.get("image")), resource)
+    return found
 
 
 def _there(names: set[str]) -> str:

@@ -10,7 +10,7 @@ from ci.validate.files import load_text
 from ci.validate.model import Problem, as_list, as_mapping, as_text
 from ci.validate.reading import read_documents
 from ci.validate.registry import Scope, rule
-from ci.validate.rendering import closure, remote_sources
+from ci.validate.rendering import built_by, closure, remote_sources
 from ci.validate.rules.references.images import line_of
 
 if TYPE_CHECKING:
@@ -56,28 +56,21 @@ def replacement_hits_nothing(environment: Environment) -> Iterator[Problem]:
 def _unmet(
     environment: Environment, targets: Callable[[Kustomization], Iterator[Target]], what: str
 ) -> Iterator[Problem]:
-    known: dict[Path, Kustomization] = {}
-    resources: dict[Path, list[Resource]] = {}
-    closures: dict[Path, list[Kustomization]] = {}
-    for resource in environment.resources:
-        folder = resource.part.folder
-        for each in closures.setdefault(folder, closure(folder)) if folder else ():
-            known[each.file] = each
-            resources.setdefault(each.file, []).append(resource)
-    affixes = _affixes(known.values())
-    for file, kustomization in known.items():
-        if remote_sources(kustomization.folder):
-            continue
-        for target in targets(kustomization):
+    known = built_by(environment.resources)
+    affixes = _affixes(kustomization for kustomization, _ in known)
+    for kustomization, resources in known:
+        for file, select in targets(kustomization):
             if not (
-                any(_is(target.select, each, affixes) for each in resources[file])
-                or any(_is_named(target.select, each) for each in _listed(kustomization))
+                any(_is(select, each, affixes) for each in resources)
+                or remote_sources(kustomization.folder)
+                or any(_is_named(select, each) for each in _listed(kustomization))
             ):
                 yield Problem(
-                    f"{what} {_told(target.select)}, and no resource of {file.parent.name} is that",
-                    fix=_hint(target.select, resources[file]),
-                    file=target.file,
-                    line=line_of(target.file, as_text(target.select.get("name")) or "target:"),
+                    f"{what} {_told(select)}, and no resource of {kustomization.folder.name} is "
+                    "that",
+                    fix=_hint(select, resources),
+                    file=file,
+                    line=line_of(file, as_text(select.get("name")) or "target:"),
                 )
 
 

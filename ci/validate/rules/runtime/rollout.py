@@ -123,13 +123,11 @@ def grace_period_too_short(resource: Resource, environment: Environment) -> Iter
         for name, variable in named.items() if isinstance(grace, int) else ():
             drains = _drain(name, variable.value or "")
             if drains + sleeps >= grace and drains:
-                yield Problem(
+                yield variable.problem(
+                    name,
                     f"{name} lets container {container.get('name')} of {resource.title} drain for "
                     f"{drains} s, and it is killed after {grace} s: requests in flight are cut off",
                     fix="Let terminationGracePeriodSeconds be longer than the drain.",
-                    path=variable.path,
-                    resource=variable.resource,
-                    cause=f"{variable.resource.title} {name}",
                 )
 
 
