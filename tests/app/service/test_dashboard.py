@@ -27,6 +27,8 @@ UNUSED = "INSERT INTO tokens (user_id, token, created_at) VALUES (1, '', '2024-0
 
 
 class Database(Protocol):
+    name: str
+
     def execute(self, *statements: str) -> None: ...
 
 
@@ -195,6 +197,17 @@ def test_without_data_it_says_how_to_get_some(client: FlaskClient) -> None:
     assert "No check-ins yet" in words(answer.text)
     assert "run coworking seed" in words(answer.text)
     assert 'class="card"' not in answer.text
+
+
+def test_tokens_elsewhere_on_the_search_path_are_not_its_own(
+    config: Config, database: Database
+) -> None:
+    database.execute(
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.tokens AS SELECT 1 AS user_id",
+        f"ALTER DATABASE {database.name} SET search_path = other",
+    )
+    assert "run coworking seed" in words(create_app(config).test_client().get("/").text)
 
 
 def test_with_unused_tokens_only_it_says_that_none_was_used(
