@@ -21,12 +21,12 @@ help: ## List the tasks
 
 # --- set-up: each stamp is newer than the lock it was installed from -------------------------------
 
-$(VENV)/run.stamp: requirements.txt apps/coworking/requirements.txt apps/coworking/pyproject.toml
+$(VENV)/run.stamp: requirements.txt apps/coworking/requirements.txt apps/coworking/pyproject.toml treecheck/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed and none is on the PATH; install it, or say PYTHON=/path/to/python3" >&2; exit 2; }
 	@echo "Installing what the service needs into $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements.txt
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable apps/coworking
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable apps/coworking --editable treecheck
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
@@ -87,7 +87,7 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 .PHONY: test test-image e2e validate agree docs check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests --ignore=tests/e2e --ignore=tests/manifests/test_checkov.py $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests treecheck/tests --ignore=tests/e2e --ignore=tests/manifests/test_checkov.py $(ARGS)
 
 test-image: $(VENV)/dev.stamp ## Run the image that COWORKING_IMAGE names, and a whole build, on a Docker engine
 	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/codebuild/test_whole_build.py
@@ -102,7 +102,7 @@ agree: $(VENV)/run.stamp ## Ask the API server of KUBECONFIG (a throw-away clust
 	@$(CI) agree $(ARGS)
 
 docs: $(VENV)/run.stamp ## Write the list of rules into docs/validate.md
-	@$(BIN)/python -m ci.validate.page
+	@$(BIN)/python -m ci.rules_page
 
 check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -23,8 +23,8 @@ import click
 import yaml
 
 from bench.results import Results
-from ci.kustomize import render
-from ci.validate.rendering import CACHE
+from treecheck.kustomize import render
+from treecheck.rendering import CACHE
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (500, 1000, 2000)

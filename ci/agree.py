@@ -2,7 +2,7 @@
 
     KUBECONFIG=/path/to/throw-away/cluster python -m ci agree
 
-Every rendered environment and every shape of tests/manifests/shapes is mutated in one field, sent
+Every rendered environment and every shape of treecheck/tests/shapes is mutated in one field, sent
 to the API server with `dryRun=All` and strict field validation, and checked here. Of what the
 server refuses, 97 in 100 must be refused here by the layers that speak for it (YAML, schema, API
 server); of what it accepts, nothing. Disagreements are kept as files with the server's message.
@@ -26,11 +26,11 @@ import requests
 import yaml
 
 from ci.errors import CiError, InputError
-from ci.validate.engine import structural_errors
-from ci.validate.facts import Facts
-from ci.validate.inputs import gather
-from ci.validate.mutations import Mutation, mutate
-from ci.validate.schemas import schemas
+from treecheck.engine import structural_errors
+from treecheck.facts import Facts
+from treecheck.inputs import gather
+from treecheck.mutations import Mutation, mutate
+from treecheck.schemas import schemas
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = f"validate-agree-{os.getpid()}"
@@ -119,8 +119,8 @@ def _file(entry: dict[str, Any], name: str, folder: Path) -> str:
 
 def corpus(server: Server) -> list[dict[str, Any]]:
     """The manifests to mutate: the environments' and the shapes', of kinds that are served."""
-    shapes = sorted((ROOT / "tests" / "manifests" / "shapes").iterdir())
-    facts = Facts(ignore=("tests",))
+    shapes = sorted((ROOT / "treecheck" / "tests" / "shapes").iterdir())
+    facts = Facts(ignore=("tests", "treecheck"))
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     inputs = [gather([str(ROOT)], facts), *(gather([str(shape)], Facts()) for shape in shapes)]
     for resource in (each for one in inputs for group in one.sets.values() for each in group):

@@ -40,7 +40,7 @@ VERBS: dict[str, Verb] = {
     "snapshots": Verb("ci.snapshots", "Accept what both environments render to now."),
     "status": Verb("ci.status", "What git says, what is synced, what runs, what failed and why."),
     "up": Verb("ci.up", "Run the service here, with a database and demo data."),
-    "validate": Verb("ci.validate.cli", "Check manifests for what would break after the merge."),
+    "validate": Verb("ci.validate", "Check manifests for what would break after the merge."),
 }
 
 

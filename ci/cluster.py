@@ -14,8 +14,8 @@ import click
 import yaml
 
 from ci import overlays, settings
-from ci.kustomize import kubectl
 from ci.run import run
+from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
     from pathlib import Path

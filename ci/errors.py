@@ -1,27 +1,14 @@
-"""The errors that a verb ends with: an exit status, a sentence, and what to do next."""
+"""The errors that a verb ends with: an exit status, a sentence, and what to do next.
+
+A verb may call the checker, so both have one tree of errors; the checker's package defines it.
+"""
 
 from __future__ import annotations
 
+from treecheck.errors import InputError
+from treecheck.errors import TreecheckError as CiError
 
-class CiError(Exception):
-    """A verb could not do what it was asked.
-
-    Attributes:
-        exit_code: the process's exit status.
-        hint: what the person can do next, or an empty string.
-    """
-
-    exit_code = 1
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-class InputError(CiError):
-    """The input can't be used: an argument, a file or an environment variable."""
-
-    exit_code = 2
+__all__ = ["CiError", "CommandError", "InputError"]
 
 
 class CommandError(CiError):

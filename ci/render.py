@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ci import kustomize, overlays
+from ci import overlays
+from treecheck import kustomize
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import click
 
 from ci import overlays, sealing
 from ci.errors import CiError, CommandError
-from ci.kustomize import kubectl
 from ci.run import run
+from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from ci import kustomize, overlays, sealing, settings
+from ci import overlays, sealing, settings
+from treecheck import kustomize
 
 if TYPE_CHECKING:
     from pathlib import Path

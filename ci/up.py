@@ -21,9 +21,9 @@ import click
 import requests
 
 from ci.errors import CiError, InputError
-from ci.kustomize import render_objects
 from ci.localdb import USER, local_postgres
 from ci.overlays import ROOT
+from treecheck.kustomize import render_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

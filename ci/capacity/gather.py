@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ci import kustomize, overlays
+from ci import overlays
 from ci.capacity.addons import load_addons
 from ci.errors import InputError
+from treecheck import kustomize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

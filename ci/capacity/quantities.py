@@ -11,7 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import InputError
-from ci.validate.quantities import quantity
+from treecheck.quantities import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ from ci.diff.redact import redacted
 
 if TYPE_CHECKING:
     from ci.diff.trees import Tree
-    from ci.validate.model import Manifest, Resource
+    from treecheck.model import Manifest, Resource
 
 # What kustomize appends to the name of a generated ConfigMap or Secret: a hash without vowels.
 HASHED = re.compile(r"-[0-9bcdfghkmt246789]{10}$")

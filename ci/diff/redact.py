@@ -12,11 +12,11 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from ci.validate.model import as_mapping
-from ci.validate.rules.security.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
+from treecheck.model import as_mapping
+from treecheck.rules.security.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
 
 if TYPE_CHECKING:
-    from ci.validate.model import Manifest
+    from treecheck.model import Manifest
 
 _NAMES = (
     "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?"

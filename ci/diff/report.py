@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ci.diff.changes import Change, compare
 from ci.diff.redact import clean
 from ci.diff.risks import RISKY, Risk, View, risks
-from ci.validate.environment import Environment
+from treecheck.environment import Environment
 
 if TYPE_CHECKING:
     from ci.diff.trees import Tree
-    from ci.validate.model import Finding
+    from treecheck.model import Finding
 
 
 @dataclass

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci.validate.immutable import immutable_changes
-from ci.validate.kube.config import references
-from ci.validate.kube.workloads import replicas
-from ci.validate.model import as_list, as_mapping, as_text, at
+from treecheck.immutable import immutable_changes
+from treecheck.kube.config import references
+from treecheck.kube.workloads import replicas
+from treecheck.model import as_list, as_mapping, as_text, at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ci.diff.changes import Change
-    from ci.validate.environment import Environment
-    from ci.validate.model import Manifest, Resource
+    from treecheck.environment import Environment
+    from treecheck.model import Manifest, Resource
 
 SERVERS = {"Deployment", "StatefulSet", "DaemonSet"}
 HOLDS_DATA = {"PersistentVolumeClaim", "PersistentVolume", "StatefulSet", "Namespace"}

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ci.capacity.rules  # noqa: F401  # its rules are registered by importing them
 from ci.archive import unpack
 from ci.errors import CommandError, InputError
 from ci.run import execute, run
-from ci.validate.engine import check
-from ci.validate.facts import Facts, read_facts
-from ci.validate.inputs import gather
-from ci.validate.schemas import DEFAULT_VERSION, parse_version
+from treecheck.engine import check
+from treecheck.facts import Facts, read_facts
+from treecheck.inputs import gather
+from treecheck.schemas import DEFAULT_VERSION, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ci.validate.model import Finding, Resource
+    from treecheck.model import Finding, Resource
 
 FACTS = Path("infra") / "facts.yaml"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ci import kustomize
 from ci.archive import unpack
 from ci.deployments import live_tag
 from ci.errors import CiError
 from ci.undo import difference
 from ci.writeback.order import REASONS, decide
 from ci.writeback.tag import PipelineTag
+from treecheck import kustomize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -11,8 +11,8 @@ import pytest
 
 from ci import settings
 from ci.errors import InputError
-from ci.kustomize import render
 from tests.ci import verbs
+from treecheck.kustomize import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable

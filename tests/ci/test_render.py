@@ -9,9 +9,9 @@ import pytest
 
 from ci import seal
 from ci.errors import InputError
-from ci.kustomize import render, render_objects
 from ci.snapshots import snapshot
 from tests.ci import verbs
+from treecheck.kustomize import render, render_objects
 
 ROOT = Path(__file__).parents[2]
 

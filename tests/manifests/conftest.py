@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ci.kustomize import GO, Loader, kubectl
 from ci.run import run
+from treecheck.kustomize import GO, Loader, kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from ci import settings
-from ci.kustomize import render_objects
+from treecheck.kustomize import render_objects
 
 ROOT = Path(__file__).parents[2]
 CHILDREN = ["coworking-dev", "coworking-prod", "postgres-dev", "postgres-prod"]

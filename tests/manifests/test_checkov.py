@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ci.kustomize import render
 from ci.overlays import environments
+from treecheck.kustomize import render
 
 ROOT = Path(__file__).parents[2]
 CHECKOV = ROOT / ".venv-checkov/bin/checkov"

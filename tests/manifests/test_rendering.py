@@ -13,10 +13,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from ci.kustomize import kubectl, render, render_objects
 from ci.overlays import environments
 from ci.snapshots import snapshot, snapshot_path
-from ci.validate.schemas import schemas
+from treecheck.kustomize import kubectl, render, render_objects
+from treecheck.schemas import schemas
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = "1.32"

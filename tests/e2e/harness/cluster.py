@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ci.argocd.client import ArgoError
-from ci.kustomize import kubectl
+from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Callable

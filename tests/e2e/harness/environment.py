@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ci.argocd.client import ArgoCD, ArgoError
 from ci.argocd.login import find_login
 from ci.errors import CiError
-from ci.kustomize import kubectl
+from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,115 @@
+"""Pods against the nodes of eksctl's file, by the verdict of `python -m ci capacity`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.capacity import load_cluster, load_prices, report
+from ci.capacity.demand import pod_request, pods_of
+from ci.capacity.gather import beside_the_overlays
+from ci.capacity.report import lost_zones
+from ci.errors import InputError
+from treecheck.model import Problem
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.capacity.report import CapacityReport, Shortage
+    from treecheck.environment import Environment
+    from treecheck.model import Manifest
+
+# Beside the facts file; a tree that doesn't describe its nodes is not measured against them.
+CLUSTER, PRICES, ADDONS = "eksctl/cluster.yaml", "prices.yaml", "addons.yaml"
+EKS_NODES = "https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html"
+EBS_ZONES = "https://docs.aws.amazon.com/eks/latest/best-practices/storage.html"
+
+
+@rule(
+    "nodes-too-small",
+    layer="capacity",
+    scope=Scope.ENVIRONMENT,
+    source=EKS_NODES,
+    unless=(
+        "database-not-replicated",
+        "replicas-fight-autoscaler",
+        "resource-unit",
+        "shared-resource",
+    ),
+)
+def nodes_too_small(environment: Environment) -> Iterator[Problem]:
+    """Pods for which the described nodes have no room.
+
+    Everything on the cluster is counted: what pods request, with add-ons and DaemonSets on each
+    node, the autoscalers at their maximum and every rollout under way. What has no place stays
+    Pending, and its rollout never ends. `python -m ci capacity` prints the whole calculation.
+    """
+    verdict = _verdict(environment)
+    fix = "Request less, scale lower, or describe more or larger nodes in eksctl's file."
+    for shortage in [one for one in verdict.shortages if not one.zonal][:1] if verdict else ():
+        yield from _problem(environment, shortage, fix)
+
+
+@rule("volume-zone-lost", layer="capacity", scope=Scope.ENVIRONMENT, source=EBS_ZONES)
+def volume_zone_lost(environment: Environment) -> Iterator[Problem]:
+    """A pod with a volume on nodes of several zones.
+
+    An EBS volume stays in the zone where it was made. When the node there goes and the next one
+    comes up in another zone, the pod can't follow its data.
+    """
+    folder = _described(environment)
+    if folder is None:
+        return
+    try:
+        cluster = load_cluster(folder / CLUSTER)
+        pods = [pod for name, them in _bodies(environment).items() for pod in pods_of(name, them)]
+    except InputError:
+        return
+    for shortage in lost_zones(pods, cluster):
+        fix = "Name one zone in the node group's availabilityZones."
+        yield from _problem(environment, shortage, fix)
+
+
+def _described(environment: Environment) -> Path | None:
+    """The folder of the facts file, when a cluster is described beside it."""
+    folder = environment.facts.file.resolve().parent if environment.facts.file else None
+    if folder is None or not all((folder / name).is_file() for name in (CLUSTER, PRICES)):
+        return None
+    return folder
+
+
+def _bodies(environment: Environment) -> dict[str, list[Manifest]]:
+    bodies: dict[str, list[Manifest]] = {}
+    for resource in environment.resources:
+        bodies.setdefault(resource.namespace, []).append(resource.body)
+    return bodies
+
+
+def _verdict(environment: Environment) -> CapacityReport | None:
+    """The verdict, or None where no cluster is described beside the facts, or not readably."""
+    folder = _described(environment)
+    if folder is None:
+        return None
+    try:
+        cluster = load_cluster(folder / CLUSTER)
+        table = folder / ADDONS
+        beside = beside_the_overlays(table, cluster) if table.is_file() else {}
+        return report(beside | _bodies(environment), cluster, load_prices(folder / PRICES))
+    except InputError:
+        return None  # a wrong quantity is another layer's finding; a wrong file, `ci capacity`'s
+
+
+def _problem(environment: Environment, shortage: Shortage, fix: str) -> Iterator[Problem]:
+    """Blame the first that waits, or what requests most when none that waits is of the tree."""
+    waiting = (environment.get(one.kind, one.environment, one.workload) for one in shortage.pods)
+    pod = next((one.pod for one in waiting if one is not None and one.pod is not None), None)
+    pods = environment.pods()
+    if pod is None and pods:
+        pod = max(pods, key=lambda one: pod_request(one.spec).memory)
+    if pod is not None:
+        path = (*pod.spec_path, "containers", 0, "resources")
+        counted = (each.owner for each in pods)
+        yield Problem(
+            shortage.message, fix=fix, path=path, resource=pod.owner, related=tuple(counted)
+        )

@@ -1,0 +1,139 @@
+"""One fault, one finding: through two overlays, through two names of a cluster, on one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from treecheck.blame import forget
+from treecheck.engine import Report, check
+from treecheck.facts import Facts
+from treecheck.inputs import gather
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+POD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      automountServiceAccountToken: false
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 10001
+        seccompProfile: {type: RuntimeDefault}
+      containers:
+        - name: web
+          image: registry.example.com/web:1.4.2
+          args: [serve, --threads, "4"]
+          volumeMounts:
+            - {name: tmp, mountPath: /tmp}
+            - {name: settings, mountPath: /etc/web}
+          resources:
+            requests: {cpu: 100m, memory: 128Mi}
+            limits: {memory: 128Mi}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: {drop: [ALL]}
+      volumes:
+        - name: tmp
+          emptyDir: {}
+        - name: settings
+          configMap: {name: settings}
+"""
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {LEVEL: info}\n"
+WITHOUT_TMP = HEAD + (
+    "namespace: dev\nresources: [../base]\npatches:\n  - patch: |-\n"
+    "      apiVersion: apps/v1\n      kind: Deployment\n      metadata: {name: web}\n"
+    "      spec:\n        template:\n          spec:\n            containers:\n"
+    "              - name: web\n                volumeMounts:\n"
+    "                  - {$patch: delete, mountPath: /tmp}\n"
+    "            volumes:\n              - {$patch: delete, name: tmp}\n"
+)
+APPLICATION = """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: https://example.com/shop.git, path: dev}
+  destination: {server: https://kubernetes.default.svc, namespace: dev}
+  syncPolicy: {syncOptions: [CreateNamespace=true]}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A base and two overlays, of which dev has a volume less."""
+    for file, text in {
+        "base/kustomization.yaml": HEAD + "resources: [web.yaml, settings.yaml]\n",
+        "base/web.yaml": POD,
+        "base/settings.yaml": SETTINGS,
+        "dev/kustomization.yaml": WITHOUT_TMP,
+        "prod/kustomization.yaml": HEAD + "namespace: prod\nresources: [../base]\n",
+    }.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run(tree: Path) -> Report:
+    forget()
+    return check(gather([str(tree)], Facts()), Facts(), (1, 32))
+
+
+def test_it_finds_nothing_in_the_tree_as_it_is(tree: Path) -> None:
+    report = run(tree)
+
+    assert (report.findings, report.failures) == ([], [])
+
+
+def test_it_tells_a_fault_of_the_base_once_though_its_place_differs(tree: Path) -> None:
+    change(tree / "base/web.yaml", "configMap: {name: settings}", "configMap: {name: setting}")
+
+    report = run(tree)
+
+    assert [each.rule for each in report.findings] == ["config-missing"]
+    assert sorted(report.findings[0].groups) == ["dev", "prod"]
+
+
+def test_it_tells_once_and_shortly_what_kustomize_refuses(tree: Path) -> None:
+    change(tree / "base/kustomization.yaml", "resources:", "resource:")
+
+    assert run(tree).failures == [
+        'dev and prod can\'t be rendered: invalid Kustomization: json: unknown field "resource"'
+    ]
+
+
+def test_it_quotes_the_word_of_a_list_in_one_line(tree: Path) -> None:
+    change(tree / "base/web.yaml", '"4"', "4")
+
+    finding = run(tree).findings[0]
+
+    assert "args[2]: 4 without quotes is 4" in finding.message
+    assert finding.fix == 'Put it in quotes: "4".'
+
+
+def test_resources_without_a_namespace_go_where_their_application_says(tree: Path) -> None:
+    change(tree / "dev/kustomization.yaml", "namespace: dev\n", "")
+    (tree / "application.yaml").write_text(APPLICATION, encoding="utf-8")
+
+    assert run(tree).findings == []

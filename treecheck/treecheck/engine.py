@@ -1,0 +1,282 @@
+"""Runs the rules over the inputs and turns what they answer into findings."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from treecheck.blame import blame
+from treecheck.conformance import conform
+from treecheck.environment import Environment
+from treecheck.errors import TreecheckError
+from treecheck.inputs import show
+from treecheck.model import Finding, Origin, Part, Resource, Severity
+from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, load_rules
+from treecheck.waivers import apply_waivers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from treecheck.facts import Facts
+    from treecheck.inputs import Inputs
+    from treecheck.model import FieldPath, Problem
+
+
+# Rules about text that can't be decoded: that is refused wherever it is.
+UNREADABLE = frozenset({"malformed-quantity", "not-base64"})
+
+
+# Rules of the layer `api` that look at one value, by its schema with our limits in it.
+SINGLE_VALUES = frozenset(
+    {"malformed-key", "malformed-quantity", "malformed-text", "not-base64", "number-out-of-range"}
+    | {"required-field", "unknown-value", "wrong-count"}
+)
+
+
+class RuleError(TreecheckError):
+    """A rule itself failed on a resource: a mistake in this program, told as a sentence."""
+
+    exit_code = 2
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run found, what it could not look at, and how much it looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    resources: int = 0
+    environments: int = 0
+
+
+def check(
+    inputs: Inputs,
+    facts: Facts,
+    version: tuple[int, int],
+    *,
+    only: Iterable[str] = (),
+    today: datetime.date | None = None,
+) -> Report:
+    """Run every rule, or those in `only`, over the inputs.
+
+    Raises:
+        RuleError: a rule failed.
+    """
+    rules = load_rules()
+    if inputs.failures:
+        # Half a tree would raise false alarms about what its other half brings.
+        rules = {key: rule for key, rule in rules.items() if rule.layer in STRUCTURAL}
+    chosen = set(only or rules) & set(rules)
+    raised = _files(inputs, facts, rules.values())
+    for resource in (each for found in inputs.sets.values() for each in found):
+        conform(resource, version)
+    environments = [Environment(name, found, facts, version) for name, found in inputs.sets.items()]
+    for environment in environments:
+        raised += _environment(environment, rules.values())
+    raised = list(_kept(raised))
+    raised += apply_waivers(
+        raised, inputs, facts, chosen, today or datetime.datetime.now(tz=datetime.UTC).date()
+    )
+    return Report(
+        findings=_findings(inputs, (each for each in raised if each.rule.id in chosen)),
+        failures=[*inputs.failures, *_unreadable(inputs, raised)],
+        notes=list(inputs.notes),
+        resources=sum(each.checked for found in inputs.sets.values() for each in found),
+        environments=len(environments),
+    )
+
+
+def _unreadable(inputs: Inputs, raised: list[Raised]) -> list[str]:
+    """The files that can't be read, unless a rule has said why."""
+    told = {each.problem.file for each in raised}
+    return [
+        str(source.error)
+        for source in inputs.files.values()
+        if source.error is not None and source.path not in told
+    ]
+
+
+def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[str]:
+    """What the layers that speak for the API server have against one manifest, a line each."""
+    resource = Resource(body, Part("manifest", "manifest"), Origin(None, 0))
+    conform(resource, version)
+    environment = Environment("manifest", [resource], version=version)
+    rules = [rule for rule in load_rules().values() if rule.layer in STRUCTURAL]
+    return [
+        f"{each.rule.id}: {each.problem.message}"
+        for each in _environment(environment, rules)
+        if each.rule.severity is Severity.ERROR and not _deferred(each)
+    ]
+
+
+def _deferred(raised: Raised) -> bool:
+    """Whether the API server takes the resource and refuses what a controller makes of it.
+
+    It does not look into a StatefulSet's pod and claim templates.
+    """
+    resource, path = raised.resource, raised.problem.path
+    if resource is None or resource.kind != "StatefulSet" or raised.rule.layer != "api":
+        return False
+    if raised.rule.id in UNREADABLE:
+        return False
+    return path[:3] == ("spec", "template", "spec") or path[:2] == ("spec", "volumeClaimTemplates")
+
+
+def _message(raised: Raised) -> str:
+    """The problem's sentence; rules that speak for the API server leave its answer to us."""
+    message = raised.problem.message
+    if raised.rule.layer != "api" or raised.rule.severity is not Severity.ERROR:
+        return message
+    if _deferred(raised):
+        return f"{message}: the API server takes the StatefulSet and refuses each of its pods"
+    return f"{message}: the API server refuses the manifest"
+
+
+def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
+    raised: list[Raised] = []
+    for rule in rules:
+        if rule.scope is Scope.FILE:
+            for source in inputs.files.values():
+                problems = _call(rule, str(source.path), source, facts)
+                raised += [Raised(rule, problem, None) for problem in problems]
+    return raised
+
+
+def _environment(environment: Environment, rules: Iterable[Rule]) -> list[Raised]:
+    """The rules of every layer in order, so that later ones see what earlier ones mended."""
+    raised: list[Raised] = []
+    for rule in rules:
+        if rule.scope is Scope.ENVIRONMENT:
+            problems = _call(rule, environment.name, environment)
+            raised += [Raised(rule, problem, problem.resource) for problem in problems]
+        elif rule.scope is Scope.RESOURCE:
+            kinds = sorted(rule.kinds)
+            targets = environment.of_kind(*kinds) if kinds else environment.resources
+            for resource in targets:
+                if not resource.checked:
+                    continue
+                problems = _call(rule, resource.title, resource, environment)
+                raised += [Raised(rule, each, each.resource or resource) for each in problems]
+    return raised
+
+
+def _call(rule: Rule, what: str, *arguments: Any) -> list[Problem]:
+    try:
+        return list(rule.check(*arguments))
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise RuleError(
+            f"rule {rule.id} failed on {what}: {type(error).__name__}: {error}",
+            hint="This is a mistake in the rule; leave it out with --only until it is mended.",
+        ) from error
+
+
+def _kept(raised: list[Raised]) -> Iterator[Raised]:
+    """One fault, one finding: what follows from another finding is left out.
+
+    An error that the schema or the API server finds hides later layers' findings on the same
+    field, its parents and its children, and those that name the resource as `related`. A rule stays
+    silent in a resource, or about related ones, where one that it names in `unless` spoke, and
+    tells a `cause` once.
+    """
+    spoken: set[tuple[int, str]] = {(id(each.resource), each.rule.id) for each in raised}
+    broken: dict[int, list[tuple[float, FieldPath]]] = {}
+    for each in raised:
+        error = each.rule.severity is Severity.ERROR and each.rule.layer in STRUCTURAL
+        if error and each.resource is not None:
+            broken.setdefault(id(each.resource), []).extend(
+                (_rank(each.rule), path) for path in (each.problem.path, *each.problem.hides)
+            )
+    told: set[tuple[str, int, str]] = set()
+    for each in raised:
+        resource, problem = each.resource, each.problem
+        if resource is not None and not resource.checked:
+            continue
+        concerned = {id(other) for other in (resource, *problem.related)}
+        if any((one, other) in spoken for one in concerned for other in each.rule.unless):
+            continue
+        if any(id(other) in broken for other in problem.related):
+            continue
+        cause = (each.rule.id, id(resource.part) if resource else 0, problem.cause)
+        if cause in told or _follows(each, broken.get(id(resource), [])):
+            continue
+        if problem.cause:
+            told.add(cause)
+        yield each
+
+
+def _rank(rule: Rule) -> float:
+    """Where a rule stands in the order of causes: single values come before what compares them."""
+    return list(LAYERS).index(rule.layer) - (0.5 if rule.id in SINGLE_VALUES else 0)
+
+
+def _follows(raised: Raised, broken: list[tuple[float, FieldPath]]) -> bool:
+    """Whether an error of an earlier rule is on the same field, or on one that this one names."""
+    rank, problem = _rank(raised.rule), raised.problem
+    words = (
+        set(re.findall(r"\w+", problem.message)) if raised.rule.layer not in STRUCTURAL else set()
+    )
+    return any(
+        earlier < rank
+        and (_overlap(path, problem.path) or (len(path) > 2 and str(path[-1]) in words))
+        for earlier, path in broken
+    )
+
+
+def _overlap(one: FieldPath, other: FieldPath) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
+def _plain_name(resource: Resource) -> str:
+    """A resource's name without the hash of its content that a generator adds."""
+    return resource.name.rpartition("-")[0] if resource.origin.generated else resource.name
+
+
+def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
+    """Findings in the order of their files, the same fault seen through two overlays once."""
+    merged: dict[tuple[Any, ...], list[Finding]] = {}
+    told: set[tuple[Any, ...]] = set()
+    places: Callable[[Path | None], str] = lambda path: show(path, inputs.root) if path else ""  # noqa: E731
+    for each in raised:
+        problem, resource = each.problem, each.resource
+        file, line = problem.file, problem.line
+        if file is None and resource is not None:
+            file, line = blame(resource, problem.path)
+        group = resource.part.group if resource is not None else places(file)
+        title = resource.title if resource is not None else ""
+        finding = Finding(
+            each.rule.id,
+            each.rule.severity,
+            _message(each),
+            title,
+            places(file),
+            line,
+            problem.fix,
+            (group,),
+        )
+        short = (resource.kind, _plain_name(resource)) if resource is not None else title
+        key = (finding.rule, finding.file, finding.line, short, "" if resource else problem.message)
+        exact = (*key, group, problem.path)
+        if exact not in told:
+            told.add(exact)
+            _merge(merged.setdefault((*key, *_names(problem.path)), []), finding)
+    findings = [each for found in merged.values() for each in found]
+    return sorted(findings, key=lambda f: (f.groups, f.file, f.line, f.rule, f.message))
+
+
+def _names(path: FieldPath) -> FieldPath:
+    """A path without the places in lists, which differ where one overlay has an item less."""
+    return tuple(step for step in path if isinstance(step, str))
+
+
+def _merge(found: list[Finding], new: Finding) -> None:
+    """Add a finding, or its group to the same finding of another one."""
+    for index, known in enumerate(found):
+        if new.groups[0] not in known.groups:
+            found[index] = replace(known, groups=(*known.groups, *new.groups))
+            return
+    found.append(new)

@@ -1,0 +1,130 @@
+"""The resources that share a cluster, with an index over them: what rules on references ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from treecheck.facts import Facts
+from treecheck.model import as_list, as_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from treecheck.model import PodTemplate, Resource
+
+
+@dataclass(slots=True)
+class Environment:
+    """Resources that run on one cluster together.
+
+    Attributes:
+        name: what messages call it.
+        resources: all of them; one whose `checked` is false is only context (a sibling of what
+            was asked about): rules may refer to it, findings about it are dropped.
+        facts: what exists outside the tree.
+        version: (major, minor) of Kubernetes.
+    """
+
+    name: str
+    resources: list[Resource]
+    facts: Facts = field(default_factory=Facts)
+    version: tuple[int, int] = (1, 32)
+    _by_key: dict[tuple[str, str, str], Resource] = field(default_factory=dict, repr=False)
+    _by_kind: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
+    _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for resource in self.resources:
+            self._by_key.setdefault((resource.kind, resource.namespace, resource.name), resource)
+            self._by_kind.setdefault(resource.kind, []).append(resource)
+            pod = resource.pod
+            if pod is not None:
+                self._pods.setdefault(resource.namespace, []).append(pod)
+
+    def get(self, kind: str, namespace: str, name: str) -> Resource | None:
+        """The resource of this kind and name, or None; `namespace` is "" for cluster scope."""
+        return self._by_key.get((kind, namespace, name))
+
+    def of_kind(self, *kinds: str, namespace: str | None = None) -> Iterator[Resource]:
+        """The resources of these kinds, in one namespace or in all."""
+        for kind in kinds:
+            for resource in self._by_kind.get(kind, ()):
+                if namespace is None or resource.namespace == namespace:
+                    yield resource
+
+    def pods(self, namespace: str | None = None) -> list[PodTemplate]:
+        """The pods that resources are or make, in one namespace or in all."""
+        if namespace is not None:
+            return self._pods.get(namespace, [])
+        return [pod for pods in self._pods.values() for pod in pods]
+
+    def pods_matching(self, namespace: str, selector: Mapping[str, Any]) -> list[PodTemplate]:
+        """The pods in `namespace` that a label selector chooses (see `matches`)."""
+        return [pod for pod in self.pods(namespace) if matches(selector, pod.labels)]
+
+    def meant(self, namespace: str, selector: Mapping[str, Any]) -> tuple[Resource, ...]:
+        """The workloads whose own selector or name says that a selector means their pods.
+
+        Their pods may lack the labels, or a wrong API version may hide the pods: then what is
+        said about the selector follows from that.
+        """
+        plain = as_mapping(selector.get("matchLabels")) or selector
+        return tuple(
+            each
+            for each in self.resources
+            if each.namespace == namespace
+            and _has(plain, as_mapping(as_mapping(each.spec.get("selector")).get("matchLabels")))
+        )
+
+    def lookalikes(self, kind: str, name: str) -> tuple[Resource, ...]:
+        """The resources that a missing one may be: misspelt, of a wrong kind, or elsewhere."""
+
+        def plain(text: str) -> str:
+            return text.casefold().replace("_", "-")
+
+        return tuple(
+            each
+            for each in self.resources
+            if plain(each.kind) in {plain(kind), "sealed" + plain(kind)}
+            and plain(name) in plain(each.name)
+        )
+
+    def namespaces(self) -> set[str]:
+        """Every namespace that a resource lands in or that the facts name."""
+        return {each.namespace for each in self.resources if each.namespace} | set(
+            self.facts.namespaces
+        )
+
+
+def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector chooses these labels.
+
+    `selector` is a LabelSelector (`matchLabels`, `matchExpressions`) or, as in a Service, a plain
+    mapping of labels. An empty selector chooses everything; a caller whose API reads an empty one
+    as nothing (a Service's) asks first.
+    """
+    expressions = selector.get("matchExpressions")
+    wanted = selector.get("matchLabels")
+    if isinstance(wanted, dict) or isinstance(expressions, list):
+        return _has(as_mapping(wanted), labels) and _meets(as_list(expressions), labels)
+    return _has(selector, labels)
+
+
+def _has(wanted: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _meets(expressions: Iterable[Any], labels: Mapping[str, str]) -> bool:
+    for expression in expressions:
+        key, operator = expression.get("key"), expression.get("operator")
+        values = as_list(expression.get("values"))
+        met = {
+            "In": labels.get(key) in values,
+            "NotIn": labels.get(key) not in values,
+            "Exists": key in labels,
+            "DoesNotExist": key not in labels,
+        }.get(operator, False)
+        if not met:
+            return False
+    return True

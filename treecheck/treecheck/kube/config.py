@@ -1,0 +1,160 @@
+"""ConfigMaps and Secrets: which exist, which keys they have, and who refers to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from treecheck.model import as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+# The API server keeps this one in every namespace (root-ca-cert-publisher).
+EVERYWHERE = {("ConfigMap", "kube-root-ca.crt"): frozenset({"ca.crt"})}
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A ConfigMap or Secret that will exist.
+
+    Attributes:
+        keys: its keys, or None where they can't be known from the tree.
+        values: the plain values that are known; a Secret's never are.
+        resource: what makes it, or None when the facts say that it exists.
+    """
+
+    keys: frozenset[str] | None
+    values: dict[str, str]
+    resource: Resource | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A pod's reference to a ConfigMap or Secret, or to one key of it (`key` is then not "")."""
+
+    kind: str
+    name: str
+    key: str
+    optional: bool
+    path: FieldPath
+    use: str
+
+
+def find_store(environment: Environment, kind: str, namespace: str, name: str) -> Store | None:
+    """The ConfigMap or Secret of this name, whatever makes it; None if nothing does."""
+    own = environment.get(kind, namespace, name)
+    if own is not None:
+        return _of_manifest(own)
+    if (kind, name) in EVERYWHERE:
+        return Store(EVERYWHERE[kind, name], {}, None)
+    outside = environment.facts.secrets if kind == "Secret" else environment.facts.config_maps
+    if f"{namespace}/{name}" in outside:
+        return Store(None, {}, None)
+    if kind == "Secret":
+        return _made_secret(environment, namespace, name)
+    return None
+
+
+def _of_manifest(resource: Resource) -> Store:
+    data = as_mapping(resource.body.get("data"))
+    keys = {*data, *as_mapping(resource.body.get("binaryData"))}
+    keys |= set(as_mapping(resource.body.get("stringData")))
+    values = {k: v for k, v in data.items() if isinstance(v, str)}
+    return Store(frozenset(keys), values if resource.kind == "ConfigMap" else {}, resource)
+
+
+def _made_secret(environment: Environment, namespace: str, name: str) -> Store | None:
+    """A Secret that a controller makes: sealed-secrets, cert-manager, external-secrets."""
+    for sealed in environment.of_kind("SealedSecret", namespace=namespace):
+        template = as_mapping(sealed.spec.get("template"))
+        made = as_text(as_mapping(template.get("metadata")).get("name")) or sealed.name
+        if made == name:
+            keys = {
+                *as_mapping(sealed.spec.get("encryptedData")),
+                *as_mapping(template.get("data")),
+            }
+            return Store(frozenset(keys), {}, sealed)
+    for certificate in environment.of_kind("Certificate", namespace=namespace):
+        if certificate.spec.get("secretName") == name:
+            return Store(frozenset({"tls.crt", "tls.key", "ca.crt"}), {}, certificate)
+    for external in environment.of_kind("ExternalSecret", namespace=namespace):
+        target = as_text(as_mapping(external.spec.get("target")).get("name")) or external.name
+        if target == name:
+            return Store(None, {}, external)
+    return None
+
+
+def references(pod: PodTemplate) -> Iterator[Reference]:
+    """Every reference of a pod to a ConfigMap or Secret."""
+    for path, container in pod.containers():
+        name = as_text(container.get("name"))
+        yield from _of_environment(path, container, f"container {name}")
+    for index, pull in enumerate(map(as_mapping, as_list(pod.spec.get("imagePullSecrets")))):
+        path = (*pod.spec_path, "imagePullSecrets", index)
+        yield _reference("Secret", pull, "", path, "imagePullSecrets")
+    for index, volume in enumerate(map(as_mapping, as_list(pod.spec.get("volumes")))):
+        yield from _of_volume((*pod.spec_path, "volumes", index), volume, pod)
+
+
+def _of_environment(path: FieldPath, container: Manifest, use: str) -> Iterator[Reference]:
+    for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+        source = as_mapping(entry.get("valueFrom"))
+        for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+            if field in source:
+                ref = as_mapping(source[field])
+                where = (*path, "env", index, "valueFrom", field)
+                yield _reference(kind, ref, as_text(ref.get("key")), where, use)
+    for index, entry in enumerate(map(as_mapping, as_list(container.get("envFrom")))):
+        for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+            if field in entry:
+                yield _reference(
+                    kind, as_mapping(entry[field]), "", (*path, "envFrom", index, field), use
+                )
+
+
+def _reference(kind: str, ref: Manifest, key: str, path: FieldPath, use: str) -> Reference:
+    name = as_text(ref.get("name"))
+    return Reference(kind, name, key, ref.get("optional") is True, path, use)
+
+
+def _of_volume(path: FieldPath, volume: Manifest, pod: PodTemplate) -> Iterator[Reference]:
+    use = f"volume {as_text(volume.get('name'))}"
+    sources = [(path, volume)]
+    projected = as_list(as_mapping(volume.get("projected")).get("sources"))
+    sources += [
+        ((*path, "projected", "sources", index), as_mapping(source))
+        for index, source in enumerate(projected)
+    ]
+    for where, source in sources:
+        for field, kind, name_key in (
+            ("configMap", "ConfigMap", "name"),
+            ("secret", "Secret", "secretName" if source is volume else "name"),
+        ):
+            if field in source:
+                ref = as_mapping(source[field])
+                named = {"name": ref.get(name_key), "optional": ref.get("optional")}
+                yield from _of_files(kind, named, ref, (*where, field), use)
+                if source is volume and not as_list(ref.get("items")):
+                    yield from _of_sub_paths(kind, named, as_text(volume.get("name")), pod)
+
+
+def _of_files(
+    kind: str, named: Manifest, ref: Manifest, path: FieldPath, use: str
+) -> Iterator[Reference]:
+    yield _reference(kind, named, "", path, use)
+    for index, item in enumerate(map(as_mapping, as_list(ref.get("items")))):
+        yield _reference(kind, named, as_text(item.get("key")), (*path, "items", index), use)
+
+
+def _of_sub_paths(kind: str, named: Manifest, volume: str, pod: PodTemplate) -> Iterator[Reference]:
+    """A `subPath` of such a volume is the name of a file, so of a key."""
+    for path, container in pod.containers():
+        for index, mount in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+            key = as_text(mount.get("subPath"))
+            if mount.get("name") == volume and key and "/" not in key:
+                where = (*path, "volumeMounts", index, "subPath")
+                yield _reference(kind, named, key, where, f"container {container.get('name')}")

@@ -1,0 +1,196 @@
+"""What a pod's configuration says it talks to: host names and ports, and the Services they mean.
+
+A value counts as a host when its variable's name says so (`DB_HOST`, `CACHE_ADDR`) or when it is a
+URL; so do the URLs in a container's command line, what its shell waits for with `nc`, and what a
+mounted configuration of nginx passes requests to. A name
+with dots that is none of this cluster's (`db.example.com`) lies outside, and nothing is said about
+it. The forms are those of
+https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from treecheck.kube.config import find_store
+from treecheck.kube.variables import Variable, variables_of
+from treecheck.model import as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.kube.variables import Variables
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+HOST_NAME = re.compile(r"(^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
+# Where a server listens is no host that it talks to.
+LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
+LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+URL = re.compile(r"([a-z][a-z0-9.-]*)(\+[a-z0-9]+)?://[^/\s\"',;]+", re.IGNORECASE)
+WAITS = re.compile(
+    r"\b(?:nc|ncat)(?: -\w+)* ([a-z][\w.-]*) (\d+)\b|pg_isready .*?-h ([a-z][\w.-]*)"
+)
+CLUSTER_SUFFIX = re.compile(r"\.svc(\.cluster\.local\.?)?$")
+SCHEME_PORTS = {
+    "http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379, "mysql": 3306,
+    "amqp": 5672, "mongodb": 27017,
+}  # fmt: skip
+PASSES = re.compile(
+    r"^\s*(?:location .*\{\s*|upstream .*\{\s*)?"
+    r"(?:(?:proxy|fastcgi|uwsgi|grpc)_pass\s+(?:\w+://)?|server\s+)"
+    r"(?P<host>[a-z][a-z0-9.-]*)(?::(?P<port>\d+))?[/;\s]",
+    re.MULTILINE,
+)
+# Schemes whose first part is a host; in s3://bucket it is something else.
+HOSTED = {*SCHEME_PORTS, "amqps", "grpc", "kafka", "ldap", "nats", "rediss", "smtp", "tcp", "ws"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A place that a pod's configuration says it talks to, inside this cluster.
+
+    Attributes:
+        pod: whose configuration it is.
+        name: the variable's name.
+        host: the host as it is written.
+        namespace, service: what the host means.
+        port: the port as it is written next to it, or None.
+        host_at, port_at: the variables that say so.
+    """
+
+    pod: PodTemplate
+    name: str
+    host: str
+    namespace: str
+    service: str
+    port: int | None
+    host_at: Variable
+    port_at: Variable | None
+
+    def target(self, environment: Environment) -> Resource | None:
+        """The Service, or None if there is none in the tree."""
+        return environment.get("Service", self.namespace, self.service)
+
+
+def dependencies(environment: Environment, pod: PodTemplate) -> Iterator[Dependency]:
+    """What the variables of a pod's containers name inside the cluster, once each."""
+    seen: set[tuple[str, int | None]] = set()
+    for path, container in pod.containers():
+        variables = variables_of(environment, pod, path, container)
+        for name, variable in variables.named.items():
+            found = _dependency(environment, pod, name, variable, variables)
+            if found is not None and (found.host, found.port) not in seen:
+                seen.add((found.host, found.port))
+                yield found
+        for found in _in_words(environment, pod, path, container):
+            if (found.host, found.port) not in seen:
+                seen.add((found.host, found.port))
+                yield found
+    for found in _in_files(environment, pod):
+        if (found.host, found.port) not in seen:
+            seen.add((found.host, found.port))
+            yield found
+
+
+def _in_files(environment: Environment, pod: PodTemplate) -> Iterator[Dependency]:
+    """What nginx's configuration, in a ConfigMap that a pod mounts, passes requests to."""
+    namespace = pod.owner.namespace
+    for volume in map(as_mapping, as_list(pod.spec.get("volumes"))):
+        name = as_text(as_mapping(volume.get("configMap")).get("name"))
+        store = find_store(environment, "ConfigMap", namespace, name) if name else None
+        for key, text in store.values.items() if store else ():
+            own = set(re.findall(r"upstream\s+(\S+)", text))
+            for found in PASSES.finditer(text) if "_pass" in text else ():
+                host, port = found["host"], found["port"]
+                meant = _service(environment, namespace, host) if host not in own else None
+                if meant is not None and store is not None and store.resource is not None:
+                    at = Variable(text, store.resource, ("data", key))
+                    number = int(port) if port else None
+                    yield Dependency(pod, f"a pass in {key}", host, *meant, number, at, at)
+
+
+def _in_words(
+    environment: Environment, pod: PodTemplate, path: FieldPath, container: Manifest
+) -> Iterator[Dependency]:
+    """What a container's command line names: URLs with a host, and what its shell waits for."""
+    for field in ("command", "args"):
+        for index, word in enumerate(map(as_text, as_list(container.get(field)))):
+            at = Variable(word, pod.owner, (*path, field, index))
+            pairs = [_host_and_port("", url[0]) for url in URL.finditer(word)]
+            if "external" in word or "advertise" in word or "listen" in word:
+                pairs = []  # its own name, as others call it
+            for host, port, other in WAITS.findall(word):
+                pairs.append((host or other, int(port) if port else None))
+            for host, number in pairs:
+                meant = _service(environment, pod.owner.namespace, host) if host else None
+                if meant is not None:
+                    yield Dependency(pod, f"{field}[{index}]", host, *meant, number, at, at)
+
+
+def _dependency(
+    environment: Environment,
+    pod: PodTemplate,
+    name: str,
+    variable: Variable,
+    variables: Variables,
+) -> Dependency | None:
+    host, port, port_at = host_and_port(name, variable, variables.named)
+    meant = _service(environment, pod.owner.namespace, host) if host else None
+    return Dependency(pod, name, host, *meant, port, variable, port_at) if meant else None
+
+
+def host_and_port(
+    name: str, variable: Variable, named: dict[str, Variable]
+) -> tuple[str, int | None, Variable | None]:
+    """(host or "", port, the variable that says the port) that a container's variable names."""
+    host, port = _host_and_port(name, variable.value or "")
+    port_at = variable if port is not None else None
+    if host and port is None:
+        port_at = named.get(HOST_NAME.sub(r"\1PORT", name))
+        written = (port_at.value if port_at else None) or ""
+        port = int(written) if written.isdecimal() else None
+    return host, port, port_at
+
+
+def _host_and_port(name: str, value: str) -> tuple[str, int | None]:
+    url = URL.match(value)
+    if url is not None:
+        scheme = url[1].lower()
+        if scheme not in HOSTED:
+            return "", None
+        try:
+            parts = urlsplit(value)
+            return parts.hostname or "", parts.port or SCHEME_PORTS.get(scheme)
+        except ValueError:
+            return "", None
+    if not HOST_NAME.search(name) or LISTENS.search(name):
+        return "", None
+    host, _, port = value.partition(":")
+    return host, int(port) if port.isdecimal() else None
+
+
+def _service(environment: Environment, namespace: str, host: str) -> tuple[str, str] | None:
+    """(namespace, Service) that a host name means in a pod of `namespace`; None if outside."""
+    inside = CLUSTER_SUFFIX.search(host)
+    labels = CLUSTER_SUFFIX.sub("", host).split(".")
+    if host == "localhost" or not all(LABEL.fullmatch(label) for label in labels):
+        return None
+    if inside:
+        return (labels[-1], labels[-2]) if len(labels) > 1 else None
+    if len(labels) == 1:
+        return namespace, labels[0]
+    if len(labels) == 2 and environment.get("Service", namespace, labels[1]):
+        return namespace, labels[1]  # one pod of a StatefulSet: web-0.web
+    if len(labels) == 2 and labels[1] in environment.namespaces():
+        return labels[1], labels[0]
+    return None
+
+
+def service_ports(service: Resource) -> list[int]:
+    """The ports that a Service offers."""
+    ports = (as_mapping(port).get("port") for port in as_list(service.spec.get("ports")))
+    return [port for port in ports if isinstance(port, int)]

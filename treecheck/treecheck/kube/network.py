@@ -1,0 +1,130 @@
+"""Does a set of NetworkPolicies let one pod reach another?
+
+The semantics are those of the NetworkPolicy API (networking.k8s.io/v1): policies are additive; a
+pod that no policy selects for a direction is open in it; a pod that some policy selects is closed
+but for what the rules of all its policies allow. A connection needs the client's egress and the
+server's ingress. Probes of the node's own kubelet always pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from treecheck.environment import matches
+from treecheck.kube.ports import pod_ports
+from treecheck.model import as_list, as_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from treecheck.environment import Environment
+    from treecheck.model import Manifest, PodTemplate, Resource
+
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+DIRECTIONS = {"Egress": ("egress", "to"), "Ingress": ("ingress", "from")}
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What a policy knows of a pod: its namespace, its labels, and its ports by name."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    ports: Mapping[str, int]
+
+    @classmethod
+    def of(cls, template: PodTemplate) -> Pod:
+        """The pod that a template makes."""
+        named = {port.name: port.number for port in pod_ports(template) if port.name}
+        return cls(template.owner.namespace, template.labels, named)
+
+
+class Connection(NamedTuple):
+    """From a pod to a port of another one."""
+
+    client: Pod
+    server: Pod
+    port: int
+    protocol: str = "TCP"
+
+
+class Network:
+    """The policies of an environment, and the labels of its namespaces."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.policies = list(environment.of_kind("NetworkPolicy"))
+        self._namespaces = {each.name: each.labels for each in environment.of_kind("Namespace")}
+
+    def isolating(self, pod: Pod, direction: str) -> list[Resource]:
+        """The policies that select `pod` for a direction, "Ingress" or "Egress"."""
+        return [
+            policy
+            for policy in self.policies
+            if policy.namespace == pod.namespace
+            and direction in policy_types(policy)
+            and matches(as_mapping(policy.spec.get("podSelector")), pod.labels)
+        ]
+
+    def refusing(self, direction: str, connection: Connection) -> list[Resource]:
+        """The policies that close one end of a connection; empty when that end is open.
+
+        Several mean that each of them selects the pod and none of them lets the connection pass.
+        """
+        near, far = connection.client, connection.server
+        if direction == "Ingress":
+            near, far = far, near
+        selecting = self.isolating(near, direction)
+        rules_key, peers_key = DIRECTIONS[direction]
+        for policy in selecting:
+            for rule in map(as_mapping, as_list(policy.spec.get(rules_key))):
+                if self.is_peer(rule.get(peers_key), policy, far) and _port_allowed(
+                    as_list(rule.get("ports")), connection
+                ):
+                    return []
+        return selecting
+
+    def is_peer(self, peers: Any, policy: Resource, pod: Pod) -> bool:
+        """Whether a rule's list of peers has `pod`; no list, or an empty one, is everybody."""
+        listed = as_list(peers)
+        return not listed or any(
+            self._matches_peer(as_mapping(peer), policy.namespace, pod) for peer in listed
+        )
+
+    def _matches_peer(self, peer: Manifest, namespace: str, pod: Pod) -> bool:
+        if "ipBlock" in peer:
+            # A pod's address isn't known before it runs; only "everywhere" surely contains it.
+            return as_mapping(peer["ipBlock"]).get("cidr") in EVERYWHERE
+        if "namespaceSelector" in peer:
+            labels = {
+                **self._namespaces.get(pod.namespace, {}),
+                "kubernetes.io/metadata.name": pod.namespace,
+            }
+            if not matches(as_mapping(peer["namespaceSelector"]), labels):
+                return False
+        elif pod.namespace != namespace:
+            return False
+        return matches(as_mapping(peer.get("podSelector")), pod.labels)
+
+
+def _port_allowed(ports: Iterable[Any], connection: Connection) -> bool:
+    listed = [as_mapping(port) for port in ports]
+    if not listed:
+        return True
+    for allowed in listed:
+        if (allowed.get("protocol") or "TCP") != connection.protocol:
+            continue
+        first = allowed.get("port")
+        if first is None:
+            return True
+        if isinstance(first, str):
+            first = connection.server.ports.get(first)
+        if first is not None and first <= connection.port <= allowed.get("endPort", first):
+            return True
+    return False
+
+
+def policy_types(policy: Resource) -> list[str]:
+    """A policy's directions; unless written: Ingress, and Egress where it has egress rules."""
+    written = as_list(policy.spec.get("policyTypes"))
+    return written or (["Ingress", "Egress"] if policy.spec.get("egress") else ["Ingress"])

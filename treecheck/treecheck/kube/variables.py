@@ -1,0 +1,96 @@
+"""The environment variables that a container gets, as far as the tree tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from treecheck.kube.config import find_store
+from treecheck.model import Problem, as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from treecheck.environment import Environment
+    from treecheck.kube.config import Store
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable.
+
+    Attributes:
+        value: its value, or None where it can't be told.
+        resource, path: the field in which the value is written: the pod's own, or a ConfigMap's.
+    """
+
+    value: str | None
+    resource: Resource
+    path: FieldPath
+
+    def problem(self, name: str, message: str, *, fix: str) -> Problem:
+        """A fault of the value, told once where it is written, however many containers read it."""
+        cause = f"{self.resource.title} {name}"
+        return Problem(message, fix=fix, path=self.path, resource=self.resource, cause=cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """A container's variables; `complete` is false when a source's keys can't be known.
+
+    `sources` are the ConfigMaps and Secrets of the tree that are loaded whole.
+    """
+
+    named: dict[str, Variable]
+    complete: bool
+    sources: tuple[Resource, ...]
+
+
+def variables_of(
+    environment: Environment, pod: PodTemplate, path: FieldPath, container: Manifest
+) -> Variables:
+    """The variables of `container`, which lies at `path` in the pod's owner.
+
+    `env` wins over `envFrom`, and a later entry over an earlier one, as the kubelet has it.
+    """
+    named: dict[str, Variable] = {}
+    complete = True
+    sources: list[Resource] = []
+    namespace = pod.owner.namespace
+    for index, source in enumerate(map(as_mapping, as_list(container.get("envFrom")))):
+        for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+            name = as_text(as_mapping(source.get(field)).get("name"))
+            if not name:
+                continue
+            store = find_store(environment, kind, namespace, name)
+            if store is None or store.keys is None:
+                complete = False
+                continue
+            if store.resource is not None:
+                sources.append(store.resource)
+            prefix = as_text(source.get("prefix"))
+            for key in store.keys:
+                named[prefix + key] = _stored(store, key, pod.owner, (*path, "envFrom", index))
+    for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+        named[as_text(entry.get("name"))] = _entry(environment, pod, entry, (*path, "env", index))
+    return Variables(named, complete, tuple(sources))
+
+
+def _entry(
+    environment: Environment, pod: PodTemplate, entry: Manifest, path: FieldPath
+) -> Variable:
+    source = as_mapping(entry.get("valueFrom"))
+    if not source:
+        return Variable(as_text(entry.get("value")), pod.owner, (*path, "value"))
+    ref = as_mapping(source.get("configMapKeyRef"))
+    name = as_text(ref.get("name"))
+    store = find_store(environment, "ConfigMap", pod.owner.namespace, name) if ref else None
+    if store is None:
+        return Variable(None, pod.owner, path)
+    return _stored(store, as_text(ref.get("key")), pod.owner, path)
+
+
+def _stored(store: Store, key: str, owner: Resource, path: FieldPath) -> Variable:
+    value = store.values.get(key)
+    if value is None or store.resource is None:
+        return Variable(value, owner, path)
+    return Variable(value, store.resource, ("data", key))

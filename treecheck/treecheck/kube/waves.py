@@ -1,0 +1,48 @@
+"""The order in which Argo CD applies a sync: phases, then waves.
+
+Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-waves/: each wave's resources
+have to be healthy, and each phase's hooks done, before the next is applied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from treecheck.model import Resource
+
+WAVE = "argocd.argoproj.io/sync-wave"
+HOOK = "argocd.argoproj.io/hook"
+HOOK_DELETE = "argocd.argoproj.io/hook-delete-policy"
+OPTIONS = "argocd.argoproj.io/sync-options"
+
+PHASES = ("PreSync", "Sync", "PostSync")
+OTHER_HOOKS = ("Skip", "SyncFail", "PreDelete", "PostDelete")
+DELETE_POLICIES = ("HookSucceeded", "HookFailed", "BeforeHookCreation")
+
+
+def words(text: str) -> list[str]:
+    """The words of a comma-separated annotation."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def is_hook(resource: Resource) -> bool:
+    """Whether Argo CD runs the resource as a hook."""
+    return bool(words(resource.annotations.get(HOOK, "")))
+
+
+def position(resource: Resource) -> tuple[int, int] | None:
+    """(phase, wave) in which a sync applies a resource; None when a normal sync doesn't."""
+    hooks = words(resource.annotations.get(HOOK, "")) or ["Sync"]
+    phases = [PHASES.index(hook) for hook in hooks if hook in PHASES]
+    if not phases:
+        return None
+    try:
+        return min(phases), int(resource.annotations.get(WAVE, "0"))
+    except ValueError:
+        return min(phases), 0
+
+
+def shown(place: tuple[int, int]) -> str:
+    """A position as a message names it."""
+    return f"{PHASES[place[0]]} wave {place[1]}"

@@ -1,0 +1,69 @@
+"""How many pods a workload has, and how it replaces them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from treecheck.model import as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Manifest, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """The least and the most pods of a workload; they differ where an autoscaler counts."""
+
+    least: int
+    most: int
+
+
+def autoscalers(environment: Environment, workload: Resource) -> Iterator[Resource]:
+    """The HorizontalPodAutoscalers of a workload."""
+    for hpa in environment.of_kind("HorizontalPodAutoscaler", namespace=workload.namespace):
+        target = as_mapping(hpa.spec.get("scaleTargetRef"))
+        if (target.get("kind"), target.get("name")) == (workload.kind, workload.name):
+            yield hpa
+
+
+def replicas(environment: Environment, workload: Resource) -> Replicas:
+    """A workload's replicas; `replicas` defaults to 1, and so does an autoscaler's minimum."""
+    for hpa in autoscalers(environment, workload):
+        least = hpa.spec.get("minReplicas", 1)
+        most = hpa.spec.get("maxReplicas", least)
+        if isinstance(least, int) and isinstance(most, int):
+            return Replicas(least, max(least, most))
+    written = workload.spec.get("replicas", 1)
+    count = written if isinstance(written, int) else 1
+    return Replicas(count, count)
+
+
+def scaled(value: Any, total: int, *, up: bool) -> int:
+    """A number, or a percentage of `total`, rounded up or down as the field's API says."""
+    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
+        part = int(value[:-1]) * total / 100
+        return math.ceil(part) if up else math.floor(part)
+    return value if isinstance(value, int) else 0
+
+
+def is_rolling(deployment: Resource) -> bool:
+    """Whether a Deployment starts new pods before the old ones are gone."""
+    strategy = as_mapping(deployment.spec.get("strategy"))
+    return deployment.kind == "Deployment" and strategy.get("type", "RollingUpdate") != "Recreate"
+
+
+def sleep_seconds(container: Manifest) -> int:
+    """The seconds that a preStop hook sleeps, as far as it can be read."""
+    hook = as_mapping(as_mapping(container.get("lifecycle")).get("preStop"))
+    asked = as_mapping(hook.get("sleep")).get("seconds")
+    if isinstance(asked, int):
+        return asked
+    words = as_list(as_mapping(hook.get("exec")).get("command"))
+    found = re.search(r"\bsleep (\d+)", " ".join(map(as_text, words)))
+    return int(found[1]) if found else 0

@@ -1,0 +1,53 @@
+"""The text format: findings under the environment they are in, coloured where colours show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from treecheck.model import Severity
+
+if TYPE_CHECKING:
+    from treecheck.engine import Report
+    from treecheck.model import Finding
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+
+def as_text(report: Report) -> str:
+    """Findings by environment, then one line that counts them. Colours are click's to strip."""
+    lines: list[str] = []
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in report.findings:
+        groups.setdefault(finding.groups, []).append(finding)
+    for names, findings in groups.items():
+        lines += [click.style(", ".join(names) or "the tree", bold=True)]
+        for finding in findings:
+            lines += _finding(finding)
+        lines.append("")
+    notes = [f"note: {note}" for note in report.notes]
+    return "\n".join([*lines, *notes, _summary(report)])
+
+
+def _finding(finding: Finding) -> list[str]:
+    place = f"{finding.file}:{finding.line}" if finding.file else ""
+    severity = click.style(finding.severity.value, fg=_COLOURS[finding.severity])
+    head = "  ".join(filter(None, (severity, finding.rule, finding.resource)))
+    sentences = [f"      {finding.message}", f"      fix: {finding.fix}"]
+    return [f"  {place}", f"    {head}", *sentences] if place else [f"    {head}", *sentences]
+
+
+def _summary(report: Report) -> str:
+    errors = sum(each.severity is Severity.ERROR for each in report.findings)
+    warnings = len(report.findings) - errors
+    looked = (
+        f"{_count(report.resources, 'resource')} in {_count(report.environments, 'environment')}"
+    )
+    if not report.findings:
+        return f"Nothing found in {looked}."
+    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')} in {looked}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

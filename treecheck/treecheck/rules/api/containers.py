@@ -1,0 +1,274 @@
+"""Containers: probes, ports, resources, environment, mounts, init containers, privileges."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from treecheck.limits.words import LABEL_KEY, PORT_NAME
+from treecheck.model import Problem, as_list, as_mapping, show_path
+from treecheck.quantities import quantity
+from treecheck.registry import rule
+from treecheck.rules.api.names import fits
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+_SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
+_FIELDS = re.compile(
+    r"metadata\.(name|namespace|uid|(labels|annotations)\['.*'\])\Z"
+    r"|spec\.(nodeName|serviceAccountName)\Z|status\.(hostIPs?|podIPs?)\Z"
+)
+_FILE_FIELDS = re.compile(
+    r"metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['.*'\])\Z"
+)
+_MEASURES = re.compile(
+    r"(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)\Z",
+)
+
+
+@rule("probe-threshold", source=_SOURCE)
+def probe_threshold(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A probe with a threshold or a grace period that its kind can't have.
+
+    One success is all that those two can ask for; `terminationGracePeriodSeconds` belongs to the
+    two that restart the container, not to readiness.
+    """
+    for path, container in of_type(resource, environment, "core.v1.Container"):
+        for name in ("livenessProbe", "startupProbe"):
+            successes = as_mapping(container.get(name)).get("successThreshold", 1)
+            if successes not in {0, 1}:
+                yield Problem(
+                    f"{name} has successThreshold {successes}, and can only have 1",
+                    fix="Remove successThreshold.",
+                    path=(*path, name, "successThreshold"),
+                )
+        if "terminationGracePeriodSeconds" in as_mapping(container.get("readinessProbe")):
+            yield Problem(
+                "a readiness probe ends no container and can't have terminationGracePeriodSeconds",
+                fix="Remove it, or set it at the liveness probe.",
+                path=(*path, "readinessProbe", "terminationGracePeriodSeconds"),
+            )
+
+
+@rule("probe-port", source=_SOURCE)
+def probe_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A port of a probe or hook that can be neither a number nor the name of a port.
+
+    Numbers go from 1 to 65535; a name has at most 15 lower-case letters, digits and hyphens.
+    """
+    for path, action in of_type(
+        resource, environment, "core.v1.HTTPGetAction", "core.v1.TCPSocketAction"
+    ):
+        if "port" in action and not is_port(action["port"]):
+            yield Problem(
+                f"{show_path((*path, 'port'))} is {shown(action['port'])}, which is no port",
+                fix="Write a number from 1 to 65535, or the name of a port of the container.",
+                path=(*path, "port"),
+            )
+
+
+def is_port(value: Any) -> bool:
+    """Whether a value is a port's number or could be its name."""
+    if isinstance(value, int):
+        return 0 < value < 65536
+    return isinstance(value, str) and fits(value, PORT_NAME)
+
+
+@rule("resource-limits", source=_SOURCE)
+def resource_limits(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A request larger than its limit, a negative amount, or a resource that does not exist.
+
+    A container can't be promised more than it may use. Of extended resources and huge pages the
+    request equals the limit. Names other than cpu, memory and ephemeral-storage have a domain.
+    """
+    for path, needs in of_type(resource, environment, "core.v1.ResourceRequirements"):
+        limits, requests = as_mapping(needs.get("limits")), as_mapping(needs.get("requests"))
+        for kind, amounts in (("limits", limits), ("requests", requests)):
+            for name, value in amounts.items():
+                text = _bad_amount(name, value, requests, limits)
+                if text and not (kind == "limits" and text.startswith("the request")):
+                    yield Problem(
+                        f"{name}: {text}",
+                        fix="Lower the request or raise the limit."
+                        if text.startswith("the request")
+                        else "Correct the name or the amount.",
+                        path=(*path, kind, name),
+                    )
+
+
+def _bad_amount(name: str, value: Any, requests: Manifest, limits: Manifest) -> str:
+    number = quantity(value) or 0
+    extended = name not in _RESOURCES and not name.startswith("hugepages-")
+    if extended and ("/" not in name or not fits(name, LABEL_KEY)):
+        return "no resource is called so"
+    if extended and number != int(number):
+        return f"{value} is no whole number"
+    return f"{value} is negative" if number < 0 else _unbalanced(name, requests, limits)
+
+
+def _unbalanced(name: str, requests: Manifest, limits: Manifest) -> str:
+    asked, limit = quantity(requests.get(name)), quantity(limits.get(name))
+    if asked is None or limit is None:
+        return ""
+    if asked > limit:
+        return f"the request ({requests[name]}) is larger than the limit ({limits[name]})"
+    if name not in _RESOURCES and asked != limit:
+        return f"the request ({requests[name]}) must equal the limit ({limits[name]})"
+    return ""
+
+
+@rule("field-reference", source="https://kubernetes.io/docs/concepts/workloads/pods/downward-api/")
+def field_reference(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A variable or file that refers to a field that the downward API does not offer.
+
+    Offered are some fields of metadata, spec and status, and the container's limits and requests.
+    """
+    for path, source in of_type(resource, environment, "core.v1.EnvVarSource"):
+        yield from _reference(path, source, _FIELDS)
+    for path, item in of_type(resource, environment, "core.v1.DownwardAPIVolumeFile"):
+        yield from _reference(path, item, _FILE_FIELDS)
+
+
+def _reference(path: FieldPath, source: Manifest, known: re.Pattern[str]) -> Iterator[Problem]:
+    field = as_mapping(source.get("fieldRef")).get("fieldPath")
+    if isinstance(field, str) and field and not known.match(field):
+        yield Problem(
+            f"the downward API does not offer {shown(field)}",
+            fix="Write a field such as metadata.name, metadata.labels['app'] or status.podIP.",
+            path=(*path, "fieldRef", "fieldPath"),
+        )
+    measured = as_mapping(source.get("resourceFieldRef")).get("resource")
+    if isinstance(measured, str) and measured and not _MEASURES.match(measured):
+        yield Problem(
+            f"{shown(measured)} is none of a container's limits and requests",
+            fix="Write limits.cpu, limits.memory, requests.cpu or requests.memory.",
+            path=(*path, "resourceFieldRef", "resource"),
+        )
+
+
+@rule("mount-without-volume", source=_SOURCE)
+def mount_without_volume(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container mounts a volume that its pod does not have.
+
+    The name under `volumeMounts` must be that of an entry of the pod's `volumes`, or of a claim
+    template of the StatefulSet.
+    """
+    claims = {
+        as_mapping(each.get("metadata")).get("name")
+        for each in as_list(resource.spec.get("volumeClaimTemplates"))
+        if isinstance(each, dict)
+    }
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        volumes = {each.get("name") for each in as_list(spec.get("volumes"))} | claims
+        for kind in ("containers", "initContainers"):
+            for index, container in enumerate(as_list(spec.get(kind))):
+                for field in ("volumeMounts", "volumeDevices"):
+                    for number, mount in enumerate(as_list(container.get(field))):
+                        name = mount.get("name")
+                        if name and name not in volumes:
+                            yield Problem(
+                                f"the container {container.get('name')} mounts {shown(name)}, and "
+                                "the pod has no such volume",
+                                fix=f"Add the volume {name}, or name one that the pod has.",
+                                path=(*path, kind, index, field, number, "name"),
+                            )
+
+
+@rule(
+    "init-container", source="https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
+)
+def init_container(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An init container with probes or hooks, or a main container with a restart policy.
+
+    An init container ends before the others start, so there is nothing to probe. With
+    `restartPolicy: Always` it is a sidecar and may have them; main containers have no restart
+    policy of their own.
+    """
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        for index, container in enumerate(as_list(spec.get("initContainers"))):
+            if container.get("restartPolicy") == "Always":
+                continue
+            for field in (*_PROBES, "lifecycle"):
+                if container.get(field) is not None:
+                    yield Problem(
+                        f"the init container {container.get('name')} ends before the others start "
+                        f"and can't have a {field}",
+                        fix=f"Remove {field}, or make it a sidecar by restartPolicy: Always.",
+                        path=(*path, "initContainers", index, field),
+                    )
+        for index, container in enumerate(as_list(spec.get("containers"))):
+            if container.get("restartPolicy"):
+                yield Problem(
+                    f"the container {container.get('name')} has a restartPolicy, which only init "
+                    "containers have",
+                    fix="Remove it; the pod's own restartPolicy counts.",
+                    path=(*path, "containers", index, "restartPolicy"),
+                )
+
+
+@rule("privilege-contradiction", source=_SOURCE)
+def privilege_contradiction(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A security context that contradicts itself.
+
+    A privileged container, or one with CAP_SYS_ADMIN, can't be kept from escalating privileges. A
+    seccomp or AppArmor profile has a file exactly when its type is Localhost.
+    """
+    for path, context in of_type(resource, environment, "core.v1.SecurityContext"):
+        added = as_list(as_mapping(context.get("capabilities")).get("add"))
+        if context.get("allowPrivilegeEscalation") is False and (
+            context.get("privileged") is True or "CAP_SYS_ADMIN" in added
+        ):
+            yield Problem(
+                "a privileged container can't have allowPrivilegeEscalation: false",
+                fix="Remove privileged (and CAP_SYS_ADMIN).",
+                path=(*path, "allowPrivilegeEscalation"),
+            )
+    for path, profile in of_type(
+        resource, environment, "core.v1.SeccompProfile", "core.v1.AppArmorProfile"
+    ):
+        local = profile.get("type") == "Localhost"
+        if (local and not profile.get("localhostProfile")) or (
+            not local and "localhostProfile" in profile
+        ):
+            yield Problem(
+                "a profile has localhostProfile exactly when its type is Localhost",
+                fix="Set or remove localhostProfile.",
+                path=(*path, "localhostProfile"),
+            )
+
+
+@rule("host-port-clash", source=_SOURCE)
+def host_port_clash(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A node's port that a pod uses twice, or that differs from the container's port.
+
+    On the node's own network a container's port is the node's port.
+    """
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        seen: set[tuple[Any, ...]] = set()
+        for index, container in enumerate(as_list(spec.get("containers"))):
+            for number, port in enumerate(as_list(container.get("ports"))):
+                where = (*path, "containers", index, "ports", number, "hostPort")
+                host = port.get("hostPort") or 0
+                used = (host, port.get("protocol") or "TCP", port.get("hostIP") or "")
+                if host and used in seen:
+                    yield Problem(
+                        f"the pod uses the node's port {host} twice",
+                        fix="Give one of the two another hostPort.",
+                        path=where,
+                    )
+                seen.add(used)
+                if spec.get("hostNetwork") and host and host != port.get("containerPort"):
+                    yield Problem(
+                        f"on the host network hostPort ({host}) is the containerPort "
+                        f"({port.get('containerPort')}), and they differ",
+                        fix="Remove hostPort.",
+                        path=where,
+                    )

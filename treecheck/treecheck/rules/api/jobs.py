@@ -1,0 +1,212 @@
+"""Jobs and CronJobs: schedules, time zones, completions, failure policies."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, as_list, as_mapping, at
+from treecheck.registry import rule
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+_SOURCE = "Kubernetes: validation of batch/v1 (pkg/apis/batch/validation)."
+_CRON = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax"
+_MACROS = frozenset(
+    {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+)
+# Of each field: smallest, largest, and the names that stand for numbers from the smallest on.
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_CRON_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 6, _DAYS),
+)
+
+
+@rule("cron-schedule", source=_CRON, kinds=("CronJob",))
+def cron_schedule(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A CronJob whose schedule can't be read, or that names its time zone in the wrong place.
+
+    Five fields: minute, hour, day of the month, month, day of the week (0 to 6, Sunday is 0 and 7
+    is none). A time zone goes into `timeZone`, by its IANA name.
+    """
+    schedule = resource.spec.get("schedule")
+    reason = bad_schedule(schedule) if isinstance(schedule, str) and schedule else ""
+    if reason:
+        yield Problem(
+            f"the schedule {shown(schedule)} can't be read: {reason}",
+            fix='Write five fields such as "15 2 * * 1-5".',
+            path=("spec", "schedule"),
+        )
+    zone = resource.spec.get("timeZone")
+    if isinstance(zone, str) and zone and not is_zone(zone):
+        yield Problem(
+            f"no time zone is called {shown(zone)}",
+            fix="Write an IANA name such as Europe/Zurich or Etc/UTC.",
+            path=("spec", "timeZone"),
+        )
+
+
+def is_zone(name: str) -> bool:
+    """Whether a time zone is called so; `Local` is what a process runs in, and none."""
+    if name.lower() == "local":
+        return False
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def bad_schedule(schedule: str) -> str:
+    """Why a cron schedule can't be read, or an empty text."""
+    if schedule.startswith(("TZ=", "CRON_TZ=")) or "TZ" in schedule:
+        return "a time zone goes into timeZone"
+    if schedule.startswith("@"):
+        known = schedule in _MACROS or schedule.startswith("@every ")
+        return "" if known else "there is no such word"
+    fields = schedule.split()
+    if len(fields) != len(_CRON_FIELDS):
+        return f"it has {len(fields)} fields, and a schedule has 5"
+    for text, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
+        for part in text.split(","):
+            if not _cron_part(part.lower(), low, high, words):
+                return f"{part!r} is no {name} ({low} to {high})"
+    return ""
+
+
+def _cron_part(part: str, low: int, high: int, words: list[str]) -> bool:
+    span, slash, step = part.partition("/")
+    if slash and not (step.isdigit() and int(step) > 0):
+        return False
+    if span in {"*", "?"}:
+        return True
+    first, dash, last = span.partition("-")
+    numbers = [_cron_number(each, low, words) for each in ([first, last] if dash else [first])]
+    if any(number is None or not low <= number <= high for number in numbers):
+        return False
+    return not dash or (numbers[0] or 0) <= (numbers[1] or 0)
+
+
+def _cron_number(text: str, low: int, words: list[str]) -> int | None:
+    if text in words:
+        return words.index(text) + low
+    return int(text) if text.isdigit() else None
+
+
+@rule("indexed-job", source=_SOURCE)
+def indexed_job(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Job with settings that only an Indexed Job has.
+
+    An Indexed Job says how many `completions` it wants; `backoffLimitPerIndex`, `maxFailedIndexes`
+    and `successPolicy` need one.
+    """
+    for path, spec in of_type(resource, environment, "batch.v1.JobSpec"):
+        indexed = spec.get("completionMode") == "Indexed"
+        if indexed and "completions" not in spec:
+            text, field = "an Indexed Job must say how many completions it wants", "completions"
+        elif not indexed and "backoffLimitPerIndex" in spec:
+            text = "backoffLimitPerIndex needs completionMode: Indexed"
+            field = "backoffLimitPerIndex"
+        elif "maxFailedIndexes" in spec and "backoffLimitPerIndex" not in spec:
+            text, field = "maxFailedIndexes needs backoffLimitPerIndex", "maxFailedIndexes"
+        elif not indexed and "successPolicy" in spec:
+            text, field = "successPolicy needs completionMode: Indexed", "successPolicy"
+        elif 0 <= spec.get("completions", 2**31) < spec.get("maxFailedIndexes", 0):
+            text, field = "maxFailedIndexes is larger than completions", "maxFailedIndexes"
+        elif indexed and spec.get("completions", 0) > 100_000 and "backoffLimitPerIndex" in spec:
+            text, field = "more than 100,000 completions with a limit for each", "completions"
+        else:
+            continue
+        yield Problem(text, fix=f"Correct {field}.", path=(*path, field))
+
+
+@rule("pod-failure-policy", source=_SOURCE)
+def pod_failure_policy(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A failure policy that can't be kept.
+
+    The kubelet must not restart the containers by itself (`restartPolicy: Never`); exit codes are
+    other than 0 for `In`; `FailIndex` needs `backoffLimitPerIndex`; the container must be there.
+    """
+    for path, spec in of_type(resource, environment, "batch.v1.JobSpec"):
+        policy = spec.get("podFailurePolicy")
+        if not isinstance(policy, dict):
+            continue
+        pod = as_mapping(at(spec, "template", "spec"))
+        if pod.get("restartPolicy") != "Never":
+            yield Problem(
+                "podFailurePolicy needs restartPolicy: Never",
+                fix="Set restartPolicy: Never.",
+                path=(*path, "template", "spec", "restartPolicy"),
+            )
+        for index, each in enumerate(as_list(policy.get("rules"))):
+            yield from _failure_rule((*path, "podFailurePolicy", "rules", index), each, spec, pod)
+
+
+def _failure_rule(
+    path: FieldPath, each: Manifest, spec: Manifest, pod: Manifest
+) -> Iterator[Problem]:
+    codes = as_mapping(each.get("onExitCodes"))
+    name = codes.get("containerName")
+    known = {
+        container.get("name")
+        for kind in ("containers", "initContainers")
+        for container in as_list(pod.get(kind))
+    }
+    values = as_list(codes.get("values"))
+    if each.get("action") == "FailIndex" and "backoffLimitPerIndex" not in spec:
+        yield Problem(
+            "the action FailIndex needs backoffLimitPerIndex",
+            fix="Set backoffLimitPerIndex, or take FailJob.",
+            path=(*path, "action"),
+        )
+    if name and name not in known:
+        yield Problem(
+            f"the pod has no container {name}",
+            fix="Name one of the pod's containers.",
+            path=(*path, "onExitCodes", "containerName"),
+        )
+    if codes.get("operator") == "In" and 0 in values:
+        yield Problem(
+            "exit code 0 is no failure",
+            fix="Remove 0.",
+            path=(*path, "onExitCodes", "values", values.index(0)),
+        )
+    if values != sorted(values):
+        yield Problem(
+            "the exit codes are not in ascending order",
+            fix="Sort them.",
+            path=(*path, "onExitCodes", "values"),
+        )
+
+
+@rule("job-selector", source=_SOURCE)
+def job_selector(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Job that selects its pods itself.
+
+    The Job controller makes a selector that no other Job shares. Only with `manualSelector: true`
+    may there be one, and then it must match the template.
+    """
+    for path, spec in of_type(resource, environment, "batch.v1.JobSpec"):
+        if spec.get("selector") and not spec.get("manualSelector"):
+            yield Problem(
+                "the Job has a selector, which the controller makes itself",
+                fix="Remove the selector.",
+                path=(*path, "selector"),
+            )
+        elif spec.get("manualSelector") and resource.kind == "CronJob":
+            yield Problem(
+                "the Jobs of a CronJob can't have manualSelector",
+                fix="Remove manualSelector.",
+                path=(*path, "manualSelector"),
+            )

@@ -1,0 +1,209 @@
+"""Metadata: names by kind, labels, annotations, finalizers, owners."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from treecheck.kinds import BUILT_IN_GROUPS
+from treecheck.limits.words import (
+    DNS_1035,
+    DNS_LABEL,
+    LABEL_KEY,
+    LABEL_VALUE,
+    MEANINGS,
+    SUBDOMAIN,
+    Keywords,
+)
+from treecheck.model import Problem, as_list, as_mapping, as_text, show_path
+from treecheck.registry import rule
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Resource
+
+_LABELS_SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
+_NAMES_SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"
+ANNOTATIONS_LIMIT = 256 * 1024
+
+# (group, kind) -> the form of its name; every other kind takes a DNS subdomain.
+NAME_FORMS: dict[tuple[str, str], Keywords] = {
+    ("policy", "PodDisruptionBudget"): {"pattern": "^[^/%]+$", "maxLength": 253},
+    ("", "Namespace"): DNS_LABEL,
+    ("", "Service"): DNS_1035,
+    ("apps", "StatefulSet"): DNS_LABEL,
+    ("batch", "CronJob"): {**SUBDOMAIN, "maxLength": 52},
+    ("batch", "Job"): {**SUBDOMAIN, "maxLength": 63},
+}
+_PATH_NAMES = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
+_STANDARD_FINALIZERS = frozenset({"foregroundDeletion", "orphan", "kubernetes"})
+_SECURITY_LEVELS = ("privileged", "baseline", "restricted")
+
+
+def fits(text: str, form: Keywords) -> bool:
+    """Whether a text has a form of `limits.words`."""
+    longest = form.get("maxLength", len(text))
+    return len(text) <= longest and re.search(str(form["pattern"]), text) is not None
+
+
+@rule("resource-name", source=_NAMES_SOURCE)
+def resource_name(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A resource's name is none that its kind may have.
+
+    Names become host names, file names and parts of URLs. Services and Namespaces are the strictest
+    (one DNS label); a CronJob's has at most 52 characters, since its Jobs' names are longer.
+    """
+    name, namespace = (as_text(resource.metadata.get(key)) for key in ("name", "namespace"))
+    if namespace and not fits(namespace, DNS_LABEL):
+        yield Problem(
+            f"{shown(namespace)} is no name of a namespace",
+            fix=f"Write {MEANINGS[str(DNS_LABEL['pattern'])]}.",
+            path=("metadata", "namespace"),
+            hides=((),),
+            cause=namespace,
+        )
+    if not name:
+        return
+    if resource.group == "rbac.authorization.k8s.io" and resource.kind in _PATH_NAMES:
+        if name in {".", ".."} or "/" in name or "%" in name:
+            yield _misnamed(resource, "a name without / and %, other than . and ..")
+        return
+    form = NAME_FORMS.get((resource.group, resource.kind), SUBDOMAIN)
+    if not fits(name, form):
+        longest = form["maxLength"]
+        wanted = MEANINGS.get(str(form["pattern"]), "a name without / and %").partition(
+            ", such as"
+        )[0]
+        limit = "" if "at most" in wanted else f", at most {longest}"
+        yield _misnamed(resource, wanted + limit)
+
+
+def _misnamed(resource: Resource, wanted: str) -> Problem:
+    return Problem(
+        f"{shown(resource.name)} is no name for a {resource.kind}",
+        fix=f"Write {wanted}.",
+        path=("metadata", "name"),
+    )
+
+
+@rule("label-syntax", source=_LABELS_SOURCE)
+def label_syntax(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A label, in metadata or in a selector, whose key or value can't be one.
+
+    A value has at most 63 letters, digits, `-`, `_` and `.`; no spaces, slashes or colons. What
+    needs more is an annotation.
+    """
+    for path, labels in _label_places(resource, environment):
+        for key, value in labels.items():
+            if not fits(str(key), LABEL_KEY):
+                yield _bad_label((*path, key), f"{shown(key)} is no key of a label", LABEL_KEY)
+            elif isinstance(value, str) and not fits(value, LABEL_VALUE):
+                text = f"{shown(value)} is no value of a label"
+                yield _bad_label((*path, key), text, LABEL_VALUE)
+
+
+def _bad_label(path: FieldPath, text: str, form: Keywords) -> Problem:
+    return Problem(
+        f"{show_path(path)}: {text}",
+        fix=f"Write {MEANINGS[str(form['pattern'])]}.",
+        path=path,
+    )
+
+
+def _label_places(
+    resource: Resource, environment: Environment
+) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
+    """Every mapping of labels in a resource: metadata, selectors, node selectors."""
+    metadata = of_type(resource, environment, "meta.v1.ObjectMeta")
+    for path, value in metadata or [(("metadata",), resource.metadata)]:
+        yield (*path, "labels"), as_mapping(value.get("labels"))
+    for path, value in of_type(resource, environment, "meta.v1.LabelSelector"):
+        yield (*path, "matchLabels"), as_mapping(value.get("matchLabels"))
+    for path, value in of_type(resource, environment, "core.v1.PodSpec"):
+        yield (*path, "nodeSelector"), as_mapping(value.get("nodeSelector"))
+    if resource.kind in {"Service", "ReplicationController"} and not resource.group:
+        yield ("spec", "selector"), as_mapping(resource.spec.get("selector"))
+
+
+@rule("annotation-syntax", source=_LABELS_SOURCE)
+def annotation_syntax(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An annotation whose key can't be one, or annotations of more than 256 KiB.
+
+    A key is `prefix/name`: the prefix a DNS name, the name at most 63 letters, digits, `-`, `_` and
+    `.`. All annotations of a resource together have at most 256 KiB.
+    """
+    metadata = of_type(resource, environment, "meta.v1.ObjectMeta")
+    for path, value in metadata or [(("metadata",), resource.metadata)]:
+        annotations = as_mapping(value.get("annotations"))
+        for key in annotations:
+            if not fits(str(key).lower(), LABEL_KEY):
+                yield Problem(
+                    f"{shown(key)} is no key of an annotation",
+                    fix=f"Write {MEANINGS[str(LABEL_KEY['pattern'])]}.",
+                    path=(*path, "annotations", key),
+                )
+        size = sum(len(str(k).encode()) + len(str(v).encode()) for k, v in annotations.items())
+        if size > ANNOTATIONS_LIMIT:
+            yield Problem(
+                f"the annotations have {size:,} bytes, and can have {ANNOTATIONS_LIMIT:,}",
+                fix="Move what is long into a ConfigMap.",
+                path=(*path, "annotations"),
+            )
+
+
+@rule("finalizer-syntax", source="Kubernetes: validation of metadata.finalizers.")
+def finalizer_syntax(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A finalizer that is no qualified name.
+
+    A finalizer is `domain/name`, so that it is clear who removes it; the API server refuses others,
+    and one that nobody knows keeps the resource from ever being deleted.
+    """
+    if resource.kind == "PodDisruptionBudget":
+        return  # of this kind alone the API server does not look at the metadata
+    listed = [(("metadata", "finalizers"), resource.metadata.get("finalizers"))]
+    if resource.kind == "Namespace":
+        listed.append((("spec", "finalizers"), resource.spec.get("finalizers")))
+    for path, finalizers in listed:
+        for index, name in enumerate(as_list(finalizers)):
+            text = as_text(name)
+            known = text in _STANDARD_FINALIZERS or fits(text, LABEL_KEY)
+            if resource.group in BUILT_IN_GROUPS and text not in _STANDARD_FINALIZERS:
+                known = known and "/" in text
+            if isinstance(name, str) and not known:
+                yield Problem(
+                    f"{shown(text)} is no finalizer",
+                    fix="Write domain/name, such as example.com/cleanup.",
+                    path=(*path, index),
+                )
+
+
+@rule(
+    "pod-security-level",
+    source="https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+    kinds=("Namespace",),
+)
+def pod_security_level(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A Namespace with a Pod Security level that does not exist.
+
+    The levels are privileged, baseline and restricted. The API server refuses another one.
+    """
+    for key, wrong, fix in level_faults(resource.labels):
+        yield Problem(wrong, fix=fix, path=("metadata", "labels", key))
+
+
+def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """(label, what is wrong, how to mend it) of a namespace's levels and releases."""
+    for mode in ("enforce", "audit", "warn"):
+        key = f"pod-security.kubernetes.io/{mode}"
+        level = labels.get(key, "restricted")
+        if level not in _SECURITY_LEVELS:
+            near = f"one of {', '.join(_SECURITY_LEVELS)}"
+            yield key, f"{shown(level)} is no Pod Security level", f"Write {near}."
+        version = labels.get(f"{key}-version", "latest")
+        if version != "latest" and not re.fullmatch(r"v1\.(0|[1-9]\d*)", version):
+            wrong = f"{shown(version)} is no release of Pod Security"
+            yield f"{key}-version", wrong, "Write latest, or a release such as v1.32."

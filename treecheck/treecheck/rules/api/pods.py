@@ -1,0 +1,165 @@
+"""Pods: tolerations, spreading, DNS, termination, volumes."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from treecheck.model import Problem, as_list, as_mapping, at, show_path
+from treecheck.quantities import quantity
+from treecheck.registry import rule
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Resource
+
+_SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
+
+
+@rule(
+    "toleration",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/",
+)
+def toleration(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A toleration that contradicts itself.
+
+    `Exists` has no value; without a key the operator is `Exists`; `tolerationSeconds` belongs to
+    the effect NoExecute.
+    """
+    for path, each in of_type(resource, environment, "core.v1.Toleration"):
+        operator = each.get("operator") or "Equal"
+        if operator == "Exists" and each.get("value"):
+            text, field = "the operator Exists takes no value", "value"
+        elif operator == "Equal" and not each.get("key"):
+            text, field = "without a key the operator must be Exists", "operator"
+        elif "tolerationSeconds" in each and each.get("effect") != "NoExecute":
+            text, field = "tolerationSeconds belongs to the effect NoExecute", "tolerationSeconds"
+        else:
+            continue
+        yield Problem(
+            f"{show_path(path)}: {text}", fix="Correct the toleration.", path=(*path, field)
+        )
+
+
+@rule(
+    "topology-spread",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
+)
+def topology_spread(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A spread constraint with `minDomains` that would be ignored.
+
+    `minDomains` needs `whenUnsatisfiable: DoNotSchedule`; `matchLabelKeys` need a selector and
+    must not repeat its keys.
+    """
+    for path, each in of_type(resource, environment, "core.v1.TopologySpreadConstraint"):
+        if "minDomains" in each and each.get("whenUnsatisfiable") == "ScheduleAnyway":
+            yield Problem(
+                "minDomains needs whenUnsatisfiable: DoNotSchedule",
+                fix="Remove minDomains.",
+                path=(*path, "minDomains"),
+            )
+        keys, selector = as_list(each.get("matchLabelKeys")), each.get("labelSelector")
+        if keys and (selector is None or set(keys) & set(as_mapping(at(selector, "matchLabels")))):
+            yield Problem(
+                "matchLabelKeys need a labelSelector, and must not repeat its keys",
+                fix="Correct matchLabelKeys.",
+                path=(*path, "matchLabelKeys"),
+            )
+
+
+@rule("pod-address", source=_SOURCE)
+def pod_address(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An address of a pod's DNS settings or host aliases that is none.
+
+    `dnsPolicy: None` needs at least one name server.
+    """
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        servers = as_list(at(spec, "dnsConfig", "nameservers"))
+        listed: list[tuple[FieldPath, Any]] = [
+            (("dnsConfig", "nameservers", i), each) for i, each in enumerate(servers)
+        ]
+        for index, alias in enumerate(as_list(spec.get("hostAliases"))):
+            if "ip" in alias:
+                listed.append((("hostAliases", index, "ip"), alias["ip"]))
+        for where, address in listed:
+            if not is_address(address):
+                yield Problem(
+                    f"{shown(address)} is no IP address",
+                    fix="Write one such as 10.0.0.10.",
+                    path=(*path, *where),
+                )
+        if spec.get("dnsPolicy") == "None" and not servers:
+            yield Problem(
+                "dnsPolicy None needs a name server in dnsConfig",
+                fix="Add dnsConfig.nameservers, or leave dnsPolicy out.",
+                path=(*path, "dnsPolicy"),
+            )
+
+
+def is_address(value: Any) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+@rule("host-sharing", source=_SOURCE)
+def host_sharing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that shares processes with its node and among its containers at once.
+
+    `hostPID` and `shareProcessNamespace` exclude each other; `hostUsers: false` excludes all of the
+    host's namespaces.
+    """
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        if spec.get("hostPID") and spec.get("shareProcessNamespace"):
+            yield Problem(
+                "hostPID and shareProcessNamespace exclude each other",
+                fix="Remove one of the two.",
+                path=(*path, "shareProcessNamespace"),
+            )
+        if spec.get("hostUsers") is False:
+            for field in ("hostNetwork", "hostPID", "hostIPC"):
+                if spec.get(field):
+                    yield Problem(
+                        f"hostUsers: false and {field}: true exclude each other",
+                        fix=f"Remove {field}, or hostUsers.",
+                        path=(*path, field),
+                    )
+
+
+@rule("empty-dir-size", source=_SOURCE)
+def empty_dir_size(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An emptyDir with a negative size, or on a medium that does not exist.
+
+    The medium is empty (the node's disk), Memory or HugePages.
+    """
+    for path, volume in of_type(resource, environment, "core.v1.EmptyDirVolumeSource"):
+        size = quantity(volume.get("sizeLimit", 0))
+        if size is not None and size < 0:
+            yield Problem(
+                f"sizeLimit {volume['sizeLimit']} is negative",
+                fix="Write a size such as 64Mi.",
+                path=(*path, "sizeLimit"),
+            )
+
+
+@rule("priority-value", source=_SOURCE)
+def priority_value(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that sets its priority's number itself.
+
+    `priority` and `preemptionPolicy` are copied from the PriorityClass when the pod is made; name
+    the class in `priorityClassName`.
+    """
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        if resource.kind == "Pod" and spec.get("priority"):
+            yield Problem(
+                f"a pod can't set priority ({spec['priority']}) itself",
+                fix="Remove it and name a PriorityClass in priorityClassName.",
+                path=(*path, "priority"),
+            )

@@ -1,0 +1,244 @@
+"""Services and EndpointSlices: ports, types, addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from treecheck.limits.words import SUBDOMAIN
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
+from treecheck.registry import rule
+from treecheck.rules.api.containers import is_port
+from treecheck.rules.api.names import fits
+from treecheck.rules.api.pods import is_address
+from treecheck.rules.schema.fields import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Resource
+
+_SOURCE = "Kubernetes: validation of Services (pkg/apis/core/validation)."
+_NODE_PORTS = range(30000, 32768)
+
+
+def _type(resource: Resource) -> str:
+    return as_text(resource.spec.get("type")) or "ClusterIP"
+
+
+@rule("service-ports", source=_SOURCE, kinds=("Service",))
+def service_ports(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A Service without ports, or whose ports can't be told apart.
+
+    All but headless and ExternalName Services need one. With several, each has a name of its own,
+    and no two have the same number and protocol. A target port is a number or the name of a
+    container's port.
+    """
+    kind, headless = _type(resource), resource.spec.get("clusterIP") == "None"
+    ports = [as_mapping(each) for each in as_list(resource.spec.get("ports"))]
+    if not ports and not headless and kind in {"ClusterIP", "NodePort", "LoadBalancer"}:
+        yield Problem("the Service has no ports", fix="Add ports.", path=("spec", "ports"))
+    names: set[str] = set()
+    numbers: set[tuple[Any, str]] = set()
+    for index, port in enumerate(ports):
+        path = ("spec", "ports", index)
+        name = as_text(port.get("name"))
+        number = (port.get("port"), as_text(port.get("protocol")) or "TCP")
+        if not name and len(ports) > 1:
+            yield Problem(
+                "one of several ports has no name",
+                fix="Give every port a name.",
+                path=(*path, "name"),
+            )
+        elif name in names:
+            yield Problem(
+                f"two ports are called {name}", fix="Rename one of the two.", path=(*path, "name")
+            )
+        if number in numbers:
+            yield Problem(
+                f"port {number[0]}/{number[1]} is there twice",
+                fix="Remove one of the two, or change its number.",
+                path=(*path, "port"),
+            )
+        names |= {name} - {""}
+        numbers.add(number)
+        target = port.get("targetPort")
+        if target not in {None, 0, ""} and not is_port(target):
+            yield Problem(
+                f"the target port {shown(target)} is neither a port's number nor its name",
+                fix="Write a number from 1 to 65535, or the name of a container's port.",
+                path=(*path, "targetPort"),
+            )
+
+
+@rule("node-port", source=_SOURCE, kinds=("Service",))
+def node_port(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A node port that the type of the Service does not have.
+
+    Only Services of type NodePort and LoadBalancer have them.
+    """
+    kind = _type(resource)
+    for path, number in _node_ports(resource):
+        if kind not in {"NodePort", "LoadBalancer"}:
+            yield Problem(
+                f"a Service of type {kind} has no node port ({number})",
+                fix="Remove nodePort.",
+                path=path,
+            )
+
+
+@rule("node-port-range", source=_SOURCE, kinds=("Service",), severity=Severity.WARNING)
+def node_port_range(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A node port outside the range that API servers hand out.
+
+    It is 30000 to 32767 unless the API server was started with another; EKS keeps it.
+    """
+    for path, number in _node_ports(resource):
+        if number not in _NODE_PORTS and _type(resource) in {"NodePort", "LoadBalancer"}:
+            yield Problem(
+                f"the node port {number} is outside 30000-32767: the API server will not give it",
+                fix="Choose one in the range, or leave it out.",
+                path=path,
+            )
+
+
+def _node_ports(resource: Resource) -> Iterator[tuple[FieldPath, int]]:
+    for index, port in enumerate(as_list(resource.spec.get("ports"))):
+        number = as_mapping(port).get("nodePort")
+        if number:
+            yield ("spec", "ports", index, "nodePort"), number
+
+
+# Fields that only some types of Service may have.
+_TYPED_FIELDS: dict[str, tuple[str, ...]] = {
+    "allocateLoadBalancerNodePorts": ("LoadBalancer",),
+    "loadBalancerClass": ("LoadBalancer",),
+    "loadBalancerSourceRanges": ("LoadBalancer",),
+}
+
+
+@rule("service-type", source=_SOURCE, kinds=("Service",))
+def service_type(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A Service with settings that its type does not have.
+
+    A load balancer can't be headless; source ranges and classes belong to load balancers;
+    ExternalName needs a host name and has no cluster IP.
+    """
+    spec, kind = resource.spec, _type(resource)
+    for field, kinds in _TYPED_FIELDS.items():
+        if spec.get(field) not in (None, "", []) and kind not in kinds:
+            yield _wrong(kind, field)
+    if spec.get("clusterIP") == "None" and kind in {"LoadBalancer", "NodePort"}:
+        yield Problem(
+            f"a Service of type {kind} can't be headless",
+            fix="Remove clusterIP: None, or the type.",
+            path=("spec", "clusterIP"),
+        )
+    if kind == "ExternalName":
+        name = as_text(spec.get("externalName")).removesuffix(".")
+        if not fits(name, SUBDOMAIN):
+            yield Problem(
+                f"the external name {shown(name)} is no host name",
+                fix="Write a host name such as db.example.com.",
+                path=("spec", "externalName"),
+            )
+        if spec.get("clusterIP") not in {None, "", "None"}:
+            yield _wrong(kind, "clusterIP")
+    if spec.get("externalTrafficPolicy") and not _is_external(resource):
+        yield _wrong(kind, "externalTrafficPolicy")
+    local = kind == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+    if spec.get("healthCheckNodePort") and not local:
+        yield _wrong(kind, "healthCheckNodePort")
+
+
+@rule("session-affinity", source=_SOURCE, kinds=("Service",))
+def session_affinity(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A session affinity that lasts no time, or longer than a day.
+
+    `timeoutSeconds` goes from 1 to 86400.
+    """
+    seconds = at(resource.spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds")
+    wanted = resource.spec.get("sessionAffinity") == "ClientIP"
+    if wanted and seconds is not None and not 0 < seconds <= 86400:
+        yield Problem(
+            f"the session affinity lasts {seconds} seconds, and can last 1 to 86400",
+            fix="Write a number of seconds up to 86400, a day.",
+            path=("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"),
+        )
+
+
+def _is_external(resource: Resource) -> bool:
+    kind = _type(resource)
+    return kind in {"NodePort", "LoadBalancer"} or bool(
+        kind == "ClusterIP" and resource.spec.get("externalIPs")
+    )
+
+
+def _wrong(kind: str, field: str) -> Problem:
+    return Problem(
+        f"a Service of type {kind} can't have {field} here",
+        fix=f"Remove {field}, or change the type.",
+        path=("spec", field),
+    )
+
+
+@rule("service-address", source=_SOURCE, kinds=("Service", "EndpointSlice", "Endpoints"))
+def service_address(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """An address or network of a Service or its endpoints that is none.
+
+    Cluster and external IPs are addresses, source ranges are networks; endpoints can't be loopback
+    or link-local addresses.
+    """
+    for path, value, network in _addresses(resource):
+        fits_there = is_network(as_text(value).strip()) if network else is_address(value)
+        if not fits_there or ("externalIPs" in path and not _can_be_endpoint(value)):
+            yield _bad_address(value, path)
+    listed = as_list(resource.spec.get("clusterIPs"))
+    if listed and not resource.spec.get("clusterIP") and all(is_address(each) for each in listed):
+        yield Problem(
+            "clusterIPs needs clusterIP, with the same first address",
+            fix="Remove clusterIPs.",
+            path=("spec", "clusterIPs"),
+        )
+    family = resource.body.get("addressType")
+    if resource.kind == "EndpointSlice" and family in {"IPv4", "IPv6"}:
+        for index, endpoint in enumerate(as_list(resource.body.get("endpoints"))):
+            for number, each in enumerate(as_list(as_mapping(endpoint).get("addresses"))):
+                if not is_address(each) or not _can_be_endpoint(each, family):
+                    yield _bad_address(each, ("endpoints", index, "addresses", number))
+
+
+def _addresses(resource: Resource) -> Iterator[tuple[FieldPath, Any, bool]]:
+    """(path, value, whether it is a network) of every address of a Service."""
+    spec = resource.spec
+    if spec.get("clusterIP") not in {None, "", "None"}:
+        yield ("spec", "clusterIP"), spec["clusterIP"], False
+    for field in ("clusterIPs", "externalIPs", "loadBalancerSourceRanges"):
+        for index, each in enumerate(as_list(spec.get(field))):
+            if field != "clusterIPs" or each not in {"", "None"}:
+                yield ("spec", field, index), each, field == "loadBalancerSourceRanges"
+
+
+def is_network(value: str) -> bool:
+    """Whether a text is a network in CIDR notation; host bits may be set, as in Kubernetes."""
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return "/" in value
+
+
+def _can_be_endpoint(value: Any, family: str = "") -> bool:
+    address = ipaddress.ip_address(value)
+    if family and family != f"IPv{address.version}":
+        return False
+    return not (address.is_loopback or address.is_link_local or address.is_unspecified)
+
+
+def _bad_address(value: Any, path: FieldPath) -> Problem:
+    return Problem(
+        f"{shown(value)} is no address that can stand there",
+        fix="Write an IP address such as 10.0.0.10, or a network such as 10.0.0.0/8.",
+        path=path,
+    )

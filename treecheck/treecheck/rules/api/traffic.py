@@ -1,0 +1,157 @@
+"""Ingresses and NetworkPolicies: rules, paths, peers, networks."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any
+
+from treecheck.limits.words import SUBDOMAIN
+from treecheck.model import Problem, as_list, as_text, show_path
+from treecheck.registry import rule
+from treecheck.rules.api.containers import is_port
+from treecheck.rules.api.names import fits
+from treecheck.rules.api.pods import is_address
+from treecheck.rules.api.services import is_network
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+_INGRESS = "Kubernetes: validation of Ingresses (pkg/apis/networking/validation)."
+_POLICY = "Kubernetes: validation of NetworkPolicies (pkg/apis/networking/validation)."
+_FORBIDDEN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
+_WILDCARD = re.compile(r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+
+
+@rule("ingress-rules", source=_INGRESS, kinds=("Ingress",))
+def ingress_rules(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress that leads nowhere, or with a host or path that can't be one.
+
+    It needs rules or a default backend. A host is a DNS name, with `*.` before it at most; a path
+    of type Exact or Prefix starts with `/` and has no `//`, `/./` or `/../` in it.
+    """
+    spec = resource.spec
+    if "spec" in resource.body and not spec.get("rules") and not spec.get("defaultBackend"):
+        yield Problem(
+            "the Ingress has neither rules nor a default backend",
+            fix="Add rules.",
+            path=("spec", "rules"),
+        )
+    for path, each in of_type(resource, environment, "networking.v1.IngressRule"):
+        host = as_text(each.get("host"))
+        form = _WILDCARD.match(host) if "*" in host else fits(host, SUBDOMAIN)
+        if host and (is_address(host) or not form):
+            yield Problem(
+                f"the host {shown(host)} is no DNS name",
+                fix="Write a name such as shop.example.com or *.example.com.",
+                path=(*path, "host"),
+            )
+    for path, each in of_type(resource, environment, "networking.v1.HTTPIngressPath"):
+        text = as_text(each.get("path"))
+        reason = _bad_path(text, each.get("pathType"))
+        if reason:
+            yield Problem(
+                f"the path {shown(text)} {reason}", fix="Correct the path.", path=(*path, "path")
+            )
+    for path, each in of_type(resource, environment, "networking.v1.ServiceBackendPort"):
+        name = each.get("name")
+        if name and not is_port(name):
+            yield Problem(
+                f"{shown(name)} is no name of a port",
+                fix="Write at most 15 lower-case letters, digits and hyphens.",
+                path=(*path, "name"),
+            )
+
+
+def _bad_path(text: str, kind: Any) -> str:
+    if kind not in {"Exact", "Prefix"}:
+        return "does not start with /" if text and not text.startswith("/") else ""
+    if not text.startswith("/"):
+        return "does not start with /"
+    found = next((each for each in _FORBIDDEN_PATHS if each in text), None)
+    if found is None and text.endswith(("/.", "/..")):
+        found = text[text.rindex("/") :]
+    return f"has {found} in it" if found else ""
+
+
+@rule("network-policy-peer", source=_POLICY, kinds=("NetworkPolicy",))
+def network_policy_peer(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A peer of a NetworkPolicy that names nobody, or two kinds of things at once.
+
+    A peer is pods, namespaces or both, or else a network. An empty peer is not everybody: leave
+    `from` or `to` out for that.
+    """
+    for path, peer in of_type(resource, environment, "networking.v1.NetworkPolicyPeer"):
+        block = "ipBlock" in peer
+        selects = "podSelector" in peer or "namespaceSelector" in peer
+        if not block and not selects:
+            yield Problem(
+                f"{show_path(path)} names nobody",
+                fix="Add a podSelector, a namespaceSelector or an ipBlock; or leave out the list.",
+                path=path,
+            )
+        elif block and selects:
+            yield Problem(
+                f"{show_path(path)} names a network and pods at once",
+                fix="Make two peers of it.",
+                path=(*path, "ipBlock"),
+            )
+    for path, block_value in of_type(resource, environment, "networking.v1.IPBlock"):
+        yield from _block(path, block_value)
+
+
+def _block(path: FieldPath, block: Manifest) -> Iterator[Problem]:
+    cidr = as_text(block.get("cidr"))
+    if cidr and not is_network(cidr):
+        yield _no_network(cidr, (*path, "cidr"))
+        return
+    for index, each in enumerate(as_list(block.get("except"))):
+        where = (*path, "except", index)
+        if not is_network(as_text(each)):
+            yield _no_network(each, where)
+        elif cidr and not _strictly_inside(as_text(each), cidr):
+            yield Problem(
+                f"{each} is not inside {cidr}, so it is no exception",
+                fix="Write a smaller network inside the other.",
+                path=where,
+            )
+
+
+def _strictly_inside(inner: str, outer: str) -> bool:
+    one = ipaddress.ip_network(inner, strict=False)
+    other = ipaddress.ip_network(outer, strict=False)
+    if one.version != other.version or one.prefixlen <= other.prefixlen:
+        return False
+    return one.network_address in other
+
+
+def _no_network(value: Any, path: FieldPath) -> Problem:
+    return Problem(f"{shown(value)} is no network", fix="Write one such as 10.0.0.0/8.", path=path)
+
+
+@rule("network-policy-port", source=_POLICY, kinds=("NetworkPolicy",))
+def network_policy_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A port of a NetworkPolicy that is none, or a range that ends before it starts.
+
+    A port is a number or the name of a container's port; `endPort` needs a number in `port`, and
+    is at least as large.
+    """
+    for path, each in of_type(resource, environment, "networking.v1.NetworkPolicyPort"):
+        port, end = each.get("port"), each.get("endPort")
+        if port is not None and not is_port(port):
+            yield Problem(
+                f"{shown(port)} is no port",
+                fix="Write a number from 1 to 65535, or the name of a container's port.",
+                path=(*path, "port"),
+            )
+        elif end is not None and not (isinstance(port, int) and end >= port):
+            yield Problem(
+                f"endPort {end} needs a port that is a number and not larger (it is {shown(port)})",
+                fix="Correct the range.",
+                path=(*path, "endPort"),
+            )

@@ -1,0 +1,175 @@
+"""Fields of which exactly, or at most, one may be set; and lists whose items must differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from treecheck.model import Problem, as_list, show_path
+from treecheck.registry import rule
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Resource
+
+_SOURCE = "Kubernetes' validation of each type: “may not specify more than 1 …”, “Duplicate value”."
+
+
+class OneOf(NamedTuple):
+    """Fields of a type of which one may be set; `needed` when one must be."""
+
+    fields: tuple[str, ...]
+    needed: bool
+
+
+_VOLUMES = (
+    *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "configMap", "csi"),
+    *("downwardAPI", "emptyDir", "ephemeral", "fc", "flexVolume", "flocker", "gcePersistentDisk"),
+    *("gitRepo", "glusterfs", "hostPath", "iscsi", "local", "nfs"),
+    *("persistentVolumeClaim", "photonPersistentDisk", "portworxVolume", "projected", "quobyte"),
+    *("rbd", "scaleIO", "secret", "storageos", "vsphereVolume"),
+)
+
+# A type of Kubernetes' API -> its alternatives. A volume without a source is an emptyDir.
+ONE_OF: dict[str, OneOf] = {
+    "core.v1.EnvFromSource": OneOf(("configMapRef", "secretRef"), needed=True),
+    "core.v1.EnvVar": OneOf(("value", "valueFrom"), needed=False),
+    "core.v1.EnvVarSource": OneOf(
+        ("configMapKeyRef", "fieldRef", "fileKeyRef", "resourceFieldRef", "secretKeyRef"),
+        needed=True,
+    ),
+    "core.v1.LifecycleHandler": OneOf(("exec", "httpGet", "sleep", "tcpSocket"), needed=True),
+    "core.v1.PersistentVolumeSpec": OneOf(_VOLUMES, needed=True),
+    "core.v1.Probe": OneOf(("exec", "grpc", "httpGet", "tcpSocket"), needed=True),
+    "core.v1.Volume": OneOf(_VOLUMES, needed=False),
+    "core.v1.VolumeMount": OneOf(("subPath", "subPathExpr"), needed=False),
+    "core.v1.DownwardAPIVolumeFile": OneOf(("fieldRef", "resourceFieldRef"), needed=True),
+    "core.v1.VolumeProjection": OneOf(
+        (
+            *("clusterTrustBundle", "configMap", "downwardAPI", "podCertificate", "secret"),
+            "serviceAccountToken",
+        ),
+        needed=True,
+    ),
+    "networking.v1.IngressBackend": OneOf(("resource", "service"), needed=True),
+    "networking.v1.ServiceBackendPort": OneOf(("name", "number"), needed=True),
+    "policy.v1.PodDisruptionBudgetSpec": OneOf(("maxUnavailable", "minAvailable"), needed=False),
+    "batch.v1.PodFailurePolicyRule": OneOf(("onExitCodes", "onPodConditions"), needed=True),
+    "autoscaling.v2.MetricTarget": OneOf(("averageUtilization", "averageValue"), needed=False),
+    "admissionregistration.v1.WebhookClientConfig": OneOf(("service", "url"), needed=True),
+}
+
+
+@rule("one-of", source=_SOURCE)
+def one_of(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """None, or several, of fields of which exactly one belongs there.
+
+    A probe has one handler, a volume one source, a variable a value or a reference. The API server
+    refuses the manifest.
+    """
+    for name, union in ONE_OF.items():
+        for path, value in of_type(resource, environment, name):
+            present = [field for field in union.fields if _is_set(value, field)]
+            if len(present) > 1:
+                yield _several(path, present)
+            elif union.needed and not present:
+                yield _none(path, union)
+
+
+def _is_set(value: dict[str, Any], field: str) -> bool:
+    found = value.get(field)
+    return found is not None and found not in ("", 0, [])
+
+
+def _several(path: FieldPath, present: list[str]) -> Problem:
+    named = " and ".join(present)
+    return Problem(
+        f"{show_path(path)} has {named}, of which it can have one",
+        fix=f"Keep one of {', '.join(present)}.",
+        path=(*path, present[1]),
+    )
+
+
+def _none(path: FieldPath, union: OneOf) -> Problem:
+    known = ", ".join(union.fields)
+    return Problem(
+        f"{show_path(path)} has none of {known}, and needs one",
+        fix=f"Add one of {known}.",
+        path=path,
+    )
+
+
+# (type, field with a list) -> the fields that no two items may share, and those left out are equal.
+UNIQUE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("core.v1.Container", "volumeDevices"): ("devicePath",),
+    ("core.v1.Container", "volumeMounts"): ("mountPath",),
+    ("core.v1.PodSpec", "resourceClaims"): ("name",),
+    ("core.v1.PodSpec", "schedulingGates"): ("name",),
+    ("core.v1.PodSpec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
+    ("core.v1.PodSpec", "volumes"): ("name",),
+    ("core.v1.PodSecurityContext", "sysctls"): ("name",),
+    ("discovery.v1.EndpointSlice", "ports"): ("name", "protocol"),
+    ("core.v1.LimitRangeSpec", "limits"): ("type",),
+    ("core.v1.ServiceSpec", "ipFamilies"): (),
+    ("core.v1.ResourceRequirements", "claims"): ("name",),
+}
+
+
+@rule("duplicate-item", source=_SOURCE)
+def duplicate_item(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Two items of a list that share what must tell them apart.
+
+    Volumes and containers go by their names, mounts by their paths. The API server refuses the
+    manifest; merged by a patch, one of the two would be lost.
+    """
+    for (name, field), keys in UNIQUE.items():
+        for path, value in of_type(resource, environment, name):
+            yield from _repeated((*path, field), as_list(value.get(field)), keys)
+    for error in resource.schema_errors:
+        if error.keyword == "uniqueItems":
+            yield _duplicate(error.path, error.value)
+    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+        yield from _containers(path, spec)
+    for path, container in of_type(resource, environment, "core.v1.Container"):
+        named = [
+            {"name": port.get("name"), "index": index}
+            for index, port in enumerate(as_list(container.get("ports")))
+            if port.get("name")
+        ]
+        yield from _repeated((*path, "ports"), named, ("name",))
+
+
+def _containers(path: FieldPath, spec: dict[str, Any]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(as_list(spec.get(field))):
+            name = container.get("name")
+            if name in seen:
+                yield _duplicate((*path, field, index, "name"), name)
+            seen.add(name)
+
+
+def _repeated(path: FieldPath, items: list[Any], keys: tuple[str, ...]) -> Iterator[Problem]:
+    seen: set[Any] = set()
+    for index, item in enumerate(items):
+        identity: Any = item
+        if keys and isinstance(item, dict):
+            identity = tuple(str(item.get(key) or "") for key in keys)
+            index = item.get("index", index) if keys == ("name",) else index  # noqa: PLW2901
+        elif isinstance(item, (dict, list)):
+            continue
+        if identity in seen:
+            shown_value = item.get(keys[0]) if isinstance(item, dict) else item
+            yield _duplicate((*path, index), shown_value)
+        seen.add(identity)
+
+
+def _duplicate(path: FieldPath, value: Any) -> Problem:
+    return Problem(
+        f"{show_path(path)}: {shown(value)} is there twice",
+        fix="Rename or remove one of the two.",
+        path=path,
+    )

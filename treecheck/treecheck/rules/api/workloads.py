@@ -1,0 +1,194 @@
+"""Deployments, StatefulSets, DaemonSets and ReplicaSets: selectors, strategies, deadlines."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from treecheck.environment import matches
+from treecheck.model import Problem, as_list, as_mapping, at
+from treecheck.registry import rule
+from treecheck.rules.schema.fields import shown
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+CONTROLLERS = ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")
+_SOURCE = "Kubernetes: validation of apps/v1 (pkg/apis/apps/validation)."
+_PERCENT = re.compile(r"[0-9]+%\Z")
+
+
+@rule("selector-mismatch", source=_SOURCE, kinds=CONTROLLERS)
+def selector_mismatch(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A workload whose selector does not choose its own pods.
+
+    The labels under `template` must have all that `selector` asks for, and the selector must ask
+    for something: a controller that can't find its pods would make new ones for ever.
+    """
+    selector = resource.spec.get("selector")
+    if not isinstance(selector, dict):
+        return
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        yield Problem(
+            "the selector is empty, and so chooses no pods of its own",
+            fix="Select by a label that the template has.",
+            path=("spec", "selector"),
+        )
+    elif resource.pod is not None and not matches(selector, resource.pod.labels):
+        yield Problem(
+            "the selector does not match the labels of the pod template",
+            fix="Give the template every label that the selector asks for, with the same value.",
+            path=("spec", "template", "metadata", "labels"),
+        )
+
+
+@rule("restart-policy", source=_SOURCE, kinds=(*CONTROLLERS, "Job", "CronJob"))
+def restart_policy(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A restart policy that the kind does not take.
+
+    Pods of Deployments, StatefulSets and DaemonSets always restart; those of Jobs restart OnFailure
+    or Never, and must say which.
+    """
+    pod = resource.pod
+    if pod is None or not pod.spec:
+        return
+    policy = pod.spec.get("restartPolicy") or "Always"
+    job = resource.kind in {"Job", "CronJob"}
+    if job == (policy == "Always"):
+        wanted = "OnFailure or Never" if job else "Always"
+        yield Problem(
+            f"the pods of a {resource.kind} can't have restartPolicy {policy}",
+            fix=f"Write restartPolicy: {wanted}.",
+            path=(*pod.spec_path, "restartPolicy"),
+        )
+    if not job and "activeDeadlineSeconds" in pod.spec and resource.kind != "StatefulSet":
+        yield Problem(
+            f"the pods of a {resource.kind} run for ever and can't have activeDeadlineSeconds",
+            fix="Remove activeDeadlineSeconds.",
+            path=(*pod.spec_path, "activeDeadlineSeconds"),
+        )
+
+
+@rule("progress-deadline", source=_SOURCE, kinds=("Deployment",))
+def progress_deadline(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A Deployment that is given up before its pods can count as available.
+
+    `progressDeadlineSeconds` (600 unless said) must be larger than `minReadySeconds`.
+    """
+    deadline = resource.spec.get("progressDeadlineSeconds", 600)
+    ready = resource.spec.get("minReadySeconds", 0)
+    if deadline <= ready:
+        yield Problem(
+            f"progressDeadlineSeconds ({deadline}) is not larger than minReadySeconds ({ready})",
+            fix="Raise progressDeadlineSeconds, or lower minReadySeconds.",
+            path=("spec", "progressDeadlineSeconds"),
+        )
+
+
+@rule("rolling-update", source=_SOURCE, kinds=("DaemonSet", "Deployment"))
+def rolling_update(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A rolling update that can't take a step, or that belongs to another strategy.
+
+    With `maxSurge` and `maxUnavailable` both 0 no pod may be added and none removed. Both are
+    numbers or percentages; a `Recreate` strategy has neither.
+    """
+    field = "strategy" if resource.kind == "Deployment" else "updateStrategy"
+    strategy = as_mapping(resource.spec.get(field))
+    rolling = strategy.get("rollingUpdate")
+    path = ("spec", field, "rollingUpdate")
+    if rolling is None:
+        return
+    if resource.kind == "Deployment" and strategy.get("type") == "Recreate":
+        yield Problem(
+            "rollingUpdate belongs to the strategy RollingUpdate, and this one is Recreate",
+            fix="Remove rollingUpdate, or change the type.",
+            path=path,
+        )
+        return
+    default = ("25%", "25%") if resource.kind == "Deployment" else (0, 1)
+    surge = rolling.get("maxSurge", default[0])
+    gone = rolling.get("maxUnavailable", default[1])
+    for name, value in (("maxSurge", surge), ("maxUnavailable", gone)):
+        reason = bad_share(value, most=100 if name == "maxUnavailable" else None)
+        if reason:
+            yield Problem(
+                f"{name} is {shown(value)}, {reason}",
+                fix="Write a number such as 1, or a percentage such as 25%.",
+                path=(*path, name),
+            )
+            return
+    both = bool(_amount(surge)) == bool(_amount(gone))
+    if both and (resource.kind == "DaemonSet" or not _amount(gone)):
+        yield Problem(
+            f"maxSurge ({surge}) and maxUnavailable ({gone}) "
+            + ("can't both be more than 0" if _amount(gone) else "can't both be 0"),
+            fix="Let one of the two be more than 0." if not _amount(gone) else "Set one to 0.",
+            path=(*path, "maxUnavailable"),
+        )
+
+
+def _amount(value: Any) -> int:
+    text = str(value).removesuffix("%")
+    return int(text) if text.isdigit() else 0
+
+
+def bad_share(value: Any, *, most: int | None = 100) -> str:
+    """Why a value is no count and no percentage; "" if it is one."""
+    if isinstance(value, int):
+        return "which is negative" if value < 0 else ""
+    if not isinstance(value, str) or not _PERCENT.match(value):
+        return "which is no number and no percentage"
+    return f"more than {most}%" if most is not None and _amount(value) > most else ""
+
+
+@rule(
+    "selector-expression",
+    source="https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/",
+)
+def selector_expression(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An expression of a selector with values it can't have, or without those it needs.
+
+    `In` and `NotIn` need values; `Exists` and `DoesNotExist` have none; `Gt` and `Lt`, on nodes
+    only, have one whole number.
+    """
+    expressions = of_type(
+        resource,
+        environment,
+        "meta.v1.LabelSelectorRequirement",
+        "core.v1.NodeSelectorRequirement",
+    )
+    for path, each in expressions:
+        operator, values = each.get("operator"), as_list(each.get("values"))
+        if operator in {"In", "NotIn"} and not values:
+            text = f"the operator {operator} needs values and has none"
+        elif operator in {"Exists", "DoesNotExist"} and values:
+            text = f"the operator {operator} takes no values"
+        elif operator in {"Gt", "Lt"} and not (len(values) == 1 and _whole(values[0])):
+            text = f"the operator {operator} takes exactly one whole number"
+        else:
+            continue
+        fix = "Add values." if not values else "Change the values or the operator."
+        yield Problem(text, fix=fix, path=(*path, "values"))
+
+
+def _whole(value: Any) -> bool:
+    return re.fullmatch(r"[-+]?\d+", str(value)) is not None
+
+
+@rule("stateful-set-strategy", source=_SOURCE, kinds=("StatefulSet",))
+def stateful_set_strategy(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A StatefulSet with `rollingUpdate` settings under the strategy OnDelete.
+
+    They would do nothing, and the API server refuses them.
+    """
+    strategy = as_mapping(at(resource.spec, "updateStrategy"))
+    if strategy.get("type") == "OnDelete" and "rollingUpdate" in strategy:
+        yield Problem(
+            "rollingUpdate belongs to the strategy RollingUpdate, and this one is OnDelete",
+            fix="Remove rollingUpdate, or change the type.",
+            path=("spec", "updateStrategy", "rollingUpdate"),
+        )

@@ -1,0 +1,254 @@
+"""Applications whose own fields contradict each other, or that Argo CD can't read."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.files import git_root
+from treecheck.kube.applications import (
+    IN_CLUSTER,
+    IN_CLUSTER_NAME,
+    applications,
+    destination,
+    means_own_cluster,
+    resources_of,
+    sources,
+    sync_options,
+    sync_policy,
+)
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+from treecheck.rules.api.names import level_faults
+from treecheck.rules.security.access import unknown_modes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+SPECIFICATION = (
+    "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/application-specification/"
+)
+DELETION = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/app_deletion/"
+DIFFING = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/diffing/"
+OPTIONS_PAGE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/"
+FINALIZERS = (
+    "resources-finalizer.argocd.argoproj.io",
+    "resources-finalizer.argocd.argoproj.io/background",
+    "resources-finalizer.argocd.argoproj.io/foreground",
+    "post-delete-finalizer.argocd.argoproj.io",
+    "pre-delete-finalizer.argocd.argoproj.io",
+)
+DURATION = re.compile(r"-?\d+|-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
+
+
+@rule("application-destination", kinds=("Application",), source=SPECIFICATION)
+def application_destination(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application into two clusters at once, into none, or into one that is misspelt.
+
+    A cluster goes by its address (server) or by its name, not by both: InvalidSpecError. Argo CD's
+    own is https://kubernetes.default.svc, or in-cluster, to the letter; another address of the same
+    API server is a cluster that nobody registered.
+    """
+    where = destination(resource)
+    server, name = as_text(where.get("server")), as_text(where.get("name"))
+    if server and name:
+        wrong, fix = f"it names a cluster by server ({server}) and by name ({name})", "Keep one."
+    elif not server and not name:
+        wrong = "it names no cluster"
+        fix = f"Add server: {IN_CLUSTER}, or the name of a cluster."
+    elif means_own_cluster(server, name) and server.rstrip("/") not in {"", IN_CLUSTER}:
+        wrong, fix = f"no cluster has the address {server}", f"Write {IN_CLUSTER}."
+    elif means_own_cluster(server, name) and name and name != IN_CLUSTER_NAME:
+        wrong, fix = f"no cluster is called {name}", f"Write {IN_CLUSTER_NAME}."
+    else:
+        return
+    yield Problem(f"{wrong}: Argo CD does not sync it", fix=fix, path=("spec", "destination"))
+
+
+@rule("application-source", kinds=("Application",), source=SPECIFICATION)
+def application_source(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application without a source, or with one that names nothing in its repository.
+
+    A source has a path, relative to the repository's root, or the name of a chart. Of several
+    sources one may have a `ref` alone, for the others' value files.
+    """
+    if "sourceHydrator" in resource.spec:
+        return
+    for index, source in enumerate(sources(resource)):
+        field: FieldPath = ("source",) if "source" in resource.spec else ("sources", index)
+        path = as_text(source.get("path"))
+        if not source:
+            wrong, fix, field = "it has no source", "Add spec.source.", ()
+        elif not path and "chart" not in source and "ref" not in source:
+            wrong = "its source has neither a path nor a chart"
+            fix = "Add the folder in the repository as path."
+        elif path.startswith("/"):
+            wrong, fix = f"its path {path} is absolute", f"Write {path.lstrip('/') or '.'}."
+        else:
+            continue
+        yield Problem(f"{wrong}: Argo CD does not sync it", fix=fix, path=("spec", *field))
+
+
+@rule(
+    "application-path-missing",
+    kinds=("Application",),
+    source=SPECIFICATION,
+    unless=("application-source", "project-forbids-source"),
+)
+def application_path_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application of a folder that this repository does not have.
+
+    Argo CD reports: app path does not exist. That a repository is this one is told by another
+    Application from it, whose folder is here.
+    """
+    file = resource.origin.file
+    if file is None:
+        return
+    others = [
+        (source.get("repoURL"), as_text(source.get("path")))
+        for each in applications(environment)
+        if each is not resource
+        for source in sources(each)
+    ]
+    for index, source in enumerate(sources(resource)):
+        path = as_text(source.get("path"))
+        here = [p for url, p in others if p and url == source.get("repoURL") and _folder(file, p)]
+        if path and not _folder(file, path) and here:
+            near = difflib.get_close_matches(path, here, n=1, cutoff=0.5)
+            field = ("source",) if "source" in resource.spec else ("sources", index)
+            yield Problem(
+                f"the repository has no folder {path}: Argo CD can't make its manifests",
+                fix=f"Name the folder of its manifests{f', such as {near[0]}' if near else ''}.",
+                path=("spec", *field, "path"),
+            )
+
+
+def _folder(file: Path, path: str) -> Path | None:
+    """The folder that a path from the repository's root means, as seen from a file of it."""
+    for base in (git_root(file.parent), *file.parents):
+        if base is not None and (base / path).is_dir():
+            return base / path
+    return None
+
+
+@rule("application-finalizer", kinds=("Application",), source=DELETION)
+def application_finalizer(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A finalizer of an Application that resembles Argo CD's, and is none.
+
+    Nobody takes it off again: once deleted, the Application hangs for ever, and what it deployed
+    stays.
+    """
+    for index, finalizer in enumerate(as_list(resource.metadata.get("finalizers"))):
+        text = as_text(finalizer)
+        near = difflib.get_close_matches(text, FINALIZERS, n=1, cutoff=0.8)
+        if near and not any(text == known or text.startswith(f"{known}/") for known in FINALIZERS):
+            yield Problem(
+                f"nobody removes the finalizer {text}: the Application can't be deleted",
+                fix=f"Write {near[0]}.",
+                path=("metadata", "finalizers", index),
+            )
+
+
+@rule("application-retry", kinds=("Application",), source=SPECIFICATION)
+def application_retry(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pause between retries that Argo CD can't read.
+
+    Durations are numbers with h, m or s: `5s`, `1m30s`. With another one no failed sync is tried
+    again.
+    """
+    backoff = as_mapping(as_mapping(sync_policy(resource).get("retry")).get("backoff"))
+    for field in ("duration", "maxDuration"):
+        text = as_text(backoff.get(field))
+        if text and not DURATION.fullmatch(text):
+            yield Problem(
+                f"the {field} {text!r} is no duration: a failed sync is not tried again",
+                fix="Write a number with h, m or s, such as 5s or 3m.",
+                path=("spec", "syncPolicy", "retry", "backoff", field),
+            )
+
+
+@rule("ignored-difference", kinds=("Application",), source=DIFFING)
+def ignored_difference(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An entry of ignoreDifferences that can match nothing.
+
+    A pointer of RFC 6901 starts with `/`; a group has no version in it; a kind is written as in a
+    manifest. Argo CD passes over others in silence, and goes on to see and to heal the difference.
+    """
+    kinds = {(each.group, each.kind) for each in resources_of(environment, resource)}
+    entries = as_list(resource.spec.get("ignoreDifferences"))
+    for index, entry in enumerate(map(as_mapping, entries)):
+        place: FieldPath = ("spec", "ignoreDifferences", index)
+        for number, pointer in enumerate(as_list(entry.get("jsonPointers"))):
+            text = as_text(pointer)
+            if not text.startswith("/"):
+                meant = "/" + text.strip(".").replace(".", "/")
+                yield Problem(
+                    f"{text!r} is no JSON pointer, so it ignores nothing",
+                    fix=f"Write {meant}.",
+                    path=(*place, "jsonPointers", number),
+                )
+        field, meant = _mistaken(entry, kinds)
+        if field:
+            yield Problem(
+                f"no resource is of {field} {as_text(entry.get(field)) or 'core'}, so the entry "
+                "ignores nothing",
+                fix=f"Write {meant}.",
+                path=(*place, field) if field in entry else place,
+            )
+
+
+def _mistaken(entry: Manifest, kinds: set[tuple[str, str]]) -> tuple[str, str]:
+    """(field, what was meant) of an entry that names a group or kind which it can't mean."""
+    group, kind = as_text(entry.get("group")), as_text(entry.get("kind"))
+    if "/" in group:
+        return "group", group.partition("/")[0]
+    plain = kind.casefold().rstrip("s")
+    for known_group, known in sorted(kinds):
+        if known.casefold() == plain and known != kind:
+            return "kind", known
+        if known == kind and "*" not in group and not any((group, kind) == each for each in kinds):
+            return "group", known_group or '""'
+    return "", ""
+
+
+@rule(
+    "namespace-metadata",
+    kinds=("Application",),
+    source=OPTIONS_PAGE,
+    unless=("sync-option-unknown",),
+)
+def namespace_metadata(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Labels for a namespace that the Application does not make, or that the API server refuses.
+
+    managedNamespaceMetadata counts with CreateNamespace=true only. A level of Pod Security that
+    does not exist makes the API server refuse the Namespace, and the sync with it; a mode that does
+    not exist enforces nothing.
+    """
+    managed = as_mapping(sync_policy(resource).get("managedNamespaceMetadata"))
+    place = ("spec", "syncPolicy", "managedNamespaceMetadata")
+    if managed and "CreateNamespace=true" not in sync_options(resource):
+        yield Problem(
+            "managedNamespaceMetadata counts only with CreateNamespace=true: the namespace gets "
+            "none of these labels and annotations",
+            fix="Add CreateNamespace=true to syncPolicy.syncOptions.",
+            path=place,
+            related=(resource,),
+        )
+    labels = as_mapping(managed.get("labels"))
+    for key, wrong, fix in level_faults(labels):
+        yield Problem(
+            f"{wrong}: the API server refuses the Namespace, and the sync fails",
+            fix=fix,
+            path=(*place, "labels", key),
+        )
+    for key in unknown_modes(labels):
+        yield Problem(
+            f"nothing reads the label {key}, so nothing is enforced in the namespace",
+            fix=f"Write {key.partition('/')[0]}/enforce.",
+            path=(*place, "labels", key),
+        )

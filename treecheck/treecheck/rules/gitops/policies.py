@@ -1,0 +1,215 @@
+"""What Argo CD reads as text: rights, sync windows, notifications, and its own settings."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+import yaml
+
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+from treecheck.rules.api.jobs import bad_schedule, is_zone
+from treecheck.rules.gitops.applications import DURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+WINDOWS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync_windows/"
+RBAC = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/rbac/"
+SETTINGS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/declarative-setup/"
+NOTIFICATIONS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/notifications/"
+KINDS = ("allow", "deny")
+ACTIONS = ("get", "create", "update", "delete", "sync", "override", "action", "invoke", "*")
+PROJECT_RESOURCES = (
+    "applications", "applicationsets", "clusters", "exec", "logs", "repositories", "*",
+)  # fmt: skip
+RESOURCES = (
+    *PROJECT_RESOURCES, "accounts", "certificates", "extensions", "gpgkeys", "projects",
+    "write-repositories",
+)  # fmt: skip
+BUILT_IN_ROLES = {"role:admin", "role:readonly"}
+FIELDS = 6  # of a policy: p, subject, resource, action, object, effect
+LABELLED = {"argocd-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm"}
+PART_OF = "app.kubernetes.io/part-of"
+
+
+@rule("sync-window", kinds=("AppProject",), source=WINDOWS)
+def sync_window(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A sync window that never opens, because Argo CD can't read it.
+
+    A window is of kind allow or deny, has a schedule of five fields, a duration such as 8h, and a
+    time zone by its IANA name. The project is then in error, and its Applications are not synced.
+    """
+    for index, window in enumerate(map(as_mapping, as_list(resource.spec.get("syncWindows")))):
+        for field, wrong, fix in _window_faults(window):
+            yield Problem(
+                f"the {field} {as_text(window.get(field))!r} of a sync window {wrong}: Argo CD "
+                "takes the project for invalid",
+                fix=fix,
+                path=("spec", "syncWindows", index, field),
+            )
+
+
+def _window_faults(window: Manifest) -> Iterator[tuple[str, str, str]]:
+    """(field, what is wrong, how to mend it)."""
+    kind, schedule = as_text(window.get("kind")), as_text(window.get("schedule"))
+    duration, zone = as_text(window.get("duration")), as_text(window.get("timeZone"))
+    if kind not in KINDS:
+        yield "kind", "is none", "Write allow or deny."
+    reason = bad_schedule(schedule) if schedule else ""
+    if reason:
+        yield "schedule", f"can't be read ({reason})", 'Write five fields such as "0 22 * * *".'
+    if duration and not DURATION.fullmatch(duration):
+        yield "duration", "can't be read", "Write a number with h, m or s, such as 8h or 90m."
+    if zone and not is_zone(zone):
+        yield "timeZone", "is none", "Write an IANA name such as Europe/Zurich or Etc/UTC."
+
+
+@rule("project-policy", kinds=("AppProject",), source=RBAC)
+def project_policy(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A right of a project's role that Argo CD refuses.
+
+    It reads `p, proj:PROJECT:ROLE, resource, action, PROJECT/object, allow`: the subject is the
+    role that the line stands in, and the object lies in the project.
+    """
+    for index, role in enumerate(map(as_mapping, as_list(resource.spec.get("roles")))):
+        for number, policy in enumerate(map(as_text, as_list(role.get("policies")))):
+            words = [word.strip() for word in policy.split(",")]
+            wrong = _policy_fault(words, PROJECT_RESOURCES)
+            subject = f"proj:{resource.name}:{as_text(role.get('name'))}"
+            if not wrong and words[1] != subject:
+                wrong = f"its subject is {words[1]}", f"Write {subject}."
+            if not wrong and words[4].partition("/")[0] != resource.name:
+                wrong = f"its object is {words[4]}", f"Write {resource.name}/*, or one of them."
+            if wrong:
+                yield Problem(
+                    f"a policy of role {role.get('name')} can't be: {wrong[0]}",
+                    fix=wrong[1],
+                    path=("spec", "roles", index, "policies", number),
+                )
+
+
+def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str] | None:
+    """(what is wrong, how to mend it) of a line that grants a right."""
+    if len(words) != FIELDS:
+        form = "p, subject, resource, action, object, allow"
+        return f"it has {len(words)} fields, and a policy has {FIELDS}", f"Write {form}."
+    for word, what, known in (
+        (words[2], "resource", resources),
+        (words[3].partition("/")[0], "action", ACTIONS),
+        (words[5], "effect", KINDS),
+    ):
+        if word not in known:
+            return f"there is no {what} {word!r}", _suggest(word, known)
+    return None
+
+
+@rule("rbac-policy", kinds=("ConfigMap",), source=RBAC)
+def rbac_policy(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A line of Argo CD's policy that grants nothing.
+
+    A right is `p, role:NAME, resource, action, object, allow`; a member is `g, who, role:NAME`, of
+    a role that has rights. Whoever needs a misspelt one is told: permission denied.
+    """
+    if resource.name != "argocd-rbac-cm":
+        return
+    texts = {
+        key: text
+        for key, text in as_mapping(resource.body.get("data")).items()
+        if re.fullmatch(r"policy(\..+)?\.csv", key) and isinstance(text, str)
+    }
+    lines = [(key, _words(line)) for key, text in texts.items() for line in text.splitlines()]
+    granted = BUILT_IN_ROLES | {words[1] for _, words in lines if len(words) > 1}
+    for key, words in lines:
+        wrong = _line_fault(words, granted)
+        if wrong:
+            yield Problem(
+                f"the line {', '.join(words)!r} grants nothing: {wrong[0]}",
+                fix=wrong[1],
+                path=("data", key),
+            )
+
+
+def _words(line: str) -> list[str]:
+    return [word.strip() for word in line.partition("#")[0].split(",") if line.strip()]
+
+
+def _line_fault(words: list[str], granted: set[str]) -> tuple[str, str] | None:
+    if not any(words):
+        return None
+    if words[0] == "p":
+        return _policy_fault(words, RESOURCES)
+    if words[0] != "g":
+        return f"it starts with {words[0]!r}", "Start it with p (a right) or g (a member)."
+    role = words[2] if len(words) == len(("g", "who", "role")) else ""
+    if role.startswith("role:") and role not in granted:
+        return f"no line gives {role} a right", _suggest(role, sorted(granted))
+    return None
+
+
+@rule("argocd-settings-unlabelled", kinds=("ConfigMap",), source=SETTINGS)
+def argocd_settings_unlabelled(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A ConfigMap of Argo CD's settings that Argo CD does not see.
+
+    It looks for those with the label app.kubernetes.io/part-of: argocd, and goes on with its
+    defaults, or fails to start, without.
+    """
+    if resource.name in LABELLED and resource.labels.get(PART_OF) != "argocd":
+        yield Problem(
+            f"it has no label {PART_OF}: argocd, so Argo CD does not read it",
+            fix=f"Add the label {PART_OF}: argocd.",
+            path=("metadata", "labels") if "labels" in resource.metadata else ("metadata",),
+        )
+
+
+@rule("notification-undefined", kinds=("ConfigMap",), source=NOTIFICATIONS)
+def notification_undefined(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A notification by a trigger, or with a template, that is not there.
+
+    Nobody is told, and only the controller's log says why. Looked at where the ConfigMap has
+    triggers, or templates, of its own.
+    """
+    data = as_mapping(resource.body.get("data"))
+    if resource.name != "argocd-notifications-cm":
+        return
+    triggers, templates = _named(data, "trigger."), _named(data, "template.")
+    wanted: list[tuple[str, str, str, list[str]]] = []
+    for key, text in data.items():
+        items = list(map(as_mapping, as_list(_parsed(text))))
+        if key == "subscriptions":
+            wanted += [(key, "trigger", each, triggers) for each in _all(items, "triggers")]
+        elif key.startswith("trigger."):
+            wanted += [(key, "template", each, templates) for each in _all(items, "send")]
+    for key, what, name, known in wanted:
+        if known and name not in known:
+            place: FieldPath = ("data", key)
+            yield Problem(
+                f"{key} names {what} {name}, which is not there: nobody is told",
+                fix=_suggest(name, known),
+                path=place,
+            )
+
+
+def _named(data: Manifest, prefix: str) -> list[str]:
+    return [key.removeprefix(prefix) for key in data if key.startswith(prefix)]
+
+
+def _all(items: list[Manifest], field: str) -> list[str]:
+    return [as_text(name) for item in items for name in as_list(item.get(field))]
+
+
+def _parsed(text: object) -> object:
+    try:
+        return yaml.safe_load(as_text(text))
+    except yaml.YAMLError:
+        return None
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"Write {close[0]}." if close else f"Known are {', '.join(known)}."

@@ -1,0 +1,236 @@
+"""Applications against their AppProjects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kinds import is_cluster_scoped
+from treecheck.kube.applications import (
+    IN_CLUSTER,
+    IN_CLUSTER_NAME,
+    any_permits,
+    applications,
+    destination,
+    means_own_cluster,
+    permits,
+    project_of,
+    resources_of,
+    sources,
+    sync_options,
+    sync_policy,
+)
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+PROJECTS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/projects/"
+
+
+@rule("project-missing", kinds=("Application",), source=PROJECTS)
+def project_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application in a project that the tree does not have.
+
+    Argo CD refuses to sync it: InvalidSpecError. Only looked at where the tree has projects at all;
+    `default` always exists.
+    """
+    name = as_text(resource.spec.get("project")) or "default"
+    if name == "default" or not any(environment.of_kind("AppProject")):
+        return
+    if project_of(environment, resource) is None:
+        yield Problem(
+            f"there is no AppProject {name} in namespace {resource.namespace}: Argo CD refuses to "
+            "sync the Application",
+            fix="Name a project that exists, or add it.",
+            path=("spec", "project"),
+        )
+
+
+@rule("project-forbids-source", kinds=("Application",), source=PROJECTS)
+def project_forbids_source(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application from a repository that its project does not allow.
+
+    Argo CD refuses to sync it: application repo is not permitted in project.
+    """
+    project = project_of(environment, resource)
+    if project is None:
+        return
+    allowed = [as_text(each) for each in as_list(project.spec.get("sourceRepos"))]
+    for source in sources(resource):
+        url = as_text(source.get("repoURL"))
+        if url and not any_permits(allowed, url):
+            yield Problem(
+                f"project {project.name} allows {', '.join(allowed) or 'no repository'}, not "
+                f"{url}: Argo CD refuses to sync it",
+                fix="Use an allowed repository, or add this one to the project's sourceRepos.",
+                path=("spec", "source" if "source" in resource.spec else "sources"),
+                related=(project,),
+                cause=f"{project.name} {url}",
+            )
+
+
+@rule(
+    "project-forbids-destination",
+    kinds=("Application",),
+    source=PROJECTS,
+    unless=("application-destination", "project-forbids-source"),
+)
+def project_forbids_destination(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application into a namespace or cluster that its project does not allow.
+
+    Argo CD refuses to sync it: application destination is not permitted in project.
+    """
+    project = project_of(environment, resource)
+    if project is None:
+        return
+    where = destination(resource)
+    for entry in map(as_mapping, as_list(project.spec.get("destinations"))):
+        if _is_destination(entry, where):
+            return
+    yield Problem(
+        f"project {project.name} does not allow namespace {where.get('namespace')} on "
+        f"{where.get('server') or where.get('name')}: Argo CD refuses to sync it",
+        fix="Use an allowed destination, or add this one to the project's destinations.",
+        path=("spec", "destination"),
+        related=(project,),
+        cause=f"{project.name} {where.get('namespace')} {where.get('server')}",
+    )
+
+
+def _is_destination(entry: dict[str, object], where: dict[str, object]) -> bool:
+    if not permits(as_text(entry.get("namespace")) or "*", as_text(where.get("namespace"))):
+        return False
+    pairs = [(as_text(entry.get(key)), as_text(where.get(key))) for key in ("server", "name")]
+    if means_own_cluster(pairs[0][1], pairs[1][1]):  # both of its names stand for the other
+        pairs = [(pairs[0][0], IN_CLUSTER), (pairs[1][0], IN_CLUSTER_NAME)]
+    return any(pattern and value and permits(pattern, value) for pattern, value in pairs)
+
+
+@rule(
+    "project-forbids-kind",
+    scope=Scope.ENVIRONMENT,
+    source=PROJECTS,
+    unless=("project-forbids-destination",),
+)
+def project_forbids_kind(environment: Environment) -> Iterator[Problem]:
+    """A resource of a kind, or in a namespace, that its Application's project does not allow.
+
+    The sync fails with "resource ... is not permitted in project", and nothing after it is applied.
+    """
+    for application in applications(environment):
+        project = project_of(environment, application)
+        if project is None:
+            continue
+        for resource in resources_of(environment, application):
+            why = _forbidden(project, application, resource)
+            if why:
+                yield Problem(
+                    f"Application {application.name} brings it, and project {project.name} {why}: "
+                    "the sync fails",
+                    fix="Leave it out, or allow it in the project.",
+                    path=("kind",),
+                    resource=resource,
+                    related=(project, application),
+                    cause=f"{project.name} {why}",
+                )
+
+
+def _forbidden(project: Resource, application: Resource, resource: Resource) -> str:
+    cluster = is_cluster_scoped(resource.group, resource.kind)
+    spec = project.spec
+    allowed, denied = (
+        ("clusterResourceWhitelist", "clusterResourceBlacklist")
+        if cluster
+        else ("namespaceResourceWhitelist", "namespaceResourceBlacklist")
+    )
+    if _listed(spec.get(denied), resource):
+        return f"denies {resource.kind}"
+    # No list allows every namespaced kind, and no kind of the cluster.
+    if (cluster or allowed in spec) and not _listed(spec.get(allowed), resource):
+        return f"does not allow {resource.kind}"
+    where = {**destination(application), "namespace": resource.namespace}
+    entries = map(as_mapping, as_list(spec.get("destinations")))
+    if not cluster and not any(_is_destination(entry, where) for entry in entries):
+        return f"does not allow namespace {resource.namespace}"
+    return ""
+
+
+def _listed(entries: object, resource: Resource) -> bool:
+    return _has(entries, (resource.group, resource.kind, resource.name))
+
+
+def _has(entries: object, wanted: tuple[str, str, str]) -> bool:
+    """Whether a list of a project names a (group, kind, name)."""
+    group, kind, name = wanted
+    return any(
+        permits(as_text(entry.get("group")), group)
+        and permits(as_text(entry.get("kind")), kind)
+        and permits(as_text(entry.get("name")) or "*", name)
+        for entry in map(as_mapping, as_list(entries))
+    )
+
+
+@rule(
+    "project-forbids-namespace",
+    kinds=("Application",),
+    source=PROJECTS,
+    unless=("project-missing", "project-forbids-destination", "project-forbids-source"),
+)
+def project_forbids_namespace(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application that is to make its namespace, in a project that does not allow Namespaces.
+
+    With CreateNamespace=true the Namespace is part of the sync, and a kind of the cluster: the
+    project's clusterResourceWhitelist has to name it. A namespace that is there already, and that
+    the Application does not label, is not asked for.
+    """
+    project = project_of(environment, resource)
+    name = as_text(destination(resource).get("namespace"))
+    if project is None or not name or "CreateNamespace=true" not in sync_options(resource):
+        return
+    there = name in environment.facts.namespaces or environment.get("Namespace", "", name)
+    if there and "managedNamespaceMetadata" not in sync_policy(resource):
+        return
+    wanted = ("", "Namespace", name)
+    if _has(project.spec.get("clusterResourceBlacklist"), wanted) or not _has(
+        project.spec.get("clusterResourceWhitelist"), wanted
+    ):
+        yield Problem(
+            f"it is to make namespace {name}, and project {project.name} does not allow Namespace "
+            f"{name}: its first sync fails",
+            fix='Add group "" and kind Namespace to the project\'s clusterResourceWhitelist.',
+            path=("spec", "syncPolicy", "syncOptions"),
+            related=(project,),
+            cause=f"{project.name} {name}",
+        )
+
+
+@rule(
+    "namespace-not-made",
+    kinds=("Application",),
+    source=PROJECTS,
+    unless=("project-forbids-destination", "sync-option-unknown"),
+)
+def namespace_not_made(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Application into a namespace that nothing makes.
+
+    On a new cluster its first sync fails: namespaces not found. The tree may have the Namespace,
+    the facts may name it, or the Application may say CreateNamespace=true.
+    """
+    name = as_text(destination(resource).get("namespace"))
+    known = {*environment.facts.namespaces, resource.namespace, "default", "kube-system"}
+    made = {
+        as_text(destination(each).get("namespace"))
+        for each in applications(environment)
+        if "CreateNamespace=true" in sync_options(each)
+    }
+    if not name or name in known | made or environment.get("Namespace", "", name):
+        return
+    yield Problem(
+        f"nothing makes namespace {name}: the first sync on a new cluster fails",
+        fix="Add CreateNamespace=true to syncPolicy.syncOptions.",
+        path=("spec", "destination", "namespace"),
+    )

@@ -1,0 +1,196 @@
+"""SealedSecrets: does each open where it lands, and is it one at all.
+
+Whoever seals may record what for, in annotations of any prefix: `…/sealed-for: namespace/name` and
+`…/sealed-with:` the SHA-256 fingerprint of the certificate, whose file sealing-cert.pem lies beside
+the secret or above it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from treecheck.model import Problem, Severity, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+SEALED = "https://github.com/bitnami-labs/sealed-secrets#scopes"
+SCOPES = ("sealedsecrets.bitnami.com/namespace-wide", "sealedsecrets.bitnami.com/cluster-wide")
+# What the API server demands of each type of Secret.
+TYPE_KEYS = {
+    "kubernetes.io/tls": frozenset({"tls.crt", "tls.key"}),
+    "kubernetes.io/dockerconfigjson": frozenset({".dockerconfigjson"}),
+    "kubernetes.io/dockercfg": frozenset({".dockercfg"}),
+    "kubernetes.io/ssh-auth": frozenset({"ssh-privatekey"}),
+}
+CERTIFICATE = "sealing-cert.pem"
+RSA_LENGTHS = (256, 384, 512, 1024)  # bytes, of keys of 2048 to 8192 bits
+TAG = 16  # bytes that AES-GCM adds
+
+
+def recorded(resource: Resource, field: str) -> str:
+    """What the sealer recorded under an annotation that ends in `/field`."""
+    for key, value in resource.annotations.items():
+        if key.endswith(f"/{field}"):
+            return as_text(value)
+    return ""
+
+
+@rule("sealed-for-another", kinds=("SealedSecret",), source=SEALED)
+def sealed_for_another(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A SealedSecret that was sealed for another namespace or name.
+
+    In strict scope both are part of the ciphertext: the controller reports "no key could decrypt
+    secret", no Secret appears, and the pods wait for it.
+    """
+    target = recorded(resource, "sealed-for")
+    here = f"{resource.namespace}/{resource.name}"
+    if target and target != here:
+        yield Problem(
+            f"it was sealed for {target} and lands as {here}: the controller can't open it, and no "
+            "Secret appears",
+            fix=f"Seal the value again, for {here}.",
+            path=("metadata", "name"),
+        )
+
+
+@rule(
+    "sealed-template-elsewhere",
+    kinds=("SealedSecret",),
+    source=SEALED,
+    unless=("sealed-for-another",),
+)
+def sealed_template_elsewhere(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A SealedSecret whose template names another Secret than itself.
+
+    Kustomize's namespace transformer does not reach into the template, so a copied overlay keeps
+    the other environment's namespace there.
+    """
+    made = as_mapping(as_mapping(resource.spec.get("template")).get("metadata"))
+    for field, here in (("namespace", resource.namespace), ("name", resource.name)):
+        there = as_text(made.get(field))
+        if there and there != here:
+            yield Problem(
+                f"its template makes a Secret of {field} {there}, and it lands in {here}",
+                fix=f"Set spec.template.metadata.{field} to {here}, and seal for it.",
+                path=("spec", "template", "metadata", field),
+            )
+
+
+@rule(
+    "sealed-type-keys",
+    kinds=("SealedSecret",),
+    source="https://kubernetes.io/docs/concepts/configuration/secret/#secret-types",
+)
+def sealed_type_keys(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A SealedSecret whose Secret lacks a key that its type demands.
+
+    The controller opens it, the API server refuses the Secret, and the pods wait for it.
+    """
+    template = as_mapping(resource.spec.get("template"))
+    keys = {*as_mapping(resource.spec.get("encryptedData")), *as_mapping(template.get("data"))}
+    kind = as_text(template.get("type"))
+    lacking = sorted(TYPE_KEYS.get(kind, frozenset()) - keys)
+    if kind == "kubernetes.io/basic-auth" and not keys & {"username", "password"}:
+        lacking = ["username", "password"]
+    if lacking:
+        yield Problem(
+            f"its Secret is to be of type {kind} and has no {' and no '.join(lacking)}: the API "
+            "server refuses it, and no Secret appears",
+            fix=f"Seal {' and '.join(lacking)} too, or set the type to Opaque.",
+            path=("spec", "template", "type"),
+        )
+
+
+@rule("sealed-scope-wide", kinds=("SealedSecret",), source=SEALED, severity=Severity.WARNING)
+def sealed_scope_wide(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A SealedSecret that opens under other names, or in any namespace.
+
+    Whoever may create a SealedSecret somewhere can then read its value there.
+    """
+    for scope in SCOPES:
+        if as_text(resource.annotations.get(scope)) == "true":
+            yield Problem(
+                f"its scope is {scope.rpartition('/')[2]}: whoever may create SealedSecrets there "
+                "can read the value",
+                fix="Leave the annotation out and seal in strict scope.",
+                path=("metadata", "annotations", scope),
+            )
+
+
+@rule("ciphertext-invalid", kinds=("SealedSecret",), source=SEALED)
+def ciphertext_invalid(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A value under encryptedData that is no ciphertext.
+
+    It is base64 of two bytes with the length of the RSA part, that part, and the AES-GCM part with
+    its tag. A value cut short by an editor, or a plain text, can't be opened.
+    """
+    for key, value in as_mapping(resource.spec.get("encryptedData")).items():
+        wrong = _wrong(as_text(value))
+        if wrong:
+            yield Problem(
+                f"key {key} is no ciphertext: {wrong}",
+                fix="Seal the value again.",
+                path=("spec", "encryptedData", key),
+            )
+
+
+def _wrong(value: str) -> str:
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return "it is not base64"
+    length = int.from_bytes(data[:2], "big")
+    if length not in RSA_LENGTHS:
+        return f"its RSA part would be {length} bytes, and is 512 for a 4096-bit key"
+    if len(data) < 2 + length + TAG:
+        return f"it ends after {len(data)} bytes, before its AES part"
+    return ""
+
+
+@rule(
+    "sealed-with-another-certificate",
+    kinds=("SealedSecret",),
+    source=SEALED,
+    unless=("sealed-for-another",),
+)
+def sealed_with_another_certificate(
+    resource: Resource, environment: Environment
+) -> Iterator[Problem]:
+    """A SealedSecret that was sealed with another certificate than the one kept beside it.
+
+    The kept certificate is the cluster's. A value sealed for another key can't be opened there.
+    """
+    fingerprint = recorded(resource, "sealed-with").lower().replace(":", "")
+    kept = _certificate(resource.origin.file) if fingerprint else None
+    if kept is None:
+        return
+    try:
+        ours = x509.load_pem_x509_certificate(kept.read_bytes()).fingerprint(hashes.SHA256()).hex()
+    except ValueError:
+        ours = ""
+    if ours != fingerprint:
+        yield Problem(
+            f"it was sealed with the certificate {fingerprint[:16]}…, and the one kept in "
+            f"{kept.parent.name}/{kept.name} is {ours[:16] or 'none'}…: the cluster can't open it",
+            fix="Seal the value again with the kept certificate.",
+            path=("metadata", "annotations"),
+        )
+
+
+def _certificate(file: Path | None) -> Path | None:
+    """The nearest certificate in the file's folder or above it, within two levels."""
+    for folder in list(file.parents)[:3] if file else ():
+        if (folder / CERTIFICATE).is_file():
+            return folder / CERTIFICATE
+    return None

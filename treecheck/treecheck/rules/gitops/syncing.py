@@ -1,0 +1,287 @@
+"""What Argo CD reads in syncPolicy and in annotations, and what it passes over in silence."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from treecheck.kube.applications import (
+    applications,
+    resources_of,
+    sync_options,
+    sync_policy,
+)
+from treecheck.kube.waves import (
+    DELETE_POLICIES,
+    HOOK,
+    HOOK_DELETE,
+    OPTIONS,
+    OTHER_HOOKS,
+    PHASES,
+    WAVE,
+    is_hook,
+    words,
+)
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+from treecheck.rules.references.declarations import declared
+from treecheck.rules.runtime.data import DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+AUTOMATED = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/auto_sync/"
+OPTIONS_PAGE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/"
+HOOKS_PAGE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-waves/"
+POINTER = "/spec/syncPolicy/automated/enabled"
+
+APPLICATION_OPTIONS = {
+    "ApplyOutOfSyncOnly": ("true", "false"),
+    "ClientSideApplyMigration": ("true", "false"),
+    "CreateNamespace": ("true", "false"),
+    "FailOnSharedResource": ("true", "false"),
+    "PruneLast": ("true", "false"),
+    "PrunePropagationPolicy": ("foreground", "background", "orphan"),
+    "Replace": ("true", "false"),
+    "RespectIgnoreDifferences": ("true", "false"),
+    "ServerSideApply": ("true", "false"),
+    "SkipDryRunOnMissingResource": ("true", "false"),
+    "Validate": ("true", "false"),
+}
+NOTIFY = "notifications.argoproj.io"
+COMPARE = "argocd.argoproj.io/compare-options"
+RESOURCE_OPTIONS = {
+    "ClientSideApplyMigration": ("false",),
+    "Delete": ("false", "confirm"),
+    "Force": ("true",),
+    "Prune": ("false", "confirm"),
+    "PruneLast": ("true",),
+    "Replace": ("true",),
+    "ServerSideApply": ("true", "false"),
+    "SkipDryRunOnMissingResource": ("true",),
+    "Validate": ("false",),
+}
+
+
+ANNOTATIONS = (
+    WAVE,
+    HOOK,
+    HOOK_DELETE,
+    OPTIONS,
+    COMPARE,
+    "argocd.argoproj.io/ignore-healthcheck",
+    "argocd.argoproj.io/manifest-generate-paths",
+    "argocd.argoproj.io/refresh",
+    "argocd.argoproj.io/skip-reconcile",
+    "argocd.argoproj.io/tracking-id",
+    "sealedsecrets.bitnami.com/cluster-wide",
+    "sealedsecrets.bitnami.com/namespace-wide",
+    "sealedsecrets.bitnami.com/managed",
+    "sealedsecrets.bitnami.com/patch",
+)
+COMPARE_OPTIONS = {
+    "IgnoreExtraneous": ("",),
+    "IncludeMutationWebhook": ("true",),
+    "ServerSideDiff": ("true", "false"),
+}
+
+
+@rule("child-owns-enabled", scope=Scope.ENVIRONMENT, source=AUTOMATED)
+def child_owns_enabled(environment: Environment) -> Iterator[Problem]:
+    """A child Application that writes syncPolicy.automated.enabled, under a root that heals it.
+
+    A rollback in Argo CD's UI writes enabled: false there. When git has the field too, the root's
+    next sync puts it back, and the rollback is undone while people sleep.
+    """
+    for root in applications(environment):
+        if not sync_policy(root).get("automated") or _ignores(root):
+            continue
+        for child in resources_of(environment, root):
+            automated = as_mapping(sync_policy(child).get("automated"))
+            if child.kind == "Application" and "enabled" in automated:
+                yield Problem(
+                    f"it writes enabled: {str(automated['enabled']).lower()}, and Application "
+                    f"{root.name} puts that back after a rollback in the UI has switched it off",
+                    fix=f"Leave enabled out, and let {root.name} ignore {POINTER} with "
+                    "RespectIgnoreDifferences=true.",
+                    path=("spec", "syncPolicy", "automated", "enabled"),
+                    resource=child,
+                    related=(root,),
+                )
+
+
+def _ignores(root: Resource) -> bool:
+    pointers = [
+        pointer
+        for entry in map(as_mapping, as_list(root.spec.get("ignoreDifferences")))
+        if entry.get("kind") in {"Application", "*"}
+        for pointer in as_list(entry.get("jsonPointers"))
+    ]
+    return POINTER in pointers and "RespectIgnoreDifferences=true" in sync_options(root)
+
+
+@rule("sync-option-unknown", kinds=("Application",), source=OPTIONS_PAGE)
+def sync_option_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A sync option that Argo CD does not know.
+
+    It is passed over in silence: with CreateNamespaces=true no namespace is made.
+    """
+    for index, option in enumerate(sync_options(resource)):
+        wrong = _wrong_option(option, APPLICATION_OPTIONS)
+        if wrong:
+            yield Problem(wrong[0], wrong[1], path=("spec", "syncPolicy", "syncOptions", index))
+
+
+@rule("sync-annotation-unknown", source=HOOKS_PAGE)
+def sync_annotation_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An annotation, or a value in one, that Argo CD does not understand.
+
+    A wave that is no number counts as 0, an unknown hook is no hook, an unknown option is passed
+    over: the resource is applied, just not when or how it was meant.
+    """
+    annotations = resource.annotations
+    yield from _misspelt_keys(resource)
+    checks: list[tuple[str, str, Iterable[str]]] = [
+        (HOOK, "hook", (*PHASES, *OTHER_HOOKS)),
+        (HOOK_DELETE, "delete policy", DELETE_POLICIES),
+    ]
+    for key, what, known in checks:
+        for word in words(as_text(annotations.get(key))):
+            if word not in known:
+                yield Problem(
+                    f"Argo CD knows no {what} {word!r}",
+                    _suggest(word, known),
+                    path=("metadata", "annotations", key),
+                )
+    wave = as_text(annotations.get(WAVE)) or "0"
+    if not wave.removeprefix("-").isdecimal():
+        yield Problem(
+            f"the sync wave {wave!r} is no whole number, so Argo CD takes it for 0",
+            "Write a whole number in quotes.",
+            path=("metadata", "annotations", WAVE),
+        )
+    for option in words(as_text(annotations.get(OPTIONS))):
+        wrong = _wrong_option(option, RESOURCE_OPTIONS)
+        if wrong:
+            yield Problem(wrong[0], wrong[1], path=("metadata", "annotations", OPTIONS))
+    for option in words(as_text(annotations.get(COMPARE))):
+        wrong = _wrong_option(option, COMPARE_OPTIONS)
+        if wrong:
+            yield Problem(wrong[0], wrong[1], path=("metadata", "annotations", COMPARE))
+
+
+def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
+    """Annotations that resemble one of Argo CD's, or of sealed-secrets', and are none."""
+    for key in resource.annotations:
+        domain, _, name = key.partition("/")
+        near = difflib.get_close_matches(key, ANNOTATIONS, n=1, cutoff=0.85)
+        known = key in ANNOTATIONS
+        short = f"argocd.argoproj.io/{name}" in ANNOTATIONS and domain == "argoproj.io"
+        meant = f"argocd.argoproj.io/{name}" if short else "".join(near)
+        if domain != NOTIFY and difflib.get_close_matches(domain, [NOTIFY], cutoff=0.9):
+            known, meant, short = False, f"{NOTIFY}/{name}", True
+        if not known and meant and (short or domain in meant or "argo" in domain):
+            yield Problem(
+                f"nothing reads the annotation {key}",
+                f"Write {meant}.",
+                path=("metadata", "annotations", key),
+            )
+
+
+def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, str] | None:
+    """(message, fix) for an option that Argo CD does not know."""
+    name, _, value = option.partition("=")
+    if name not in known:
+        return f"Argo CD knows no sync option {name!r} here", _suggest(name, known)
+    if value not in known[name]:
+        return f"sync option {name} is {value!r}", f"It takes {' or '.join(known[name])}."
+    return None
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"Write {close[0]}." if close else f"Known are {', '.join(known)}."
+
+
+@rule(
+    "shared-resource",
+    scope=Scope.ENVIRONMENT,
+    source=OPTIONS_PAGE,
+    unless=("project-forbids-kind",),
+)
+def shared_resource(environment: Environment) -> Iterator[Problem]:
+    """A resource that two Applications bring.
+
+    Each takes the other's for drift: with self-heal they overwrite each other for ever, and pruning
+    one deletes the other's. Told is the first of the resources that two of them share.
+    """
+    owners: dict[tuple[str, str, str, str], Resource] = {}
+    for application in applications(environment):
+        for resource in resources_of(environment, application):
+            first = owners.setdefault(resource.key, application)
+            if first is not application:
+                yield Problem(
+                    f"Applications {first.name} and {application.name} both bring it: they "
+                    "overwrite each other",
+                    fix="Let one Application have it.",
+                    path=("metadata", "name"),
+                    resource=resource,
+                    cause=f"{first.name} {application.name}",
+                )
+
+
+@rule("durable-data-pruned", scope=Scope.ENVIRONMENT, source=OPTIONS_PAGE)
+def durable_data_pruned(environment: Environment) -> Iterator[Problem]:
+    """Durable data that a commit can delete by leaving a file out.
+
+    The workload is annotated with declare.validate/data: durable, its Application prunes, and the
+    resource does not say Prune=false.
+    """
+    for application in applications(environment):
+        if not as_mapping(sync_policy(application).get("automated")).get("prune"):
+            continue
+        for resource in resources_of(environment, application):
+            options = words(as_text(resource.annotations.get(OPTIONS)))
+            durable = resource.pod is not None and "durable" in declared(resource.pod, DATA)
+            if durable and not {"Prune=false", "Prune=confirm"} & set(options):
+                yield Problem(
+                    f"its data is declared durable, and Application {application.name} deletes it "
+                    "as soon as it is missing in git",
+                    fix=f"Annotate it with {OPTIONS}: Prune=false,Delete=false.",
+                    path=("metadata", "annotations"),
+                    resource=resource,
+                )
+
+
+@rule(
+    "job-not-replaceable",
+    unless=("sync-annotation-unknown",),
+    scope=Scope.ENVIRONMENT,
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/job/",
+)
+def job_not_replaceable(environment: Environment) -> Iterator[Problem]:
+    """A Job under Argo CD that can't be changed.
+
+    A Job's template is immutable, so the first new image makes the sync fail. As a hook it is
+    deleted and made again; with Replace=true and Force=true it is replaced.
+    """
+    for application in applications(environment):
+        if {"Replace=true"} & set(sync_options(application)):
+            continue
+        for resource in resources_of(environment, application):
+            options = words(as_text(resource.annotations.get(OPTIONS)))
+            named = "name" in resource.metadata
+            if resource.kind == "Job" and named and not is_hook(resource):
+                if "Replace=true" in options or "Force=true" in options:
+                    continue
+                yield Problem(
+                    f"a Job's template is immutable: the next change makes {application.name}'s "
+                    "sync fail",
+                    fix="Make it a hook with BeforeHookCreation, or set the sync options "
+                    "Force=true,Replace=true on it.",
+                    path=("metadata", "name"),
+                    resource=resource,
+                )

@@ -1,0 +1,115 @@
+"""ConfigMaps and Secrets that pods refer to, and the keys in them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from treecheck.kube.config import find_store, references
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
+
+
+@rule(
+    "config-missing",
+    source=SOURCE,
+    unless=("sealed-template-elsewhere", "sealed-for-another"),
+)
+def config_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that refers to a ConfigMap or Secret that is not there.
+
+    The pod is accepted, scheduled, and then waits in CreateContainerConfigError or
+    ContainerCreating for ever. A SealedSecret, a cert-manager Certificate and an ExternalSecret
+    count as the Secret that they make; others can be named in the facts.
+
+    One problem for each missing object, at the first place that refers to it.
+    """
+    if resource.pod is None:
+        return
+    seen: set[tuple[str, str]] = set()
+    for ref in references(resource.pod):
+        if ref.optional or not ref.name or (ref.kind, ref.name) in seen:
+            continue
+        if find_store(environment, ref.kind, resource.namespace, ref.name) is None:
+            seen.add((ref.kind, ref.name))
+            names = _names(environment, resource, ref.kind)
+            yield Problem(
+                f"{ref.use} refers to {ref.kind} {ref.name}, which does not exist in namespace "
+                f"{resource.namespace}: the pods will not start",
+                fix=f"Name one that exists{_similar(ref.name, names)}, add it, or mark the "
+                "reference optional.",
+                path=ref.path,
+                related=environment.lookalikes(ref.kind, ref.name),
+                cause=f"{ref.kind} {resource.namespace}/{ref.name}",
+            )
+
+
+@rule(
+    "config-key-missing",
+    source=SOURCE,
+)
+def config_key_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that refers to a key that its ConfigMap or Secret does not have.
+
+    The pod is accepted and then waits in CreateContainerConfigError (a variable) or never mounts
+    its volume (a file).
+
+    Keys of a SealedSecret are those of its encryptedData.
+    """
+    if resource.pod is None:
+        return
+    for ref in references(resource.pod):
+        store = find_store(environment, ref.kind, resource.namespace, ref.name)
+        if ref.optional or not ref.key or store is None or store.keys is None:
+            continue
+        if ref.key not in store.keys:
+            known = ", ".join(sorted(store.keys)) or "none"
+            yield Problem(
+                f"{ref.use} refers to key {ref.key} of {ref.kind} {ref.name}, whose keys are "
+                f"{known}: the pods will not start",
+                fix=f"Use a key that it has{_similar(ref.key, store.keys)}, or add the key.",
+                path=ref.path,
+                related=(store.resource,) if store.resource else (),
+                cause=f"{ref.kind} {resource.namespace}/{ref.name} {ref.key}",
+            )
+
+
+@rule(
+    "pull-secret-type",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/",
+)
+def pull_secret_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An imagePullSecret that holds no credentials of a registry.
+
+    The kubelet looks for the key .dockerconfigjson and asks the registry anonymously without it:
+    ImagePullBackOff.
+    """
+    pulls = as_list(resource.pod.spec.get("imagePullSecrets")) if resource.pod else []
+    for index, pull in enumerate(map(as_mapping, pulls)):
+        name = as_text(pull.get("name"))
+        store = find_store(environment, "Secret", resource.namespace, name)
+        keys = store.keys if store else None
+        if resource.pod and keys is not None and not keys & {".dockerconfigjson", ".dockercfg"}:
+            yield Problem(
+                f"Secret {name} has no key .dockerconfigjson, so the registry is asked without "
+                "credentials: the image can't be pulled",
+                fix="Name the Secret of type kubernetes.io/dockerconfigjson.",
+                path=(*resource.pod.spec_path, "imagePullSecrets", index),
+            )
+
+
+def _names(environment: Environment, resource: Resource, kind: str) -> list[str]:
+    return [each.name for each in environment.of_kind(kind, namespace=resource.namespace)]
+
+
+def _similar(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" ({close[0]}?)" if close else ""

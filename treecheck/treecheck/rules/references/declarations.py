@@ -1,0 +1,171 @@
+"""What an application declares of itself, against what its manifests give it.
+
+A workload may say, in annotations, what no manifest can show:
+
+    declare.validate/environment: "DB_HOST DB_USERNAME DB_PASSWORD|DB_PASSWORD_FILE"
+    declare.validate/routes: "/health_check /readiness_check"
+
+A variable with alternatives separated by `|` is there when one of them is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from treecheck.kube.ports import container_ports, find, shown
+from treecheck.kube.variables import variables_of
+from treecheck.model import Problem, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+ENVIRONMENT = "declare.validate/environment"
+ROUTES = "declare.validate/routes"
+LISTENS = {"PORT", "APP_PORT", "SERVER_PORT", "LISTEN_PORT"}
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def declared(pod: PodTemplate, annotation: str) -> list[str]:
+    """The words of an annotation on the pod or on the workload that makes it."""
+    text = pod.annotations.get(annotation) or pod.owner.annotations.get(annotation)
+    return as_text(text).split()
+
+
+@rule(
+    "environment-variable-missing",
+    source="This project: the deployment that it replaces had this fault.",
+)
+def environment_variable_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An environment variable that the application needs and its pod does not get.
+
+    A ConfigMap that says DB_USER while the code reads DB_USERNAME is valid to every schema. The
+    application says what it needs in the annotation declare.validate/environment of its workload,
+    and this rule compares the names with what the first container gets.
+
+    Silent where a source's keys can't be known.
+    """
+    if resource.pod is None or not (wanted := declared(resource.pod, ENVIRONMENT)):
+        return
+    path, container = resource.pod.containers("containers")[0]
+    variables = variables_of(environment, resource.pod, path, container)
+    if not variables.complete:
+        return
+    for word in wanted:
+        names = word.split("|")
+        if any(name in variables.named for name in names):
+            continue
+        close = difflib.get_close_matches(names[0], variables.named, n=1, cutoff=0.6)
+        hint = f"; it gets {close[0]}" if close else ""
+        yield Problem(
+            f"container {container.get('name')} needs the environment variable "
+            f"{' or '.join(names)} and does not get it{hint}: it will not start",
+            fix=f"Set {names[0]}, in `env` or as a key of a ConfigMap or Secret it loads.",
+            path=(*path, "envFrom" if "envFrom" in container else "env"),
+            related=variables.sources,
+            cause=" ".join((word, *(store.title for store in variables.sources))),
+        )
+
+
+@rule(
+    "probe-port-unknown",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/"
+    "configure-liveness-readiness-startup-probes/",
+)
+def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A probe of a port on which its container does not listen.
+
+    A failing startup or liveness probe restarts the container for ever; a failing readiness probe
+    keeps it out of its Service.
+
+    Numbers are compared only where the container declares ports at all; one on which several probes
+    agree is taken for a port of its own.
+    """
+    asked = [
+        as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
+    ]
+    for path, container, name, handler in network_probes(resource):
+        ports = container_ports(container)
+        port = as_mapping(container[name])[handler].get("port")
+        agreed = len(asked) > 1 and set(asked) == {port}
+        if not isinstance(port, int | str) or (isinstance(port, int) and (agreed or not ports)):
+            continue
+        if find(ports, port) is None:
+            yield Problem(
+                f"the {name} of container {container.get('name')} asks port {port}, and the "
+                f"container declares only {shown(ports)}: the probe always fails",
+                fix="Probe the name or number of a port that the container declares.",
+                path=(*path, name, handler, "port"),
+                related=(resource,),
+                cause=f"{resource.title} {container.get('name')} {port}",
+            )
+
+
+@rule(
+    "listen-port-undeclared",
+    unless=("privileged-port",),
+    source="https://kubernetes.io/docs/concepts/services-networking/service/#multi-port-services",
+)
+def listen_port_undeclared(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container that is told to listen on another port than it declares.
+
+    Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
+    at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        ports = container_ports(container)
+        if resource.pod is None or not ports:
+            continue
+        variables = variables_of(environment, resource.pod, path, container)
+        for name in LISTENS & set(variables.named):
+            variable = variables.named[name]
+            value = variable.value or ""
+            if value.isdecimal() and find(ports, int(value)) is None:
+                yield Problem(
+                    f"{name} tells container {container.get('name')} of {resource.title} to listen "
+                    f"on port {value}, and it declares only {shown(ports)}: nobody answers there",
+                    fix="Let the variable and containerPort be the same number.",
+                    path=variable.path,
+                    resource=variable.resource,
+                    related=(resource,),
+                )
+
+
+@rule(
+    "probe-route-unknown",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/"
+    "configure-liveness-readiness-startup-probes/",
+)
+def probe_route_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A probe of a path that the application does not serve.
+
+    The answer is a 404, so the probe always fails. The application says which paths it serves in
+    the annotation declare.validate/routes of its workload.
+
+    Query strings don't choose a route.
+    """
+    routes = declared(resource.pod, ROUTES) if resource.pod else []
+    for path, container, name, handler in network_probes(resource) if routes else ():
+        asked = as_text(as_mapping(container[name])[handler].get("path")) or "/"
+        if handler == "httpGet" and asked.partition("?")[0] not in routes:
+            yield Problem(
+                f"the {name} of container {container.get('name')} asks {asked}, and the "
+                f"application serves {', '.join(routes)}: the probe always fails",
+                fix="Probe one of the paths that the application declares.",
+                path=(*path, name, handler, "path"),
+            )
+
+
+def network_probes(resource: Resource) -> Iterator[tuple[FieldPath, Manifest, str, str]]:
+    """(container's path, container, probe, handler) of the probes that ask a port."""
+    for path, container in resource.pod.containers() if resource.pod else ():
+        for name in PROBES:
+            for handler in ("httpGet", "tcpSocket", "grpc"):
+                asked = as_mapping(container.get(name)).get(handler)
+                # With a host of its own, a probe asks somebody else.
+                if isinstance(asked, dict) and "host" not in asked:
+                    yield path, container, name, handler

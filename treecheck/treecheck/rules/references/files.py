@@ -1,0 +1,43 @@
+"""Files of the tree that no kustomization names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, Severity, as_mapping, as_text
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.facts import Facts
+    from treecheck.files import SourceFile
+
+
+@rule(
+    "manifest-unlisted",
+    scope=Scope.FILE,
+    severity=Severity.WARNING,
+    source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/resources/",
+)
+def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
+    """A manifest or patch beside a kustomization that does not name it.
+
+    Nothing renders it, so nothing applies it: a new file that was forgotten under `resources` or
+    `patches`, or one that was to be deleted. With pruning, what it made before is deleted. The
+    Application that syncs the folder it lies in is applied by hand and left alone, and so is a file
+    whose name says that it is an example.
+    """
+    manifests = [as_mapping(document.value) for document in source.documents]
+    first = next((body for body in manifests if as_text(body.get("kind"))), None)
+    is_example = re.search(r"example|sample|template", source.path.name) is not None
+    if source.unlisted and first is not None and not is_example:
+        name = as_text(as_mapping(first.get("metadata")).get("name"))
+        yield Problem(
+            f"no kustomization names {source.path.name}, so its {first['kind']} {name} is neither "
+            "applied nor patched",
+            fix="Name it under resources or patches of the kustomization beside it, or remove it.",
+            file=source.path,
+            line=1,
+        )

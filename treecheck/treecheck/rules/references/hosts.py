@@ -1,0 +1,182 @@
+"""Host names and ports in configuration, against the Services of the cluster."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.kube.hosts import dependencies, host_and_port, service_ports
+from treecheck.kube.ports import DATABASES, pod_ports
+from treecheck.kube.variables import variables_of
+from treecheck.model import Problem
+from treecheck.registry import rule
+from treecheck.rules.references.declarations import LISTENS
+from treecheck.rules.references.services import selected_pods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.kube.hosts import Dependency
+    from treecheck.model import Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
+
+
+@rule(
+    "host-unknown",
+    source=SOURCE,
+    unless=("service-selects-nothing",),
+)
+def host_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A host name in a pod's configuration that no Service answers to.
+
+    A name without dots resolves only to a Service of the pod's own namespace. When there is none,
+    the application fails at its first connection, long after the deployment was accepted.
+    Services that exist outside the tree can be named in the facts.
+
+    The blame goes to where the value is written: a ConfigMap, or the pod's own `env`.
+    """
+    if resource.pod is None:
+        return
+    for each in dependencies(environment, resource.pod):
+        outside = f"{each.namespace}/{each.service}" in environment.facts.services
+        if each.target(environment) is not None or outside or _elsewhere(environment, each):
+            continue
+        names = [s.name for s in environment.of_kind("Service", namespace=each.namespace)]
+        close = difflib.get_close_matches(each.service, names, n=1, cutoff=0.4)
+        yield Problem(
+            f"{each.name} is {each.host}, and namespace {each.namespace} has no Service "
+            f"{each.service}: connections of {resource.title} fail with an unknown host",
+            fix=f"Name a Service that exists{f' ({close[0]}?)' if close else ''}, or a full host "
+            "name if it is outside the cluster.",
+            path=each.host_at.path,
+            resource=each.host_at.resource,
+            related=environment.lookalikes("Service", each.service),
+        )
+
+
+def _elsewhere(environment: Environment, needed: Dependency) -> bool:
+    """Whether a host is in a namespace that another tree brings.
+
+    The tree has nothing there, nor a Service of that name anywhere.
+    """
+    here = any(each.namespace == needed.namespace for each in environment.resources)
+    same = any(each.name == needed.service for each in environment.of_kind("Service"))
+    return not here and not same
+
+
+@rule(
+    "host-domain-misspelt",
+    source=SOURCE,
+)
+def host_domain_misspelt(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A full host name of a Service whose domain is misspelt.
+
+    `cache.shop.svc.cluser.local` is looked up outside the cluster, and nobody knows it. A cluster
+    may have a domain of its own; looked at is what resembles cluster.local.
+    """
+    if resource.pod is None:
+        return
+    for path, container in resource.pod.containers():
+        named = variables_of(environment, resource.pod, path, container).named
+        for name, variable in named.items():
+            found = re.search(r"\.svc\.([a-z.]+)", variable.value or "")
+            domain = found[1].rstrip(".") if found else "cluster.local"
+            if domain != "cluster.local" and difflib.get_close_matches(domain, ["cluster.local"]):
+                yield variable.problem(
+                    name,
+                    f"{name} names a host in {domain}, and the cluster's domain is cluster.local: "
+                    "connections fail with an unknown host",
+                    fix="Write svc.cluster.local, or leave what follows the namespace out.",
+                )
+
+
+@rule(
+    "localhost-unserved",
+    source="https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking",
+)
+def localhost_unserved(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A database on localhost in a pod that has none.
+
+    localhost is the pod itself. What works on a developer's machine, with the database beside the
+    program, is refused in a pod of one container. Pods with several containers may have a proxy.
+    """
+    pod = resource.pod
+    containers = pod.containers() if pod else []
+    if pod is None or len(containers) != 1:
+        return
+    declared = {port.number for port in pod_ports(pod)}
+    variables = variables_of(environment, pod, *containers[0]).named
+    for name, variable in variables.items():
+        host, port, _ = host_and_port(name, variable, variables)
+        if host in {"localhost", "127.0.0.1"} and port in DATABASES and port not in declared:
+            yield variable.problem(
+                name,
+                f"{name} is {host}, which is the pod itself, and nothing in it listens on port "
+                f"{port}: connections of {resource.title} are refused",
+                fix="Name the Service of the database.",
+            )
+
+
+@rule("port-variable-malformed", source=SOURCE)
+def port_variable_malformed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A port in a pod's configuration that is no number from 1 to 65535.
+
+    The program ends at its start, or at its first connection. Looked at are the variables that go
+    with a host, such as DB_PORT with DB_HOST, and those that say where the program itself listens.
+    """
+    if resource.pod is None:
+        return
+    for path, container in resource.pod.containers():
+        named = variables_of(environment, resource.pod, path, container).named
+        for name, variable in named.items():
+            value = variable.value or ""
+            paired = name.endswith("_PORT") and f"{name.removesuffix('PORT')}HOST" in named
+            if not value or "$(" in value or "://" in value or not (paired or name in LISTENS):
+                continue
+            if not value.isdecimal() or not 0 < int(value) < 65536:
+                yield variable.problem(
+                    name,
+                    f"{name} of container {container.get('name')} is {value[:80]!r}, which is no "
+                    "port: the program can't use it",
+                    fix="Write a number from 1 to 65535.",
+                )
+
+
+@rule(
+    "host-port-mismatch",
+    source=SOURCE,
+)
+def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A port in a pod's configuration that the Service does not offer.
+
+    Connections to a Service succeed only on the ports that it lists; to any other they are
+    refused or time out.
+
+    `DB_HOST` goes with `DB_PORT`; a URL has its own port, or its scheme's.
+    """
+    if resource.pod is None:
+        return
+    for each in dependencies(environment, resource.pod):
+        service = each.target(environment)
+        # An ExternalName is a name alone: any port goes through.
+        if service is None or each.port is None or service.spec.get("type") == "ExternalName":
+            continue
+        ports = service_ports(service)
+        if service.spec.get("clusterIP") == "None":  # its name is that of the pods themselves
+            pods = selected_pods(service, environment)
+            ports = [port.number for pod in pods for port in pod_ports(pod)]
+            if not ports:
+                continue
+        if each.port not in ports and each.port_at is not None:
+            known = ", ".join(map(str, ports)) or "none"
+            yield Problem(
+                f"{resource.title} is told to reach {each.host} on port {each.port}, and Service "
+                f"{each.service} offers only {known}",
+                fix="Use a port of the Service, or add it there.",
+                path=each.port_at.path,
+                resource=each.port_at.resource,
+                related=(service,),
+            )

@@ -1,0 +1,73 @@
+"""The `images:` entries of kustomizations, against the images that the pods really name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.images import repository
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+from treecheck.rendering import built_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+
+@rule(
+    "image-entry-unused",
+    scope=Scope.ENVIRONMENT,
+    source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/",
+)
+def image_entry_unused(environment: Environment) -> Iterator[Problem]:
+    """An `images:` entry that changes no container.
+
+    Kustomize passes silently over an entry whose name no container has. A pipeline that writes
+    its tag there deploys nothing, and every build of it is green.
+
+    An entry is used when a rendered image has its new name (or, without one, its name).
+    """
+    for kustomization, resources in built_by(environment.resources):
+        users = _users(resources)
+        names = {repository(image) for image in users}
+        for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
+            name = as_text(entry.get("name"))
+            if name and (as_text(entry.get("newName")) or name) not in names:
+                yield Problem(
+                    f"no container of {kustomization.folder.name} has the image {name}, so the tag "
+                    f"{entry.get('newTag') or entry.get('digest')} written here reaches no pod"
+                    f"{_there(names)}",
+                    fix="Let `name` be the image as the base's container writes it.",
+                    resource=_left_bare(users),
+                    file=kustomization.file,
+                    line=line_of(kustomization.file, name),
+                )
+
+
+def _users(resources: list[Resource]) -> dict[str, Resource]:
+    """The images that containers name, each with the first workload that does."""
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        for _, container in resource.pod.containers() if resource.pod else ():
+            found.setdefault(as_text(container.get("image")), resource)
+    return found
+
+
+def _there(names: set[str]) -> str:
+    return f"; the images are {', '.join(sorted(names))}" if names else ""
+
+
+def _left_bare(users: dict[str, Resource]) -> Resource | None:
+    """The workload whose image has no tag: most likely the entry was meant for it."""
+    return next((user for image, user in users.items() if repository(image) == image), None)
+
+
+def line_of(file: Path, name: str) -> int:
+    """The first line of a file with a name in it, or 1."""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if name and name in line:
+            return number
+    return 1

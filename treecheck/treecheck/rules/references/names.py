@@ -1,0 +1,235 @@
+"""What is referred to by name alone: accounts, claims, classes, roles, containers, labels."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Resource
+
+# Every cluster has these PriorityClasses (scheduling.k8s.io) and ClusterRoles (RBAC bootstrap).
+SYSTEM_PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
+USER_ROLES = {"cluster-admin", "admin", "edit", "view"}
+# Labels that pods get from their controllers, or the scheduler, and not from their template.
+GIVEN_LABELS = re.compile(
+    r"pod-template-|controller-|job-name|[a-z.]*kubernetes\.io/|.*istio\.io/|security\.istio"
+)
+
+
+@rule(
+    "service-account-missing",
+    source="https://kubernetes.io/docs/concepts/security/service-accounts/",
+)
+def service_account_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that runs as a service account that is not there.
+
+    The controller's pods are refused at creation: the Deployment exists and never gets one. Every
+    namespace has the account `default`.
+
+    Accounts made outside the tree can be named in the facts.
+    """
+    if resource.pod is None:
+        return
+    name = as_text(resource.pod.spec.get("serviceAccountName"))
+    known = environment.facts.service_accounts
+    if not name or name == "default" or f"{resource.namespace}/{name}" in known:
+        return
+    if environment.get("ServiceAccount", resource.namespace, name) is None:
+        yield Problem(
+            f"there is no ServiceAccount {name} in namespace {resource.namespace}, so no pod can "
+            "be created",
+            fix=f"Add the ServiceAccount {name}, or name one that exists.",
+            path=(*resource.pod.spec_path, "serviceAccountName"),
+            related=environment.lookalikes("ServiceAccount", name),
+            cause=f"{resource.namespace}/{name}",
+        )
+
+
+@rule(
+    "claim-missing",
+    source="https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes",
+)
+def claim_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that mounts a PersistentVolumeClaim that is not there.
+
+    The pod stays Pending: persistentvolumeclaim not found.
+
+    A StatefulSet's own claim templates make claims that `volumes` may not name.
+    """
+    if resource.pod is None:
+        return
+    for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
+        name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        if not name or environment.get("PersistentVolumeClaim", resource.namespace, name):
+            continue
+        yield Problem(
+            f"volume {volume.get('name')} needs the PersistentVolumeClaim {name}, which does not "
+            f"exist in namespace {resource.namespace}: the pods stay Pending",
+            fix="Name a claim that exists, or add it.",
+            path=(*resource.pod.spec_path, "volumes", index, "persistentVolumeClaim", "claimName"),
+        )
+
+
+class Class(NamedTuple):
+    """A kind of class, its key in the facts, what the facts know, and where it is named."""
+
+    kind: str
+    key: str
+    known: frozenset[str]
+    uses: list[tuple[FieldPath, str]]
+
+
+@rule(
+    "class-missing",
+    source="https://kubernetes.io/docs/concepts/storage/storage-classes/",
+)
+def class_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A storage, ingress, priority or runtime class that the cluster does not have.
+
+    A claim with an unknown StorageClass stays Pending, an Ingress with an unknown class is served
+    by nobody, and pods with an unknown PriorityClass or RuntimeClass are refused. The classes of
+    the tree and of the facts are known; where the facts say nothing about a kind of class, only
+    the kinds that have classes in the tree are looked at.
+
+    See `Class`; an empty storageClassName asks for no class at all.
+    """
+    for each in _classes(resource, environment):
+        in_tree = {found.name for found in environment.of_kind(each.kind)}
+        if not environment.facts.knows(each.key) and not in_tree:
+            continue
+        for path, name in each.uses:
+            if name and name not in each.known | in_tree:
+                known = ", ".join(sorted(each.known | in_tree)) or "none"
+                yield Problem(
+                    f"there is no {each.kind} {name} on the cluster; known: {known}",
+                    fix=f"Name one of these, add the {each.kind} to the tree, or name it under "
+                    f"{each.key} in the facts.",
+                    path=path,
+                )
+
+
+def _classes(resource: Resource, environment: Environment) -> Iterator[Class]:
+    facts, spec = environment.facts, resource.spec
+    storage: list[tuple[FieldPath, str]] = []
+    if resource.kind in {"PersistentVolumeClaim", "PersistentVolume"}:
+        storage.append((("spec", "storageClassName"), as_text(spec.get("storageClassName"))))
+    for index, claim in enumerate(map(as_mapping, as_list(spec.get("volumeClaimTemplates")))):
+        name = as_text(as_mapping(claim.get("spec")).get("storageClassName"))
+        storage.append((("spec", "volumeClaimTemplates", index, "spec", "storageClassName"), name))
+    yield Class("StorageClass", "storageClasses", facts.storage_classes, storage)
+    if resource.kind == "Ingress":
+        ingress = [(("spec", "ingressClassName"), as_text(spec.get("ingressClassName")))]
+        yield Class("IngressClass", "ingressClasses", facts.ingress_classes, [*ingress])
+    if resource.pod is not None:
+        pod = resource.pod
+        priority = as_text(pod.spec.get("priorityClassName"))
+        runtime = as_text(pod.spec.get("runtimeClassName"))
+        known = facts.priority_classes | SYSTEM_PRIORITY_CLASSES
+        path = (*pod.spec_path, "priorityClassName")
+        yield Class("PriorityClass", "priorityClasses", known, [(path, priority)])
+        path = (*pod.spec_path, "runtimeClassName")
+        yield Class("RuntimeClass", "runtimeClasses", facts.runtime_classes, [(path, runtime)])
+
+
+@rule(
+    "role-missing",
+    kinds=("RoleBinding", "ClusterRoleBinding"),
+    source="https://kubernetes.io/docs/reference/access-authn-authz/rbac/",
+)
+def role_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A binding to a role, or of a service account, that is not there.
+
+    The API server accepts a binding to nothing; it grants nothing, and the pod's requests are
+    forbidden. ClusterRoles are looked up only where the tree brings some, since add-ons bring
+    their own.
+
+    Subjects other than service accounts come from the authenticator and can't be looked up.
+    """
+    ref = as_mapping(resource.body.get("roleRef"))
+    kind, name = as_text(ref.get("kind")), as_text(ref.get("name"))
+    namespace = "" if kind == "ClusterRole" else resource.namespace
+    own = kind == "ClusterRole" and (
+        name in USER_ROLES
+        or name.startswith("system:")
+        or not any(environment.of_kind("ClusterRole"))
+    )
+    if name and not own and environment.get(kind, namespace, name) is None:
+        yield Problem(
+            f"it grants {kind} {name}, which does not exist, so it grants nothing",
+            fix=f"Add the {kind} {name}, or name one that exists.",
+            path=("roleRef", "name"),
+        )
+    for index, subject in enumerate(map(as_mapping, as_list(resource.body.get("subjects")))):
+        if subject.get("kind") != "ServiceAccount":
+            continue
+        account = as_text(subject.get("name"))
+        where = as_text(subject.get("namespace")) or resource.namespace
+        known = f"{where}/{account}" in environment.facts.service_accounts or account == "default"
+        if not known and environment.get("ServiceAccount", where, account) is None:
+            yield Problem(
+                f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
+                fix="Name the account that the pods run as, with its namespace.",
+                path=("subjects", index, "name"),
+            )
+
+
+@rule(
+    "downward-field-missing",
+    source="https://kubernetes.io/docs/concepts/workloads/pods/downward-api/",
+)
+def downward_field_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A variable from a container or a label that the pod does not have.
+
+    An unknown container keeps the pod from starting; an unknown label makes the variable empty.
+    Labels that controllers add are left alone.
+    """
+    pod = resource.pod
+    names = {as_text(each.get("name")) for _, each in pod.containers()} if pod else set()
+    for path, container in pod.containers() if pod else ():
+        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+            source = as_mapping(entry.get("valueFrom"))
+            other = as_text(as_mapping(source.get("resourceFieldRef")).get("containerName"))
+            field = as_text(as_mapping(source.get("fieldRef")).get("fieldPath"))
+            label = re.fullmatch(r"metadata\.labels\['(.+)'\]", field)
+            what = ""
+            if other and other not in names:
+                what = f"container {other}, which the pod does not have: it does not start"
+            elif label and pod and label[1] not in pod.labels and not GIVEN_LABELS.match(label[1]):
+                what = f"label {label[1]}, which the pod does not have: it is empty"
+            if what:
+                yield Problem(
+                    f"variable {entry.get('name')} of container {container.get('name')} comes from "
+                    f"{what}",
+                    fix="Name one that the pod template has.",
+                    path=(*path, "env", index, "valueFrom"),
+                )
+
+
+@rule(
+    "duplicate-resource",
+    scope=Scope.ENVIRONMENT,
+    source="https://kubernetes.io/docs/concepts/overview/working-with-objects/names/",
+)
+def duplicate_resource(environment: Environment) -> Iterator[Problem]:
+    """The same resource twice in one set.
+
+    The second is applied over the first. Which of two Services or ConfigMaps of one name is there
+    in the end depends on the order of the files.
+    """
+    seen: dict[tuple[object, ...], Resource] = {}
+    for resource in environment.resources:
+        key = (resource.part.name, *resource.key)
+        if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:
+            yield Problem(
+                f"{resource.title} is there twice; the second overwrites the first",
+                fix="Keep one of them, or give the second another name.",
+                path=("metadata", "name"),
+                resource=resource,
+            )

@@ -1,0 +1,187 @@
+"""Patches and replacements of kustomizations, against the resources that they are to change."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from treecheck.errors import InputError
+from treecheck.files import load_text
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.reading import read_documents
+from treecheck.registry import Scope, rule
+from treecheck.rendering import built_by, closure, remote_sources
+from treecheck.rules.references.images import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from treecheck.environment import Environment
+    from treecheck.model import Manifest, Resource
+    from treecheck.rendering import Kustomization
+
+PATCHES = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/"
+REPLACEMENTS = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/replacements/"
+PLAIN_SELECTOR = re.compile(r"[^=!(),\s]+==?[^=!(),\s]*(,\s*[^=!(),\s]+==?[^=!(),\s]*)*")
+
+
+class Target(NamedTuple):
+    """What a patch or a replacement of a kustomization says it changes."""
+
+    file: Path
+    select: Manifest
+
+
+@rule("patch-hits-nothing", scope=Scope.ENVIRONMENT, source=PATCHES)
+def patch_hits_nothing(environment: Environment) -> Iterator[Problem]:
+    """A patch whose target no resource is.
+
+    Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
+    misspelt name or kind there changes nothing, in silence. Left alone are patches that delete, and
+    kustomizations that build on addresses outside the tree.
+    """
+    yield from _unmet(environment, _patched, "this patch changes")
+
+
+@rule("replacement-hits-nothing", scope=Scope.ENVIRONMENT, source=REPLACEMENTS)
+def replacement_hits_nothing(environment: Environment) -> Iterator[Problem]:
+    """A replacement whose target no resource is.
+
+    The value is read and copied nowhere, and kustomize says nothing.
+    """
+    yield from _unmet(environment, _replaced, "this replacement changes")
+
+
+def _unmet(
+    environment: Environment, targets: Callable[[Kustomization], Iterator[Target]], what: str
+) -> Iterator[Problem]:
+    known = built_by(environment.resources)
+    affixes = _affixes(kustomization for kustomization, _ in known)
+    for kustomization, resources in known:
+        for file, select in targets(kustomization):
+            if not (
+                any(_is(select, each, affixes) for each in resources)
+                or remote_sources(kustomization.folder)
+                or any(_is_named(select, each) for each in _listed(kustomization))
+            ):
+                yield Problem(
+                    f"{what} {_told(select)}, and no resource of {kustomization.folder.name} is "
+                    "that",
+                    fix=_hint(select, resources),
+                    file=file,
+                    line=line_of(file, as_text(select.get("name")) or "target:"),
+                )
+
+
+def _patched(kustomization: Kustomization) -> Iterator[Target]:
+    for field in ("patches", "patchesJson6902"):
+        for patch in map(as_mapping, as_list(kustomization.body.get(field))):
+            target = as_mapping(patch.get("target"))
+            text = as_text(patch.get("patch"))
+            path = kustomization.folder / as_text(patch.get("path"))
+            if path.is_file():
+                text = load_text(path)
+            if target and not re.search(r"\$patch[\"']?: *[\"']?delete", text):
+                yield Target(kustomization.file, target)
+
+
+def _replaced(kustomization: Kustomization) -> Iterator[Target]:
+    for entry in map(as_mapping, as_list(kustomization.body.get("replacements"))):
+        file, found = kustomization.file, [entry]
+        if "path" in entry:
+            file = kustomization.folder / as_text(entry["path"])
+            found = _read(file)
+        for replacement in found:
+            for target in map(as_mapping, as_list(replacement.get("targets"))):
+                if as_mapping(target.get("select")):
+                    yield Target(file, as_mapping(target["select"]))
+
+
+def _read(file: Path) -> list[Manifest]:
+    """The mappings of a file: its documents, or the items of a list in its place."""
+    try:
+        documents = read_documents(load_text(file), str(file))
+    except (InputError, OSError):
+        return []
+    return [
+        as_mapping(each)
+        for document in documents
+        for each in (document.value if isinstance(document.value, list) else [document.value])
+    ]
+
+
+def _affixes(kustomizations: Iterable[Kustomization]) -> tuple[str, str]:
+    """Patterns of what kustomizations put before and after names."""
+    found: list[list[str]] = [[], [r"-[a-z0-9]{10}"]]  # a generated name ends in a hash
+    for each in kustomizations:
+        for listed, field in zip(found, ("namePrefix", "nameSuffix"), strict=True):
+            if as_text(each.body.get(field)):
+                listed.append(re.escape(as_text(each.body[field])))
+    before, after = (f"(?:{'|'.join(each)})*" if each else "" for each in found)
+    return before, after
+
+
+def _is(select: Manifest, resource: Resource, affixes: tuple[str, str]) -> bool:
+    """Whether a selector may mean a resource, whose name may have got a prefix or suffix since."""
+    version = resource.api_version.rpartition("/")[2]
+    exact = {"kind": resource.kind, "group": resource.group, "version": version}
+    for field, value in exact.items():
+        pattern = as_text(select.get(field))
+        if pattern and not _matches(rf"(?:{pattern})\Z", value):
+            return False
+    name = as_text(select.get("name")).removeprefix("^").removesuffix("$")
+    before, after = affixes
+    if name and not _matches(rf"{before}(?:{name}){after}\Z", resource.name):
+        return False
+    pairs = (("labelSelector", resource.labels), ("annotationSelector", resource.annotations))
+    for field, values in pairs:
+        text = as_text(select.get(field))
+        if PLAIN_SELECTOR.fullmatch(text):
+            wanted = dict(re.split(r"==?", part.strip(), maxsplit=1) for part in text.split(","))
+            if any(values.get(key) != value for key, value in wanted.items()):
+                return False
+    return True
+
+
+def _listed(kustomization: Kustomization) -> Iterator[Manifest]:
+    """The manifests that a kustomization builds on as they are written.
+
+    What renders may have another name (by a transformer), or be gone (by a patch further out).
+    """
+    for each in closure(kustomization.folder):
+        for resource in map(as_text, as_list(each.body.get("resources"))):
+            file = each.folder / resource
+            if file.is_file():
+                yield from _read(file)
+
+
+def _is_named(select: Manifest, manifest: Manifest) -> bool:
+    """Whether a selector means a manifest, by kind and name; one without a name means none."""
+    named = {"kind": manifest, "name": as_mapping(manifest.get("metadata"))}
+    patterns = {field: as_text(select.get(field)) for field in named}
+    return bool(patterns["name"]) and all(
+        _matches(rf"(?:{pattern})\Z", as_text(named[field].get(field)))
+        for field, pattern in patterns.items()
+        if pattern
+    )
+
+
+def _matches(pattern: str, value: str) -> bool:
+    try:
+        return re.match(pattern, value, re.DOTALL) is not None
+    except re.error:
+        return True  # kustomize's regular expressions differ in details
+
+
+def _told(select: Manifest) -> str:
+    return ", ".join(f"{key} {value}" for key, value in select.items() if isinstance(value, str))
+
+
+def _hint(select: Manifest, resources: list[Resource]) -> str:
+    kind = as_text(select.get("kind"))
+    names = sorted({each.name for each in resources if each.kind == kind})
+    if names:
+        return f"Name one that there is; of kind {kind}: {', '.join(names[:10])}."
+    kinds = sorted({each.kind for each in resources})
+    return f"Name a kind that there is: {', '.join(kinds[:20])}."

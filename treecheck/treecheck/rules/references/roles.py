@@ -1,0 +1,83 @@
+"""What Roles grant: resources, groups and verbs that the API has."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+RBAC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources"
+
+# Kubernetes' own groups and the resources that their APIs serve (`kubectl api-resources`).
+API_RESOURCES: dict[str, frozenset[str]] = {
+    group: frozenset(names.split())
+    for group, names in {
+        "": "bindings componentstatuses configmaps endpoints events limitranges namespaces nodes "
+        "persistentvolumeclaims persistentvolumes pods podtemplates replicationcontrollers "
+        "resourcequotas secrets serviceaccounts services",
+        "apps": "controllerrevisions daemonsets deployments replicasets statefulsets",
+        "autoscaling": "horizontalpodautoscalers",
+        "batch": "cronjobs jobs",
+        "coordination.k8s.io": "leases leasecandidates",
+        "discovery.k8s.io": "endpointslices",
+        "networking.k8s.io": "ingresses ingressclasses networkpolicies ipaddresses servicecidrs",
+        "policy": "poddisruptionbudgets podsecuritypolicies",
+        "rbac.authorization.k8s.io": "clusterrolebindings clusterroles rolebindings roles",
+        "scheduling.k8s.io": "priorityclasses",
+    }.items()
+}
+VERBS = {
+    "*", "approve", "attest", "bind", "create", "delete", "deletecollection", "escalate", "get",
+    "impersonate", "list", "patch", "proxy", "sign", "update", "use", "watch",
+}  # fmt: skip
+
+
+@rule("role-resource-unknown", kinds=("Role", "ClusterRole"), source=RBAC)
+def role_resource_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Role over a resource, group or verb that the API does not have.
+
+    RBAC takes any words. Deployments in the core group, `configmap` without its s, or the verb
+    `read` grant nothing, and whoever needs the right is forbidden. Groups of custom kinds are left
+    alone.
+    """
+    for index, each in enumerate(map(as_mapping, as_list(resource.body.get("rules")))):
+        groups = [as_text(group) for group in as_list(each.get("apiGroups"))]
+        kinds = [as_text(name).partition("/")[0] for name in as_list(each.get("resources"))]
+        wrong, fix = _wrong_rule(groups, kinds)
+        known_groups = groups and all(group in API_RESOURCES for group in groups)
+        for verb in as_list(each.get("verbs")) if known_groups else ():
+            if verb not in VERBS:
+                wrong, fix = f"has the verb {verb}", "Use get, list, watch, create, update, patch…"
+        if wrong:
+            yield Problem(
+                f"it {wrong}, which the API does not have: it grants nothing of what is meant",
+                fix=f"{fix}.",
+                path=("rules", index),
+            )
+
+
+def _wrong_rule(groups: list[str], kinds: list[str]) -> tuple[str, str]:
+    """(what is wrong, how to mend it) of a rule's groups and resources; two empty texts if not."""
+    for group in groups:
+        if group == "v1" or "/" in group:
+            return f"names the API group {group}", 'Write the group alone, "" for the core one'
+    if not groups or not all(group in API_RESOURCES for group in groups):
+        return "", ""
+    here = frozenset[str]().union(*(API_RESOURCES[group] for group in groups))
+    for kind in kinds:
+        if kind in here or kind == "*":
+            continue
+        homes = [group for group, names in API_RESOURCES.items() if kind in names]
+        near = difflib.get_close_matches(kind, sorted(here), n=1, cutoff=0.7)
+        hint = f"{kind} is of group {homes[0] or 'core'}" if homes else ""
+        hint = hint or f"Write {near[0] if near else 'the plural name of a kind of that group'}"
+        return f"names {kind} in API group {' or '.join(groups) or 'core'}", hint
+    return "", ""

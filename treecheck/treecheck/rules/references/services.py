@@ -1,0 +1,225 @@
+"""Services and the pods and ports behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.ports import container_ports, find, pod_ports, shown, target_of
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import PodTemplate, Resource
+
+SERVICE = "https://kubernetes.io/docs/concepts/services-networking/service/"
+
+
+def selected_pods(service: Resource, environment: Environment) -> list[PodTemplate]:
+    """The pods behind a Service; an empty selector selects none (its endpoints are hand-made)."""
+    selector = as_mapping(service.spec.get("selector"))
+    if not selector or service.spec.get("type") == "ExternalName":
+        return []
+    return environment.pods_matching(service.namespace, selector)
+
+
+@rule(
+    "service-selects-nothing",
+    kinds=("Service",),
+    source=SERVICE,
+)
+def service_selects_nothing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service whose selector matches no pod.
+
+    The API server accepts any selector. A Service that selects no pod has no endpoints, so every
+    connection to it is refused or times out.
+
+    Every label of the selector has to be on the pods.
+    """
+    selector = as_mapping(resource.spec.get("selector"))
+    if not selector or resource.spec.get("type") == "ExternalName":
+        return
+    if selected_pods(resource, environment):
+        return
+    wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
+    near = nearest(selector, environment.pods(resource.namespace))
+    yield Problem(
+        f"no pod in namespace {resource.namespace} has the labels {wanted}, so this Service has no "
+        "endpoints and every connection to it fails",
+        fix=f"Make the selector match the pods' labels{near}.",
+        path=("spec", "selector"),
+        related=environment.meant(resource.namespace, selector),
+    )
+
+
+def nearest(selector: dict[str, str], pods: list[PodTemplate]) -> str:
+    """A hint at the pods that share most labels with a selector, or an empty text."""
+    shared = [(len(selector.items() & pod.labels.items()), pod) for pod in pods]
+    most, pod = max(shared, key=lambda pair: pair[0], default=(0, None))
+    if pod is None or most == 0:
+        return ""
+    labels = ", ".join(f"{key}={value}" for key, value in pod.labels.items())
+    return f"; {pod.owner.title} has {labels}"
+
+
+@rule(
+    "service-port-unknown",
+    kinds=("Service",),
+    unless=("probe-port-unknown",),
+    source=SERVICE + "#field-spec-ports",
+)
+def service_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service whose target port no container listens on.
+
+    A Service forwards to `targetPort` of its pods. A name that no container declares gives no
+    endpoint; a number that none declares is a connection refused.
+
+    Pods that declare no port at all may listen anywhere, so numbers are only compared to some.
+    """
+    pods = selected_pods(resource, environment)
+    ports = [port for pod in pods for port in pod_ports(pod)]
+    for index, service_port in enumerate(map(as_mapping, as_list(resource.spec.get("ports")))):
+        target = target_of(service_port)
+        protocol = as_text(service_port.get("protocol")) or "TCP"
+        if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
+            continue
+        yield Problem(
+            f"port {service_port.get('port')} leads to {protocol} port {target} of the pods, and "
+            f"their containers declare only {shown(ports)}: connections to it fail",
+            fix="Set targetPort to the name or number of a port that a container declares.",
+            path=("spec", "ports", index, "targetPort" if "targetPort" in service_port else "port"),
+            related=tuple(pod.owner for pod in pods),
+        )
+
+
+@rule(
+    "service-selects-strangers",
+    kinds=("Service",),
+    unless=("selectors-overlap",),
+    source=SERVICE,
+)
+def service_selects_strangers(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service that also selects pods which do not serve its port.
+
+    A selector that is too broad takes in the pods of a migration Job, say, or of a database. They
+    count as endpoints as soon as they are Ready, and their share of the connections is refused.
+
+    Pods that serve the port next to pods that declare other ports, or none, and never will.
+    """
+    pods = selected_pods(resource, environment)
+    for service_port in map(as_mapping, as_list(resource.spec.get("ports"))):
+        target = target_of(service_port)
+        protocol = as_text(service_port.get("protocol")) or "TCP"
+        serving = [pod for pod in pods if find(pod_ports(pod), target, protocol)]
+        strangers = [
+            pod
+            for pod in pods
+            if pod not in serving and (pod_ports(pod) or pod.owner.kind in {"Job", "CronJob"})
+        ]
+        if serving and strangers:
+            names = " and ".join(pod.owner.title for pod in strangers)
+            yield Problem(
+                f"it also selects the pods of {names}, which do not listen on port {target}: "
+                "their share of the connections fails",
+                fix="Give the selector a label that only the serving pods have, such as "
+                "app.kubernetes.io/component.",
+                path=("spec", "selector"),
+                related=tuple(pod.owner for pod in pods),
+            )
+            return
+
+
+@rule(
+    "governing-service-missing",
+    kinds=("StatefulSet",),
+    unless=("service-selects-nothing",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/",
+    severity=Severity.WARNING,
+)
+def governing_service_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A StatefulSet whose serviceName is no headless Service over its pods.
+
+    `serviceName` names the headless Service under which each pod gets its own host name
+    (`web-0.web`). Without it, or with one that has a cluster IP, those names do not resolve.
+
+    The Service has to exist in the namespace, be headless or select the pods.
+    """
+    name = as_text(resource.spec.get("serviceName"))
+    if not name or f"{resource.namespace}/{name}" in environment.facts.services:
+        return
+    service = environment.get("Service", resource.namespace, name)
+    path = ("spec", "serviceName")
+    if service is None:
+        yield Problem(
+            f"there is no Service {name} in namespace {resource.namespace}, so the pods' own host "
+            f"names ({resource.name}-0.{name}) do not resolve",
+            fix=f"Add a headless Service {name} (clusterIP: None), or name the one there is.",
+            path=path,
+            related=environment.lookalikes("Service", name),
+        )
+    elif resource.pod is not None and resource.pod not in selected_pods(service, environment):
+        yield Problem(
+            f"Service {name} does not select this StatefulSet's pods, so their own host names "
+            f"({resource.name}-0.{name}) do not resolve",
+            fix="Let serviceName name the Service that selects these pods.",
+            path=path,
+            related=(service,),
+        )
+
+
+@rule(
+    "readiness-missing",
+    kinds=("Deployment", "StatefulSet"),
+    source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
+    severity=Severity.WARNING,
+)
+def readiness_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A server behind a Service without a readiness probe.
+
+    Its pods count as ready as soon as their process runs. A rollout sends requests to pods that
+    can't answer yet, and goes on to replace the old ones even if no new one ever will.
+    """
+    for service in environment.of_kind("Service", namespace=resource.namespace):
+        if resource.pod is None or resource.pod not in selected_pods(service, environment):
+            continue
+        targets = [target_of(as_mapping(port)) for port in as_list(service.spec.get("ports"))]
+        for path, container in resource.pod.containers("containers"):
+            ports = container_ports(container)
+            serves = any(find(ports, target) for target in targets)
+            if serves and "readinessProbe" not in container:
+                yield Problem(
+                    f"container {container.get('name')} serves {service.title} and has no "
+                    "readinessProbe: every rollout sends it requests before it can answer",
+                    fix="Add a readinessProbe on a path that answers when it can serve.",
+                    path=(*path, "name"),
+                    related=(service,),
+                )
+                return
+
+
+@rule(
+    "service-without-endpoints",
+    kinds=("Service",),
+    source="https://kubernetes.io/docs/concepts/services-networking/service/"
+    "#services-without-selectors",
+    severity=Severity.WARNING,
+)
+def service_without_endpoints(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service without a selector, and without endpoints made by hand.
+
+    It has an address, and nothing behind it. A program that writes its Endpoints itself is a reason
+    to waive this.
+    """
+    if as_mapping(resource.spec.get("selector")) or resource.spec.get("type") == "ExternalName":
+        return
+    slices = environment.of_kind("EndpointSlice", namespace=resource.namespace)
+    made = any(each.labels.get("kubernetes.io/service-name") == resource.name for each in slices)
+    if not made and environment.get("Endpoints", resource.namespace, resource.name) is None:
+        yield Problem(
+            "it has no selector, and nothing in the tree gives it endpoints: every connection to "
+            "it fails",
+            fix="Add the selector of its pods.",
+            path=("spec",),
+        )

@@ -1,0 +1,380 @@
+"""What autoscalers, budgets, Ingresses and NetworkPolicies point at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from treecheck.environment import matches
+from treecheck.kube.config import find_store
+from treecheck.kube.network import DIRECTIONS
+from treecheck.kube.ports import find, pod_ports, shown
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+from treecheck.rules.references.services import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+# The annotations that have cert-manager make an Ingress's certificate (ingress-shim).
+CERTIFICATE_MAKERS = {
+    "cert-manager.io/cluster-issuer", "cert-manager.io/issuer", "cert-manager.io/issuer-name",
+    "certmanager.k8s.io/cluster-issuer", "certmanager.k8s.io/issuer", "kubernetes.io/tls-acme",
+}  # fmt: skip
+SCALABLE = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
+
+
+@rule(
+    "hpa-target-missing",
+    kinds=("HorizontalPodAutoscaler",),
+    source="https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/",
+)
+def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An autoscaler of a workload that is not there.
+
+    The HPA is accepted, reports FailedGetScale, and nothing scales. In Argo CD it is Degraded.
+
+    Custom kinds may have a scale subresource; only built-in kinds are looked up.
+    """
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    kind, name = as_text(target.get("kind")), as_text(target.get("name"))
+    workload = environment.get(kind, resource.namespace, name)
+    version = as_text(target.get("apiVersion"))
+    meant = {each.casefold(): each for each in SCALABLE}.get(kind.casefold(), kind)
+    if kind != meant:
+        yield Problem(
+            f"it scales {kind} {name}, and no kind is written so: nothing will scale",
+            fix=f"Write {meant}.",
+            path=("spec", "scaleTargetRef", "kind"),
+        )
+    if kind in SCALABLE and workload and version.rpartition("/")[0] != workload.group:
+        yield Problem(
+            f"it scales {kind} {name} of API {version or 'v1'}, which has no such kind: nothing "
+            "will scale",
+            fix=f"Set scaleTargetRef.apiVersion to {workload.api_version}.",
+            path=("spec", "scaleTargetRef"),
+            related=(workload,),
+        )
+    elif kind in SCALABLE and workload is None:
+        yield Problem(
+            f"it scales {kind} {name}, which does not exist in namespace {resource.namespace}: "
+            "nothing will scale",
+            fix="Let scaleTargetRef name the workload to scale.",
+            path=("spec", "scaleTargetRef", "name"),
+            related=environment.lookalikes(kind, name),
+        )
+    elif workload is not None and workload.pod is not None:
+        yield from _container_missing(resource, workload.pod)
+
+
+def _container_missing(hpa: Resource, pod: PodTemplate) -> Iterator[Problem]:
+    """Metrics of a container that the scaled pods don't have."""
+    names = {as_text(container.get("name")) for _, container in pod.containers()}
+    for index, metric in enumerate(map(as_mapping, as_list(hpa.spec.get("metrics")))):
+        wanted = as_text(as_mapping(metric.get("containerResource")).get("container"))
+        if wanted and wanted not in names:
+            yield Problem(
+                f"it measures container {wanted}, and the pods of {pod.owner.title} have only "
+                f"{', '.join(sorted(names))}: nothing will scale",
+                fix="Name a container of the pod template.",
+                path=("spec", "metrics", index, "containerResource", "container"),
+            )
+
+
+@rule(
+    "pdb-selects-nothing",
+    kinds=("PodDisruptionBudget",),
+    source="https://kubernetes.io/docs/tasks/run-application/configure-pdb/",
+)
+def pdb_selects_nothing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A PodDisruptionBudget that selects no pod.
+
+    It protects nothing: a drain may end all pods of the service at once.
+
+    An empty selector chooses every pod of the namespace.
+    """
+    yield from _selects_nothing(resource, environment, "selector", "protects nothing")
+
+
+@rule(
+    "network-policy-selects-nothing",
+    kinds=("NetworkPolicy",),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+)
+def network_policy_selects_nothing(
+    resource: Resource, environment: Environment
+) -> Iterator[Problem]:
+    """A NetworkPolicy that selects no pod.
+
+    It has no effect: what it was to open stays closed, and what it was to close stays open.
+
+    An empty podSelector chooses every pod of the namespace.
+    """
+    yield from _selects_nothing(resource, environment, "podSelector", "has no effect")
+
+
+def _selects_nothing(
+    resource: Resource, environment: Environment, field: str, effect: str
+) -> Iterator[Problem]:
+    selector = as_mapping(resource.spec.get(field))
+    if not selector or environment.pods_matching(resource.namespace, selector):
+        return
+    labels = as_mapping(selector.get("matchLabels"))
+    near = nearest(labels, environment.pods(resource.namespace))
+    yield Problem(
+        f"its {field} matches no pod in namespace {resource.namespace}, so it {effect}",
+        fix=f"Make the selector match the pods' labels{near}.",
+        path=("spec", field),
+        related=environment.meant(resource.namespace, selector),
+    )
+
+
+@rule(
+    "network-policy-peer-unknown",
+    kinds=("NetworkPolicy",),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+)
+def network_policy_peer_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A NetworkPolicy rule whose peer matches no pod.
+
+    The rule opens nothing. Only peers in namespaces whose pods are in the tree are looked at.
+
+    The peer's pods must be in the policy's own namespace, or in one chosen by its name label.
+    """
+    for path, peer in _peers(resource):
+        selector = as_mapping(peer.get("podSelector"))
+        namespaces = _namespaces(peer, resource, environment)
+        if not selector or namespaces is None:
+            continue
+        pods = [pod for each in namespaces for pod in environment.pods(each)]
+        if pods and not any(matches(selector, pod.labels) for pod in pods):
+            near = nearest(as_mapping(selector.get("matchLabels")), pods)
+            yield Problem(
+                "this peer matches no pod, so the rule lets nothing through",
+                fix=f"Make the selector match the labels of the pods to let through{near}.",
+                path=path,
+                related=tuple(
+                    found for each in namespaces for found in environment.meant(each, selector)
+                ),
+            )
+
+
+def _peers(policy: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    for rules_key, peers_key in DIRECTIONS.values():
+        for number, each in enumerate(map(as_mapping, as_list(policy.spec.get(rules_key)))):
+            for index, peer in enumerate(map(as_mapping, as_list(each.get(peers_key)))):
+                yield ("spec", rules_key, number, peers_key, index), peer
+
+
+def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> list[str] | None:
+    """The namespaces that a peer speaks of, or None where that can't be told from the tree."""
+    if "ipBlock" in peer:
+        return None
+    if "namespaceSelector" not in peer:
+        return [policy.namespace]
+    labels = as_mapping(as_mapping(peer["namespaceSelector"]).get("matchLabels"))
+    name = labels.get("kubernetes.io/metadata.name")
+    return [name] if isinstance(name, str) and environment.pods(name) else None
+
+
+@rule(
+    "network-policy-port-unknown",
+    kinds=("NetworkPolicy",),
+    unless=("privileged-port", "listen-port-undeclared"),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+    severity=Severity.WARNING,
+)
+def network_policy_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A NetworkPolicy that opens a port on which its pods do not listen.
+
+    Policies speak of the pods' own ports, after the Service has translated its port. One that
+    opens the Service's port, or one that is misspelt, leaves the real port closed.
+
+    Only ingress: the ports of egress belong to others.
+    """
+    pods = environment.pods_matching(
+        resource.namespace, as_mapping(resource.spec.get("podSelector"))
+    )
+    ports = [port for pod in pods for port in pod_ports(pod)]
+    if not ports:
+        return
+    for number, each in enumerate(map(as_mapping, as_list(resource.spec.get("ingress")))):
+        for index, allowed in enumerate(map(as_mapping, as_list(each.get("ports")))):
+            wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
+            if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
+                continue
+            yield Problem(
+                f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
+                f"{shown(ports)}",
+                fix="Open the port on which the containers listen (not the Service's).",
+                path=("spec", "ingress", number, "ports", index, "port"),
+                related=(
+                    resource,
+                    *(pod.owner for pod in pods),
+                    *environment.of_kind("ConfigMap", namespace=resource.namespace),
+                ),
+            )
+
+
+@rule(
+    "ingress-backend-missing",
+    kinds=("Ingress",),
+    unless=("service-selects-nothing",),
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/",
+)
+def ingress_backend_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress that leads to a Service or port that is not there.
+
+    The controller answers 503 for that path.
+
+    Backends that are resources of another kind are left to their controllers.
+    """
+    for path, backend in backends(resource):
+        wanted = as_mapping(backend.get("service"))
+        name = as_text(wanted.get("name"))
+        if not name or f"{resource.namespace}/{name}" in environment.facts.services:
+            continue
+        service = environment.get("Service", resource.namespace, name)
+        if service is None:
+            yield Problem(
+                f"it leads to Service {name}, which does not exist in namespace "
+                f"{resource.namespace}: requests get a 503",
+                fix="Name a Service of this namespace.",
+                path=(*path, "service", "name"),
+                related=environment.lookalikes("Service", name),
+            )
+            continue
+        port = as_mapping(wanted.get("port"))
+        ports = list(map(as_mapping, as_list(service.spec.get("ports"))))
+        if not any(_is_port(port, each) for each in ports):
+            known = ", ".join(
+                f"{each.get('name', '')} {each.get('port')}".strip() for each in ports
+            )
+            shown_port = port.get("name") or port.get("number")
+            yield Problem(
+                f"it leads to port {shown_port} of Service {name}, whose ports are {known}: "
+                "requests get a 503",
+                fix="Name a port of the Service.",
+                path=(*path, "service", "port"),
+                related=(service,),
+            )
+
+
+def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    """(place, backend) of an Ingress's default and its paths."""
+    if "defaultBackend" in ingress.spec:
+        yield ("spec", "defaultBackend"), as_mapping(ingress.spec["defaultBackend"])
+    for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
+        paths = as_list(as_mapping(each.get("http")).get("paths"))
+        for index, entry in enumerate(map(as_mapping, paths)):
+            where = ("spec", "rules", number, "http", "paths", index, "backend")
+            yield where, as_mapping(entry.get("backend"))
+
+
+def _is_port(wanted: Manifest, port: dict[str, Any]) -> bool:
+    if "name" in wanted:
+        return bool(wanted["name"] == port.get("name"))
+    return bool(wanted.get("number") == port.get("port"))
+
+
+@rule(
+    "ingress-certificate-missing",
+    kinds=("Ingress",),
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
+    unless=("sealed-type-keys", "sealed-template-elsewhere"),
+)
+def ingress_certificate_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress whose TLS Secret is not there.
+
+    The controller serves its own certificate instead, and browsers warn. A cert-manager annotation
+    on the Ingress makes the Secret.
+    """
+    if CERTIFICATE_MAKERS & set(resource.annotations):
+        return
+    for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
+        name = as_text(entry.get("secretName"))
+        store = find_store(environment, "Secret", resource.namespace, name) if name else None
+        lacking = {"tls.crt", "tls.key"} - (store.keys or set()) if store else set()
+        if lacking and store and store.keys is not None:
+            yield Problem(
+                f"Secret {name} has no {' and no '.join(sorted(lacking))}: the controller serves a "
+                "certificate of its own, and browsers warn",
+                fix="Name a Secret of type kubernetes.io/tls.",
+                path=("spec", "tls", index, "secretName"),
+                related=(store.resource,) if store.resource else (),
+            )
+        if name and store is None:
+            yield Problem(
+                f"there is no Secret {name} in namespace {resource.namespace}: the controller "
+                "serves a certificate of its own, and browsers warn",
+                fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
+                path=("spec", "tls", index, "secretName"),
+                related=environment.lookalikes("Secret", name),
+            )
+
+
+@rule(
+    "ingress-host-without-certificate",
+    kinds=("Ingress",),
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
+)
+def ingress_host_without_certificate(
+    resource: Resource, environment: Environment
+) -> Iterator[Problem]:
+    """A host of an Ingress that its TLS section does not name, beside one that it serves not.
+
+    The controller picks a certificate by the names under `tls`; a misspelt one leaves the real host
+    with the controller's own certificate, and browsers warn.
+    """
+    served = {as_text(as_mapping(each).get("host")) for each in as_list(resource.spec.get("rules"))}
+    for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
+        for number, host in enumerate(map(as_text, as_list(entry.get("hosts")))):
+            bare = [name for name in served if name and not _covered(resource, name)]
+            if bare and "*" not in host and host not in served:
+                yield Problem(
+                    f"tls names {host}, which no rule serves, and not {bare[0]}: browsers get the "
+                    "controller's own certificate there, and warn",
+                    fix=f"Name {bare[0]} under tls.",
+                    path=("spec", "tls", index, "hosts", number),
+                    related=(resource,),
+                )
+
+
+def _covered(ingress: Resource, host: str) -> bool:
+    """Whether the TLS section names a host, itself or by a wildcard."""
+    names = {
+        as_text(name)
+        for entry in as_list(ingress.spec.get("tls"))
+        for name in as_list(as_mapping(entry).get("hosts"))
+    }
+    return host in names or "*." + host.partition(".")[2] in names
+
+
+@rule(
+    "ingress-path-twice",
+    scope=Scope.ENVIRONMENT,
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#multiple-matches",
+)
+def ingress_path_twice(environment: Environment) -> Iterator[Problem]:
+    """The same host and path in two Ingresses of one class.
+
+    Which of them gets the requests is up to the controller: usually the older one, and the newer is
+    without effect.
+    """
+    seen: dict[tuple[str, ...], Resource] = {}
+    for ingress in environment.of_kind("Ingress"):
+        kind = as_text(ingress.spec.get("ingressClassName"))
+        for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
+            for entry in map(as_mapping, as_list(as_mapping(each.get("http")).get("paths"))):
+                key = (kind, as_text(each.get("host")), as_text(entry.get("path")))
+                first = seen.setdefault((*key, as_text(entry.get("pathType"))), ingress)
+                if first is not ingress:
+                    yield Problem(
+                        f"{first.title} has {key[1] or 'any host'}{key[2]} too: one of them gets "
+                        "no requests",
+                        fix="Give them different hosts or paths, or join them.",
+                        path=("spec", "rules", number),
+                        resource=ingress,
+                    )

@@ -1,0 +1,83 @@
+"""What claims ask of the storage that is to serve them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
+EBS = "https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/parameters.md"
+# Provisioners of disks, which one node at a time can have. (Google's can be read by several.)
+DISKS = {
+    "disk.csi.azure.com", "ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com", "kubernetes.io/aws-ebs",
+    "kubernetes.io/azure-disk",
+}  # fmt: skip
+EBS_CLASSES = {"gp2", "gp3"}  # EKS's own class, and the name that everybody gives the next
+SHARED = ("ReadWriteMany", "ReadOnlyMany")
+EBS_TYPES = ("gp2", "gp3", "io1", "io2", "sbg1", "sbp1", "sc1", "st1", "standard")
+
+
+@rule(
+    "access-mode-unsupported",
+    source=MODES,
+    kinds=("PersistentVolumeClaim", "StatefulSet"),
+)
+def access_mode_unsupported(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A claim to share a disk that one node at a time can have.
+
+    No volume is made, and the pod stays Pending: volume capabilities are not supported. Files that
+    several nodes share need a file server (EFS, Azure Files, Filestore). Raw block devices are
+    left alone.
+    """
+    for path, spec in _claims(resource):
+        name = as_text(spec.get("storageClassName"))
+        stored = environment.get("StorageClass", "", name)
+        provisioner = as_text(stored.body.get("provisioner")) if stored else ""
+        disk = provisioner in DISKS or (stored is None and name in EBS_CLASSES)
+        if not disk or spec.get("volumeMode") == "Block":
+            continue
+        for index, mode in enumerate(as_list(spec.get("accessModes"))):
+            if mode in SHARED:
+                yield Problem(
+                    f"StorageClass {name} makes disks, and no disk can be {mode}: the claim and "
+                    "its pods stay Pending",
+                    fix="Write ReadWriteOnce, or name a class of shared file systems.",
+                    path=(*path, "accessModes", index),
+                    related=(stored,) if stored else (),
+                )
+
+
+def _claims(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    """(place, spec) of the claims that a resource is or makes."""
+    if resource.kind == "PersistentVolumeClaim":
+        yield ("spec",), resource.spec
+    templates = as_list(resource.spec.get("volumeClaimTemplates"))
+    for index, template in enumerate(templates):
+        yield (
+            ("spec", "volumeClaimTemplates", index, "spec"),
+            as_mapping(as_mapping(template).get("spec")),
+        )
+
+
+@rule("volume-type-unknown", source=EBS, kinds=("StorageClass",))
+def volume_type_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A StorageClass of a type of EBS volume that AWS does not have.
+
+    The class is accepted, and none of its claims ever gets a volume: invalid volume type.
+    """
+    parameters = as_mapping(resource.body.get("parameters"))
+    kind = as_text(parameters.get("type"))
+    if "ebs" in as_text(resource.body.get("provisioner")) and kind and kind not in EBS_TYPES:
+        yield Problem(
+            f"EBS has no volumes of type {kind}: no claim of this class gets one",
+            fix=f"Write one of {', '.join(EBS_TYPES)}.",
+            path=("parameters", "type"),
+        )

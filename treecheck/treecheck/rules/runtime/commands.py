@@ -1,0 +1,139 @@
+"""Command lines that no shell reads: words that are glued, lost or left as they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.kube.variables import variables_of
+from treecheck.model import Problem, as_list, as_mapping, as_text, at
+from treecheck.registry import rule
+from treecheck.rules.security.pod_security import on_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+
+COMMAND = (
+    "https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/"
+)
+HANDLERS: tuple[FieldPath, ...] = (
+    ("startupProbe", "exec", "command"),
+    ("readinessProbe", "exec", "command"),
+    ("livenessProbe", "exec", "command"),
+    ("lifecycle", "preStop", "exec", "command"),
+    ("lifecycle", "postStart", "exec", "command"),
+)
+SHELLS = {"sh", "bash", "ash", "dash", "zsh", "busybox"}
+VARIABLE = re.compile(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))")
+
+
+def _lines(resource: Resource) -> Iterator[tuple[FieldPath, Manifest, list[str]]]:
+    """(place, container, words) of each command line that a resource's containers have."""
+    if resource.pod is None or on_windows(resource.pod):
+        return
+    for path, container in resource.pod.containers():
+        for field in (("command",), *HANDLERS):
+            words = [as_text(word) for word in as_list(at(container, *field))]
+            if words:
+                yield (*path, *field), container, words
+
+
+def _is_shell(word: str) -> bool:
+    return word.rpartition("/")[2] in SHELLS
+
+
+@rule("command-in-one-word", source=COMMAND)
+def command_in_one_word(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A command line that is written as one word.
+
+    The first item of `command` is the program's name, spaces included. No program is called
+    "sleep 10", so the container (or its probe, or its hook) fails: no such file.
+    """
+    for path, container, words in _lines(resource):
+        if re.search(r"\S\s+\S", words[0]):
+            yield Problem(
+                f"container {container.get('name')} runs a program called {words[0]!r}, spaces "
+                "included, and there is none: it fails each time",
+                fix="Write one list item for each word, or [sh, -c, …] for a shell's line.",
+                path=(*path, 0),
+            )
+
+
+@rule("shell-words-lost", source=COMMAND)
+def shell_words_lost(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Words after a shell's script that the script never sees.
+
+    `sh -c SCRIPT WORD…` runs SCRIPT alone; the words become $0, $1 and so on. A program's options
+    that are written as further items are dropped.
+    """
+    for path, container, words in _lines(resource):
+        script = words[2:3] if _is_shell(words[0]) and words[1:2] == ["-c"] else []
+        lost = words[3:]
+        if script and lost and not re.search(r"\$[\d@*{]", script[0]):
+            yield Problem(
+                f"the shell of container {container.get('name')} runs {script[0][:40]!r} and drops "
+                f"what follows: {' '.join(lost)[:40]}",
+                fix="Write the whole line as the one item after -c.",
+                path=(*path, 3),
+            )
+
+
+@rule("variable-needs-shell", source=COMMAND)
+def variable_needs_shell(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A `$NAME` in a command line that no shell reads.
+
+    The kubelet replaces $(NAME), and only that. The program gets the dollar sign and the letters.
+    Only variables that the container has are looked at.
+    """
+    pod = resource.pod
+    for path, container in pod.containers() if pod else ():
+        words = [
+            (field, index, as_text(word))
+            for field in ("command", "args")
+            for index, word in enumerate(as_list(container.get(field)))
+        ]
+        if pod is None or any(_is_shell(w) or w == "-c" or "env" in w for _, _, w in words):
+            continue
+        for field, index, word in words:
+            found = VARIABLE.search(word)
+            name = (found[1] or found[2]) if found else ""
+            if name and name in variables_of(environment, pod, path, container).named:
+                yield Problem(
+                    f"container {container.get('name')} is started with {word!r} as it stands: "
+                    "there is no shell to put the variable's value in",
+                    fix=f"Write $({name}).",
+                    path=(*path, field, index),
+                )
+
+
+@rule(
+    "job-never-ends",
+    kinds=("Job", "CronJob"),
+    source="https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#jobs-with-sidecar-containers",
+)
+def job_never_ends(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Job with a container that runs for ever.
+
+    A pod has succeeded when all its containers have ended. A proxy or a `sleep infinity` beside the
+    work keeps the Job Running, and a hook or the next run waits for it. As an init container with
+    restartPolicy Always it is ended with the work.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        words = [*as_list(container.get("command")), *as_list(container.get("args"))]
+        line = " ".join(map(as_text, words))
+        several = len(as_list(resource.pod.spec.get("containers"))) > 1 if resource.pod else False
+        endless = re.search(r"\bsleep (infinity|inf)\b|\btail -f /dev/null\b", line)
+        proxy = re.search(
+            r"/?(cloud-?sql-proxy|cloudsql-proxy|envoy|pgbouncer|istio/proxyv2|proxyv2)\b",
+            as_text(container.get("image")),
+        )
+        quits = re.search(r"quit|exit", line) or as_mapping(container.get("lifecycle"))
+        if endless or (proxy and several and not quits):
+            yield Problem(
+                f"container {container.get('name')} never ends, so the Job never completes",
+                fix="Make it an init container with restartPolicy: Always.",
+                path=(*path, "name"),
+            )

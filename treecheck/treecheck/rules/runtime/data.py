@@ -1,0 +1,270 @@
+"""Whether data survives a pod, and whether a server can write where it has to.
+
+A workload may say what its data is worth, in an annotation:
+
+    declare.validate/data: durable      # or: ephemeral
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from treecheck.kube.images import ImageFacts, facts_of
+from treecheck.kube.variables import variables_of
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+from treecheck.rules.references.declarations import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+DATA = "declare.validate/data"
+SERVERS = ("Deployment", "StatefulSet", "ReplicaSet")
+VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+
+
+class Store(NamedTuple):
+    """Where a database's container keeps its data.
+
+    `mount` is the innermost mount that holds the folder, None when none does; `volume` is the
+    mount's volume, None when it is a claim template's.
+    """
+
+    path: FieldPath
+    container: Manifest
+    image: ImageFacts
+    folder: PurePosixPath
+    mount: Manifest | None
+    volume: Manifest | None
+
+
+def stores(environment: Environment, pod: PodTemplate) -> Iterator[Store]:
+    """The containers of images that are known to keep data."""
+    for path, container in pod.containers("containers"):
+        image = facts_of(as_text(container.get("image")))
+        if not image.data:
+            continue
+        variables = variables_of(environment, pod, path, container)
+        moved = variables.named.get(image.variable)
+        folder = PurePosixPath((moved.value if moved else None) or image.data)
+        mount = _mount_of(container, folder)
+        name = mount.get("name") if mount else None
+        volumes = map(as_mapping, as_list(pod.spec.get("volumes")))
+        volume = next((each for each in volumes if each.get("name") == name), None)
+        yield Store(path, container, image, folder, mount, volume)
+
+
+def _mount_of(container: Manifest, folder: PurePosixPath) -> Manifest | None:
+    mounts = map(as_mapping, as_list(container.get("volumeMounts")))
+    holding = [m for m in mounts if folder.is_relative_to(as_text(m.get("mountPath")) or "/-")]
+    return max(holding, key=lambda m: len(as_text(m.get("mountPath"))), default=None)
+
+
+@rule("data-outside-volume", kinds=SERVERS, source=VOLUMES)
+def data_outside_volume(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A database whose data folder lies outside every volume.
+
+    The data is written into the container's own layer and is gone with the next restart, also where
+    a volume is mounted, just elsewhere.
+    """
+    for store in stores(environment, resource.pod) if resource.pod else ():
+        if store.mount is None:
+            yield Problem(
+                f"container {store.container.get('name')} keeps its data in {store.folder}, which "
+                "no volume holds: the data is lost when the container restarts",
+                fix=f"Mount a volume at {store.folder.parent}, or at a parent of it.",
+                path=(*store.path, "volumeMounts" if "volumeMounts" in store.container else "name"),
+            )
+
+
+@rule(
+    "data-in-volume-root",
+    kinds=SERVERS,
+    source="The documentation of the postgres image, on PGDATA.",
+)
+def data_in_volume_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A PostgreSQL whose data folder is the root of a disk.
+
+    A new file system has a folder lost+found in its root and belongs to root, and initdb refuses
+    a folder that is not empty. PGDATA has to be a folder below the mount.
+    """
+    for store in stores(environment, resource.pod) if resource.pod else ():
+        mount = store.mount
+        if not store.image.strict_folder or mount is None or "subPath" in mount:
+            continue
+        on_disk = store.volume is None or "persistentVolumeClaim" in store.volume
+        if on_disk and str(store.folder) == as_text(mount.get("mountPath")).rstrip("/"):
+            yield Problem(
+                f"the data folder {store.folder} is the root of volume {mount.get('name')}, where "
+                "a new disk has its lost+found: initdb refuses it and the pod never starts",
+                fix=f"Set {store.image.variable} to a folder below it, such as "
+                f"{store.folder}/pgdata.",
+                path=(*store.path, "env" if "env" in store.container else "volumeMounts"),
+            )
+
+
+@rule("data-ephemeral", kinds=SERVERS, source=VOLUMES + "#emptydir")
+def data_ephemeral(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A database on a volume that ends with its pod.
+
+    An emptyDir is deleted when the pod is, by a drain as much as by a rollout. Where that is meant,
+    say so: annotation declare.validate/data: ephemeral.
+    """
+    if resource.pod is None or "ephemeral" in declared(resource.pod, DATA):
+        return
+    for store in stores(environment, resource.pod):
+        if store.volume is not None and "emptyDir" in store.volume:
+            yield Problem(
+                f"container {store.container.get('name')} keeps its data in the emptyDir volume "
+                f"{store.volume.get('name')}: it is lost whenever the pod is replaced",
+                fix="Use a PersistentVolumeClaim, or say that it is meant: annotate the workload "
+                f"with {DATA}: ephemeral.",
+                path=(*store.path, "volumeMounts"),
+            )
+
+
+@rule(
+    "durable-data-deleted",
+    kinds=("StatefulSet",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/"
+    "#persistentvolumeclaim-retention",
+)
+def durable_data_deleted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Data that is declared durable, and that somebody's delete would take along.
+
+    A workload annotated with declare.validate/data: durable must keep its claims when it is
+    deleted or scaled down, and its StorageClass must retain the volume.
+    """
+    if resource.pod is None or "durable" not in declared(resource.pod, DATA):
+        return
+    retention = as_mapping(resource.spec.get("persistentVolumeClaimRetentionPolicy"))
+    for field, when in (("whenDeleted", "deleted"), ("whenScaled", "scaled down")):
+        if retention.get(field) == "Delete":
+            yield Problem(
+                f"its data is declared durable, and its claims are deleted when it is {when}",
+                fix=f"Set {field} to Retain.",
+                path=("spec", "persistentVolumeClaimRetentionPolicy", field),
+            )
+    for index, claim in enumerate(
+        map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates")))
+    ):
+        name = as_text(as_mapping(claim.get("spec")).get("storageClassName"))
+        storage = environment.get("StorageClass", "", name)
+        if storage is not None and storage.body.get("reclaimPolicy", "Delete") != "Retain":
+            yield Problem(
+                f"its data is declared durable, and StorageClass {name} deletes the volume with "
+                "its claim",
+                fix="Set the class's reclaimPolicy to Retain, or use another class.",
+                path=("spec", "volumeClaimTemplates", index, "spec", "storageClassName"),
+                related=(storage,),
+            )
+
+
+@rule(
+    "claim-template-unmounted",
+    unless=("mount-without-volume",),
+    kinds=("StatefulSet",),
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/",
+)
+def claim_template_unmounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A StatefulSet's claim that no container mounts.
+
+    The disk is made and paid for, and the data goes elsewhere.
+    """
+    mounted = {
+        as_mapping(mount).get("name")
+        for _, container in (resource.pod.containers() if resource.pod else ())
+        for mount in (
+            *as_list(container.get("volumeMounts")),
+            *as_list(container.get("volumeDevices")),
+        )
+    }
+    for index, claim in enumerate(
+        map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates")))
+    ):
+        name = as_text(as_mapping(claim.get("metadata")).get("name"))
+        if name and name not in mounted:
+            yield Problem(
+                f"claim template {name} is mounted by no container, so nothing is stored on it",
+                fix=f"Mount the volume {name}, or remove the template.",
+                path=("spec", "volumeClaimTemplates", index, "metadata", "name"),
+            )
+
+
+@rule("unwritable-folder", kinds=SERVERS, source="Each image's page in its registry.")
+def unwritable_folder(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A read-only file system where the server has to write.
+
+    Its root file system is read-only and no volume is there, or the volume of a database is mounted
+    read-only. The process ends at its start: read-only file system.
+    """
+    for store in stores(environment, resource.pod) if resource.pod else ():
+        if store.mount is not None and store.mount.get("readOnly") is True:
+            yield Problem(
+                f"container {store.container.get('name')} keeps its data in {store.folder}, whose "
+                "volume is mounted read-only: it ends at its start",
+                fix="Leave readOnly out of the mount.",
+                path=(*store.path, "volumeMounts"),
+            )
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        context = as_mapping(container.get("securityContext"))
+        if context.get("readOnlyRootFilesystem") is not True:
+            continue
+        for folder in facts_of(as_text(container.get("image"))).writes:
+            if _mount_of(container, PurePosixPath(folder)) is None:
+                yield Problem(
+                    f"container {container.get('name')} writes to {folder}, which its read-only "
+                    "root file system forbids: it ends at its start",
+                    fix=f"Mount an emptyDir at {folder}.",
+                    path=(*path, "securityContext", "readOnlyRootFilesystem"),
+                )
+
+
+@rule(
+    "volume-owned-by-root",
+    kinds=SERVERS,
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+)
+def volume_owned_by_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A disk that a pod's user can't write to.
+
+    A new file system belongs to root. A container of another user gets permission denied, unless
+    the pod's fsGroup has the kubelet hand the volume to that group. Volumes that several nodes
+    share are left alone: their servers have rights of their own.
+    """
+    if resource.pod is None:
+        return
+    context = as_mapping(resource.pod.spec.get("securityContext"))
+    if context.get("runAsNonRoot") is not True or "fsGroup" in context:
+        return
+    disks = _disks(resource, environment)
+    for path, container in resource.pod.containers("containers"):
+        for index, mount in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+            if mount.get("name") in disks and mount.get("readOnly") is not True:
+                yield Problem(
+                    f"volume {mount.get('name')} belongs to root and the pod's user is another: "
+                    f"container {container.get('name')} can't write to {mount.get('mountPath')}",
+                    fix="Set fsGroup in the pod's securityContext to the user's group.",
+                    path=(*path, "volumeMounts", index),
+                )
+
+
+def _disks(resource: Resource, environment: Environment) -> set[str]:
+    """The names of a pod's volumes that are disks of one node at a time."""
+    found = {
+        as_text(as_mapping(claim.get("metadata")).get("name")): as_mapping(claim.get("spec"))
+        for claim in map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates")))
+    }
+    for volume in map(
+        as_mapping, as_list(resource.pod.spec.get("volumes") if resource.pod else ())
+    ):
+        name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        claim = environment.get("PersistentVolumeClaim", resource.namespace, name)
+        if claim is not None:
+            found[as_text(volume.get("name"))] = claim.spec
+    shared = {"ReadWriteMany", "ReadOnlyMany"}
+    return {n for n, spec in found.items() if not shared & set(as_list(spec.get("accessModes")))}

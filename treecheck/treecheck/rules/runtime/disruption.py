@@ -1,0 +1,87 @@
+"""Whether a node can be drained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.environment import matches
+from treecheck.kube.workloads import replicas, scaled
+from treecheck.model import Problem, as_mapping
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import PodTemplate, Resource
+
+SOURCE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
+REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
+
+
+@rule(
+    "drain-blocked",
+    kinds=("PodDisruptionBudget",),
+    source=SOURCE,
+    unless=("hpa-target-missing",),
+)
+def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A disruption budget that never allows a disruption.
+
+    `kubectl drain` and a node group's upgrade then wait for ever, and whoever is on call deletes
+    the budget at night. It is compared with the least number of replicas, an autoscaler's minimum
+    where there is one.
+    """
+    pods = [
+        pod
+        for pod in environment.pods_matching(
+            resource.namespace, as_mapping(resource.spec.get("selector"))
+        )
+        if pod.owner.kind in REPLICATED
+    ]
+    total = sum(replicas(environment, pod.owner).least for pod in pods)
+    if not total:
+        return
+    field = "minAvailable" if "minAvailable" in resource.spec else "maxUnavailable"
+    value = resource.spec.get(field)
+    # A percentage rounds up in both fields (policy/v1).
+    number = scaled(value, total, up=True)
+    allowed = total - number if field == "minAvailable" else number
+    if value is not None and allowed <= 0:
+        yield Problem(
+            f"{field} {value} of at least {total} replicas allows no disruption: a node with such "
+            "a pod can never be drained",
+            fix="Let maxUnavailable be 1, or run more replicas than minAvailable.",
+            path=("spec", field),
+            related=(
+                *(pod.owner for pod in pods),
+                *environment.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
+            ),
+        )
+
+
+@rule("budgets-overlap", scope=Scope.ENVIRONMENT, source=SOURCE, unless=("shared-resource",))
+def budgets_overlap(environment: Environment) -> Iterator[Problem]:
+    """A pod that two disruption budgets select.
+
+    The eviction API refuses such a pod with an error, so its node can't be drained.
+    """
+    for pod in environment.pods():
+        budgets = _budgets(environment, pod)
+        if len(budgets) > 1:
+            names = " and ".join(budget.name for budget in budgets)
+            yield Problem(
+                f"{names} both select the pods of {pod.owner.title}; the eviction API refuses a "
+                "pod with two budgets, so its node can't be drained",
+                fix="Let one budget select these pods.",
+                path=("spec", "selector"),
+                resource=budgets[-1],
+            )
+
+
+def _budgets(environment: Environment, pod: PodTemplate) -> list[Resource]:
+    return [
+        budget
+        for budget in environment.of_kind("PodDisruptionBudget", namespace=pod.owner.namespace)
+        if "selector" in budget.spec and matches(as_mapping(budget.spec["selector"]), pod.labels)
+    ]

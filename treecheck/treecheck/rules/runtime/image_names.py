@@ -1,0 +1,73 @@
+"""Names of images that no container runtime can read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, as_text
+from treecheck.registry import rule
+from treecheck.typed import of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+_HOST = (
+    r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*"
+)
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:{_HOST}(?::[0-9]+)?/)?{_PART}(?:/{_PART})*"
+    r"(?::[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(?:@[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,})?\Z"
+)
+
+_ECR = re.compile(
+    r"\d{12}\.dkr[.-]ecr(-fips)?\.[a-z]{2,3}(-[a-z]+)+-\d\.(amazonaws\.com(\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|[a-z0-9.]+)\Z"
+)
+
+
+@rule(
+    "image-name-invalid",
+    source="https://github.com/distribution/reference: the grammar of a reference to an image.",
+)
+def image_name_invalid(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An image whose name can't be one.
+
+    The API server takes any text; the kubelet then reports InvalidImageName and the container never
+    starts. A name is in lower case, a tag has at most 128 letters, digits, `-`, `_` and `.`.
+    """
+    for path, container in of_type(resource, environment, "core.v1.Container"):
+        image = as_text(container.get("image"))
+        if image and not _REFERENCE.match(image):
+            yield Problem(
+                f"{image[:200]!r} is no name of an image: the container will never start",
+                fix="Write one such as registry.example.com/team/app:1.4.2, in lower case.",
+                path=(*path, "image"),
+                cause=image,
+            )
+
+
+@rule(
+    "image-registry-malformed",
+    source="https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html",
+    unless=("image-name-invalid",),
+)
+def image_registry_malformed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An image from a registry of AWS whose address can't be one.
+
+    It is ACCOUNT.dkr.ecr.REGION.amazonaws.com: twelve digits, and a region such as us-east-1. With
+    another one no node finds the registry: ImagePullBackOff.
+    """
+    for path, container in of_type(resource, environment, "core.v1.Container"):
+        host = as_text(container.get("image")).partition("/")[0]
+        if re.search(r"\.dkr[.-]ecr\b", host) and not _ECR.match(host):
+            yield Problem(
+                f"{host} is no registry of AWS: the image can't be pulled",
+                fix="Write ACCOUNT.dkr.ecr.REGION.amazonaws.com, with an account of twelve digits "
+                "and a region such as us-east-1.",
+                path=(*path, "image"),
+                cause=host,
+            )

@@ -1,0 +1,155 @@
+"""Volumes that are mounted in the wrong place: over a program, or as a folder instead of a file."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from treecheck.kube.config import find_store
+from treecheck.kube.images import facts_of
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.kube.config import Store
+    from treecheck.model import FieldPath, Manifest, Resource
+
+VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+SYSTEM_FOLDERS = {
+    "/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local",
+    "/usr/local/bin", "/usr/sbin",
+}  # fmt: skip
+
+
+class Mount(NamedTuple):
+    """A mount of a container, with its volume (empty for a claim template's).
+
+    `files` are the names of the files that the volume brings, None where that can't be told.
+    """
+
+    path: FieldPath
+    container: Manifest
+    body: Manifest
+    volume: Manifest
+    files: frozenset[str] | None
+
+    @property
+    def place(self) -> PurePosixPath:
+        """Where it is mounted."""
+        return PurePosixPath(as_text(self.body.get("mountPath")))
+
+
+def mounts(resource: Resource, environment: Environment) -> Iterator[Mount]:
+    """The mounts of a resource's main containers."""
+    if resource.pod is None:
+        return
+    volumes = {
+        as_text(volume.get("name")): volume
+        for volume in map(as_mapping, as_list(resource.pod.spec.get("volumes")))
+    }
+    for path, container in resource.pod.containers("containers"):
+        for index, body in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+            volume = volumes.get(as_text(body.get("name")), {})
+            files = _files(resource, environment, volume)
+            yield Mount((*path, "volumeMounts", index), container, body, volume, files)
+
+
+def _files(resource: Resource, environment: Environment, volume: Manifest) -> frozenset[str] | None:
+    for field, kind, key in (
+        ("configMap", "ConfigMap", "name"),
+        ("secret", "Secret", "secretName"),
+    ):
+        source = as_mapping(volume.get(field))
+        items = [as_text(as_mapping(item).get("path")) for item in as_list(source.get("items"))]
+        if items:
+            return frozenset(items)
+        if source:
+            name = as_text(source.get(key))
+            store: Store | None = find_store(environment, kind, resource.namespace, name)
+            return store.keys if store else None
+    return frozenset() if "emptyDir" in volume else None
+
+
+@rule("mount-hides-program", source=VOLUMES)
+def mount_hides_program(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A volume that is mounted over files which the container needs.
+
+    A mount hides what the image has in that folder. Over /etc or /usr, over the folder of the
+    program that `command` starts, or over a server's own configuration folder, what is hidden is
+    missing. An emptyDir that an init container fills is left alone.
+    """
+    filled = {
+        as_mapping(mount).get("name")
+        for _, each in (resource.pod.containers("initContainers") if resource.pod else ())
+        for mount in as_list(each.get("volumeMounts"))
+    }
+    for mount in mounts(resource, environment):
+        if mount.files is None or "subPath" in mount.body or mount.body.get("name") in filled:
+            continue
+        hidden = _hidden(mount)
+        if hidden:
+            yield Problem(
+                f"volume {mount.body.get('name')} is mounted over {mount.place} of container "
+                f"{mount.container.get('name')} and hides {hidden}: it does not start",
+                fix="Mount it in a folder of its own, or a single file with subPath.",
+                path=(*mount.path, "mountPath"),
+            )
+
+
+def _hidden(mount: Mount) -> str:
+    """What a mount hides that the container needs, or an empty text."""
+    files = mount.files or frozenset()
+    if str(mount.place) in SYSTEM_FOLDERS:
+        return "what the image has there"
+    words = as_list(mount.container.get("command"))
+    program = PurePosixPath(as_text(words[0]) if words else "-")
+    if program.is_relative_to(mount.place) and program.name not in files:
+        return f"its program {program}"
+    image = facts_of(as_text(mount.container.get("image")))
+    if image.settings and str(mount.place) == image.settings[0] and image.settings[1] not in files:
+        return f"{image.settings[1]}, without which its server does not start"
+    return ""
+
+
+@rule("mount-file-as-folder", source=VOLUMES + "#using-subpath")
+def mount_file_as_folder(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A volume that is mounted as a folder where a file is meant.
+
+    Without subPath a ConfigMap becomes a folder: mounted at /etc/app/app.yaml, the file is
+    /etc/app/app.yaml/app.yaml, and the program finds a folder where it expects its settings.
+    """
+    for mount in mounts(resource, environment):
+        name = mount.place.name
+        if "." in name and name in (mount.files or ()) and "subPath" not in mount.body:
+            yield Problem(
+                f"{mount.place} becomes a folder with the file {name} in it: container "
+                f"{mount.container.get('name')} can't read it as a file",
+                fix=f"Add subPath: {name}, or mount the volume at {mount.place.parent}.",
+                path=(*mount.path, "mountPath"),
+            )
+
+
+@rule("sub-path-missing", source=VOLUMES + "#using-subpath")
+def sub_path_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A subPath that is none of the files which a volume's items make.
+
+    The kubelet makes an empty folder of that name, and the program finds it instead of its file.
+    """
+    for mount in mounts(resource, environment):
+        items = [
+            as_list(as_mapping(mount.volume.get(field)).get("items"))
+            for field in ("configMap", "secret")
+        ]
+        wanted = as_text(mount.body.get("subPath"))
+        heads = {each.partition("/")[0] for each in mount.files or ()}
+        if any(items) and wanted and wanted not in {*(mount.files or ()), *heads}:
+            yield Problem(
+                f"volume {mount.body.get('name')} has the files "
+                f"{', '.join(sorted(mount.files or ()))}, and container "
+                f"{mount.container.get('name')} mounts {wanted} of it: it finds an empty folder",
+                fix="Let subPath be the `path` of one of the volume's items.",
+                path=(*mount.path, "subPath"),
+            )

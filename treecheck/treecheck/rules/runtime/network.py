@@ -1,0 +1,250 @@
+"""Whether NetworkPolicies let through what the configuration says is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.hosts import dependencies
+from treecheck.kube.network import DIRECTIONS, Connection, Network, Pod
+from treecheck.kube.ports import find, pod_ports, target_of
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+from treecheck.rules.references.services import selected_pods
+from treecheck.rules.references.targets import backends
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.kube.hosts import Dependency
+    from treecheck.model import Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
+OUTSIDE = Pod("", {}, {})
+
+
+@rule(
+    "network-blocked",
+    scope=Scope.ENVIRONMENT,
+    source=SOURCE,
+    unless=(
+        "network-policy-selects-nothing",
+        "network-policy-peer-unknown",
+        "network-policy-port-unknown",
+        "dns-blocked",
+    ),
+)
+def network_blocked(environment: Environment) -> Iterator[Problem]:
+    """NetworkPolicies that block a connection which a pod's configuration asks for.
+
+    Each policy is valid, and the connection times out: the client's egress and the server's
+    ingress both have to allow it, on the port on which the pods listen. What a pod needs is read
+    from the hosts and ports in its environment.
+    """
+    network = Network(environment)
+    if not network.policies:
+        return
+    for template in environment.pods():
+        for needed in dependencies(environment, template):
+            yield from _blocked(environment, network, needed)
+
+
+def _blocked(environment: Environment, network: Network, needed: Dependency) -> Iterator[Problem]:
+    service = needed.target(environment)
+    if service is None:
+        return
+    for server, port, protocol in _ends(environment, service, needed):
+        connection = Connection(Pod.of(needed.pod), server, port, protocol)
+        for direction in DIRECTIONS:
+            refusing = network.refusing(direction, connection)
+            if refusing:
+                key = DIRECTIONS[direction][0]
+                blamed = _opener(refusing, key)
+                names = ", ".join(policy.name for policy in refusing)
+                yield Problem(
+                    f"{needed.pod.owner.title} needs {needed.host} on port {port}, and no {key} "
+                    f"rule of {names} lets it through: the connection times out",
+                    fix=f"Allow {protocol} port {port} (the pods' port) in an {key} rule whose "
+                    "peer matches the other side's labels.",
+                    path=("spec", key) if key in blamed.spec else ("spec",),
+                    resource=blamed,
+                    related=(
+                        needed.pod.owner,
+                        service,
+                        *(pod.owner for pod in selected_pods(service, environment)),
+                        *_meant(environment, needed.pod.owner.namespace, server.namespace),
+                    ),
+                )
+                return
+
+
+def _opener(refusing: list[Resource], key: str) -> Resource:
+    """The policy that was meant to open it: one for these pods, with rules; others only close."""
+    return max(
+        refusing,
+        key=lambda policy: (
+            bool(as_mapping(policy.spec.get("podSelector"))),
+            len(as_list(policy.spec.get(key))),
+        ),
+    )
+
+
+def _meant(environment: Environment, *namespaces: str) -> Iterator[Resource]:
+    """The policies that may have been meant for pods of these namespaces."""
+    for policy in environment.of_kind("NetworkPolicy"):
+        selector = as_mapping(policy.spec.get("podSelector"))
+        elsewhere = any(environment.pods_matching(each, selector) for each in namespaces)
+        if policy.namespace in namespaces or elsewhere:
+            yield policy
+
+
+def _ends(
+    environment: Environment, service: Resource, needed: Dependency
+) -> Iterator[tuple[Pod, int, str]]:
+    """(pod, port, protocol) behind the Service's port that is needed, for each kind of pod."""
+    for port in map(as_mapping, as_list(service.spec.get("ports"))):
+        if needed.port not in (None, port.get("port")):
+            continue
+        protocol = as_text(port.get("protocol")) or "TCP"
+        for template in selected_pods(service, environment):
+            target = target_of(port)
+            declared = find(pod_ports(template), target, protocol)
+            number = declared.number if declared else target
+            if isinstance(number, int) and template is not needed.pod:
+                yield Pod.of(template), number, protocol
+
+
+@rule(
+    "dns-blocked",
+    scope=Scope.ENVIRONMENT,
+    source=SOURCE,
+    unless=("network-policy-peer-unknown",),
+)
+def dns_blocked(environment: Environment) -> Iterator[Problem]:
+    """A pod that may not ask the cluster's DNS for the names in its configuration.
+
+    As soon as one policy restricts a pod's egress, DNS is closed too. The pod then reaches nothing
+    by name, not even what another rule allows. The facts say where the DNS pods are.
+    """
+    network = Network(environment)
+    dns = Pod(environment.facts.dns_namespace, environment.facts.dns_labels, {"dns": 53})
+    for template in environment.pods():
+        client = Pod.of(template)
+        refusing = network.refusing("Egress", Connection(client, dns, 53, "UDP"))
+        needed = next(dependencies(environment, template), None) if refusing else None
+        if needed is not None:
+            blamed = max(refusing, key=lambda policy: len(as_list(policy.spec.get("egress"))))
+            yield Problem(
+                f"{template.owner.title} looks up {needed.host}, and no egress rule lets it ask "
+                f"the DNS pods in {dns.namespace}: every name is unknown to it",
+                fix=f"Allow UDP and TCP port 53 to namespace {dns.namespace} in an egress rule "
+                "that selects these pods.",
+                path=("spec", "egress") if "egress" in blamed.spec else ("spec",),
+                resource=blamed,
+                related=tuple(environment.of_kind("NetworkPolicy", namespace=client.namespace)),
+                cause=f"{template.owner.namespace} {blamed.name}",
+            )
+
+
+@rule(
+    "exposure-blocked",
+    kinds=("Service",),
+    source=SOURCE,
+    unless=(
+        "database-exposed",
+        "listen-port-undeclared",
+        "network-policy-port-unknown",
+        "network-policy-selects-nothing",
+    ),
+)
+def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Service for the outside whose pods admit nobody from there.
+
+    A load balancer's connections come from outside the cluster or from the node, which no
+    podSelector or namespaceSelector matches.
+    """
+    if resource.spec.get("type") not in {"LoadBalancer", "NodePort"}:
+        return
+    network = Network(environment)
+    for port in map(as_mapping, as_list(resource.spec.get("ports"))):
+        for template in selected_pods(resource, environment):
+            declared = find(pod_ports(template), target_of(port))
+            server = Pod.of(template)
+            if declared is None or _admits_outside(network, server, declared.number):
+                continue
+            names = ", ".join(policy.name for policy in network.isolating(server, "Ingress"))
+            yield Problem(
+                f"its pods admit only what {names} allow, and none of them allows "
+                f"port {declared.number} from outside the cluster: clients of the load balancer "
+                "time out",
+                fix=f"Add an ingress rule for port {declared.number} without `from`, or with the "
+                "clients' ipBlock.",
+                path=("spec", "type"),
+                related=(
+                    template.owner,
+                    *environment.of_kind(
+                        "NetworkPolicy", "ConfigMap", namespace=resource.namespace
+                    ),
+                ),
+            )
+            return
+
+
+@rule(
+    "ingress-blocked",
+    kinds=("Ingress",),
+    source=SOURCE,
+    unless=("network-policy-selects-nothing", "service-selects-strangers"),
+)
+def ingress_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An Ingress to pods that admit nobody but each other.
+
+    The Ingress's controller runs in a namespace of its own. When every rule that opens the port is
+    for pods of this namespace, its connections time out: 504 for every request.
+    """
+    network = Network(environment)
+    for path, backend in backends(resource):
+        wanted = as_mapping(backend.get("service"))
+        service = environment.get("Service", resource.namespace, as_text(wanted.get("name")))
+        for template in selected_pods(service, environment) if service else ():
+            server = Pod.of(template)
+            closed = [p for p in network.isolating(server, "Ingress") if not _opens(p)]
+            if closed and len(closed) == len(network.isolating(server, "Ingress")):
+                names = ", ".join(policy.name for policy in closed)
+                yield Problem(
+                    f"the pods of {template.owner.title} admit only what {names} allow, and that "
+                    "is nobody from outside this namespace: the Ingress's controller can't reach "
+                    "them",
+                    fix="Add an ingress rule for the controller's namespace.",
+                    path=(*path, "service", "name"),
+                    related=(
+                        *environment.of_kind("NetworkPolicy", namespace=resource.namespace),
+                        *environment.of_kind("Service", namespace=resource.namespace),
+                        template.owner,
+                    ),
+                )
+                return
+
+
+def _opens(policy: Resource) -> bool:
+    """Whether a policy lets anybody in from outside its own namespace, or could."""
+    for entry in map(as_mapping, as_list(policy.spec.get("ingress"))):
+        peers = as_list(entry.get("from"))
+        if not peers or any({"namespaceSelector", "ipBlock"} & set(as_mapping(p)) for p in peers):
+            return True
+    return False
+
+
+def _admits_outside(network: Network, server: Pod, port: int) -> bool:
+    isolating = network.isolating(server, "Ingress")
+    if not isolating:
+        return True
+    if not network.refusing("Ingress", Connection(OUTSIDE, server, port)):
+        return True
+    # An ipBlock may be the clients' own network; whether it is can't be told from the tree.
+    return any(
+        "ipBlock" in as_mapping(peer)
+        for policy in isolating
+        for entry in as_list(policy.spec.get("ingress"))
+        for peer in as_list(as_mapping(entry).get("from"))
+    )

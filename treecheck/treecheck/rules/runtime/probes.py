@@ -1,0 +1,136 @@
+"""Probes that kill what is healthy, or that speak another protocol than the port."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.kube.ports import container_ports, find
+from treecheck.model import Problem, Severity, as_mapping, as_text, at
+from treecheck.registry import rule
+from treecheck.rules.references.declarations import PROBES as PROBE_NAMES
+from treecheck.rules.references.declarations import network_probes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+PROBES = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
+READINESS = re.compile(r"/-?/?(ready|readyz|readiness)(\b|_)", re.IGNORECASE)
+HASTY = 5  # seconds of silence that a busy process can well have
+
+
+@rule("liveness-before-ready", source=PROBES)
+def liveness_before_ready(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A liveness probe that gives up before the container is expected to be ready.
+
+    A container that needs as long as its readiness probe allows is killed while it starts, again
+    and again. A startup probe holds the liveness probe back.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        live = as_mapping(container.get("livenessProbe"))
+        ready = as_mapping(container.get("readinessProbe"))
+        if not live or not ready or "startupProbe" in container:
+            continue
+        gives_up = live.get("initialDelaySeconds", 0) + live.get("periodSeconds", 10) * (
+            live.get("failureThreshold", 3) - 1
+        )
+        expected = ready.get("initialDelaySeconds", 0)
+        if gives_up < expected:
+            yield Problem(
+                f"container {container.get('name')} is killed if it does not answer within "
+                f"{gives_up} s, and is first asked whether it is ready after {expected} s",
+                fix="Add a startupProbe with the time that a start may take.",
+                path=(*path, "livenessProbe"),
+            )
+
+
+@rule(
+    "liveness-too-eager",
+    source=PROBES,
+    severity=Severity.WARNING,
+    unless=("liveness-before-ready",),
+)
+def liveness_too_eager(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A liveness probe that kills a container for a few seconds of silence.
+
+    A garbage collection, a slow disk or a busy node make a healthy process miss an answer. Under
+    load the pods are then restarted one after the other, just when they are needed.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        live = as_mapping(container.get("livenessProbe"))
+        patience = live.get("periodSeconds", 10) * (live.get("failureThreshold", 3) - 1)
+        patience += live.get("timeoutSeconds", 1)
+        if live and patience < HASTY:
+            yield Problem(
+                f"container {container.get('name')} is killed when it does not answer for "
+                f"{patience} s",
+                fix="Let failureThreshold times periodSeconds be 30 s, say.",
+                path=(*path, "livenessProbe"),
+            )
+
+
+@rule("liveness-asks-readiness", source=PROBES, severity=Severity.WARNING)
+def liveness_asks_readiness(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A liveness probe on the path that says whether the container is ready.
+
+    Readiness fails when something else is away, such as a database. As a liveness probe it
+    restarts every pod then, which brings the database no closer.
+    """
+    for path, container, name, handler in network_probes(resource):
+        asked = as_text(as_mapping(container[name])[handler].get("path"))
+        if name == "livenessProbe" and READINESS.search(asked):
+            yield Problem(
+                f"container {container.get('name')} is killed whenever {asked} says that it is not "
+                "ready",
+                fix="Ask a path that looks at the process alone.",
+                path=(*path, name, handler, "path"),
+            )
+
+
+@rule("probe-scheme-mismatch", source=PROBES)
+def probe_scheme_mismatch(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A probe that speaks HTTPS to a port called http, or HTTP to one called https.
+
+    The server answers with an error of the other protocol, and the probe always fails.
+    """
+    told: set[object] = set()
+    for path, container, name, handler in network_probes(resource):
+        probe = as_mapping(container[name])[handler]
+        port = find(container_ports(container), probe.get("port") or 0)
+        scheme = as_text(probe.get("scheme")) or "HTTP"
+        if handler != "httpGet" or port is None or {port.name, scheme.lower()} != {"http", "https"}:
+            continue
+        if (port, scheme) not in told:
+            told.add((port, scheme))
+            yield Problem(
+                f"the {name} of container {container.get('name')} speaks {scheme} to port "
+                f"{port.number}, which is called {port.name}: the probe always fails",
+                fix=f"Set scheme to {port.name.upper()}.",
+                path=(*path, name, handler, "scheme" if "scheme" in probe else "port"),
+            )
+
+
+@rule("probe-host-local", source=PROBES)
+def probe_host_local(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A probe of localhost, which is the node's and not the pod's.
+
+    The kubelet asks from the node. With `host: localhost` it asks the node itself, where nothing
+    answers, or something else does. Without `host` it asks the pod. On the node's own network both
+    are the same.
+    """
+    if resource.pod is None or resource.pod.spec.get("hostNetwork") is True:
+        return
+    for path, container in resource.pod.containers():
+        for name, handler in itertools.product(PROBE_NAMES, ("httpGet", "tcpSocket")):
+            host = as_text(at(container, name, handler, "host"))
+            if host == "localhost" or host.startswith("127.") or host == "::1":
+                yield Problem(
+                    f"the {name} of container {container.get('name')} asks {host}, which is the "
+                    "node and not the pod: the probe fails",
+                    fix="Leave host out: the pod is asked then.",
+                    path=(*path, name, handler, "host"),
+                )

@@ -1,0 +1,241 @@
+"""Whether a new version can replace the old one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.environment import matches
+from treecheck.kube.variables import variables_of
+from treecheck.kube.workloads import (
+    autoscalers,
+    is_rolling,
+    replicas,
+    scaled,
+    sleep_seconds,
+)
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+DEPLOYMENT = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
+SHARED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
+
+
+@rule("volume-held-by-one", kinds=("Deployment",), source=DEPLOYMENT)
+def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Deployment whose pods need a volume that one node at a time can have.
+
+    With several replicas, or while a rolling update has the old and the new pod at once, the pod on
+    the other node waits for the volume: FailedAttachVolume, Multi-Attach error.
+    """
+    if resource.pod is None:
+        return
+    most = replicas(environment, resource).most
+    for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
+        name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        claim = environment.get("PersistentVolumeClaim", resource.namespace, name)
+        if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
+            continue
+        if most > 1 or is_rolling(resource):
+            when = f"with {most} replicas" if most > 1 else "during a rolling update"
+            yield Problem(
+                f"claim {name} can be mounted by one node at a time, and {when} pods on two nodes "
+                "need it: one of them never starts",
+                fix="Use a StatefulSet with volumeClaimTemplates, or one replica with strategy "
+                "Recreate, or a ReadWriteMany claim.",
+                path=(*resource.pod.spec_path, "volumes", index),
+                related=(claim,),
+            )
+
+
+@rule(
+    "progress-deadline-too-short",
+    kinds=("Deployment",),
+    source=DEPLOYMENT,
+    unless=("unknown-field",),
+)
+def progress_deadline_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A progressDeadlineSeconds that ends before a pod can be ready.
+
+    Every rollout is then reported as failed (ProgressDeadlineExceeded), a good one too, and Argo CD
+    calls the Application Degraded.
+    """
+    deadline = resource.spec.get("progressDeadlineSeconds")
+    if resource.pod is None or not isinstance(deadline, int):
+        return
+    waits = [0]
+    for _, container in resource.pod.containers("containers"):
+        probes = (as_mapping(container.get(p)) for p in ("startupProbe", "readinessProbe"))
+        waits.append(sum(probe.get("initialDelaySeconds", 0) for probe in probes))
+        startup = as_mapping(container.get("startupProbe"))
+        if startup:
+            may_take = startup.get("periodSeconds", 10) * startup.get("failureThreshold", 3)
+            waits[-1] = max(waits[-1], startup.get("initialDelaySeconds", 0) + may_take - 1)
+    ready_after = max(waits) + resource.spec.get("minReadySeconds", 0)
+    if ready_after >= deadline:
+        yield Problem(
+            f"a pod may need {ready_after} s until it counts (its probes' delays, what the "
+            f"startupProbe allows, minReadySeconds), and progressDeadlineSeconds is {deadline}: a "
+            "good rollout is reported as failed",
+            fix="Set progressDeadlineSeconds to a multiple of the usual start.",
+            path=("spec", "progressDeadlineSeconds"),
+        )
+
+
+@rule(
+    "grace-period-too-short",
+    source="https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/",
+)
+def grace_period_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A grace period of nothing, or one that the preStop hook or the program's own drain uses up.
+
+    terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
+    after the hook's sleep is all that the process has for its requests in flight; then it is
+    killed. A program's drain is read from a variable such as DRAIN_SECONDS.
+    """
+    if resource.pod is None:
+        return
+    grace = resource.pod.spec.get("terminationGracePeriodSeconds", 30)
+    for path, container in resource.pod.containers("containers"):
+        sleeps = sleep_seconds(container)
+        if grace == 0:
+            yield Problem(
+                f"container {container.get('name')} is killed at once, without being told to stop: "
+                "requests in flight are cut off, and data that is not on the disk yet is lost",
+                fix="Leave terminationGracePeriodSeconds out, or set it to what a stop takes.",
+                path=(*resource.pod.spec_path, "terminationGracePeriodSeconds"),
+            )
+            return
+        if sleeps and isinstance(grace, int) and sleeps >= grace:
+            yield Problem(
+                f"container {container.get('name')} sleeps {sleeps} s before it is told to stop, "
+                f"and is killed after {grace} s: requests in flight are cut off",
+                fix="Let terminationGracePeriodSeconds be the sleep plus the time for draining.",
+                path=(*path, "lifecycle", "preStop"),
+            )
+        named = variables_of(environment, resource.pod, path, container).named
+        for name, variable in named.items() if isinstance(grace, int) else ():
+            drains = _drain(name, variable.value or "")
+            if drains + sleeps >= grace and drains:
+                yield variable.problem(
+                    name,
+                    f"{name} lets container {container.get('name')} of {resource.title} drain for "
+                    f"{drains} s, and it is killed after {grace} s: requests in flight are cut off",
+                    fix="Let terminationGracePeriodSeconds be longer than the drain.",
+                )
+
+
+def _drain(name: str, value: str) -> int:
+    """The seconds that a variable lets a program drain after SIGTERM; 0 for any other variable."""
+    seconds = re.fullmatch(r"(\d+)(?:\.\d*)?(s?)", value)
+    # A time-out of the shutdown is another thing: the most that it may take, and seldom takes.
+    meant = re.search(r"(^|_)DRAIN(_|$)", name)
+    if seconds is None or meant is None or not (name.endswith("_SECONDS") or seconds[2]):
+        return 0
+    return int(seconds[1])
+
+
+@rule(
+    "selectors-overlap",
+    scope=Scope.ENVIRONMENT,
+    source=DEPLOYMENT + "#selector",
+    unless=("shared-resource",),
+)
+def selectors_overlap(environment: Environment) -> Iterator[Problem]:
+    """Two workloads of which one selects the other's pods.
+
+    Controllers don't look at each other: their counts, their Services and their autoscalers take
+    the other's pods for their own.
+    """
+    workloads = list(environment.of_kind("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
+    for one in workloads:
+        selector = as_mapping(one.spec.get("selector"))
+        for other in workloads:
+            if (
+                one is not other
+                and other.pod is not None
+                and one.namespace == other.namespace
+                and selector
+                and matches(selector, other.pod.labels)
+            ):
+                yield Problem(
+                    f"its selector also matches the pods of {other.title}",
+                    fix="Give both selectors a label that tells them apart, such as "
+                    "app.kubernetes.io/name or component.",
+                    path=("spec", "selector"),
+                    resource=one,
+                    related=(other,),
+                )
+
+
+@rule("replicas-zero", kinds=("Deployment", "StatefulSet"), source=DEPLOYMENT)
+def replicas_zero(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """No replica of a workload that a Service leads to.
+
+    Somebody scaled it down for an hour and committed it. Every connection to the Service is
+    refused.
+    """
+    if resource.spec.get("replicas") != 0 or any(autoscalers(environment, resource)):
+        return
+    if any(environment.of_kind("ScaledObject", namespace=resource.namespace)):
+        return
+    for service in environment.of_kind("Service", namespace=resource.namespace):
+        selector = as_mapping(service.spec.get("selector"))
+        if resource.pod and selector and matches(selector, resource.pod.labels):
+            yield Problem(
+                f"replicas is 0, so {service.title} leads to no pod",
+                fix="Set replicas to the number of pods that are to serve.",
+                path=("spec", "replicas"),
+            )
+            return
+
+
+@rule("rollout-takes-all", kinds=("Deployment",), source=DEPLOYMENT)
+def rollout_takes_all(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A rolling update that may take all pods away at once.
+
+    With maxUnavailable as large as the number of replicas nobody serves while a new version starts,
+    and a version that does not start takes the service down.
+    """
+    strategy = as_mapping(resource.spec.get("strategy"))
+    value = as_mapping(strategy.get("rollingUpdate")).get("maxUnavailable")
+    least = replicas(environment, resource).least
+    if is_rolling(resource) and least > 1 and scaled(value, least, up=False) >= least:
+        yield Problem(
+            f"maxUnavailable is {value} of {least} replicas: a rollout may end them all before a "
+            "new one is ready",
+            fix="Set maxUnavailable to 0 or 1, and maxSurge to 1.",
+            path=("spec", "strategy", "rollingUpdate", "maxUnavailable"),
+        )
+
+
+@rule("update-held-back", kinds=("Deployment", "StatefulSet", "DaemonSet"), source=DEPLOYMENT)
+def update_held_back(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A workload that does not take up a new version by itself.
+
+    `paused`, updateStrategy OnDelete or a partition keep the old pods. The commit is synced, every
+    build is green, and the old version goes on running.
+    """
+    strategy = as_mapping(resource.spec.get("updateStrategy"))
+    rolling = as_mapping(strategy.get("rollingUpdate"))
+    if resource.spec.get("paused") is True:
+        yield _held("paused: true", ("spec", "paused"))
+    if strategy.get("type") == "OnDelete":
+        yield _held("updateStrategy OnDelete", ("spec", "updateStrategy", "type"))
+    if rolling.get("partition"):
+        path = ("spec", "updateStrategy", "rollingUpdate", "partition")
+        yield _held(f"partition {rolling['partition']}", path)
+
+
+def _held(what: str, path: tuple[str, ...]) -> Problem:
+    return Problem(
+        f"{what} keeps pods at the old version until somebody acts by hand",
+        fix="Leave it out, so that a commit is a deployment.",
+        path=path,
+    )

@@ -1,0 +1,137 @@
+"""Autoscalers: can they measure, and does anything work against them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.workloads import autoscalers
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Manifest, Resource
+
+HPA = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/"
+
+
+@rule("hpa-without-request", kinds=("HorizontalPodAutoscaler",), source=HPA)
+def hpa_without_request(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An autoscaler on utilization of containers that request nothing.
+
+    Utilization is a share of the request. Where one container of the pod has none, the HPA reports
+    FailedGetResourceMetric and never scales. A limit alone counts as the request.
+    """
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    workload = environment.get(
+        as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
+    )
+    if workload is None or workload.pod is None:
+        return
+    for name, only in _utilization(resource):
+        for path, container in workload.pod.containers("containers"):
+            asked = as_mapping(container.get("resources"))
+            has = {*as_mapping(asked.get("requests")), *as_mapping(asked.get("limits"))}
+            if name not in has and only in (None, container.get("name")):
+                yield Problem(
+                    f"HorizontalPodAutoscaler {resource.name} scales it on {name} utilization, and "
+                    f"container {container.get('name')} requests no {name}: nothing can be "
+                    "measured, and it never scales",
+                    fix=f"Set resources.requests.{name} on every container of the workload.",
+                    path=(*path, "resources") if "resources" in container else (*path, "name"),
+                    resource=workload,
+                    related=(resource,),
+                )
+
+
+def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
+    """(resource, container or None for all) of the metrics that are shares of a request."""
+    if "targetCPUUtilizationPercentage" in hpa.spec:  # autoscaling/v1
+        yield "cpu", None
+    for metric in map(as_mapping, as_list(hpa.spec.get("metrics"))):
+        for field in ("resource", "containerResource"):
+            measured: Manifest = as_mapping(metric.get(field))
+            if as_mapping(measured.get("target")).get("type") == "Utilization":
+                yield as_text(measured.get("name")), measured.get("container")
+
+
+@rule("hpa-target-type", kinds=("HorizontalPodAutoscaler",), source=HPA, unless=("hpa-metric",))
+def hpa_target_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A metric's target whose type is not that of its number.
+
+    Type Utilization goes with averageUtilization, a share of the request in percent; AverageValue
+    with averageValue, an amount such as 500m. The API server takes either, and the controller goes
+    by the number: averageValue: 70 is 70 processors for each pod, so nothing ever scales.
+    """
+    for index, metric in enumerate(map(as_mapping, as_list(resource.spec.get("metrics")))):
+        for field in ("resource", "containerResource"):
+            target = as_mapping(as_mapping(metric.get(field)).get("target"))
+            kind = as_text(target.get("type"))
+            wanted = {"Utilization": "averageUtilization", "AverageValue": "averageValue"}.get(kind)
+            other = next(iter({"averageUtilization", "averageValue"} & set(target)), "")
+            if wanted and other and wanted not in target:
+                yield Problem(
+                    f"its target is of type {kind} and has {other} ({target[other]}), not {wanted}:"
+                    " it scales by another measure than it says",
+                    fix=f"Write {wanted}, or change the type.",
+                    path=("spec", "metrics", index, field, "target", other),
+                )
+
+
+@rule(
+    "replicas-fight-autoscaler",
+    kinds=("Deployment", "StatefulSet"),
+    source=HPA,
+    unless=("project-forbids-kind", "shared-resource"),
+)
+def replicas_fight_autoscaler(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A number of replicas in git for a workload that an autoscaler scales.
+
+    Each sync sets the number back, under load from the autoscaler's ten pods to git's two; each
+    sees the other's change as drift.
+    """
+    if "replicas" not in resource.spec or _ignored(resource, environment):
+        return
+    for hpa in autoscalers(environment, resource):
+        yield Problem(
+            f"replicas is {resource.spec['replicas']} here, and HorizontalPodAutoscaler {hpa.name} "
+            "sets it too: every sync takes its pods away again",
+            fix="Leave replicas out where an autoscaler owns the number.",
+            path=("spec", "replicas"),
+        )
+
+
+def _ignored(resource: Resource, environment: Environment) -> bool:
+    """Whether an Argo CD Application is told to leave the number alone."""
+    for application in environment.of_kind("Application"):
+        for entry in map(as_mapping, as_list(application.spec.get("ignoreDifferences"))):
+            pointers = as_list(entry.get("jsonPointers"))
+            if entry.get("kind") == resource.kind and "/spec/replicas" in pointers:
+                return True
+    return False
+
+
+@rule(
+    "autoscaled-twice",
+    kinds=("HorizontalPodAutoscaler",),
+    source=HPA,
+    unless=("shared-resource",),
+)
+def autoscaled_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Two autoscalers of one workload.
+
+    Each sets its own number, and the workload swings between them.
+    """
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    workload = environment.get(
+        as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
+    )
+    both = list(autoscalers(environment, workload)) if workload else []
+    if len(both) > 1 and resource is both[-1]:
+        yield Problem(
+            f"{both[0].name} scales {workload.title if workload else ''} too; they undo each other",
+            fix="Keep one autoscaler, with both metrics in it.",
+            path=("spec", "scaleTargetRef"),
+        )

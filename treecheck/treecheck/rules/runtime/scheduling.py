@@ -1,0 +1,142 @@
+"""Where pods may run: labels that nodes have, and other pods that they are to be near."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.environment import matches
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+from treecheck.rules.references.services import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+LABELS = "https://kubernetes.io/docs/reference/labels-annotations-taints/"
+ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
+REGION_LABEL = "topology.kubernetes.io/region"
+ARCHITECTURES = {"386", "amd64", "arm", "arm64", "ppc64le", "riscv64", "s390x"}
+SYSTEMS = {"linux", "windows"}
+# The labels of nodes in Kubernetes' own domains; kubernetes.io/role is an installer's (kops).
+NODE_LABELS = {
+    HOST, ZONE, "kubernetes.io/os", "kubernetes.io/arch", "kubernetes.io/role",
+    REGION_LABEL, "beta.kubernetes.io/os", "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type",
+    "failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region",
+}  # fmt: skip
+DOMAINS = {"kubernetes.io", "topology.kubernetes.io", "failure-domain.beta.kubernetes.io"}
+REGION = re.compile(r"[a-z]{2}(-gov)?-[a-z]+-\d")
+
+
+@rule("node-label-unknown", source=LABELS)
+def node_label_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that asks for a label, or a value of one, which no node has.
+
+    A nodeSelector or a required affinity on it keeps the pod Pending; a topologyKey that is
+    misspelt spreads nothing. Looked at are Kubernetes' own labels, what resembles one of them, and
+    the values of the operating system, the architecture and the zone.
+    """
+    for path, key, values in _node_labels(resource.pod) if resource.pod else ():
+        wrong = _wrong_label(key, values)
+        if wrong:
+            yield Problem(
+                f"{wrong[0]}: what asks for it matches no node",
+                fix=wrong[1],
+                path=path,
+            )
+
+
+def _wrong_label(key: str, values: list[str]) -> tuple[str, str] | None:
+    """(what is wrong, how to mend it) of a node's label that is asked for."""
+    if key not in NODE_LABELS:
+        domain = key.partition("/")[0] if "/" in key else ""
+        near = difflib.get_close_matches(key, sorted(NODE_LABELS), n=1, cutoff=0.5)
+        alike = difflib.SequenceMatcher(None, key, near[0]).ratio() if near else 0
+        bare = next(
+            (label for label in (HOST, ZONE, REGION_LABEL) if key == label.split("/")[1]), ""
+        )
+        if bare:
+            return f"no node has a label {key}", f"Write {bare}."
+        if "/" in key and (domain in DOMAINS or alike > 0.92):
+            hint = near[0] if near else "one of " + ", ".join(sorted(NODE_LABELS))
+            return f"no node has a label {key}", f"Write {hint}."
+        return None
+    known = {"os": SYSTEMS, "arch": ARCHITECTURES}.get(key.rpartition("/")[2])
+    for value in values:
+        if known and value not in known:
+            return f"{key} is never {value}", f"Write one of {', '.join(sorted(known))}."
+        if key == ZONE and REGION.fullmatch(value):
+            return f"{value} is a region and no zone", f"Write a zone, such as {value}a."
+    return None
+
+
+def _node_labels(pod: PodTemplate) -> Iterator[tuple[FieldPath, str, list[str]]]:
+    """(place, label, values) of the nodes' labels that a pod asks for."""
+    spec, here = pod.spec, pod.spec_path
+    for key, value in as_mapping(spec.get("nodeSelector")).items():
+        yield (*here, "nodeSelector", key), key, [as_text(value)]
+    node = as_mapping(as_mapping(spec.get("affinity")).get("nodeAffinity"))
+    required = as_mapping(node.get("requiredDuringSchedulingIgnoredDuringExecution"))
+    for number, term in enumerate(map(as_mapping, as_list(required.get("nodeSelectorTerms")))):
+        for index, each in enumerate(map(as_mapping, as_list(term.get("matchExpressions")))):
+            where = (*here, "affinity", "nodeAffinity")
+            where += ("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
+            where += (number, "matchExpressions", index)
+            if each.get("operator") in {"In", "Exists"}:
+                yield (
+                    where,
+                    as_text(each.get("key")),
+                    list(map(as_text, as_list(each.get("values")))),
+                )
+    for path, term in _pod_terms(pod):
+        yield (*path, "topologyKey"), as_text(term.get("topologyKey")), []
+    for index, each in enumerate(map(as_mapping, as_list(spec.get("topologySpreadConstraints")))):
+        where = (*here, "topologySpreadConstraints", index, "topologyKey")
+        yield where, as_text(each.get("topologyKey")), []
+
+
+def _pod_terms(pod: PodTemplate) -> Iterator[tuple[FieldPath, Manifest]]:
+    """The terms of a pod's affinity and anti-affinity to other pods."""
+    affinity = as_mapping(pod.spec.get("affinity"))
+    for kind in ("podAffinity", "podAntiAffinity"):
+        for field, wants in as_mapping(affinity.get(kind)).items():
+            for index, want in enumerate(map(as_mapping, as_list(wants))):
+                path = (*pod.spec_path, "affinity", kind, field, index)
+                if "podAffinityTerm" in want:
+                    yield (*path, "podAffinityTerm"), as_mapping(want["podAffinityTerm"])
+                else:
+                    yield path, want
+
+
+@rule(
+    "affinity-to-nobody",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/",
+    unless=("selector-mismatch",),
+)
+def affinity_to_nobody(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An affinity or anti-affinity to pods that are not there.
+
+    A required affinity to nobody keeps the pod Pending; an anti-affinity to nobody lets all
+    replicas land on one node. Terms that name other namespaces are left alone.
+    """
+    for path, term in _pod_terms(resource.pod) if resource.pod else ():
+        selector = as_mapping(term.get("labelSelector"))
+        if not selector or "namespaces" in term or "namespaceSelector" in term:
+            continue
+        pods = environment.pods(resource.namespace)
+        if not any(matches(selector, pod.labels) for pod in pods):
+            near = nearest(as_mapping(selector.get("matchLabels")), pods)
+            effect = "are not kept apart" if "podAntiAffinity" in path else "stay Pending"
+            if effect == "stay Pending" and "podAffinityTerm" in path:  # a preference
+                effect = "may run anywhere"
+            yield Problem(
+                f"its labelSelector matches no pod in namespace {resource.namespace}, so the pods "
+                f"{effect}",
+                fix=f"Make the selector match the pods that are meant{near}.",
+                path=(*path, "labelSelector"),
+            )

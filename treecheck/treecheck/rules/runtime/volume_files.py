@@ -1,0 +1,190 @@
+"""The files in a pod's volumes: is each where a variable says, and may the container read it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from treecheck.kube.variables import variables_of
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.registry import rule
+from treecheck.rules.runtime.mounts import mounts
+from treecheck.rules.security.pod_security import context_of, on_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, Resource
+    from treecheck.rules.runtime.mounts import Mount
+
+SECRETS = "https://kubernetes.io/docs/concepts/configuration/secret/"
+VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
+# Nothing in an image lies there: what a variable names in such a folder comes from a mount.
+RUN_TIME = ("/run/secrets", "/var/run/secrets", "/mnt/secrets", "/etc/secrets")
+SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY)_FILE$")
+# What an admission webhook mounts (EKS, Azure, Vault), in a folder named after its domain.
+INJECTED = re.compile(r"/(var/)?run/secrets/[^/]+\.|/(var/)?run/secrets/azure/|/vault/")
+MODE, OTHERS, GROUP = 0o644, 0o004, 0o040
+ROOT_GROUP = 0
+
+
+@rule("mounted-file-missing", source=SECRETS, unless=("config-missing", "mount-without-volume"))
+def mounted_file_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A variable that names a file which the pod's volumes do not have.
+
+    DB_PASSWORD_FILE says where the password lies. Misspelt, or with the Secret mounted elsewhere,
+    the program finds no file and ends. Looked at are variables that end in _FILE: a path below a
+    mounted ConfigMap or Secret has to be one of its files, and one that can come from a mount only
+    has to lie below one. Pods into which a webhook injects more are left alone.
+    """
+    pod = resource.pod
+    if pod is None or any("inject" in key for key in pod.annotations):
+        return
+    for path, container in pod.containers("containers"):
+        mine = [each for each in mounts(resource, environment) if each.container is container]
+        variables = variables_of(environment, pod, path, container).named
+        for name, variable in variables.items():
+            value = variable.value or ""
+            if not name.endswith("_FILE") or not value.startswith("/") or "$(" in value:
+                continue
+            wrong = _not_there(PurePosixPath(value), name, mine)
+            if wrong:
+                yield Problem(
+                    f"{name} of container {container.get('name')} is {value}, and {wrong[0]}: the "
+                    "program finds no file there",
+                    fix=wrong[1],
+                    path=variable.path,
+                    resource=variable.resource,
+                    related=(resource,),
+                    cause=f"{wrong[0]} {value}",
+                )
+
+
+def _not_there(file: PurePosixPath, name: str, mine: list[Mount]) -> tuple[str, str] | None:
+    """(what is there instead, how to mend it) when no mount brings a file."""
+    holders = [mount for mount in mine if file.is_relative_to(mount.place)]
+    if not holders:
+        secret = SECRET_NAME.search(name) or any(file.is_relative_to(each) for each in RUN_TIME)
+        places = [str(mount.place) for mount in mine]
+        if not secret or not mine or INJECTED.match(str(file)):
+            return None
+        return (
+            f"nothing is mounted there (but at {', '.join(places)})",
+            "Name a file in one of the mounts, or mount the volume there.",
+        )
+    mount = max(holders, key=lambda each: len(each.place.parts))
+    known = mount.files
+    if not known or "emptyDir" in mount.volume:
+        return None
+    part = as_text(mount.body.get("subPath"))
+    if part:
+        by_itself = part in known and file != mount.place
+        wrong = f"{mount.place} is the file {part} itself, by subPath"
+        return (wrong, f"Name {mount.place}, or leave subPath out.") if by_itself else None
+    there = f"volume {mount.body.get('name')} has the files {', '.join(sorted(known))}"
+    fix = f"Write {mount.place}/ and one of these, or add the key."
+    return (there, fix) if str(file.relative_to(mount.place)) not in known else None
+
+
+@rule(
+    "volume-file-unreadable",
+    source=CONTEXT,
+    unless=("mount-without-volume", "volume-owned-by-root"),
+)
+def volume_file_unreadable(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Files of a ConfigMap or Secret that the container's user may not read.
+
+    They belong to root. With a mode such as 0400 or 0440 another user gets permission denied,
+    unless the pod's fsGroup has the kubelet hand them to that group, readable.
+    """
+    pod = resource.pod
+    if pod is None or on_windows(pod) or "fsGroup" in context_of(pod):
+        return
+    shared = as_list(context_of(pod).get("supplementalGroups"))
+    for mount in mounts(resource, environment):
+        mine = {**context_of(pod), **as_mapping(mount.container.get("securityContext"))}
+        user, group = mine.get("runAsUser"), mine.get("runAsGroup", ROOT_GROUP)
+        if not user:  # root, or the image's own user, who may be root
+            continue
+        in_root_group = ROOT_GROUP in {group, *shared}
+        for place, mode in _modes(mount.volume):
+            if not mode & OTHERS and not (in_root_group and mode & GROUP):
+                name = mount.body.get("name")
+                yield Problem(
+                    f"the files of volume {name} belong to root and have the mode {mode:04o}: "
+                    f"container {mount.container.get('name')}, user {user}, may not read them",
+                    fix=f"Set fsGroup in the pod's securityContext, to {user} say.",
+                    path=(*mount.path, "name"),
+                    cause=f"{name} {place}",
+                )
+                break
+
+
+def _modes(volume: Manifest) -> Iterator[tuple[FieldPath, int]]:
+    """(place, mode) of the files of a ConfigMap's or Secret's volume."""
+    for field in ("secret", "configMap", "projected"):
+        source = as_mapping(volume.get(field))
+        default = source.get("defaultMode", MODE)
+        if field in volume and isinstance(default, int):
+            yield (field, "defaultMode"), default
+        for index, item in enumerate(map(as_mapping, as_list(source.get("items")))):
+            mode = item.get("mode", default)
+            if isinstance(mode, int):
+                yield (field, "items", index), mode
+
+
+@rule(
+    "volume-unmounted",
+    source=VOLUMES,
+    severity=Severity.WARNING,
+    unless=("mount-without-volume", "duplicate-item", "unwritable-folder", "mounted-file-missing"),
+)
+def volume_unmounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A volume that no container mounts.
+
+    The pod waits for it like for any other, and nothing of it is seen in a container: a Secret's
+    files are missing, a folder that was to be writable is not. Most often the mount was lost, or
+    the two names differ.
+    """
+    pod = resource.pod
+    if pod is None:
+        return
+    used = {
+        as_mapping(each).get("name")
+        for _, container in pod.containers("containers", "initContainers", "ephemeralContainers")
+        for field in ("volumeMounts", "volumeDevices")
+        for each in as_list(container.get(field))
+    }
+    for index, volume in enumerate(map(as_mapping, as_list(pod.spec.get("volumes")))):
+        name = as_text(volume.get("name"))
+        if name and name not in used:
+            yield Problem(
+                f"no container mounts the volume {name}",
+                fix=f"Mount {name} under a container's volumeMounts, or remove it.",
+                path=(*pod.spec_path, "volumes", index, "name"),
+            )
+
+
+@rule("volume-medium", source=VOLUMES + "#emptydir")
+def volume_medium(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An emptyDir on a medium that does not exist.
+
+    The API server takes any word. The kubelet knows Memory, HugePages with or without a size, and
+    no word for the node's disk; with another one it can't set the volume up, and the pod does not
+    start.
+    """
+    pod = resource.pod
+    for index, volume in enumerate(
+        map(as_mapping, as_list(pod.spec.get("volumes") if pod else []))
+    ):
+        medium = as_text(as_mapping(volume.get("emptyDir")).get("medium"))
+        if pod and medium and not re.fullmatch(r"Memory|HugePages(-\w+)?", medium):
+            yield Problem(
+                f"volume {volume.get('name')} is on the medium {medium!r}, which does not exist: "
+                "the pod does not start",
+                fix="Write Memory, or leave the medium out for the node's disk.",
+                path=(*pod.spec_path, "volumes", index, "emptyDir", "medium"),
+            )

@@ -1,0 +1,163 @@
+"""Whether a sync can get from its first wave to its last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.config import find_store, references
+from treecheck.kube.waves import is_hook, position, shown
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, PodTemplate, Resource
+
+WAVES = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-waves/"
+METADATA: FieldPath = ("metadata", "annotations")
+
+
+@rule("wave-deadlock", source=WAVES)
+def wave_deadlock(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod that waits for something which a later wave would bring.
+
+    A sync goes on when a wave is healthy, and the pod is healthy when it has its ConfigMap, its
+    Secret or its account: each waits for the other, and no later commit is synced either.
+    """
+    here = position(resource)
+    if resource.pod is None or here is None:
+        return
+    for needed in _needs(environment, resource.pod):
+        there = position(needed)
+        if needed.part == resource.part and there is not None and there > here:
+            yield Problem(
+                f"it is applied in {shown(here)} and needs {needed.title}, which comes in "
+                f"{shown(there)}: the sync waits for ever",
+                fix=f"Put {needed.title} into an earlier wave, or this one into a later.",
+                path=METADATA,
+                related=(needed,),
+                cause=needed.title,
+            )
+
+
+def _needs(environment: Environment, pod: PodTemplate) -> Iterator[Resource]:
+    """What has to exist before a pod of the template starts."""
+    namespace = pod.owner.namespace
+    seen: set[int] = set()
+    for ref in references(pod):
+        store = find_store(environment, ref.kind, namespace, ref.name)
+        if store and store.resource and not ref.optional and id(store.resource) not in seen:
+            seen.add(id(store.resource))
+            yield store.resource
+    account = as_text(pod.spec.get("serviceAccountName"))
+    found = environment.get("ServiceAccount", namespace, account)
+    if found is not None:
+        yield found
+
+
+def _claims(environment: Environment, pod: PodTemplate) -> Iterator[Resource]:
+    for volume in map(as_mapping, as_list(pod.spec.get("volumes"))):
+        name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        claim = environment.get("PersistentVolumeClaim", pod.owner.namespace, name)
+        if claim is not None:
+            yield claim
+
+
+@rule("claim-waits-for-pod", kinds=("PersistentVolumeClaim",), source=WAVES)
+def claim_waits_for_pod(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A claim in an earlier wave than the pod that it waits for.
+
+    With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
+    stays Pending until a pod uses it, Argo CD waits for the claim, and the pod is in a later wave.
+    """
+    here = position(resource)
+    name = as_text(resource.spec.get("storageClassName"))
+    storage = environment.get("StorageClass", "", name)
+    mode = storage.body.get("volumeBindingMode", "Immediate") if storage else "WaitForFirstConsumer"
+    if here is None or mode != "WaitForFirstConsumer":
+        return
+    users = [
+        pod.owner
+        for pod in environment.pods(resource.namespace)
+        if resource in _claims(environment, pod) and pod.owner.part == resource.part
+    ]
+    places = [place for place in map(position, users) if place is not None]
+    if places and min(places) > here:
+        yield Problem(
+            f"the claim is applied in {shown(here)} and is bound only when a pod uses it, and its "
+            f"first pod comes in {shown(min(places))}: the sync waits for ever",
+            fix="Put the claim into the wave of its pod.",
+            path=METADATA,
+            related=tuple(users),
+        )
+
+
+@rule("autoscaler-before-target", kinds=("HorizontalPodAutoscaler",), source=WAVES)
+def autoscaler_before_target(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An autoscaler in an earlier wave than its workload.
+
+    It is Degraded until the workload exists, and the workload's wave waits for it.
+    """
+    here = position(resource)
+    target = as_mapping(resource.spec.get("scaleTargetRef"))
+    workload = environment.get(
+        as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
+    )
+    there = position(workload) if workload else None
+    if here and there and workload and workload.part == resource.part and there > here:
+        yield Problem(
+            f"it is applied in {shown(here)}, is unhealthy without {workload.title}, and that "
+            f"comes in {shown(there)}: the sync waits for ever",
+            fix="Put the autoscaler into the wave of its workload, or a later one.",
+            path=METADATA,
+            related=(workload,),
+        )
+
+
+@rule(
+    "hook-without-deadline",
+    kinds=("Job",),
+    source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
+)
+def hook_without_deadline(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A hook Job that may run for ever.
+
+    With a bad image, or a database that is away, the Job never ends, the sync stays Running, and
+    no later commit is synced, the one that mends it included.
+    """
+    if is_hook(resource) and "activeDeadlineSeconds" not in resource.spec:
+        yield Problem(
+            "this hook has no activeDeadlineSeconds: when it hangs, the sync stays Running and no "
+            "later commit is deployed",
+            fix="Set spec.activeDeadlineSeconds, to 300 say.",
+            path=("spec",),
+        )
+
+
+@rule(
+    "hook-not-replaced",
+    kinds=("Job",),
+    unless=("sync-annotation-unknown",),
+    source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
+)
+def hook_not_replaced(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A hook with a fixed name that stays behind when it fails.
+
+    A Job's template is immutable. Unless the old hook is deleted before the new one is made, the
+    next sync fails on it. BeforeHookCreation, which is the default, does that.
+    """
+    policy = as_text(resource.annotations.get("argocd.argoproj.io/hook-delete-policy"))
+    if (
+        is_hook(resource)
+        and policy
+        and "BeforeHookCreation" not in policy
+        and resource.metadata.get("name")
+    ):
+        yield Problem(
+            f"its delete policy is {policy}: a hook that ends otherwise stays, and the next sync "
+            "can't change the immutable template of a Job of the same name",
+            fix="Add BeforeHookCreation to the delete policy, or use generateName.",
+            path=(*METADATA, "argocd.argoproj.io/hook-delete-policy"),
+        )

@@ -1,0 +1,125 @@
+"""Fields against the schema: unknown ones, wrong types, missing ones."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from treecheck.model import Problem, as_text, show_path
+from treecheck.registry import rule
+from treecheck.schemas import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.conformance import SchemaError
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+_SOURCE = "Kubernetes' OpenAPI document for the release; for Argo CD and Sealed Secrets their CRDs."
+
+
+@rule("unknown-field", source=_SOURCE)
+def unknown_field(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A field that does not exist.
+
+    The API server refuses the manifest when it checks fields strictly, as kubectl and Argo CD
+    ask it to, and otherwise drops the field in silence: the setting that somebody wrote is not
+    in force. Most are misspelt, or indented one level too far or too little.
+    """
+    for error in resource.schema_errors:
+        if error.keyword == "additionalProperties":
+            name = str(error.path[-1])
+            known = _known_fields(error, environment)
+            near = difflib.get_close_matches(name, known, n=1)
+            where = show_path(error.path[:-1]) or "the manifest"
+            yield Problem(
+                f"{name!r} is no field of {where}: the API server refuses or drops it",
+                fix=f"Write {near[0]!r}." if near else _listed(known),
+                path=error.path,
+                hides=tuple((*error.path[:-1], field) for field in near),
+            )
+
+
+def _known_fields(error: SchemaError, environment: Environment) -> list[str]:
+    definition = schemas(environment.version).definition(error.definition)
+    return sorted(definition.get("properties", {}))
+
+
+def _listed(known: list[str]) -> str:
+    if not known:
+        return "Remove it."
+    return f"Remove it, or move it to where it belongs; known here are {', '.join(known[:40])}."
+
+
+@rule("wrong-type", source=_SOURCE)
+def wrong_type(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A value of the wrong type.
+
+    A list where one value belongs, text where a number belongs, a mapping left empty: the API
+    server can't read the manifest and refuses it. (A number or boolean where text belongs is
+    `unquoted-value`.)
+    """
+    for error in resource.schema_errors:
+        if error.keyword in {"type", "anyOf", "oneOf"} and not is_unquoted(error):
+            wanted = type_names(error.expected)
+            yield Problem(
+                f"{show_path(error.path) or 'the manifest'} is {shown(error.value)}, and {wanted} "
+                "belongs there: the API server can't read the manifest",
+                fix=f"Write {wanted}.",
+                path=error.path,
+            )
+
+
+def is_unquoted(error: SchemaError) -> bool:
+    """Whether a plain number or boolean stands where only text may."""
+    types = [name for name in error.expected or () if name != "null"]
+    return types == ["string"] and isinstance(error.value, (bool, int, float))
+
+
+def type_names(expected: Any) -> str:
+    """Types of JSON Schema in people's words."""
+    words = {
+        "object": "a mapping",
+        "array": "a list",
+        "string": "text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+    }
+    return (
+        " or ".join(words.get(each, each) for each in expected or () if each != "null") or "another"
+    )
+
+
+def shown(value: Any) -> str:
+    """A value, cut to what fits a sentence; of a mapping or list only that it is one."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + '…"'
+
+
+@rule("nameless-manifest", source="Kubernetes API conventions: types and metadata.")
+def nameless_manifest(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+    """A manifest without apiVersion, kind or name.
+
+    Nothing can be done with it: it is not known what it is, or under which name it is kept.
+    """
+    for field in ("apiVersion", "kind"):
+        if not as_text(resource.body.get(field)):
+            yield Problem(
+                f"the manifest has no {field}, so no API takes it",
+                fix=f"Add {field}.",
+                path=(field,),
+            )
+            return
+    if not resource.name and resource.kind != "LimitRange":  # the API server names one itself
+        yield Problem(
+            f"the {resource.kind} has no name, so it can't be applied",
+            fix="Add metadata.name.",
+            path=("metadata", "name"),
+        )

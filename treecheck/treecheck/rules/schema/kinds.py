@@ -1,0 +1,163 @@
+"""Kinds and API versions: unknown, removed and deprecated ones."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, NamedTuple
+
+from treecheck.kinds import BUILT_IN_GROUPS
+from treecheck.model import Problem, Severity
+from treecheck.registry import rule
+from treecheck.schemas import custom_kinds, schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+_SOURCE = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/"
+
+
+class Removal(NamedTuple):
+    """The release that no longer serves an API version, and what to write instead."""
+
+    release: tuple[int, int]
+    instead: str
+
+
+_ADMISSION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
+
+# (apiVersion, kind or "" for every kind in it) -> its removal.
+REMOVALS: dict[tuple[str, str], Removal] = {
+    ("apps/v1beta1", ""): Removal((1, 16), "apps/v1"),
+    ("apps/v1beta2", ""): Removal((1, 16), "apps/v1"),
+    ("extensions/v1beta1", "Ingress"): Removal((1, 22), "networking.k8s.io/v1"),
+    ("extensions/v1beta1", "NetworkPolicy"): Removal((1, 16), "networking.k8s.io/v1"),
+    ("extensions/v1beta1", "PodSecurityPolicy"): Removal((1, 16), "Pod Security admission"),
+    ("extensions/v1beta1", ""): Removal((1, 16), "apps/v1"),
+    (f"{_ADMISSION}/v1beta1", "MutatingWebhookConfiguration"): Removal((1, 22), f"{_ADMISSION}/v1"),
+    (f"{_ADMISSION}/v1beta1", "ValidatingWebhookConfiguration"): Removal(
+        (1, 22), f"{_ADMISSION}/v1"
+    ),
+    (f"{_ADMISSION}/v1beta1", "ValidatingAdmissionPolicy"): Removal((1, 34), f"{_ADMISSION}/v1"),
+    (f"{_ADMISSION}/v1beta1", "ValidatingAdmissionPolicyBinding"): Removal(
+        (1, 34), f"{_ADMISSION}/v1"
+    ),
+    ("networking.k8s.io/v1beta1", "IPAddress"): Removal((1, 37), "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "ServiceCIDR"): Removal((1, 37), "networking.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "VolumeAttributesClass"): Removal((1, 37), "storage.k8s.io/v1"),
+    ("apiextensions.k8s.io/v1beta1", ""): Removal((1, 22), "apiextensions.k8s.io/v1"),
+    ("apiregistration.k8s.io/v1beta1", ""): Removal((1, 22), "apiregistration.k8s.io/v1"),
+    ("authentication.k8s.io/v1beta1", "TokenReview"): Removal((1, 22), "authentication.k8s.io/v1"),
+    ("authorization.k8s.io/v1beta1", ""): Removal((1, 22), "authorization.k8s.io/v1"),
+    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest"): Removal(
+        (1, 22), "certificates.k8s.io/v1"
+    ),
+    ("coordination.k8s.io/v1beta1", "Lease"): Removal((1, 22), "coordination.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "Ingress"): Removal((1, 22), "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "IngressClass"): Removal((1, 22), "networking.k8s.io/v1"),
+    (f"{_RBAC}/v1alpha1", ""): Removal((1, 22), f"{_RBAC}/v1"),
+    (f"{_RBAC}/v1beta1", ""): Removal((1, 22), f"{_RBAC}/v1"),
+    ("scheduling.k8s.io/v1beta1", ""): Removal((1, 22), "scheduling.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "CSIDriver"): Removal((1, 22), "storage.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "CSINode"): Removal((1, 22), "storage.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "StorageClass"): Removal((1, 22), "storage.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "VolumeAttachment"): Removal((1, 22), "storage.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity"): Removal((1, 27), "storage.k8s.io/v1"),
+    ("autoscaling/v2beta1", ""): Removal((1, 25), "autoscaling/v2"),
+    ("autoscaling/v2beta2", ""): Removal((1, 26), "autoscaling/v2"),
+    ("batch/v1beta1", "CronJob"): Removal((1, 25), "batch/v1"),
+    ("batch/v2alpha1", "CronJob"): Removal((1, 21), "batch/v1"),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice"): Removal((1, 25), "discovery.k8s.io/v1"),
+    ("events.k8s.io/v1beta1", "Event"): Removal((1, 25), "events.k8s.io/v1"),
+    ("node.k8s.io/v1beta1", "RuntimeClass"): Removal((1, 25), "node.k8s.io/v1"),
+    ("policy/v1beta1", "PodDisruptionBudget"): Removal((1, 25), "policy/v1"),
+    ("policy/v1beta1", "PodSecurityPolicy"): Removal((1, 25), "Pod Security admission"),
+    ("flowcontrol.apiserver.k8s.io/v1beta1", ""): Removal(
+        (1, 26), "flowcontrol.apiserver.k8s.io/v1"
+    ),
+    ("flowcontrol.apiserver.k8s.io/v1beta2", ""): Removal(
+        (1, 29), "flowcontrol.apiserver.k8s.io/v1"
+    ),
+    ("flowcontrol.apiserver.k8s.io/v1beta3", ""): Removal(
+        (1, 32), "flowcontrol.apiserver.k8s.io/v1"
+    ),
+}
+
+
+def removal(resource: Resource) -> Removal | None:
+    """When a resource's API version was or will be removed, or None."""
+    version = resource.api_version
+    return REMOVALS.get((version, resource.kind)) or REMOVALS.get((version, ""))
+
+
+def _release(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+@rule("removed-api", source=_SOURCE)
+def removed_api(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An API version that Kubernetes no longer serves.
+
+    The API server does not know it, and refuses the manifest.
+    """
+    found = removal(resource)
+    if found is not None and environment.version >= found.release:
+        yield Problem(
+            f"{resource.api_version} {resource.kind} is gone since Kubernetes "
+            f"{_release(found.release)}: the API server refuses the manifest",
+            fix=f"Use {found.instead}.",
+            path=("apiVersion",),
+        )
+
+
+@rule("deprecated-api", source=_SOURCE, severity=Severity.WARNING)
+def deprecated_api(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An API version that a later release of Kubernetes no longer serves.
+
+    After the upgrade the manifest is refused, and the resource can't be changed any more.
+    """
+    found = removal(resource)
+    if found is not None and environment.version < found.release:
+        yield Problem(
+            f"{resource.api_version} {resource.kind} is gone with Kubernetes "
+            f"{_release(found.release)}: after that upgrade the manifest is refused",
+            fix=f"Use {found.instead}.",
+            path=("apiVersion",),
+        )
+
+
+@rule("unknown-kind", source="Kubernetes' OpenAPI document for the release.")
+def unknown_kind(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A kind or API version that Kubernetes does not have.
+
+    In the groups of Kubernetes itself every kind is known; a group without a dot is always one of
+    them. Kinds of other groups come from CustomResourceDefinitions and are not looked at.
+    """
+    if not resource.api_version or not resource.kind or removal(resource) is not None:
+        return
+    known = {**schemas(environment.version).kinds(), **custom_kinds()}
+    if (resource.api_version, resource.kind) in known:
+        return
+    ours = any(
+        kind == resource.kind and _group(version) == resource.group for version, kind in known
+    )
+    if resource.group not in BUILT_IN_GROUPS and "." in resource.group and not ours:
+        return
+    versions = sorted(version for version, kind in known if kind == resource.kind)
+    kinds = [kind for version, kind in known if version == resource.api_version]
+    near = difflib.get_close_matches(resource.kind, kinds, n=1)
+    field, fix = ("kind", f"Write {near[0]}.") if near else ("kind", "Correct apiVersion and kind.")
+    if versions:
+        field, fix = "apiVersion", f"Write {' or '.join(versions[:3])}."
+    yield Problem(
+        f"Kubernetes {_release(environment.version)} has no {resource.kind} in "
+        f"{resource.api_version}: the API server refuses the manifest",
+        fix=fix,
+        path=(field,),
+    )
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]

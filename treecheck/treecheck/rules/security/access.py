@@ -1,0 +1,148 @@
+"""Who can reach the databases, and what rights are given away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.ports import DATABASES, find, pod_ports, target_of
+from treecheck.model import Problem, Severity, as_list, as_mapping
+from treecheck.registry import rule
+from treecheck.rules.references.services import selected_pods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+RBAC = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
+
+# Verbs that let their holder give itself more rights.
+ESCALATING = {"bind", "escalate", "impersonate"}
+MODES = {"enforce", "audit", "warn"}
+STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated"}
+
+
+@rule(
+    "database-exposed",
+    kinds=("Service",),
+    unless=("service-type",),
+    source="https://kubernetes.io/docs/concepts/services-networking/service/#publishing-services-service-types",
+)
+def database_exposed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A database behind a load balancer or a node port.
+
+    Its password is then all that stands between the data and the internet. A load balancer that its
+    annotations make internal counts too: the network around it is larger than the cluster.
+    """
+    kind = resource.spec.get("type", "ClusterIP")
+    if kind not in {"LoadBalancer", "NodePort"} and not resource.spec.get("externalIPs"):
+        return
+    for index, port in enumerate(map(as_mapping, as_list(resource.spec.get("ports")))):
+        numbers = {port.get("port"), target_of(port)}
+        for pod in selected_pods(resource, environment):
+            declared = find(pod_ports(pod), target_of(port))
+            numbers |= {declared.number} if declared else set()
+        for number in sorted(n for n in numbers if n in DATABASES and isinstance(n, int)):
+            yield Problem(
+                f"it opens {DATABASES[number]}'s port {number} to the outside of the cluster "
+                f"({kind})",
+                fix="Set type to ClusterIP; for a person, kubectl port-forward.",
+                path=("spec", "type") if "type" in resource.spec else ("spec", "ports", index),
+            )
+            return
+
+
+@rule(
+    "storage-unencrypted",
+    kinds=("StorageClass",),
+    source="https://docs.aws.amazon.com/eks/latest/best-practices/data-encryption-and-secrets-management.html",
+    severity=Severity.WARNING,
+)
+def storage_unencrypted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A StorageClass that turns encryption off.
+
+    Volumes and their snapshots can then be read by whoever gets hold of them. Existing volumes stay
+    as they are, so it has to be right before the first one.
+    """
+    if as_mapping(resource.body.get("parameters")).get("encrypted") == "false":
+        yield Problem(
+            "its volumes, and their snapshots, are not encrypted",
+            fix='Set parameters.encrypted to "true".',
+            path=("parameters", "encrypted"),
+        )
+
+
+@rule(
+    "pod-security-mode",
+    kinds=("Namespace",),
+    source="https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+)
+def pod_security_mode(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A label of Pod Security that the admission controller does not know.
+
+    Only enforce, audit and warn, each with -version, mean something. With any other word the
+    namespace is as open as without the label.
+    """
+    for key in unknown_modes(resource.labels):
+        yield Problem(
+            f"nothing reads the label {key}, so nothing is enforced in this namespace",
+            fix=f"Write {key.partition('/')[0]}/enforce.",
+            path=("metadata", "labels", key),
+        )
+
+
+def unknown_modes(labels: Iterable[str]) -> Iterator[str]:
+    """The labels of Pod Security whose mode does not exist."""
+    for key in labels:
+        domain, _, mode = key.partition("/")
+        if domain == "pod-security.kubernetes.io" and mode.removesuffix("-version") not in MODES:
+            yield key
+
+
+@rule("role-too-broad", kinds=("Role", "ClusterRole"), source=RBAC)
+def role_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A role that grants everything, or the means to get it.
+
+    `*` also covers what will be invented later. Reading every Secret is as good as being every
+    service account. bind, escalate and impersonate let their holder become more than it is.
+    """
+    for index, entry in enumerate(map(as_mapping, as_list(resource.body.get("rules")))):
+        verbs = set(as_list(entry.get("verbs")))
+        resources = set(as_list(entry.get("resources")))
+        reads = verbs & {"get", "list", "watch", "*"}
+        secrets = resource.kind == "ClusterRole" and "secrets" in resources
+        what = ""
+        if "*" in verbs and "*" in resources:
+            what = "everything"
+        elif "*" in resources and verbs - {"get", "list", "watch"}:
+            what = f"{', '.join(sorted(verbs))} on every kind"
+        elif verbs & ESCALATING:
+            what = f"{', '.join(sorted(verbs & ESCALATING))}, by which its holder can get any right"
+        elif secrets and reads and not as_list(entry.get("resourceNames")):
+            what = "every Secret of the cluster"
+        if what:
+            yield Problem(
+                f"it grants {what}",
+                fix="Name the kinds, verbs and names that are needed.",
+                path=("rules", index),
+            )
+
+
+@rule("binding-too-broad", kinds=("RoleBinding", "ClusterRoleBinding"), source=RBAC)
+def binding_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A binding of the administrator's role to a program, or of any role to everybody.
+
+    Whoever breaks into the program is then the cluster's administrator; and system:unauthenticated
+    is everyone who can reach the API server.
+    """
+    role = as_mapping(resource.body.get("roleRef")).get("name")
+    for index, subject in enumerate(map(as_mapping, as_list(resource.body.get("subjects")))):
+        who = subject.get("name")
+        if who in STRANGERS:
+            what = f"{role} is given to {who}, which is anybody"
+        elif role == "cluster-admin" and subject.get("kind") == "ServiceAccount":
+            what = f"service account {who} is made cluster-admin"
+        else:
+            continue
+        yield Problem(what, fix="Bind a role with the rights needed.", path=("subjects", index))

@@ -1,0 +1,281 @@
+"""The Pod Security Standard "restricted", a rule for each of its controls.
+
+Source of every rule: https://kubernetes.io/docs/concepts/security/pod-security-standards/. The
+namespace's label pod-security.kubernetes.io/enforce makes the API server refuse such pods; the
+Deployment is accepted all the same, and simply never gets a pod.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/security/pod-security-standards/"
+
+ALLOWED_VOLUMES = {
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim",
+    "projected", "secret",
+}  # fmt: skip
+SAFE_SYSCTLS = {
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+}
+SELINUX_TYPES = {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
+SECCOMP = {"RuntimeDefault", "Localhost"}
+
+
+def on_windows(pod: PodTemplate) -> bool:
+    """Whether a pod says that it runs on Windows, where some controls don't exist."""
+    return as_mapping(pod.spec.get("os")).get("name") == "windows"
+
+
+def context_of(pod: PodTemplate) -> Manifest:
+    """The pod's own securityContext."""
+    return as_mapping(pod.spec.get("securityContext"))
+
+
+def own_contexts(pod: PodTemplate) -> Iterator[tuple[FieldPath, Manifest, Manifest]]:
+    """(container's path, container, its securityContext)."""
+    for path, container in pod.containers("containers", "initContainers", "ephemeralContainers"):
+        yield path, container, as_mapping(container.get("securityContext"))
+
+
+def place(path: FieldPath, container: Manifest, field: str = "") -> FieldPath:
+    """The field to blame: the one in the container's securityContext, or what is there of it."""
+    if "securityContext" not in container:
+        return (*path, "name")
+    context = as_mapping(container["securityContext"])
+    return (*path, "securityContext", *((field,) if field in context else ()))
+
+
+@rule("host-namespaces", source=SOURCE)
+def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A pod in the node's own network, process or IPC namespace.
+
+    It sees the node's traffic and processes, and NetworkPolicies don't apply to it.
+    """
+    for field in ("hostNetwork", "hostPID", "hostIPC") if resource.pod else ():
+        if resource.pod and resource.pod.spec.get(field) is True:
+            yield Problem(
+                f"{field} lets the pods into the node's own namespace; Pod Security refuses them",
+                fix=f"Leave {field} out.",
+                path=(*resource.pod.spec_path, field),
+            )
+    windows = as_mapping(context_of(resource.pod).get("windowsOptions")) if resource.pod else {}
+    if resource.pod and windows.get("hostProcess") is True:
+        yield Problem(
+            "hostProcess lets the pods into the node's own namespace; Pod Security refuses them",
+            fix="Leave hostProcess out.",
+            path=(*resource.pod.spec_path, "securityContext", "windowsOptions"),
+        )
+
+
+@rule("privileged-container", source=SOURCE, unless=("privilege-contradiction",))
+def privileged_container(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A privileged container.
+
+    It can do everything that root on the node can.
+    """
+    for path, container, context in own_contexts(resource.pod) if resource.pod else ():
+        if context.get("privileged") is True:
+            yield Problem(
+                f"container {container.get('name')} is privileged: it owns the node; Pod Security "
+                "refuses it",
+                fix="Leave privileged out.",
+                path=place(path, container, "privileged"),
+            )
+
+
+@rule("privilege-escalation", source=SOURCE, unless=("privileged-container",))
+def privilege_escalation(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container whose processes may gain privileges that their parent did not have.
+
+    allowPrivilegeEscalation is true unless it is written, and "restricted" wants it written false.
+    """
+    if resource.pod is None or on_windows(resource.pod):
+        return
+    for path, container, context in own_contexts(resource.pod):
+        if context.get("allowPrivilegeEscalation") is not False:
+            yield Problem(
+                f"container {container.get('name')} does not set allowPrivilegeEscalation: false; "
+                "Pod Security refuses it",
+                fix="Set securityContext.allowPrivilegeEscalation to false.",
+                path=place(path, container, "allowPrivilegeEscalation"),
+            )
+
+
+@rule("capabilities", source=SOURCE, unless=("privileged-container",))
+def capabilities(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container that keeps or adds Linux capabilities.
+
+    "restricted" wants all dropped; NET_BIND_SERVICE alone may be added again.
+    """
+    if resource.pod is None or on_windows(resource.pod):
+        return
+    for path, container, context in own_contexts(resource.pod):
+        kept = as_mapping(context.get("capabilities"))
+        where = place(path, container, "capabilities")
+        added = [c for c in as_list(kept.get("add")) if c != "NET_BIND_SERVICE"]
+        if "ALL" not in as_list(kept.get("drop")):
+            yield Problem(
+                f"container {container.get('name')} does not drop all capabilities; Pod Security "
+                "refuses it",
+                fix="Set securityContext.capabilities.drop to [ALL].",
+                path=where,
+            )
+        elif added:
+            yield Problem(
+                f"container {container.get('name')} adds {', '.join(added)}; Pod Security refuses "
+                "it",
+                fix="Leave capabilities.add out, or add NET_BIND_SERVICE alone.",
+                path=where,
+            )
+
+
+@rule("runs-as-root", source=SOURCE, unless=("root-against-non-root",))
+def runs_as_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container that may run as root.
+
+    "restricted" wants runAsNonRoot: true on the pod or on each container, and no runAsUser of 0.
+    """
+    if resource.pod is None:
+        return
+    shared = context_of(resource.pod)
+    for path, container, context in own_contexts(resource.pod):
+        name = container.get("name")
+        user = context.get("runAsUser", shared.get("runAsUser"))
+        if context.get("runAsNonRoot", shared.get("runAsNonRoot")) is not True:
+            yield Problem(
+                f"container {name} may run as root: runAsNonRoot is not true; Pod Security refuses "
+                "it",
+                fix="Set runAsNonRoot: true in the pod's securityContext.",
+                path=_root_place(resource.pod, path, container, "runAsNonRoot"),
+            )
+        elif user == 0:
+            yield Problem(
+                f"container {name} runs as user 0, which is root; Pod Security refuses it",
+                fix="Set runAsUser to a number above 0.",
+                path=_root_place(resource.pod, path, container, "runAsUser"),
+            )
+
+
+def _root_place(pod: PodTemplate, path: FieldPath, container: Manifest, field: str) -> FieldPath:
+    if field in as_mapping(container.get("securityContext")):
+        return place(path, container, field)
+    if field in context_of(pod):
+        return (*pod.spec_path, "securityContext", field)
+    return place(path, container)
+
+
+@rule("seccomp-unset", source=SOURCE)
+def seccomp_unset(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container without a seccomp profile.
+
+    Without RuntimeDefault (or a Localhost profile) a container may call every system call that the
+    kernel has.
+    """
+    if resource.pod is None or on_windows(resource.pod):
+        return
+    shared = as_mapping(context_of(resource.pod).get("seccompProfile")).get("type")
+    for path, container, context in own_contexts(resource.pod):
+        kind = as_mapping(context.get("seccompProfile")).get("type", shared)
+        if kind not in SECCOMP:
+            yield Problem(
+                f"container {container.get('name')} has the seccomp profile "
+                f"{kind or 'Unconfined'}; Pod Security refuses it",
+                fix="Set seccompProfile.type: RuntimeDefault in the pod's securityContext.",
+                path=_root_place(resource.pod, path, container, "seccompProfile"),
+            )
+
+
+@rule("volume-type", source=SOURCE)
+def volume_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A volume of a type that "restricted" does not allow, such as hostPath.
+
+    A hostPath gives the pod the node's own files, those of the kubelet and of other pods included.
+    """
+    pod = resource.pod
+    for index, volume in enumerate(as_list(pod.spec.get("volumes"))) if pod else ():
+        kinds = set(as_mapping(volume)) - {"name"}
+        for kind in sorted(kinds - ALLOWED_VOLUMES):
+            yield Problem(
+                f"volume {as_mapping(volume).get('name')} is a {kind}; Pod Security refuses it",
+                fix=f"Use one of {', '.join(sorted(ALLOWED_VOLUMES))}.",
+                path=(*pod.spec_path, "volumes", index, kind) if pod else (),
+            )
+
+
+@rule("host-port", source=SOURCE, unless=("host-namespaces",))
+def host_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container port that is opened on the node itself.
+
+    It goes around the Service and its NetworkPolicies, and one pod a node can have it.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        for index, port in enumerate(map(as_mapping, as_list(container.get("ports")))):
+            if port.get("hostPort"):
+                yield Problem(
+                    f"container {container.get('name')} takes port {port['hostPort']} of its node; "
+                    "Pod Security refuses it",
+                    fix="Leave hostPort out and use a Service.",
+                    path=(*path, "ports", index, "hostPort"),
+                )
+
+
+@rule("kernel-settings", source=SOURCE)
+def kernel_settings(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """Unsafe sysctls, an unmasked /proc, or SELinux and AppArmor settings that lift protection.
+
+    These change the kernel's behaviour for the node, or hide the container from its guards.
+    """
+    if resource.pod is None:
+        return
+    at = (*resource.pod.spec_path, "securityContext")
+    sysctls = map(as_mapping, as_list(context_of(resource.pod).get("sysctls")))
+    for index, entry in enumerate(sysctls):
+        if entry.get("name") not in SAFE_SYSCTLS:
+            yield _kernel(f"sysctl {entry.get('name')}", (*at, "sysctls", index))
+    yield from _lifted(context_of(resource.pod), at)
+    for path, _, context in own_contexts(resource.pod):
+        where = (*path, "securityContext")
+        if context.get("procMount", "Default") != "Default":
+            yield _kernel(f"procMount {context['procMount']}", (*where, "procMount"))
+        yield from _lifted(context, where)
+
+
+def _lifted(context: Manifest, path: FieldPath) -> Iterator[Problem]:
+    selinux: dict[str, Any] = as_mapping(context.get("seLinuxOptions"))
+    if (
+        as_text(selinux.get("type")) not in SELINUX_TYPES
+        or selinux.get("user")
+        or selinux.get("role")
+    ):
+        yield _kernel("seLinuxOptions", (*path, "seLinuxOptions"))
+    if as_mapping(context.get("appArmorProfile")).get("type") == "Unconfined":
+        yield _kernel("appArmorProfile Unconfined", (*path, "appArmorProfile"))
+
+
+def _kernel(what: str, path: FieldPath) -> Problem:
+    return Problem(
+        f"{what} lifts a protection of the node; Pod Security refuses it",
+        fix="Leave it out.",
+        path=path,
+    )

@@ -1,0 +1,164 @@
+"""Secrets in plain text, by their structure, by the name they stand under, and by their entropy.
+
+No message shows a value: it shows the place, what was recognised, and the length.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.facts import Facts
+    from treecheck.files import SourceFile
+    from treecheck.model import FieldPath, Resource
+
+SOURCE = "https://kubernetes.io/docs/concepts/security/secrets-good-practices/"
+SEAL = "Take it out, change it wherever it is valid, and bring the new one as a SealedSecret."
+
+# Forms that credentials are issued in, by what issues them.
+FORMS: dict[str, re.Pattern[str]] = {
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "a GitHub token": re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})\b"),
+    "a GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
+    "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
+    "a Stripe key": re.compile(r"\b[rs]k_live_[0-9A-Za-z]{16,}"),
+    "a Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
+    "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+    "a password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:[^\s@/'\"$<{]{3,}@"),
+}
+SECRET_NAME = re.compile(
+    r"(^|[_.-])(PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|(API|SECRET|PRIVATE)_?KEY|CREDENTIALS?)$",
+    re.IGNORECASE,
+)
+# A password in a line of a longer text: `password: …` in a file, `--db-password=…` in a command.
+IN_TEXT = re.compile(
+    r"(?:^|[\s;,.&?]|--)[\w.-]*(?:pass(?:word|wd)?|pwd)[\"']?\s*[:= ]\s*[\"']?"
+    r"(?P<value>(?=\S*\d)(?=\S*[a-zA-Z])[^\s\"'$<{%/,;&]{6,})",
+    re.IGNORECASE,
+)
+BEARER = re.compile(r"(Bearer|Basic|Token) +(?P<value>[\w.~+/=-]{16,})$")
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+NO_VALUE = re.compile(
+    r"^(|true|false|yes|no|on|off|\d{1,3}|none|null|unused|changeme|\$\(.*\)|\$\{.*\}|<.*>|[/.].*)$",
+    re.IGNORECASE,
+)
+ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
+HEX = re.compile(r"[0-9a-f]+")
+ENTROPY = 4.3  # bits a character: above any text in words, below what 24 random characters have
+
+
+def recognised(text: str) -> str:
+    """The form of credential that a text holds, or an empty text."""
+    return next((name for name, form in FORMS.items() if form.search(text)), "")
+
+
+def is_random(text: str) -> bool:
+    """Whether a text looks drawn at random: long, of base64's characters, and of high entropy.
+
+    Hexadecimal texts are left alone: digests and commits are no secrets.
+    """
+    if not ENCODED.fullmatch(text) or HEX.fullmatch(text):
+        return False
+    counts = Counter(text)
+    bits = -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
+    mixed = re.search(r"[a-z]", text) and re.search(r"[A-Z]", text) and re.search(r"\d", text)
+    return bits >= ENTROPY and mixed is not None
+
+
+@rule("credential-in-file", scope=Scope.FILE, source=SOURCE)
+def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
+    """Text in the form of a credential, anywhere in a YAML file, comments included.
+
+    What is in git's history is known to everybody who ever cloned it; taking the line out again
+    does not help.
+    """
+    for number, line in enumerate(source.text.splitlines(), 1):
+        what = recognised(line)
+        if what:
+            yield Problem(
+                f"this line holds {what}, in plain text, for everybody who can read the repository",
+                fix=SEAL,
+                file=source.path,
+                line=number,
+            )
+
+
+@rule("secret-in-plain-text", kinds=("Secret",), source=SOURCE)
+def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A Secret with its data in the tree.
+
+    base64 is no encryption. In a GitOps tree a secret is sealed, or fetched from outside.
+    """
+    for field in ("data", "stringData"):
+        for key, value in as_mapping(resource.body.get(field)).items():
+            if as_text(value) and not recognised(as_text(value)):
+                yield Problem(
+                    f"key {key} is in the repository in plain text (base64 is no encryption)",
+                    fix="Seal it: a SealedSecret of the same name, and change the value.",
+                    path=(field, key),
+                )
+
+
+@rule("secret-in-configuration", source=SOURCE)
+def secret_in_configuration(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A value that looks like a secret in a ConfigMap or in a container's `env`.
+
+    It stands under a name such as DB_PASSWORD, or it looks drawn at random; the same goes for
+    annotations, command lines, headers of probes and the text of whole files. Names that end in
+    _FILE or _PATH, and values that are paths or references, are no secrets.
+    """
+    for path, name, value in _settings(resource):
+        why = _suspicion(name, value)
+        if why:
+            yield Problem(
+                f"{name} {why} in plain text",
+                fix="Bring it from a SealedSecret, by secretKeyRef or as a mounted file.",
+                path=path,
+            )
+
+
+def _suspicion(name: str, value: str) -> str:
+    """What makes a value look like a secret, or an empty text; never the value itself."""
+    if recognised(value) or NO_VALUE.match(value):
+        return ""
+    within = IN_TEXT.search(value) or BEARER.match(value)
+    if within:
+        return f"has by its look a password in it ({len(within['value'])} characters),"
+    if "\n" not in value and SECRET_NAME.search(CAMEL.sub("_", name)):
+        return f"is by its name a secret, and its value ({len(value)} characters) is"
+    if is_random(value):
+        return f"is by its look drawn at random, and its value ({len(value)} characters) is"
+    return ""
+
+
+def _settings(resource: Resource) -> Iterator[tuple[FieldPath, str, str]]:
+    if resource.kind == "ConfigMap":
+        for key, value in as_mapping(resource.body.get("data")).items():
+            yield ("data", key), key, as_text(value).strip()
+    for key, value in resource.annotations.items():
+        yield ("metadata", "annotations", key), key.rpartition("/")[2], as_text(value)
+    for path, container in resource.pod.containers() if resource.pod else ():
+        for field in ("command", "args"):
+            words = [as_text(word) for word in as_list(container.get(field))]
+            for index, word in enumerate(words):
+                before = words[index - 1] if index and words[index - 1].startswith("-") else ""
+                name = before.lstrip("-") if "=" not in before else ""
+                yield (*path, field, index), name or field, word
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            asked = as_mapping(as_mapping(container.get(probe)).get("httpGet"))
+            for index, header in enumerate(map(as_mapping, as_list(asked.get("httpHeaders")))):
+                where = (*path, probe, "httpGet", "httpHeaders", index, "value")
+                yield where, as_text(header.get("name")), as_text(header.get("value"))
+        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+            value = as_text(entry.get("value"))
+            yield (*path, "env", index, "value"), as_text(entry.get("name")), value

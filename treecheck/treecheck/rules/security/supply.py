@@ -1,0 +1,157 @@
+"""Images, service account tokens and resources of containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.images import tag
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.environment import Environment
+    from treecheck.model import Resource
+
+# Tags that move by their very name; anything else may be immutable.
+MOVING_TAGS = {"", "latest", "stable", "main", "master", "edge", "nightly", "dev"}
+
+
+@rule(
+    "image-unpinned",
+    source="https://kubernetes.io/docs/concepts/containers/images/",
+    unless=("image-name-invalid", "image-entry-unused"),
+)
+def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """An image without a tag, or with one that moves.
+
+    What runs then depends on when a node pulled it: two pods of a Deployment may differ, and git
+    does not say what is deployed. A rollback brings back nothing.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        image = as_text(container.get("image"))
+        if image and "@sha256:" not in image and tag(image) in MOVING_TAGS:
+            yield Problem(
+                f"image {image} has {'the moving tag ' + tag(image) if tag(image) else 'no tag'}: "
+                "what runs is whatever the registry holds at the next pull",
+                fix="Name an immutable tag, or a digest.",
+                path=(*path, "image"),
+                cause=image,
+                related=_running(environment, image),
+            )
+
+
+def _running(environment: Environment, image: str) -> tuple[Resource, ...]:
+    """The workloads that run an image."""
+    return tuple(
+        pod.owner
+        for pod in environment.pods()
+        if any(container.get("image") == image for _, container in pod.containers())
+    )
+
+
+@rule(
+    "token-mounted",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
+    severity=Severity.WARNING,
+    unless=("role-missing", "binding-too-broad", "service-account-missing"),
+)
+def token_mounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A service account's token in a pod that has no use for it.
+
+    Whoever breaks into the container can ask the API server in the account's name. An account that
+    a binding in the tree gives rights to is taken to need its token.
+    """
+    pod = resource.pod
+    if pod is None or pod.spec.get("automountServiceAccountToken", True) is not True:
+        return
+    name = as_text(pod.spec.get("serviceAccountName")) or "default"
+    account = environment.get("ServiceAccount", resource.namespace, name)
+    off = account is not None and account.body.get("automountServiceAccountToken") is False
+    if "automountServiceAccountToken" not in pod.spec and off:
+        return
+    if not _has_rights(environment, resource.namespace, name):
+        written = "automountServiceAccountToken" in pod.spec
+        yield Problem(
+            f"its pods get the token of service account {name}, which nothing in the tree gives "
+            "rights to",
+            fix="Set automountServiceAccountToken: false on the pod.",
+            path=(*pod.spec_path, "automountServiceAccountToken") if written else pod.spec_path,
+            related=_bindings_of(environment, name),
+        )
+
+
+def _bindings_of(environment: Environment, account: str) -> tuple[Resource, ...]:
+    """The bindings that may have been meant for a service account, by their own name or subject."""
+    return tuple(
+        binding
+        for binding in environment.of_kind("RoleBinding", "ClusterRoleBinding")
+        if account in binding.name
+        or any(
+            as_mapping(subject).get("name") == account
+            for subject in as_list(binding.body.get("subjects"))
+        )
+    )
+
+
+def _has_rights(environment: Environment, namespace: str, account: str) -> bool:
+    for binding in environment.of_kind("RoleBinding", "ClusterRoleBinding"):
+        for subject in map(as_mapping, as_list(binding.body.get("subjects"))):
+            where = subject.get("namespace") or binding.namespace
+            if (subject.get("kind"), where, subject.get("name")) == (
+                "ServiceAccount",
+                namespace,
+                account,
+            ):
+                return True
+    return False
+
+
+@rule(
+    "resources-missing",
+    source="https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
+    severity=Severity.WARNING,
+    unless=("hpa-without-request",),
+)
+def resources_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container without requests, or without a limit on its memory.
+
+    Without requests the scheduler counts it as nothing and packs the node too full; without a
+    memory limit its leak is the whole node's. A limit alone counts as the request. A CPU limit is
+    a matter of taste and not asked for.
+    """
+    for path, container in resource.pod.containers("containers") if resource.pod else ():
+        asked = as_mapping(container.get("resources"))
+        limits = as_mapping(asked.get("limits"))
+        requests = {*as_mapping(asked.get("requests")), *limits}
+        missing = [f"requests.{name}" for name in ("cpu", "memory") if name not in requests]
+        if "memory" not in limits:
+            missing.append("limits.memory")
+        if missing:
+            yield Problem(
+                f"container {container.get('name')} has no {', '.join(missing)}",
+                fix="Set resources to what the container was seen to use, and some more.",
+                path=(*path, "resources") if "resources" in container else (*path, "name"),
+            )
+
+
+@rule(
+    "root-filesystem-writable",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+    severity=Severity.WARNING,
+)
+def root_filesystem_writable(resource: Resource, environment: Environment) -> Iterator[Problem]:
+    """A container whose root file system is made writable on purpose.
+
+    Whoever breaks in can change the program. A container that says nothing is left alone: many
+    images can't do without.
+    """
+    for path, container in resource.pod.containers() if resource.pod else ():
+        context = as_mapping(container.get("securityContext"))
+        if context.get("readOnlyRootFilesystem") is False:
+            yield Problem(
+                f"container {container.get('name')} has a writable root file system",
+                fix="Set readOnlyRootFilesystem: true and mount an emptyDir where it writes.",
+                path=(*path, "securityContext", "readOnlyRootFilesystem"),
+            )

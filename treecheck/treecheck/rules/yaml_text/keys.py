@@ -1,0 +1,81 @@
+"""Keys written twice, documents glued together, tabs: what the parser stumbles over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.model import Problem, show_path
+from treecheck.reading import Fault
+from treecheck.registry import Scope, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.facts import Facts
+    from treecheck.files import SourceFile
+    from treecheck.reading import Document
+
+_SOURCE = "YAML 1.2, 3.2.1.3 (keys are unique) and 6.1 (no tabs in indentation)."
+
+
+def _is_glued(document: Document) -> bool:
+    repeated = {each.path[0] for each in document.duplicates if len(each.path) == 1}
+    return {"apiVersion", "kind"} <= repeated
+
+
+@rule("duplicate-key", source=_SOURCE, scope=Scope.FILE)
+def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
+    """A key that is written twice in one mapping.
+
+    kustomize refuses the file; kubectl takes the second value and drops the first in silence.
+    """
+    for document in source.documents:
+        if _is_glued(document):
+            continue
+        for each in document.duplicates:
+            yield Problem(
+                f"{show_path(each.path)} is there already, in line {each.first_line}: kustomize "
+                "refuses the file, and others drop the first value",
+                fix="Remove one of the two, or join them.",
+                file=source.path,
+                line=each.line,
+            )
+
+
+@rule("glued-documents", source=_SOURCE, scope=Scope.FILE)
+def glued_documents(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
+    """Two manifests without `---` between them.
+
+    They are read as one, in which every key of the second replaces that of the first: the first
+    resource is never made.
+    """
+    for document in source.documents:
+        if _is_glued(document):
+            second = min(each.line for each in document.duplicates if len(each.path) == 1)
+            yield Problem(
+                "a second manifest starts here without `---` before it, so the first is lost",
+                fix="Put a line with --- between the two.",
+                file=source.path,
+                line=second,
+            )
+
+
+@rule("tab-indentation", source=_SOURCE, scope=Scope.FILE)
+def tab_indentation(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
+    """A tab where YAML indents by spaces.
+
+    No reader of YAML takes the file.
+    """
+    if source.error is None or source.error.fault is not Fault.SYNTAX:
+        return
+    lines = source.text.splitlines()
+    for number in range(max(source.error.line - 2, 1), min(source.error.line + 1, len(lines)) + 1):
+        indentation = lines[number - 1][: len(lines[number - 1]) - len(lines[number - 1].lstrip())]
+        if "\t" in indentation:
+            yield Problem(
+                "the line is indented by a tab, and so nothing can read the file",
+                fix="Indent by spaces.",
+                file=source.path,
+                line=number,
+            )
+            return
