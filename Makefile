@@ -61,9 +61,11 @@ seal: $(VENV)/run.stamp ## Make and seal a database password: ENV=dev; ARGS=--st
 seal-cert: $(VENV)/run.stamp ## Fetch the certificate to seal with from the cluster of KUBECONFIG: ENV=dev
 	@$(CI) seal-cert $(ENV) $(ARGS)
 
-configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= REPOSITORY= GIT_URL=
-	@$(CI) configure $(if $(ACCOUNT),--account '$(ACCOUNT)') $(if $(REGION),--region '$(REGION)') \
-		$(if $(REPOSITORY),--repository '$(REPOSITORY)') $(if $(GIT_URL),--git-url '$(GIT_URL)')
+# A setting is given by its name in capitals; `--git-url` is GIT_URL.
+SETTINGS := ACCOUNT REGION REPOSITORY GIT_URL KUBERNETES ZONES PROD_CIDRS PROD_CERTIFICATE ARGOCD_CIDRS ARGOCD_CERTIFICATE
+option = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
+configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= ZONES= GIT_URL= … (docs/fork.md)
+	@$(CI) configure $(foreach name,$(SETTINGS),$(if $($(name)),--$(call option,$(name)) '$($(name))'))
 
 snapshots: $(VENV)/run.stamp ## Accept what both environments render to now (tests/manifests/snapshots)
 	@$(CI) snapshots

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
-from ci.settings import Settings
+from ci.settings import registry
 from ci.writeback.tag import EcrRepository
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class Build:
     @property
     def repository(self) -> EcrRepository:
         """The ECR repository that the image belongs to."""
-        names = (self["AWS_ACCOUNT_ID"], self["AWS_DEFAULT_REGION"], self["IMAGE_REPO_NAME"])
-        return EcrRepository.parse(Settings(*names, git_url="").image)
+        host = registry(self["AWS_ACCOUNT_ID"], self["AWS_DEFAULT_REGION"])
+        return EcrRepository.parse(f"{host}/{self['IMAGE_REPO_NAME']}")
 
     @property
     def number(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci import settings
+from ci import carried, settings
 from ci.errors import InputError
 from tests.ci import verbs
 from treecheck.kustomize import render
@@ -23,7 +23,21 @@ FORK = {
     "--region": "eu-central-1",
     "--repository": "team/space",
     "--git-url": "https://git.example.org/team/space.git",
+    "--kubernetes": "1.35",
+    "--zones": "eu-central-1b,eu-central-1c",
+    "--prod-cidrs": "203.0.113.0/24, 198.51.100.7/32",
+    "--prod-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
+    "--argocd-cidrs": "198.51.100.0/24",
+    "--argocd-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
 }
+VALUES = settings.Settings(
+    account="123456789012",
+    region="eu-north-1",
+    repository="c",
+    git_url="https://example.org/c.git",
+    kubernetes="1.34",
+    zones=("eu-north-1a", "eu-north-1c"),
+)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -83,7 +97,7 @@ def test_writing_the_marked_lines_anew_changes_nothing() -> None:
     marked = [path for path in tracked() if path.suffix in {".yaml", ".yml"}]
     assert len([path for path in marked if "# settings:" in text_of(path)]) >= 10
     for path in marked:
-        assert settings.carry(text_of(path), values) == text_of(path), path
+        assert carried.carry(text_of(path), values) == text_of(path), path
 
 
 def test_no_other_line_has_a_copy_of_a_value() -> None:
@@ -99,7 +113,7 @@ def test_no_other_line_has_a_copy_of_a_value() -> None:
         for number, line in enumerate(text_of(path).splitlines(), 1):
             if values.account in line or values.git_url in line:
                 said = f"{path}:{number}: {line.strip()} (an example's account is 123456789012)"
-                assert settings.is_marked(line), said
+                assert carried.is_marked(line), said
 
 
 def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
@@ -108,7 +122,18 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert git(fork, "rev-list", "--count", "HEAD").strip() == "2"
     assert git(fork, "status", "--porcelain") == ""
-    assert settings.read(fork) == settings.Settings(*FORK.values())
+    assert settings.read(fork) == settings.Settings(
+        account="210987654321",
+        region="eu-central-1",
+        repository="team/space",
+        git_url="https://git.example.org/team/space.git",
+        kubernetes="1.35",
+        zones=("eu-central-1b", "eu-central-1c"),
+        prod_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
+        prod_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
+        argocd_cidrs=("198.51.100.0/24",),
+        argocd_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
+    )
     for environment in ("dev", "prod"):
         rendered = render(fork / "overlays" / environment)
         assert "210987654321.dkr.ecr.eu-central-1.amazonaws.com/team/space:" in rendered
@@ -119,15 +144,18 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
 def test_there_and_back_again_is_the_same_tree(fork: Path) -> None:
     before = settings.read(fork)
     configure(fork, **FORK)
-    back = {f"--{name.replace('_', '-')}": value for name, value in before._asdict().items()}
+    back = {
+        f"--{name.replace('_', '-')}": settings.typed(value)
+        for name, value in before._asdict().items()
+    }
     configure(fork, **back)
     assert git(fork, "diff", "HEAD~2", "HEAD") == ""
 
 
 def test_one_setting_alone_leaves_the_others(fork: Path) -> None:
     before = settings.read(fork)
-    configure(fork, **{"--region": "eu-north-1"})
-    assert settings.read(fork) == before._replace(region="eu-north-1")
+    configure(fork, **{"--repository": "other"})
+    assert settings.read(fork) == before._replace(repository="other")
     assert (
         "# where the cluster and the image repository are" in (fork / "settings.yaml").read_text()
     )
@@ -181,7 +209,7 @@ def test_a_marked_file_that_is_not_utf_8_is_named(fork: Path) -> None:
 def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path, name: str) -> None:
     text = (ROOT / "settings.yaml").read_text()
     wanted = settings.read()._replace(repository=name)
-    (tmp_path / "settings.yaml").write_text(settings.edit_file(text, wanted))
+    (tmp_path / "settings.yaml").write_text(carried.edit_file(text, wanted))
     assert settings.read(tmp_path) == wanted
 
 
@@ -198,6 +226,22 @@ def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path, name
         ("--git-url", "https://me:token@github.com/me/x.git", "without a password in it"),
         ("--git-url", "ftp://example.org/x.git", "an https or ssh address"),
         ("--git-url", "https://github.com/me/x.git # mine", "an https or ssh address"),
+        ("--kubernetes", "1.31", "a version that Argo CD 3.4 is tested with: 1.32, 1.33"),
+        ("--kubernetes", "v1.32", "a version that Argo CD 3.4 is tested with"),
+        ("--zones", "us-east-1a", "zones is us-east-1a, and it takes two or more"),
+        ("--zones", "us-east-1a,us-east-1a", "us-east-1a is there twice"),
+        ("--zones", "use1-az1,use1-az2", "two or more availability zones of the region"),
+        ("--zones", "none", "two or more availability zones of the region"),
+        ("--prod-cidrs", "203.0.113.9/24", "bits beyond its length; the range is 203.0.113.0/24"),
+        ("--prod-cidrs", "203.0.113.9", "203.0.113.9 has no length; one address is 203.0.113.9/32"),
+        ("--prod-cidrs", "203.0.113.0/255.255.255.0", "is written as 203.0.113.0/24"),
+        ("--prod-cidrs", "2001:db8::/32", "has IPv4 addresses only"),
+        ("--prod-cidrs", "203.0.113.0/24,203.0.113.0/24", "203.0.113.0/24 is there twice"),
+        ("--prod-cidrs", "0/0", "0/0 is not a valid range"),
+        ("--prod-cidrs", "everybody", "everybody is not a valid range"),
+        ("--argocd-cidrs", "10.0.0.0/40", "10.0.0.0/40 is not a valid range"),
+        ("--prod-certificate", "arn:aws:iam::123456789012:server-certificate/x", "in ACM, or none"),
+        ("--account", "none", "it takes twelve digits"),
     ],
 )
 def test_a_value_that_cannot_be_right_is_refused_with_one_that_is(
@@ -209,10 +253,77 @@ def test_a_value_that_cannot_be_right_is_refused_with_one_that_is(
     assert "For example " in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"--region": "eu-north-1"},
+            "zones is us-east-1a,us-east-1b, and the region is eu-north-1",
+        ),
+        ({"--zones": "eu-north-1a,us-east-1b"}, "and the region is us-east-1"),
+        (
+            {"--prod-certificate": "arn:aws:acm:eu-north-1:183302320810:certificate/1"},
+            "the load balancer is in us-east-1 of account 183302320810",
+        ),
+        (
+            {"--argocd-certificate": "arn:aws:acm:us-east-1:123456789012:certificate/1"},
+            "a certificate of its own region and account only",
+        ),
+        ({"--prod-cidrs": "203.0.113.0/24,10.0.0.0/8"}, "10.0.0.0/8 is private"),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_refused(
+    fork: Path, options: dict[str, str], sentence: str
+) -> None:
+    done = configure(fork, **options)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "make configure" in done.stderr or "Name ranges of one kind" in done.stderr
+    assert git(fork, "status", "--porcelain") == ""
+
+
+def test_a_new_region_asks_for_its_zones_with_a_command_that_works(fork: Path) -> None:
+    asked = configure(fork, **{"--region": "eu-north-1"}).stderr
+    (line,) = [line for line in asked.splitlines() if line.startswith("make configure")]
+    words = dict(word.split("=") for word in line.split()[2:])
+    done = configure(fork, **{f"--{name.lower()}": value for name, value in words.items()})
+    assert done.returncode == 0, done.stderr
+    assert settings.read(fork).zones == ("eu-north-1a", "eu-north-1b")
+
+
+def test_none_clears_a_value(fork: Path) -> None:
+    configure(fork, **FORK)
+    cleared = ("--prod-cidrs", "--prod-certificate", "--argocd-cidrs", "--argocd-certificate")
+    done = configure(fork, **dict.fromkeys(cleared, "none"))
+    assert done.returncode == 0, done.stderr
+    found = settings.read(fork)
+    assert (found.prod_cidrs, found.prod_certificate) == ((), "")
+    assert (found.argocd_cidrs, found.argocd_certificate) == ((), "")
+
+
+@pytest.mark.parametrize("ranges", ["0.0.0.0/0", "0.0.0.0/1,128.0.0.0/1"])
+def test_the_whole_internet_is_let_in_with_a_warning(fork: Path, ranges: str) -> None:
+    done = configure(fork, **{"--prod-cidrs": ranges})
+    assert done.returncode == 0
+    assert "warning: prod_cidrs lets the whole internet in" in done.stderr
+    assert "plain HTTP" in done.stderr
+    quiet = configure(fork, **{"--prod-cidrs": "203.0.113.0/24"})
+    assert "whole internet" not in quiet.stderr
+
+
+def test_make_passes_every_setting_on() -> None:
+    names = [name.upper() for name in settings.SETTINGS]
+    given = [f"{name}=value-of-{name}" for name in names]
+    words = ["make", "--dry-run", "--silent", "configure", *given]
+    printed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in names:
+        assert f"--{name.lower().replace('_', '-')} 'value-of-{name}'" in printed
+
+
 def test_nothing_given_lists_what_there_is() -> None:
     done = configure(ROOT)
     assert done.returncode == 2
-    assert "make configure ACCOUNT= REGION= REPOSITORY= GIT_URL=" in done.stderr
+    assert "make configure ACCOUNT= REGION=" in done.stderr
     for name, setting in settings.SETTINGS.items():
         assert f"{name.upper()}  {setting.help}" in done.stderr
 
@@ -229,30 +340,43 @@ def test_nothing_given_lists_what_there_is() -> None:
         ),
         ("a: x # the settings: {image}", "a: x # the settings: {image}"),
         ("# settings: {image}", "# settings: {image}"),
+        ("a: [x, y] # settings: {zones}", "a: [eu-north-1a, eu-north-1c] # settings: {zones}"),
+        ("a: [] # settings: {zones}", "a: [eu-north-1a, eu-north-1c] # settings: {zones}"),
+        ("a: [x] # settings: {prod_cidrs}", "a: [] # settings: {prod_cidrs}"),
+        ("- x # settings: {zones[0]}", "- eu-north-1a # settings: {zones[0]}"),
+        ('a: "x" # settings: {prod_certificate}', 'a: "" # settings: {prod_certificate}'),
+        ('a: "" # settings: {kubernetes}', 'a: "1.34" # settings: {kubernetes}'),
+        ("a: v1.30 # settings: v{kubernetes}", "a: v1.34 # settings: v{kubernetes}"),
     ],
 )
 def test_a_marked_line_gets_the_value_that_its_comment_names(line: str, expected: str) -> None:
-    values = settings.Settings("123456789012", "eu-north-1", "c", "https://example.org/c.git")
-    assert settings.carry(line, values) == expected
+    assert carried.carry(line, VALUES) == expected
 
 
-def test_a_comment_that_names_no_setting_is_refused() -> None:
-    values = settings.Settings("123456789012", "eu-north-1", "c", "https://example.org/c.git")
+@pytest.mark.parametrize("template", ["{acount}", "{zones[7]}", "{", "{region[x]}", "{zones.x}"])
+def test_a_comment_that_names_no_setting_is_refused(template: str) -> None:
     with pytest.raises(InputError, match=r"it may name \{account\}, \{region\}"):
-        settings.carry("a: x # settings: {acount}", values)
+        carried.carry(f"a: x # settings: {template}", VALUES)
+
+
+WHOLE = (ROOT / "settings.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "must have exactly these settings"),
-        ("account: '1'\n", "must have exactly these settings"),
+        ("", "lacks account, region"),
+        ("account: '1'\n", "lacks region, repository"),
+        (f"{WHOLE}colour: red\n", "has the unknown colour"),
         ("account: [", "can't be read"),
         ("account: \udcff", "can't be read"),
         (
-            "account: 183302320810\nregion: a\nrepository: b\ngit_url: c\n",
-            "account is 183302320810, which is no text; quote it",
+            WHOLE.replace('"183302320810"', "183302320810"),
+            "account is 183302320810, which is not text; quote it",
         ),
+        (WHOLE.replace('"1.32"', "1.32"), "kubernetes is 1.32, which is not text; quote it"),
+        (WHOLE.replace("prod_cidrs: []", "prod_cidrs:"), "prod_cidrs is None, which is not a list"),
+        (WHOLE.replace("prod_cidrs: []", "prod_cidrs: [7]"), "which is not a list of texts"),
     ],
 )
 def test_a_settings_file_that_cannot_be_used_is_refused(

@@ -11,7 +11,7 @@ import pytest
 
 from ci import seal
 from ci.cluster import AFTERWARDS
-from ci.settings import SETTINGS
+from ci.settings import SETTINGS, parse
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*(ROOT / "docs" / f"{name}.md" for name in ("deploy", "secrets", "fork", "cluster"))]
@@ -56,11 +56,26 @@ def test_the_page_about_a_laptop_ends_as_the_command_does() -> None:
             assert line.strip() in page
 
 
-def test_every_setting_of_a_fork_is_told() -> None:
+def test_every_setting_of_a_fork_is_explained() -> None:
+    """The table is what settings.py says, in its order."""
     page = (ROOT / "docs/fork.md").read_text(encoding="utf-8")
-    for name in SETTINGS:
-        assert f"`{name}`" in page
-        assert f"{name.upper()}=" in page
+    rows = [f"| `{name}` | {each.help} | {each.rule} |" for name, each in SETTINGS.items()]
+    assert "| setting | what it is | it takes |\n| --- | --- | --- |\n" + "\n".join(rows) in page
+
+
+def test_the_settings_file_explains_each_value_as_the_table_does() -> None:
+    lines = (ROOT / "settings.yaml").read_text(encoding="utf-8").splitlines()
+    for name, each in SETTINGS.items():
+        (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+        assert line.endswith(f" # {each.help}")
+
+
+@pytest.mark.parametrize("command", commands(ROOT / "docs/fork.md"))
+def test_the_values_of_the_page_are_valid(command: str) -> None:
+    for word in shlex.split(command):
+        name, is_setting, value = word.partition("=")
+        if is_setting and name.lower() in SETTINGS:
+            parse(name.lower(), value)
 
 
 def test_the_page_about_secrets_names_the_options() -> None:

@@ -73,13 +73,6 @@ def test_the_documented_changes_are_valid_and_can_be_counted(
     assert counted.spot == change.get("spot", False)
 
 
-def test_the_version_is_one_value() -> None:
-    for path in ("ci", "base", "overlays", "argocd", "infra"):
-        for file in (ROOT / path).rglob("*.yaml"):
-            if file != FILE:
-                assert 'version: "1.32"' not in file.read_text(encoding="utf-8"), file
-
-
 def test_nodes_stay_in_one_zone_and_the_control_plane_has_two() -> None:
     assert len(GROUP["availabilityZones"]) == 1
     assert set(GROUP["availabilityZones"]) < set(DESCRIBED["availabilityZones"])

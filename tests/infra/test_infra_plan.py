@@ -23,6 +23,8 @@ SETTINGS = Settings(
     region=CLUSTER.region,
     repository="team/coworking.api",
     git_url="https://github.com/example/coworking.git",
+    kubernetes=CLUSTER.version,
+    zones=CLUSTER.zones,
 )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from ci import settings
+from ci import carried, settings
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
 from tests.ci.codebuild import stand_ins
@@ -134,7 +134,7 @@ def _copy_tree(tree: Path, *more: str) -> None:
     for part in ("ci", "overlays", "apps/coworking", *more):
         shutil.copytree(ROOT / part, tree / part, ignore=ignored)
     ours = settings.read()._replace(account=ACCOUNT, region="us-east-1", repository="coworking")
-    for name, edit in (("settings.yaml", settings.edit_file), (OVERLAY, settings.carry)):
+    for name, edit in (("settings.yaml", carried.edit_file), (OVERLAY, carried.carry)):
         (tree / name).write_text(edit((ROOT / name).read_text(), ours))
 
 
