@@ -47,7 +47,7 @@ def execute(
         timeout: seconds after which it is ended (status 124), or None for no limit.
 
     Raises:
-        InputError: the program is not installed.
+        InputError: the program is not installed or can't be started, or `cwd` is not there.
     """
     words = [str(word) for word in command]
     shown = shlex.join(words)
@@ -61,11 +61,8 @@ def execute(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        raise InputError(
-            f"`{words[0]}` is not installed, and `{shown}` needs it",
-            hint=f"Install {words[0]} and put it on the PATH.",
-        ) from error
+    except OSError as error:
+        raise _did_not_start(words[0], shown, cwd, error) from error
     with process:
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
@@ -78,6 +75,24 @@ def execute(
             _end(process)
             raise
     return Done(shown, process.returncode, stdout, stderr)
+
+
+def _did_not_start(program: str, shown: str, cwd: Path | None, error: OSError) -> InputError:
+    """Say why the system did not start a command.
+
+    execve's error does not say which of its two paths it is about, so the folder is looked at.
+    """
+    if cwd is not None and not cwd.is_dir():
+        return InputError(f"`{shown}` can't run in {cwd}: that folder is not there")
+    if isinstance(error, FileNotFoundError):
+        return InputError(
+            f"`{program}` is not installed, and `{shown}` needs it",
+            hint=f"Install {program} and put it on the PATH.",
+        )
+    return InputError(
+        f"`{shown}` can't be started: {error.strerror or error}",
+        hint=f"Look at the file's permissions: ls -l \"$(command -v {shlex.quote(program)})\"",
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -99,7 +114,7 @@ def run(
     """Run a command and return its standard output as text; the arguments are those of `execute`.
 
     Raises:
-        InputError: the program is not installed.
+        InputError: the program is not installed or can't be started, or `cwd` is not there.
         CommandError: its status was not 0, or it took longer than `timeout` (status 124).
     """
     done = execute(command, cwd=cwd, env=env, stdin=stdin.encode(), timeout=timeout)

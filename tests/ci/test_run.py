@@ -1,6 +1,7 @@
 """The wrapper around external commands."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,18 @@ def test_an_error_shows_the_command_its_status_and_its_output() -> None:
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(InputError, match="`no-such-program` is not installed"):
         run(["no-such-program", "--version"])
+
+
+def test_a_missing_folder_is_named_and_not_the_program(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="away: that folder is not there"):
+        run([sys.executable, "--version"], cwd=tmp_path / "away")
+
+
+def test_a_program_without_the_right_to_run_is_a_sentence(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(InputError, match="can't be started: Permission denied"):
+        run([program])
 
 
 def test_a_command_that_does_not_end_is_ended() -> None:

@@ -1,0 +1,71 @@
+"""Writes docs/reference.md, every verb with its arguments and options, from the verbs themselves.
+
+`make docs` calls it; a test compares the page with the verbs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ci.cli import VERBS, group
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
+HEAD = """\
+# Every verb
+
+`python -m ci VERB` runs a verb; `python -m ci VERB --help` prints what stands here. `make docs`
+writes this page from the verbs themselves. Unless a verb says otherwise it ends with status 0 when
+all is well, 1 when something needs a person, 2 when an argument, a file or a variable can't be used.
+
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    return HEAD + "\n".join(_section(name) for name in sorted(VERBS))
+
+
+def _section(name: str) -> str:
+    command = group.get_command(click.Context(group), name)
+    assert command is not None, name  # VERBS and the group are one registry
+    # A fixed width: the page must not depend on who writes it.
+    context = click.Context(command, info_name=f"python -m ci {name}", max_content_width=100)
+    usage = " ".join(command.collect_usage_pieces(context))
+    lines = [f"## {name}", "", f"    {context.info_name} {usage}", ""]
+    lines += [*_paragraphs(command.help or VERBS[name].help), ""]
+    rows = [
+        record
+        for parameter in command.get_params(context)
+        if isinstance(parameter, click.Option)
+        and "--help" not in parameter.opts
+        and (record := parameter.get_help_record(context))
+    ]
+    if rows:
+        lines += ["| option | what it is |", "| --- | --- |"]
+        lines += [f"| `{_cell(names)}` | {_cell(text)} |" for names, text in rows]
+        lines.append("")
+    if command.epilog:
+        lines += [*_paragraphs(command.epilog), ""]
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Click's help text as Markdown: `\\b` marks lines that stay as they are."""
+    parts = []
+    for paragraph in text.replace("\f", "").split("\n\n"):
+        if paragraph.lstrip().startswith("\b"):
+            kept = [line for line in paragraph.splitlines() if line.strip("\b ")]
+            parts.append("\n".join(f"    {line.strip()}" for line in kept))
+        else:
+            parts.append(" ".join(paragraph.split()))
+    return "\n\n".join(parts).splitlines()
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
