@@ -103,8 +103,9 @@ validate: $(VENV)/run.stamp ## Look for what would break after the merge, in all
 agree: $(VENV)/run.stamp ## Ask the API server of KUBECONFIG (a throw-away cluster) whether it agrees
 	@$(CI) agree $(ARGS)
 
-docs: $(VENV)/run.stamp ## Write the list of rules into docs/validate.md
+docs: $(VENV)/run.stamp ## Write the generated pages: every rule, every verb
 	@$(BIN)/python -m ci.rules_page
+	@$(BIN)/python -m ci.reference
 
 check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict
 	@$(BIN)/ruff check .
