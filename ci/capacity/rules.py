@@ -13,7 +13,7 @@ from treecheck.model import Problem
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ci.capacity.report import CapacityReport, Shortage
@@ -63,7 +63,9 @@ def volume_zone_lost(environment: Environment) -> Iterator[Problem]:
         return
     try:
         cluster = load_cluster(folder / CLUSTER)
-        pods = [pod for name, them in _bodies(environment).items() for pod in pods_of(name, them)]
+        pods = [
+            pod for name, them in _bodies(environment, {}).items() for pod in pods_of(name, them)
+        ]
     except InputError:
         return
     for shortage in lost_zones(pods, cluster):
@@ -79,10 +81,18 @@ def _described(environment: Environment) -> Path | None:
     return folder
 
 
-def _bodies(environment: Environment) -> dict[str, list[Manifest]]:
+def _bodies(
+    environment: Environment, beside: Mapping[str, Iterable[Manifest]]
+) -> dict[str, list[Manifest]]:
+    """The tree's own resources by namespace, without the workloads that `beside` stands for.
+
+    A tree with copies of upstream's files renders those too. Counted twice, they have no room.
+    """
+    listed = {(body["kind"], body["metadata"]["name"]) for each in beside.values() for body in each}
     bodies: dict[str, list[Manifest]] = {}
     for resource in environment.resources:
-        bodies.setdefault(resource.namespace, []).append(resource.body)
+        if resource.pod is None or (resource.kind, resource.name) not in listed:
+            bodies.setdefault(resource.namespace, []).append(resource.body)
     return bodies
 
 
@@ -95,7 +105,7 @@ def _verdict(environment: Environment) -> CapacityReport | None:
         cluster = load_cluster(folder / CLUSTER)
         table = folder / ADDONS
         beside = beside_the_overlays(table, cluster) if table.is_file() else {}
-        return report(beside | _bodies(environment), cluster, load_prices(folder / PRICES))
+        return report(beside | _bodies(environment, beside), cluster, load_prices(folder / PRICES))
     except InputError:
         return None  # a wrong quantity is another layer's finding; a wrong file, `ci capacity`'s
 

@@ -54,9 +54,33 @@ def find_store(environment: Environment, kind: str, namespace: str, name: str) -
     outside = environment.facts.secrets if kind == "Secret" else environment.facts.config_maps
     if f"{namespace}/{name}" in outside:
         return Store(None, {}, None)
-    if kind == "Secret":
-        return _made_secret(environment, namespace, name)
-    return None
+    made = _made_secret(environment, namespace, name) if kind == "Secret" else None
+    if made is None and _may_be_made_at_run_time(environment, kind, namespace, name):
+        return Store(None, {}, None)
+    return made
+
+
+def _may_be_made_at_run_time(
+    environment: Environment, kind: str, namespace: str, name: str
+) -> bool:
+    """Whether a Role lets a program make it: it may create the kind, and it names this one.
+
+    RBAC can't limit `create` by name, so such a Role has `create` in one rule and the name, for
+    `get` or `update`, in another; an init container or an operator makes its own Secret so.
+    Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+    """
+    resources = f"{kind.lower()}s"
+    for role in environment.of_kind("Role", namespace=namespace):
+        rules = [
+            each
+            for each in map(as_mapping, as_list(role.body.get("rules")))
+            if resources in as_list(each.get("resources"))
+        ]
+        if any("create" in as_list(each.get("verbs")) for each in rules) and any(
+            name in as_list(each.get("resourceNames")) for each in rules
+        ):
+            return True
+    return False
 
 
 def _of_manifest(resource: Resource) -> Store:

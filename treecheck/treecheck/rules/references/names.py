@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Every cluster has these PriorityClasses (scheduling.k8s.io) and ClusterRoles (RBAC bootstrap).
 SYSTEM_PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
 USER_ROLES = {"cluster-admin", "admin", "edit", "view"}
+# The Role without the prefix `system:` that the API server makes by itself (RBAC bootstrap).
+SYSTEM_ROLES = {("kube-system", "extension-apiserver-authentication-reader")}
 # Labels that pods get from their controllers, or the scheduler, and not from their template.
 GIVEN_LABELS = re.compile(
     r"pod-template-|controller-|job-name|[a-z.]*kubernetes\.io/|.*istio\.io/|security\.istio"
@@ -155,10 +157,13 @@ def role_missing(resource: Resource, environment: Environment) -> Iterator[Probl
     ref = as_mapping(resource.body.get("roleRef"))
     kind, name = as_text(ref.get("kind")), as_text(ref.get("name"))
     namespace = "" if kind == "ClusterRole" else resource.namespace
-    own = kind == "ClusterRole" and (
-        name in USER_ROLES
-        or name.startswith("system:")
-        or not any(environment.of_kind("ClusterRole"))
+    own = (
+        name.startswith("system:")
+        or (namespace, name) in SYSTEM_ROLES
+        or (
+            kind == "ClusterRole"
+            and (name in USER_ROLES or not any(environment.of_kind("ClusterRole")))
+        )
     )
     if name and not own and environment.get(kind, namespace, name) is None:
         yield Problem(

@@ -142,6 +142,7 @@ def network_policy_peer_unknown(resource: Resource, environment: Environment) ->
     The rule opens nothing. Only peers in namespaces whose pods are in the tree are looked at.
 
     The peer's pods must be in the policy's own namespace, or in one chosen by its name label.
+    kube-system is left alone: every cluster has pods there that no tree brings, such as its DNS.
     """
     for path, peer in _peers(resource):
         selector = as_mapping(peer.get("podSelector"))
@@ -152,7 +153,7 @@ def network_policy_peer_unknown(resource: Resource, environment: Environment) ->
         if pods and not any(matches(selector, pod.labels) for pod in pods):
             near = nearest(as_mapping(selector.get("matchLabels")), pods)
             yield Problem(
-                "this peer matches no pod, so the rule lets nothing through",
+                "this peer matches no pod, so it lets nothing through",
                 fix=f"Make the selector match the labels of the pods to let through{near}.",
                 path=path,
                 related=tuple(
@@ -176,7 +177,9 @@ def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> l
         return [policy.namespace]
     labels = as_mapping(as_mapping(peer["namespaceSelector"]).get("matchLabels"))
     name = labels.get("kubernetes.io/metadata.name")
-    return [name] if isinstance(name, str) and environment.pods(name) else None
+    if not isinstance(name, str) or name == "kube-system":
+        return None
+    return [name] if environment.pods(name) else None
 
 
 @rule(

@@ -122,17 +122,27 @@ def affinity_to_nobody(resource: Resource, environment: Environment) -> Iterator
     """An affinity or anti-affinity to pods that are not there.
 
     A required affinity to nobody keeps the pod Pending; an anti-affinity to nobody lets all
-    replicas land on one node. Terms that name other namespaces are left alone.
+    replicas land on one node. Terms that name other namespaces are left alone, and a preference
+    that matches nobody where another one of the same list matches: it adds nothing, and the pods
+    are placed by the other.
     """
+    pods = environment.pods(resource.namespace)
+    matched: set[FieldPath] = set()
+    unmatched: list[tuple[FieldPath, Manifest]] = []
     for path, term in _pod_terms(resource.pod) if resource.pod else ():
         selector = as_mapping(term.get("labelSelector"))
         if not selector or "namespaces" in term or "namespaceSelector" in term:
             continue
-        pods = environment.pods(resource.namespace)
-        if not any(matches(selector, pod.labels) for pod in pods):
+        if any(matches(selector, pod.labels) for pod in pods):
+            matched.add(_preferences(path))
+        else:
+            unmatched.append((path, selector))
+    for path, selector in unmatched:
+        preference = _preferences(path)
+        if not preference or preference not in matched:
             near = nearest(as_mapping(selector.get("matchLabels")), pods)
             effect = "are not kept apart" if "podAntiAffinity" in path else "stay Pending"
-            if effect == "stay Pending" and "podAffinityTerm" in path:  # a preference
+            if effect == "stay Pending" and preference:
                 effect = "may run anywhere"
             yield Problem(
                 f"its labelSelector matches no pod in namespace {resource.namespace}, so the pods "
@@ -140,3 +150,8 @@ def affinity_to_nobody(resource: Resource, environment: Environment) -> Iterator
                 fix=f"Make the selector match the pods that are meant{near}.",
                 path=(*path, "labelSelector"),
             )
+
+
+def _preferences(path: FieldPath) -> FieldPath:
+    """The list of preferences that a term is in; nothing for a required term."""
+    return path[:-2] if path[-1] == "podAffinityTerm" else ()
