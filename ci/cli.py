@@ -44,6 +44,12 @@ VERBS: dict[str, Verb] = {
 }
 
 
+def load(name: str) -> click.Command:
+    """Import a verb's module and return its command."""
+    command: click.Command = importlib.import_module(VERBS[name].module).command
+    return command
+
+
 class LazyGroup(click.Group):
     """A click group that knows its commands from VERBS and imports one when it is called."""
 
@@ -51,10 +57,7 @@ class LazyGroup(click.Group):
         return sorted(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = importlib.import_module(VERBS[cmd_name].module).command
-        return command
+        return load(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
