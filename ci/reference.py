@@ -17,7 +17,8 @@ HEAD = """\
 
 `python -m ci VERB` runs a verb; `python -m ci VERB --help` prints what stands here. `make docs`
 writes this page from the verbs themselves. Unless a verb says otherwise it ends with status 0 when
-all is well, 1 when something needs a person, 2 when an argument, a file or a variable can't be used.
+all is well, 1 when something needs a person, 2 when an argument, a file or a variable can't be
+used.
 
 """
 

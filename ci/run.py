@@ -91,7 +91,7 @@ def _did_not_start(program: str, shown: str, cwd: Path | None, error: OSError) -
         )
     return InputError(
         f"`{shown}` can't be started: {error.strerror or error}",
-        hint=f"Look at the file's permissions: ls -l \"$(command -v {shlex.quote(program)})\"",
+        hint=f'Look at the file\'s permissions: ls -l "$(command -v {shlex.quote(program)})"',
     )
 
 
