@@ -24,7 +24,7 @@ import yaml
 
 from bench.results import Results
 from treecheck.kustomize import render
-from treecheck.rendering import CACHE
+from treecheck.rendering import cache_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (500, 1000, 2000)
@@ -68,7 +68,7 @@ def _wait(process: subprocess.Popen[bytes]) -> tuple[int, int, resource.struct_r
 
 def many(count: int) -> str:
     """`count` resources: Deployments with their ConfigMaps, Services and ServiceAccounts."""
-    shape = ROOT / "tests" / "manifests" / "shapes" / "web-app.yaml"
+    shape = ROOT / "treecheck" / "tests" / "shapes" / "web-app.yaml"
     kinds = {"ServiceAccount", "ConfigMap", "Deployment", "Service"}
     bodies = [
         body
@@ -85,7 +85,7 @@ def many(count: int) -> str:
 def repository(results: Results) -> None:
     """The whole repository, cold and warm."""
     command: list[str | Path] = [sys.executable, "-m", "ci", "validate"]
-    shutil.rmtree(CACHE, ignore_errors=True)
+    shutil.rmtree(cache_folder(), ignore_errors=True)
     cold, warm = measure(command), measure(command, repeat=5)
     _show("whole repository, cold", cold)
     _show("whole repository, warm", warm)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import NamedTuple
 
 import click
 
-from ci.errors import CiError
+from treecheck.command import run_command
 
 
 class Verb(NamedTuple):
@@ -21,7 +20,6 @@ class Verb(NamedTuple):
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
     "diff": Verb("ci.diff", "Say what a change does to each environment, for its reviewer."),
-    "agree": Verb("ci.agree", "Compare our verdicts on manifests with a real API server's."),
     "capacity": Verb("ci.capacity.verb", "Say whether everything fits the nodes, and the price."),
     "cluster": Verb("ci.cluster", "Make a cluster on this machine with kind and Docker."),
     "codebuild": Verb("ci.codebuild.verb", "Run a buildspec on this machine, as CodeBuild would."),
@@ -71,10 +69,4 @@ def group() -> None:
 
 def main() -> None:
     """Run a verb; a CiError becomes its sentence on standard error and its exit status."""
-    try:
-        group(prog_name="python -m ci")
-    except CiError as error:
-        click.echo(f"error: {error}", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
-        sys.exit(error.exit_code)
+    run_command(group, "python -m ci")

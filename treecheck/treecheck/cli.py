@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import click
 
+from treecheck.command import run_command
 from treecheck.engine import check
-from treecheck.errors import InputError, TreecheckError
+from treecheck.errors import InputError
 from treecheck.facts import Facts, read_facts
 from treecheck.files import git_root
 from treecheck.inputs import gather
@@ -147,11 +148,5 @@ def rule_table() -> str:
 
 
 def main() -> None:
-    """Run the command; an error becomes its sentence on standard error and its exit status."""
-    try:
-        command(prog_name="treecheck")
-    except TreecheckError as error:
-        click.echo(f"error: {error}", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
-        sys.exit(error.exit_code)
+    """The command `treecheck`."""
+    run_command(command, "treecheck")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _REMOTE = re.compile(r"^[a-z]+://|^git@|^github\.com/|\?ref=")
 ORIGIN = "config.kubernetes.io/origin"
-CACHE = Path(__file__).resolve().parents[2] / ".local" / "validate"
 KEPT = 256
 
 
@@ -154,8 +153,23 @@ def render(folder: Path) -> list[Rendered]:
     return _render_kept(folder)
 
 
+def cache_folder() -> Path:
+    """Where rendered folders are kept: TREECHECK_CACHE_DIR, else below the user's cache folder.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    if os.environ.get("TREECHECK_CACHE_DIR"):
+        return Path(os.environ["TREECHECK_CACHE_DIR"])
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(named) if Path(named).is_absolute() else Path("~/.cache")
+    try:
+        return base.expanduser() / "treecheck"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"treecheck-{os.getuid()}"
+
+
 def _render_kept(folder: Path) -> list[Rendered]:
-    kept = CACHE / f"{_fingerprint(folder)}.json"
+    kept = cache_folder() / f"{_fingerprint(folder)}.json"
     try:
         entries = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import treecheck  # noqa: F401  # before pytest takes the folder treecheck/ for a package of that name
+
 # The run makes and deletes a hundred thousand small files, and PostgreSQL's beside them. Linux's
 # memory file system does that in a third of a disk's processor time; hooks have to run from it.
 MEMORY = Path("/dev/shm")
@@ -26,3 +28,6 @@ if "TMPDIR" not in os.environ and _holds_the_tests(MEMORY):
 # What was imported and collected stays to the end: looking through it for garbage after every few
 # hundred objects took a tenth of the run.
 gc.set_threshold(100_000, 20, 100)
+
+# What the checker keeps of a run, it keeps in this folder and not in the user's.
+os.environ.setdefault("TREECHECK_CACHE_DIR", str(Path(__file__).parent / ".local" / "treecheck"))

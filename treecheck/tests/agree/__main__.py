@@ -1,6 +1,6 @@
 """Asks a real API server whether it agrees: thousands of mutated manifests, dry run only.
 
-    KUBECONFIG=/path/to/throw-away/cluster python -m ci agree
+    KUBECONFIG=/path/to/throw-away/cluster python treecheck/tests/agree
 
 Every rendered environment and every shape of treecheck/tests/shapes is mutated in one field, sent
 to the API server with `dryRun=All` and strict field validation, and checked here. Of what the
@@ -24,15 +24,16 @@ from typing import Any
 import click
 import requests
 import yaml
+from mutations import Mutation, mutate
 
-from ci.errors import CiError, InputError
+from treecheck.command import run_command
 from treecheck.engine import structural_errors
+from treecheck.errors import InputError, TreecheckError
 from treecheck.facts import Facts
 from treecheck.inputs import gather
-from treecheck.mutations import Mutation, mutate
 from treecheck.schemas import schemas
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = f"validate-agree-{os.getpid()}"
 # Answers that depend on what else is on the cluster, not on the manifest.
 _STATE = frozenset({403, 404, 429, 500, 503})
@@ -62,7 +63,7 @@ class Server:
         """Ask the server to create the manifest without doing it: (HTTP status, its message)."""
         api_version, _ = kind
         plural = self.plural(*kind)
-        assert plural is not None  # noqa: S101 - the corpus holds only kinds that are served
+        assert plural is not None
         prefix = "api" if "/" not in api_version else "apis"
         scope = f"/namespaces/{NAMESPACE}" if plural[1] else ""
         answer = self.session.post(
@@ -158,7 +159,7 @@ def ask(server: Server, bodies: list[dict[str, Any]], count: int, seed: int) -> 
     known = schemas((1, 32))
 
     def one(number: int) -> Case:
-        chance = random.Random(f"{seed}:{number}")  # noqa: S311 - repeatable, not secret
+        chance = random.Random(f"{seed}:{number}")
         body = chance.choice(bodies)
         mutation = mutate(body, known, chance)
         status, message = server.dry_run((body["apiVersion"], body["kind"]), mutation.body)
@@ -224,7 +225,7 @@ def summarise(cases: list[Case], folder: Path) -> int:
     wrong = [case for case in accepted if case.ours]
     keep([*missed, *wrong], folder)
     if len(judged) < len(cases) * 0.9:
-        raise CiError(f"the API server judged only {len(judged)} of {len(cases)} manifests")
+        raise TreecheckError(f"the API server judged only {len(judged)} of {len(cases)} manifests")
     share = 100 * (1 - len(missed) / max(len(refused), 1))
     click.echo(
         f"{len(cases)} mutations, {len(cases) - len(judged)} of them not judged by themselves"
@@ -234,3 +235,7 @@ def summarise(cases: list[Case], folder: Path) -> int:
     if missed or wrong:
         click.echo(f"disagreements are kept in {folder}")
     return int(share < 97 or bool(wrong))
+
+
+if __name__ == "__main__":
+    run_command(command, "agree")

