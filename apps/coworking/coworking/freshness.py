@@ -47,6 +47,7 @@ from sqlalchemy import text
 
 from coworking.database import Disconnected, translated
 from coworking.errors import DatabaseAway, ServiceError
+from coworking.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -99,7 +100,7 @@ class Failure(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept(Generic[B]):
+class Filed(Generic[B]):
     """A body, the version it was built under, and the last moment for which it is known exact."""
 
     version: Version
@@ -136,9 +137,7 @@ class Freshness:
         self.max_age = max_age
         self._checks = VersionChecks(database)
         self._database = database
-        self._kept: dict[Hashable, Kept[Sized]] = {}
-        self._keep_bytes = keep_bytes
-        self._filing = threading.Lock()
+        self._kept: Kept[Hashable, Filed[Sized]] = Kept(most_bytes=keep_bytes)
         self._builds = TurnsByKey(database.config.db_statement_timeout + 1)
 
     def check(self) -> Check:
@@ -164,7 +163,7 @@ class Freshness:
         """
         arrived = time.monotonic()
         since = arrived - self.max_age
-        kept: Kept[B] | None = self._kept.get(key)  # type: ignore[assignment]  # one type a key
+        kept: Filed[B] | None = self._kept.get(key)  # type: ignore[assignment]  # one type a key
         if kept is None or kept.as_of < since:
             check = self._checks.since(since)
             if kept is not None and kept.version == check.version:
@@ -176,7 +175,7 @@ class Freshness:
     @property
     def kept_bytes(self) -> int:
         """Memory that the kept bodies take."""
-        return sum(each.body.nbytes for each in list(self._kept.values()))
+        return self._kept.nbytes
 
     @property
     def asking(self) -> bool:
@@ -189,9 +188,9 @@ class Freshness:
 
     def _built(
         self, key: Hashable, build: Callable[[Connection], B], since: float, check: Check
-    ) -> Kept[B]:
+    ) -> Filed[B]:
         with self._builds.turn(key) as waited:
-            kept: Kept[B] | None = self._kept.get(key)  # type: ignore[assignment]
+            kept: Filed[B] | None = self._kept.get(key)  # type: ignore[assignment]
             if kept is not None and (kept.as_of >= since or kept.version == check.version):
                 return kept
             if waited:  # the one before may have failed: fail as fast, before asking for more
@@ -202,25 +201,9 @@ class Freshness:
                 return connection.execute(VERSION_OF_THIS_SNAPSHOT).scalar_one(), build(connection)
 
             snapshot, body = self._database.read(question)
-            kept = Kept(Version(number, snapshot), body, began)
-            self._file(key, kept)
+            kept = Filed(Version(number, snapshot), body, began)
+            self._kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
             return kept
-
-    def _file(self, key: Hashable, kept: Kept[B]) -> None:
-        """Keep it, and let go of those that were not asked for longest until all fit."""
-        with self._filing:
-            self._kept.pop(key, None)
-            if kept.body.nbytes > self._keep_bytes:
-                return
-            self._kept[key] = kept  # type: ignore[assignment]
-            total = self.kept_bytes
-            # `as_of` moves with each use of an exact answer, so the smallest is the least used.
-            by_use = sorted(self._kept, key=lambda other: self._kept[other].as_of)
-            for other in by_use:
-                if total <= self._keep_bytes:
-                    break
-                if other != key:
-                    total -= self._kept.pop(other).body.nbytes
 
 
 class VersionChecks:
