@@ -22,6 +22,7 @@ from coworking.serve import Stoppable, worker_app
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
+    from pathlib import Path
 
     from coworking.app import App
 
@@ -37,9 +38,9 @@ OLD_USER_VISITS = text("""
 """)
 
 
-def bench_app(config: Config, stopping: Synchronized[int], parent: int) -> App:
+def bench_app(config: Config, stopping: Synchronized[int], parent: int, figures: Path) -> App:
     """The service's app with the routes to compare it with."""
-    app = worker_app(config, stopping, parent)
+    app = worker_app(config, stopping, parent, figures)
     database = app.extensions["coworking"].database
     autocommit = database.engine.execution_options(isolation_level="AUTOCOMMIT")
     # A pool of its own, as large as the load: the older service's requests only wait for answers.
@@ -77,8 +78,9 @@ def main() -> None:
     config = Config.read()
     logs.configure(config.log_level)
     stopping = multiprocessing.Value("b", 0, lock=False)
-    Stoppable(config, stopping).serve(
-        target_loader=functools.partial(bench_app, config, stopping, os.getpid()),
+    server = Stoppable(config, stopping)
+    server.serve(
+        target_loader=functools.partial(bench_app, config, stopping, os.getpid(), server.figures),
         wrap_loader=False,
     )
 

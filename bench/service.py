@@ -91,7 +91,7 @@ def main(sizes: str) -> None:
             environment = os.environ | {
                 "DB_HOST": str(host), "DB_NAME": name, "DB_USERNAME": USER, "DB_PORT": "5432",
                 "APP_PORT": str(PORT), "DRAIN_SECONDS": "0", "DB_STATEMENT_TIMEOUT": "120",
-                "LOG_LEVEL": "WARNING",
+                "LOG_LEVEL": "WARNING", "METRICS_PORT": str(PORT + 1),
             }  # fmt: skip
             _prepare(environment, count)
             click.echo(f"\n  {count:,} tokens" + " " * 31 + "requests/s    p50 ms   MiB  errors")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DATA = Path(".local")
 CONFIG_MAP, SEED_JOB = "coworking-configmap-", "coworking-seed"
+# A laptop's service is for nobody else; the port of the metrics is the service's own default.
+DEFAULTS = {"APP_HOST": "127.0.0.1", "METRICS_PORT": "9153"}
 READY_WITHIN = 60.0  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -57,9 +59,11 @@ def command() -> None:
         with contextlib.ExitStack() as stack:
             settings, demo = dev()
             environment = settings | os.environ
+            environment = DEFAULTS | environment
             port = environment["APP_PORT"]
             stack.enter_context(_only_one(DATA / "up.lock"))
-            _refuse_taken_port(port)
+            for setting in ("APP_PORT", "METRICS_PORT"):
+                _refuse_taken_port(setting, environment[setting])
             own_database = "DB_HOST" not in os.environ
             if own_database:
                 environment |= stack.enter_context(_own_database())
@@ -73,7 +77,7 @@ def command() -> None:
             service = stack.enter_context(_service(environment))
             _wait_until_ready(service, port)
             report("service", began)  # on a line of its own, below what the service says
-            _greet(port, own_database)
+            _greet(port, environment["METRICS_PORT"], own_database)
             service.wait()
             raise CiError(f"the service ended with status {service.returncode}; see above")
     except KeyboardInterrupt:
@@ -127,7 +131,8 @@ def _only_one(path: Path) -> Iterator[None]:
             lock.seek(0)
             raise InputError(
                 f"`make up` runs in this checkout already, as process {lock.read().strip()}",
-                hint="Stop that one with Ctrl-C, or use another clone with another APP_PORT.",
+                hint="Stop that one with Ctrl-C, or use another clone with another APP_PORT and"
+                " METRICS_PORT.",
             ) from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -135,9 +140,9 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
 
 
-def _refuse_taken_port(port: str) -> None:
+def _refuse_taken_port(setting: str, port: str) -> None:
     if not (port.isascii() and port.isdecimal()) or not 1 <= int(port) <= 65535:
-        raise InputError(f"APP_PORT is {port!r}, and a port is a number from 1 to 65535, say 5153")
+        raise InputError(f"{setting} is {port!r}, and a port is a number from 1 to 65535, say 5153")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -145,7 +150,7 @@ def _refuse_taken_port(port: str) -> None:
         except OSError as error:
             raise InputError(
                 f"port {port} on 127.0.0.1 can't be used: {error.strerror}",
-                hint=f"Stop what listens there, or take another: APP_PORT={int(port) + 1} make up",
+                hint=f"Stop what listens there, or take another: {setting}={int(port) + 1} make up",
             ) from error
 
 
@@ -208,9 +213,10 @@ def _wait_until_ready(service: subprocess.Popen[bytes], port: str) -> None:
     raise CiError(f"the service is not ready after {READY_WITHIN:.0f} s; see its messages above")
 
 
-def _greet(port: str, own_database: bool) -> None:
+def _greet(port: str, metrics_port: str, own_database: bool) -> None:
     address = f"http://127.0.0.1:{port}"
-    click.echo(f"\n  Dashboard  {address}/\n")
+    click.echo(f"\n  Dashboard  {address}/")
+    click.echo(f"  Metrics    http://127.0.0.1:{metrics_port}/metrics\n")
     click.echo(f"  curl {address}/api/reports/daily_usage")
     click.echo(f"  curl '{address}/api/v1/overview?tz=Europe/Berlin'\n")
     kept = f"The data stays in {DATA}." if own_database else "The database is yours."

@@ -36,7 +36,9 @@ def start(folder: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ci", "up"],
         cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | environment,
+        env=inherited
+        | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "METRICS_PORT": str(free_port())}
+        | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -44,11 +46,14 @@ def start(folder: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def start_here(folder: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> verbs.Done:
+def start_here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, port: int, metrics_port: int | None = None
+) -> verbs.Done:
     """Run it in this process, which keeps its own answers to signals: for what it refuses."""
     for name in [name for name in os.environ if name.startswith("DB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("APP_PORT", str(port))
+    monkeypatch.setenv("METRICS_PORT", str(metrics_port or free_port()))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(folder)
     return verbs.in_this_process("up")
@@ -74,10 +79,11 @@ def still_running(folder: Path) -> list[str]:
 
 
 class Running(NamedTuple):
-    """A `make up`: its folder, its port, what it printed until it was ready, and its process."""
+    """A `make up`: its folder, its ports, what it printed until it was ready, and its process."""
 
     folder: Path
     port: int
+    metrics_port: int
     output: str
     process: subprocess.Popen[str]
 
@@ -99,12 +105,14 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[Running]:
     """The one that the tests look at; `stopped` ends it."""
-    port = free_port()
+    port, metrics_port = free_port(), free_port()
     # What a shell may have set for other things: a proxy, and another database's password.
     others = {"http_proxy": "http://127.0.0.1:1", "DB_PASSWORD_FILE": "/nowhere"}
-    process = start(folder, APP_PORT=str(port), **others)
+    process = start(folder, APP_PORT=str(port), METRICS_PORT=str(metrics_port), **others)
     try:
-        yield Running(folder, port, read_until(process, "Ctrl-C stops everything"), process)
+        yield Running(
+            folder, port, metrics_port, read_until(process, "Ctrl-C stops everything"), process
+        )
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -122,11 +130,32 @@ def stopped(running: Running) -> tuple[Path, int, str, str]:
 def test_it_prints_each_step_with_its_seconds_and_then_where_to_look(
     running: Running,
 ) -> None:
-    _, port, output, _ = running
+    _, port, metrics_port, output, _ = running
     for step in ("PostgreSQL in .local/postgres", "schema", "demo data", "service"):
         assert re.search(rf"^  {re.escape(step)} \.+ \d+\.\d s$", output, re.MULTILINE), output
     assert f"Dashboard  http://127.0.0.1:{port}/" in output
+    assert f"Metrics    http://127.0.0.1:{metrics_port}/metrics" in output
     assert output.count("  curl ") == 2
+
+
+def test_it_listens_on_this_machine_alone(running: Running) -> None:
+    service = [
+        each
+        for each in psutil.Process(running.process.pid).children(recursive=True)
+        if "coworking" in each.cmdline()
+    ]
+    addresses = {
+        (each.laddr.ip, each.laddr.port)
+        for process in service
+        for each in process.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {("127.0.0.1", running.port), ("127.0.0.1", running.metrics_port)}
+
+
+def test_its_metrics_are_where_it_says(running: Running) -> None:
+    answer = requests.get(f"http://127.0.0.1:{running.metrics_port}/metrics", timeout=10)
+    assert "coworking_http_requests_total" in answer.text
 
 
 def test_the_reports_have_some_history(running: Running) -> None:
@@ -154,6 +183,16 @@ def test_a_taken_port_is_named_with_another_to_take(
     assert done.returncode == 2
     assert f"port {port} on 127.0.0.1 can't be used: Address already in use" in done.stderr
     assert f"APP_PORT={port + 1} make up" in done.stderr
+
+
+def test_a_taken_port_for_metrics_is_named_too(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = running.metrics_port
+    done = start_here(tmp_path, monkeypatch, free_port(), taken)
+    assert done.returncode == 2
+    assert f"port {taken} on 127.0.0.1 can't be used: Address already in use" in done.stderr
+    assert f"METRICS_PORT={taken + 1} make up" in done.stderr
 
 
 def test_data_of_another_postgresql_is_left_alone(

@@ -125,6 +125,12 @@ class Config(BaseSettings):
     app_port: Port = _setting(
         "APP_PORT", "The port that the service listens on.", example="5153", default=5153
     )
+    metrics_port: Port = _setting(
+        "METRICS_PORT",
+        "The port of `/metrics`, on the same address; publish it to Prometheus alone.",
+        example="9153",
+        default=9153,
+    )
     web_processes: Annotated[int, Field(ge=1, le=64)] = _setting(
         "WEB_PROCESSES",
         "Server processes; one per processor core that the pod may use.",
@@ -180,6 +186,15 @@ class Config(BaseSettings):
         example="3f2a91c07d5b6e8f9a0b1c2d3e4f5a6b7c8d9e0f",
         default="unknown",
     )
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.app_port == self.metrics_port:
+            raise ValueError(
+                f"APP_PORT and METRICS_PORT are both {self.app_port}; set another METRICS_PORT, "
+                f"for example METRICS_PORT={self.app_port % 65535 + 1}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:

@@ -1,7 +1,6 @@
-"""What Prometheus reads at /metrics: requests by method, route template and status; no ids.
+"""What one process counts for Prometheus: requests by method, route template and status; no ids.
 
-A registry belongs to one app, and so to one process. With several web processes each answers for
-itself, whichever gets the connection; run one process a pod (the default) for exact sums.
+A registry belongs to one app, and so to one process; `scrape` adds up those of all processes.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    generate_latest,
 )
 
 # From an answer out of memory (half a millisecond) to the statement timeout (10 s).
@@ -57,7 +55,3 @@ class Metrics:
             self._series[key] = series
         series[0].inc()
         series[1].observe(seconds)
-
-    def text(self) -> bytes:
-        """Everything in Prometheus's text format."""
-        return generate_latest(self.registry)

@@ -9,14 +9,18 @@ signal ends everything at once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from granian.constants import Interfaces
@@ -27,8 +31,11 @@ from coworking import logs, schema
 from coworking.app import create_app
 from coworking.errors import ServiceError
 from coworking.scheduler import Folding
+from coworking.scrape import Scrape, share
+from coworking.web import EXTENSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.sharedctypes import Synchronized
 
     from coworking.app import App
@@ -49,6 +56,7 @@ def serve(config: Config) -> NoReturn:
         "starting",
         host=config.app_host,
         port=config.app_port,
+        metrics_port=config.metrics_port,
         processes=config.web_processes,
         threads=config.web_threads,
         build=config.build,
@@ -56,13 +64,17 @@ def serve(config: Config) -> NoReturn:
         schema=schema.REQUIRED_REVISION,
     )
     status = 0
+    server = Stoppable(config, stopping)
     try:
-        Stoppable(config, stopping).serve(
-            target_loader=functools.partial(worker_app, config, stopping, os.getpid()),
+        server.serve(
+            target_loader=functools.partial(
+                worker_app, config, stopping, os.getpid(), server.figures
+            ),
             wrap_loader=False,
         )
     except SystemExit as ended:
         status = int(ended.code or 0)
+    shutil.rmtree(server.figures, ignore_errors=True)
     logs.info("stopped", status=status)
     logging.shutdown()
     # The interpreter's own end would wait for a fold under way, however long it takes. Its
@@ -73,27 +85,56 @@ def serve(config: Config) -> NoReturn:
 def _refuse_taken_address(config: Config) -> None:
     """Fail here, in a sentence; the workers' sockets would share a port with another service's."""
     family = socket.AF_INET6 if ":" in config.app_host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket(family) as probe, _named(config.app_host, config.app_port, "APP_PORT"):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((config.app_host, config.app_port))
-        except OSError as error:
-            raise ServiceError(
-                f"{config.app_host}:{config.app_port} can't be listened on: {error.strerror}",
-                hint="Stop what listens there, or set APP_HOST and APP_PORT to another address.",
-            ) from None
+        probe.bind((config.app_host, config.app_port))
 
 
-def worker_app(config: Config, stopping: Synchronized[int], parent: int) -> App:
-    """The app in a worker process, which ends itself if its parent is killed."""
+@contextlib.contextmanager
+def _named(host: str, port: int, setting: str) -> Iterator[None]:
+    """Turn the refusal of an address into a sentence that names its settings."""
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(
+            f"{host}:{port} can't be listened on: {error.strerror}",
+            hint=f"Stop what listens there, or set APP_HOST and {setting} to another address.",
+        ) from None
+
+
+def worker_app(config: Config, stopping: Synchronized[int], parent: int, figures: Path) -> App:
+    """The app in a worker process, which ends itself if its parent is killed.
+
+    Args:
+        config: the settings.
+        stopping: not 0 from the signal to stop on.
+        parent: the parent's process id.
+        figures: the folder in which the worker offers its figures to the parent.
+    """
     threading.Thread(
         target=_end_as_orphan, args=(parent,), name="orphan-check", daemon=True
     ).start()
-    return create_app(config, stopping=lambda: bool(stopping.value))
+    app = create_app(config, stopping=lambda: bool(stopping.value))
+    share(app.extensions[EXTENSION].metrics.registry, figures)
+    return app
+
+
+def _figures_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="coworking-"))
+    except OSError as error:
+        raise ServiceError(
+            f"no folder for temporary files can be written: {error.strerror}",
+            hint="The service needs /tmp, or the folder that TMPDIR names.",
+        ) from None
 
 
 class Stoppable(MPServer):
-    """granian with our signals."""
+    """granian with our signals, and with the port for metrics in the parent.
+
+    Attributes:
+        figures: the folder in which workers offer their figures; only this user can enter it.
+    """
 
     def __init__(self, config: Config, stopping: Synchronized[int]) -> None:
         super().__init__(
@@ -109,14 +150,23 @@ class Stoppable(MPServer):
             # A statement may take this long, and so may the request that waits for it.
             workers_kill_timeout=round(config.db_statement_timeout) + 5,
         )
+        self.figures = _figures_folder()
+        with _named(config.app_host, config.metrics_port, "METRICS_PORT"):
+            self._scrape = Scrape(
+                config.app_host,
+                config.metrics_port,
+                self.figures,
+                workers=config.web_processes,
+            )
         self._drain = config.drain_seconds
         self._stopping = stopping
         self._folding = Folding(config)
         self._timer: threading.Timer | None = None
 
     def startup(self, *arguments: Any) -> None:
-        """Bind, start the workers, then the fold: threads come after the forks."""
+        """Bind, start the workers, then metrics and the fold: threads come after the forks."""
         super().startup(*arguments)
+        self._scrape.start()
         self._folding.start()
 
     def signal_handler_interrupt(self, *arguments: Any) -> None:
@@ -139,6 +189,7 @@ class Stoppable(MPServer):
     def _end_at_once(self, number: int) -> None:
         for worker in self.wrks:
             worker.kill()
+        shutil.rmtree(self.figures, ignore_errors=True)
         os._exit(128 + number)
 
 

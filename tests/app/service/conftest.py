@@ -98,6 +98,7 @@ class Service:
 
     process: subprocess.Popen[str]
     address: str
+    metrics: str
     log: Path
 
     def get(self, path: str, **arguments: Any) -> requests.Response:
@@ -154,6 +155,7 @@ def _serving(folder: Path) -> Iterator[Callable[..., Service]]:
         log = folder / f"service-{port}.log"
         environment = os.environ | environment_of(database) | {"APP_HOST": "127.0.0.1"} | settings
         environment["APP_PORT"] = str(port)
+        environment.setdefault("METRICS_PORT", str(free_port()))
         with log.open("w") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "coworking", "serve"],
@@ -162,7 +164,8 @@ def _serving(folder: Path) -> Iterator[Callable[..., Service]]:
                 stderr=output,
                 text=True,
             )
-        service = Service(process, f"http://127.0.0.1:{port}", log)
+        metrics = f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"
+        service = Service(process, f"http://127.0.0.1:{port}", metrics, log)
         started.append(service)
         if ready:
             wait_for(lambda: answers(service, "/readiness_check"), "readiness")

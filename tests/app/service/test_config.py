@@ -74,6 +74,15 @@ def test_two_passwords_are_one_too_many(read: Callable[..., Config]) -> None:
         read(**NEEDED, DB_PASSWORD_FILE="/run/secrets/password")
 
 
+def test_one_port_for_reports_and_metrics_is_refused(read: Callable[..., Config]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(**NEEDED, APP_PORT="9153")
+    assert str(raised.value) == (
+        "APP_PORT and METRICS_PORT are both 9153; set another METRICS_PORT, for example "
+        "METRICS_PORT=9154"
+    )
+
+
 def test_it_names_everything_that_is_wrong_at_once(read: Callable[..., Config]) -> None:
     with pytest.raises(ConfigError) as raised:
         read(DB_PORT="x", APP_PORT="y")

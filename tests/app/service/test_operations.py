@@ -1,4 +1,4 @@
-"""What operators ask and read: health, readiness, version, metrics, log lines."""
+"""What operators ask and read: health, readiness, version, figures, log lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from coworking import schema
 from coworking.app import create_app
 from coworking.logs import JsonLines
+from coworking.web import EXTENSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,31 +91,34 @@ def test_it_is_not_ready_while_it_stops_but_still_answers(config: Config) -> Non
     assert (report.status_code, report.headers["Connection"]) == (200, "close")
 
 
-def test_version_tells_build_commit_and_schema(
+def test_version_has_release_build_and_commit(
     configured: Callable[..., Config], database: Any
 ) -> None:
+    """It named the schema to everybody."""
     client = create_app(configured(database, BUILD="118", COMMIT="3f2a91c0")).test_client()
     assert client.get("/version").json == {
         "version": "1.0.0",
         "build": "118",
         "commit": "3f2a91c0",
-        "schema": {"needs": schema.REQUIRED_REVISION, "has": schema.REQUIRED_REVISION},
     }
 
 
-def test_version_answers_without_a_database(
-    configured: Callable[..., Config], database: Any
+def test_metrics_are_on_another_port(client: FlaskClient) -> None:
+    assert client.get("/metrics").status_code == 404
+
+
+def figures(app: App) -> str:
+    """What the app counts, in Prometheus's format."""
+    return generate_latest(app.extensions[EXTENSION].metrics.registry).decode()
+
+
+def test_metrics_count_by_route_and_never_by_what_a_client_sends(
+    app: App, client: FlaskClient
 ) -> None:
-    answer = create_app(configured(database, DB_PORT="1")).test_client().get("/version")
-    assert answer.json is not None
-    assert answer.json["schema"]["has"] is None
-
-
-def test_metrics_count_by_route_and_never_by_what_a_client_sends(client: FlaskClient) -> None:
     for path in ("/health_check?user=42", "/secret/42", "/api/reports/daily_usage"):
         client.get(path)
     client.open("/health_check", method="HACK42")
-    text = client.get("/metrics").text
+    text = figures(app)
     count = "coworking_http_requests_total"
     for line in (
         f'{count}{{method="GET",route="/health_check",status="200"}} 1.0',
@@ -128,9 +133,10 @@ def test_metrics_count_by_route_and_never_by_what_a_client_sends(client: FlaskCl
 
 
 def test_each_app_counts_for_itself(config: Config) -> None:
-    first, second = create_app(config).test_client(), create_app(config).test_client()
-    first.get("/health_check")
-    assert 'route="/health_check"' not in second.get("/metrics").text
+    first, second = create_app(config), create_app(config)
+    first.test_client().get("/health_check")
+    assert 'route="/health_check"' in figures(first)
+    assert 'route="/health_check"' not in figures(second)
 
 
 def test_a_request_is_one_log_line_without_anything_that_the_client_sent(

@@ -34,7 +34,7 @@ SAFE_HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 )
-QUIET = frozenset({"/health_check", "/readiness_check", "/metrics"})
+QUIET = frozenset({"/health_check", "/readiness_check"})
 NO_ROUTE = "(none)"
 
 

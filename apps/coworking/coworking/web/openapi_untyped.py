@@ -60,24 +60,14 @@ UNTYPED: dict[str, Any] = {
     ),
     "/version": _get(
         "Operations",
-        "Release, build, commit, and the schema that is needed and found",
+        "Release, build and commit",
         "application/json",
         {
             "type": "object",
-            "required": ["version", "build", "commit", "schema"],
-            "properties": {
-                "version": _TEXT,
-                "build": _TEXT,
-                "commit": _TEXT,
-                "schema": {
-                    "type": "object",
-                    "required": ["needs", "has"],
-                    "properties": {"needs": _TEXT, "has": {"type": ["string", "null"]}},
-                },
-            },
+            "required": ["version", "build", "commit"],
+            "properties": {"version": _TEXT, "build": _TEXT, "commit": _TEXT},
         },
     ),
-    "/metrics": _get("Operations", "Figures for Prometheus", "text/plain", _TEXT),
     "/openapi.json": _get("Documents", "This document", "application/json", {"type": "object"}),
     "/openapi/": _get("Documents", "This document as a page", "text/html", _TEXT),
 }

@@ -1,9 +1,8 @@
-"""What operators ask: /health_check, /readiness_check, /version, /metrics."""
+"""What operators ask: /health_check, /readiness_check, /version."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from coworking import __version__, schema
 from coworking.errors import ServiceError
@@ -37,23 +36,8 @@ def readiness_check() -> Response:
 
 @blueprint.get("/version")
 def version() -> Response:
-    """What runs here: the release, its build and commit, the schema it needs and the one it has."""
+    """What runs here: the release, its build and commit. It names no schema to strangers."""
     config = services().config
-    try:
-        found = services().freshness.check().revision
-    except ServiceError:
-        found = None
-    response = jsonify(
-        version=__version__,
-        build=config.build,
-        commit=config.commit,
-        schema={"needs": schema.REQUIRED_REVISION, "has": found},
-    )
+    response = jsonify(version=__version__, build=config.build, commit=config.commit)
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-@blueprint.get("/metrics")
-def metrics() -> Response:
-    """The process's figures in Prometheus's text format."""
-    return Response(services().metrics.text(), content_type=CONTENT_TYPE_LATEST)
