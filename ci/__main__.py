@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 
-from ci.cli import main
+from ci.prerequisites import end_if_too_old, end_without
+
+end_if_too_old(sys.argv[1:])
 
 # A verb lives for a second and frees what it made by ending; looking for cycles in between took an
 # eighth of its time.
@@ -25,4 +27,10 @@ for ending in (signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
         signal.signal(ending, _end)
 
-main()
+try:
+    from ci.cli import main
+
+    main()
+except ModuleNotFoundError as error:
+    end_without(error, sys.argv[1:])
+    raise

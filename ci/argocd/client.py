@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from ci.argocd.login import HOW_TO_LOG_IN, Login, find_login
+from ci.argocd.login import Login, find_login, how_to_log_in
 from ci.errors import CiError
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class ArgoCD:
             ) from error
         except requests.RequestException as error:
             raise ArgoError(
-                f"Argo CD at {self.url} does not answer: {_root_cause(error)}", hint=HOW_TO_LOG_IN
+                f"Argo CD at {self.url} does not answer: {_root_cause(error)}", hint=how_to_log_in()
             ) from error
         if not response.ok:
             raise _refusal(response, method, path, self.url)
@@ -209,7 +209,7 @@ def _refusal(response: requests.Response, method: str, path: str, url: str) -> A
     except (requests.JSONDecodeError, AttributeError):
         reason = ""
     if status == requests.codes.unauthorized:
-        message, hint = f"Argo CD at {url} does not accept the token", HOW_TO_LOG_IN
+        message, hint = f"Argo CD at {url} does not accept the token", how_to_log_in()
     elif status == requests.codes.forbidden:
         message = f"this account may not do that ({method} {path})"
         hint = (

@@ -14,17 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from ci.errors import InputError
+from ci.overlays import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOW_TO_LOG_IN = (
-    "Log in once:  argocd login ADDRESS --sso   (or --username NAME)\n"
-    "or set ARGOCD_SERVER=host:port and ARGOCD_AUTH_TOKEN, the output of\n"
-    "`argocd account generate-token`. Without an address of its own, Argo CD is reached by\n"
-    "`kubectl -n argocd port-forward service/argocd-server 8080:443` as localhost:8080, with\n"
-    "ARGOCD_OPTS=--insecure."
-)
+SETTINGS = Path("argocd") / "config" / "argocd-cm.yaml"
 
 
 class Login(NamedTuple):
@@ -33,6 +28,43 @@ class Login(NamedTuple):
     url: str
     token: str
     verify: str | bool
+
+
+def how_to_log_in(root: Path = ROOT) -> str:
+    """The hint: what works with the Argo CD that this tree describes.
+
+    Single sign-on is suggested only where argocd-cm sets it (`oidc.config` or `dex.config`,
+    Argo CD's page on user management); else the accounts that may log in with a password.
+    """
+    login, others = "argocd login ADDRESS --username NAME", ""
+    data = _argocd_settings(root / SETTINGS)
+    accounts = [
+        key.removeprefix("accounts.")
+        for key, abilities in data.items()
+        if key.startswith("accounts.") and key.count(".") == 1 and "login" in str(abilities)
+    ]
+    if data.get("oidc.config") or data.get("dex.config"):
+        login = "argocd login ADDRESS --sso"
+    elif accounts:
+        # The one for whoever is on call comes last in the tree and may do the most.
+        login = f"argocd login ADDRESS --username {accounts[-1]}"
+        others = f"   (or {', '.join([*accounts[:-1], 'admin'])})"
+    return (
+        f"{login}{others}\n"
+        "or set ARGOCD_SERVER=host:port and ARGOCD_AUTH_TOKEN, the output of\n"
+        "`argocd account generate-token`. Without an address of its own, Argo CD is reached by\n"
+        "`kubectl -n argocd port-forward service/argocd-server 8080:443` as localhost:8080, with\n"
+        "ARGOCD_OPTS=--insecure."
+    )
+
+
+def _argocd_settings(file: Path) -> dict[str, str]:
+    """The data of argocd-cm, or nothing where the file can't be read: this is for a hint."""
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def find_login(environ: Mapping[str, str], home: Path | None = None) -> Login:
@@ -52,7 +84,7 @@ def find_login(environ: Mapping[str, str], home: Path | None = None) -> Login:
     if not url and saved is None:
         raise InputError(
             "no Argo CD is named: neither ARGOCD_SERVER nor a login of the argocd command is there",
-            hint=HOW_TO_LOG_IN,
+            hint=how_to_log_in(),
         )
     if not url and saved is not None:
         return saved._replace(token=environ.get("ARGOCD_AUTH_TOKEN") or saved.token)
@@ -61,7 +93,7 @@ def find_login(environ: Mapping[str, str], home: Path | None = None) -> Login:
     if not token and saved is not None and saved.url == url:
         token = saved.token
     if not token:
-        raise InputError(f"there is no token for Argo CD at {url}", hint=HOW_TO_LOG_IN)
+        raise InputError(f"there is no token for Argo CD at {url}", hint=how_to_log_in())
     return Login(url, token, _verify(options))
 
 

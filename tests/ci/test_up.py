@@ -139,17 +139,16 @@ def test_it_prints_each_step_with_its_seconds_and_then_where_to_look(
 
 
 def test_it_listens_on_this_machine_alone(running: Running) -> None:
-    service = [
-        each
-        for each in psutil.Process(running.process.pid).children(recursive=True)
-        if "coworking" in each.cmdline()
-    ]
+    pid_file = running.folder / ".local" / "postgres" / "postmaster.pid"
+    postmaster = psutil.Process(int(pid_file.read_bytes().split(b"\n")[0]))
+    service = psutil.Process(running.process.pid)
     addresses = {
         (each.laddr.ip, each.laddr.port)
-        for process in service
+        for process in (postmaster, service, *service.children(recursive=True))
         for each in process.net_connections("tcp")
         if each.status == psutil.CONN_LISTEN
     }
+    # PostgreSQL has a Unix socket only.
     assert addresses == {("127.0.0.1", running.port), ("127.0.0.1", running.metrics_port)}
 
 

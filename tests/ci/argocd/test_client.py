@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from ci.argocd.client import ArgoCD, ArgoError, connect
-from ci.argocd.login import Login, find_login
+from ci.argocd.login import SETTINGS, Login, find_login, how_to_log_in
 from ci.errors import InputError
 from ci.status import command as status
 
@@ -121,7 +121,31 @@ def test_without_an_address_or_a_token_it_says_how_to_get_them(
     with pytest.raises(InputError) as raised:
         find_login(environment, tmp_path)
 
-    assert "argocd login ADDRESS --sso" in raised.value.hint
+    assert "argocd login ADDRESS --username on-call" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "first_line"),
+    [
+        (
+            "{accounts.developer: login, accounts.on-call: login, accounts.ci: apiKey}",
+            "argocd login ADDRESS --username on-call   (or developer, admin)",
+        ),
+        (
+            "{accounts.on-call: login, oidc.config: 'name: Our provider'}",
+            "argocd login ADDRESS --sso",
+        ),
+        ("{accounts.ci: apiKey}", "argocd login ADDRESS --username NAME"),
+        ("[a, list]", "argocd login ADDRESS --username NAME"),
+    ],
+)
+def test_the_login_that_it_suggests_works_with_the_settings_of_the_tree(
+    tmp_path: Path, data: str, first_line: str
+) -> None:
+    (tmp_path / SETTINGS).parent.mkdir(parents=True)
+    (tmp_path / SETTINGS).write_text(f"kind: ConfigMap\ndata: {data}\n")
+
+    assert how_to_log_in(tmp_path).splitlines()[0] == first_line
 
 
 def test_a_file_of_another_form_is_no_login(tmp_path: Path) -> None:
