@@ -23,6 +23,7 @@ import click
 import yaml
 
 from bench.results import Results
+from ci import settings
 from treecheck.kustomize import render
 from treecheck.rendering import cache_folder
 
@@ -121,7 +122,7 @@ def others(results: Results, folder: Path) -> None:
     program = Path(sys.executable).with_name("kubernetes-validate")
     tools: dict[str, list[str | Path]] = {
         "this": [sys.executable, "-m", "ci", "validate", file],
-        "kubernetes-validate": [program, "--strict", "-k", "1.32", file],
+        "kubernetes-validate": [program, "--strict", "-k", settings.read().kubernetes, file],
     }
     if CHECKOV.is_file():
         tools["checkov"] = [CHECKOV, "--framework", "kubernetes", "--quiet", "-f", file]

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 NAME = "coworking"
 NODE = f"{NAME}-control-plane"
-NODE_IMAGE = "kindest/node:v1.32.8"
+# kind's image of each version that settings.yaml takes (kind v0.30.0 and v0.31.0's release notes).
+NODE_IMAGES = {
+    "1.32": "kindest/node:v1.32.8",
+    "1.33": "kindest/node:v1.33.4",
+    "1.34": "kindest/node:v1.34.0",
+    "1.35": "kindest/node:v1.35.0",
+}
 REGISTRY = f"{NAME}-registry"
 REGISTRY_IMAGE = "registry:2.8.3"
 REGISTRY_PORT = 5001
@@ -30,12 +36,12 @@ PATIENCE = 900.0  # seconds; the first time, images are pulled
 
 # containerd looks into this folder for where to ask for a registry's images instead
 # (https://kind.sigs.k8s.io/docs/user/local-registry/).
-KIND_CONFIG = f"""\
+KIND_CONFIG = """\
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 nodes:
   - role: control-plane
-    image: {NODE_IMAGE}
+    image: {image}
 containerdConfigPatches:
   - |-
     [plugins."io.containerd.grpc.v1.cri".registry]
@@ -89,11 +95,10 @@ def steps(root: Path) -> list[Step]:
     values = settings.read(root)
     folder = f"/etc/containerd/certs.d/{values.registry}"
     image = f"localhost:{REGISTRY_PORT}/{values.repository}:{image_tag(root)}"
+    node = KIND_CONFIG.format(image=NODE_IMAGES[values.kubernetes])
     publish = f"127.0.0.1:{REGISTRY_PORT}:5000"
     return [
-        Step(
-            "Kubernetes", ["kind", "create", "cluster", f"--name={NAME}", "--config=-"], KIND_CONFIG
-        ),
+        Step("Kubernetes", ["kind", "create", "cluster", f"--name={NAME}", "--config=-"], node),
         Step(
             "a registry",
             [

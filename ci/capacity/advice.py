@@ -122,14 +122,19 @@ def _retention(prices: Prices) -> Advice:
     return Advice("7. Log retention of 7-30 days", here, f"${year - store:.2f}, saved already")
 
 
-def larger_savings(prices: Prices) -> list[tuple[str, str]]:
+def larger_savings(cluster: Cluster, prices: Prices) -> list[tuple[str, str]]:
     """What costs more than all of the above: (what to do, what it saves a month)."""
     rate = prices.rate
     extended = prices.month(rate("eks", "extended_hour") - rate("eks", "standard_hour"))
     metrics = rate("assumptions", "container_insights_metrics") * rate("cloudwatch", "metric_month")
     nat = prices.month(rate("network", "nat_gateway_hour"))
+    hour = prices.eks_hour(cluster.version, prices.dates["eks_versions"])
+    is_standard = hour == rate("eks", "standard_hour")
     return [
-        ("A Kubernetes version in standard support", f"${extended:.2f}"),
+        (
+            "A Kubernetes version in standard support",
+            f"${extended:.2f}" + ", saved already" * is_standard,
+        ),
         ("Logs without Container Insights' metrics", f"${metrics:.2f}"),
         ("No NAT gateway", f"${nat:.2f}, saved already"),
     ]

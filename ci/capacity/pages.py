@@ -1,4 +1,4 @@
-"""The figures in docs/nodes.md and docs/cost.md: computed, and written between two markers."""
+"""The figures that pages carry: computed, and written between two markers."""
 
 from __future__ import annotations
 
@@ -85,12 +85,30 @@ def recommendations(tree: Tree) -> str:
 
 def extras(tree: Tree) -> str:
     """What the older guide doesn't say and would matter more."""
-    lines = advice.larger_savings(tree.prices)
+    lines = advice.larger_savings(tree.cluster, tree.prices)
     return output.markdown(("what would matter more", "saves a month"), lines)
+
+
+def version(tree: Tree) -> str:
+    """When the version's support ends, what that costs, and when AWS upgrades the cluster."""
+    cluster, prices = tree.cluster, tree.prices
+    extra = prices.month(prices.rate("eks", "extended_hour") - prices.rate("eks", "standard_hour"))
+    ends = prices.standard_support_ends.get(cluster.version)
+    if ends is None:
+        return f"The cluster is Kubernetes {cluster.version}, which infra/prices.yaml doesn't know."
+    forced = ends.replace(year=ends.year + 1)  # twelve months of extended support
+    left = ends <= prices.dates["eks_versions"]
+    support = f"{'left' if left else 'leaves'} EKS standard support on {ends}"
+    costs = f"{'' if left else 'from then on '}its control plane costs ${extra:.0f} a month more"
+    return (
+        f"The cluster is Kubernetes {cluster.version}. It {support}:\n{costs}"
+        f" than a version in standard support.\nOn {forced} AWS upgrades it by force."
+    )
 
 
 # The blocks, by page and name.
 BLOCKS: dict[str, dict[str, Callable[[Tree], str]]] = {
+    "README.md": {"version": version},
     "docs/nodes.md": {
         "fullness": fullness,
         "requests": requests,

@@ -15,7 +15,7 @@ from ci.run import execute, run
 from treecheck.engine import check
 from treecheck.facts import Facts, read_facts
 from treecheck.inputs import gather
-from treecheck.schemas import DEFAULT_VERSION, parse_version
+from treecheck.schemas import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def read_tree(folder: Path) -> Tree:
     with contextlib.chdir(folder):
         facts = read_facts(FACTS) if FACTS.is_file() else Facts()
         inputs = gather([], facts)
-        report = check(inputs, facts, parse_version(DEFAULT_VERSION))
+        report = check(inputs, facts, version_of(facts.kubernetes))
     tree = Tree(findings=report.findings)
     tree.failures = [failure.replace(f"{folder}/", "") for failure in report.failures]
     for resources in inputs.sets.values():

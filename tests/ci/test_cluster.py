@@ -50,7 +50,16 @@ def test_the_node_finds_our_images_in_the_registry_beside_it(shown: str) -> None
 
 
 def test_its_kubernetes_is_the_version_that_we_run() -> None:
-    assert re.fullmatch(r"kindest/node:v1\.32\.\d+", cluster.NODE_IMAGE)
+    wanted = settings.read().kubernetes
+    (kind, *_) = [step for step in cluster.steps(ROOT) if step.command[0] == "kind"]
+    (node,) = yaml.safe_load(kind.stdin)["nodes"]
+    assert node["image"].startswith(f"kindest/node:v{wanted}.")
+
+
+def test_there_is_a_node_image_of_every_version_that_can_be_configured() -> None:
+    assert tuple(cluster.NODE_IMAGES) == settings.KUBERNETES
+    for version, image in cluster.NODE_IMAGES.items():
+        assert image.startswith(f"kindest/node:v{version}.")
 
 
 def test_what_it_makes_it_can_remove() -> None:

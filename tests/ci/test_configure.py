@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -114,6 +115,32 @@ def test_no_other_line_has_a_copy_of_a_value() -> None:
             if values.account in line or values.git_url in line:
                 said = f"{path}:{number}: {line.strip()} (an example's account is 123456789012)"
                 assert carried.is_marked(line), said
+
+
+# Where the Kubernetes version may stand beside others: tables of versions, and what pip locked.
+VERSION_TABLES = {
+    "infra/prices.yaml",
+    "ci/cluster.py",
+    "treecheck/treecheck/rules/schema/kinds.py",
+}
+
+
+def test_no_other_line_has_a_copy_of_the_kubernetes_version() -> None:
+    value = re.escape(settings.read().kubernetes)
+    as_numbers = value.replace(r"\.", ", ")  # (1, 32)
+    version = re.compile(rf"(?:\bv|(?<![\w.]))(?:{value}|{as_numbers})(?!\d)")
+    found = []
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        # Tests have examples; a page's figures are computed, and the rest of it explains.
+        if "tests" in path.parts or path.suffix in {".md", ".txt", ".js", ".css", ".svg"}:
+            continue
+        if name in VERSION_TABLES | {settings.FILE}:
+            continue
+        for number, line in enumerate(text_of(path).splitlines(), 1):
+            if version.search(line) and not carried.is_marked(line):
+                found.append(f"{name}:{number}: {line.strip()}")
+    assert found == []
 
 
 def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:

@@ -13,13 +13,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from ci import settings
 from ci.overlays import environments
 from ci.snapshots import snapshot, snapshot_path
 from treecheck.kustomize import kubectl, render, render_objects
-from treecheck.schemas import schemas
+from treecheck.schemas import parse_version, schemas
 
 ROOT = Path(__file__).parents[2]
-KUBERNETES = "1.32"
+KUBERNETES = settings.read().kubernetes
 KUSTOMIZATIONS = sorted(
     path.parent.relative_to(ROOT)
     for folder in ("base", "overlays", "argocd")
@@ -117,7 +118,9 @@ def test_every_object_passes_the_strict_schema_of_the_version_that_we_run(folder
         bodies.append(yaml.safe_load((ROOT / folder / "root.yaml").read_text()))
     for body in bodies:
         if body["apiVersion"].startswith(CUSTOM):
-            validator = schemas((1, 32)).validator(body["apiVersion"], body["kind"])
+            validator = schemas(parse_version(KUBERNETES)).validator(
+                body["apiVersion"], body["kind"]
+            )
             assert validator is not None, f"there is no schema of {body['kind']}"
             assert [str(error) for error in validator.iter_errors(body)] == []
         else:
@@ -135,7 +138,7 @@ def test_the_schemas_of_custom_kinds_know_their_fields(kind: str) -> None:
         ]
         if body["kind"] == kind
     ]
-    validator = schemas((1, 32)).validator(body["apiVersion"], kind)
+    validator = schemas(parse_version(KUBERNETES)).validator(body["apiVersion"], kind)
     assert validator is not None
     assert validator.is_valid(body)
     assert not validator.is_valid(body | {"spec": body["spec"] | {"surprise": True}})

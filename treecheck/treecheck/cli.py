@@ -17,7 +17,7 @@ from treecheck.files import git_root
 from treecheck.inputs import gather
 from treecheck.output import FORMATS
 from treecheck.registry import LAYERS, find_rule, load_rules
-from treecheck.schemas import DEFAULT_VERSION, parse_version
+from treecheck.schemas import version_of
 
 FACTS = Path("infra") / "facts.yaml"
 ENDINGS = {".sarif": "sarif", ".xml": "junit", ".json": "json"}  # of --report, to FORMATS
@@ -38,7 +38,7 @@ ENDINGS = {".sarif": "sarif", ".xml": "junit", ".json": "json"}  # of --report, 
 @click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
 @click.option("--list", "list_rules", is_flag=True, help="Print every rule, and end.")
 @click.option("--facts", "facts_file", metavar="FILE", help="What exists outside the tree.")
-@click.option("--kubernetes-version", default=DEFAULT_VERSION, show_default=True)
+@click.option("--kubernetes-version", metavar="VERSION", help="Instead of that of the facts.")
 def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the command line
     paths: tuple[str, ...],
     style: str,
@@ -47,7 +47,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the com
     explain: str | None,
     list_rules: bool,
     facts_file: str | None,
-    kubernetes_version: str,
+    kubernetes_version: str | None,
 ) -> None:
     """Check manifests for what would break after the merge.
 
@@ -68,7 +68,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the com
     # Everything that is read stays until the end: looking for garbage in it is wasted time.
     gc.disable()
     facts = load_facts(facts_file, paths)
-    report = check(gather(paths, facts), facts, parse_version(kubernetes_version), only=only)
+    version = version_of(kubernetes_version or facts.kubernetes)
+    report = check(gather(paths, facts), facts, version, only=only)
     for file in files:
         write_report(file, FORMATS[format_of(file)](report))
     click.echo(FORMATS[style](report))

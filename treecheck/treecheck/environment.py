@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.facts import Facts
 from treecheck.model import as_list, as_mapping
+from treecheck.schemas import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +30,7 @@ class Environment:
     name: str
     resources: list[Resource]
     facts: Facts = field(default_factory=Facts)
-    version: tuple[int, int] = (1, 32)
+    version: tuple[int, int] = field(default_factory=lambda: versions()[-1])
     _by_key: dict[tuple[str, str, str], Resource] = field(default_factory=dict, repr=False)
     _by_kind: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
     _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)

@@ -42,7 +42,8 @@ class Facts:
     """What a rule may take to exist.
 
     The lists hold names; of namespaced things, `namespace/name`; of custom kinds,
-    `group/Kind`. `dns_pods` is (namespace, labels) of the cluster's DNS pods. An empty
+    `group/Kind`. `dns_pods` is (namespace, labels) of the cluster's DNS pods. `kubernetes` is the
+    cluster's version, or empty. An empty
     `storage_classes` means that nothing is known, not that there are none; ask `knows(key)`.
     """
 
@@ -61,6 +62,7 @@ class Facts:
     dns_labels: dict[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
     ignore: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    kubernetes: str = ""
     known: frozenset[str] = frozenset()
 
     def knows(self, key: str) -> bool:
@@ -81,7 +83,7 @@ NAME_LISTS: dict[str, str] = {
     "services": "services",
     "serviceAccounts": "service_accounts",
 }
-KEYS = (*NAME_LISTS, "dnsPods", "ignore", "waivers")
+KEYS = ("kubernetes", *NAME_LISTS, "dnsPods", "ignore", "waivers")
 
 
 def read_facts(path: Path) -> Facts:
@@ -106,6 +108,8 @@ def read_facts(path: Path) -> Facts:
         for key, attribute in NAME_LISTS.items()
         if key in body
     }
+    if "kubernetes" in body:
+        (values["kubernetes"],) = _names(path, "kubernetes", body["kubernetes"])
     if "dnsPods" in body:
         dns = as_mapping(body["dnsPods"])
         values["dns_namespace"] = str(dns.get("namespace", "kube-system"))

@@ -25,7 +25,6 @@ from treecheck.reading import read_documents
 if TYPE_CHECKING:
     from treecheck.model import FieldPath
 
-DEFAULT_VERSION = "1.32"
 _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -57,7 +56,7 @@ def versions() -> tuple[tuple[int, int], ...]:
 
 
 def parse_version(text: str) -> tuple[int, int]:
-    """`1.32`, `v1.32` or `1.32.4` as (1, 32).
+    """`1.30`, `v1.30` or `1.30.4` as (1, 30).
 
     Raises:
         InputError: it is no version, or one without schemas here.
@@ -68,6 +67,15 @@ def parse_version(text: str) -> tuple[int, int]:
         known = ", ".join(f"{major}.{minor}" for major, minor in versions())
         raise InputError(f"Kubernetes {text!r} is none that can be checked; known are {known}")
     return version
+
+
+def version_of(text: str) -> tuple[int, int]:
+    """The release that a text names; of an empty one, the newest that can be checked.
+
+    Raises:
+        InputError: as `parse_version`.
+    """
+    return parse_version(text) if text else versions()[-1]
 
 
 class Schemas:

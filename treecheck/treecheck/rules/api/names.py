@@ -206,4 +206,4 @@ def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         version = labels.get(f"{key}-version", "latest")
         if version != "latest" and not re.fullmatch(r"v1\.(0|[1-9]\d*)", version):
             wrong = f"{shown(version)} is no release of Pod Security"
-            yield f"{key}-version", wrong, "Write latest, or a release such as v1.32."
+            yield f"{key}-version", wrong, "Write latest, or a release such as v1.30."
