@@ -148,8 +148,7 @@ def removal() -> list[Step]:
 AFTERWARDS = f"""\
 The cluster is there; what is left is yours, since git must be able to say it:
   export KUBECONFIG=$(mktemp) && kind export kubeconfig --name={NAME}
-  make seal-cert ENV='dev prod'
-  make seal ENV='dev prod'
+  make seal ENV='dev prod' ARGS=--fetch
   git commit -a -m "Seal for this cluster" && git push      # to the git_url of settings.yaml
   kubectl apply -f argocd/apps/root.yaml
   kubectl -n argocd get applications --watch

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from ci import overlays, sealing
+from ci import overlays, seal_cert, sealing
 from ci.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 16  # characters, of a password from a person
 LONGEST = 512
+FETCH_PATIENCE = 120.0  # seconds for a controller that is starting
 
 
 @click.command(help="Seal the database's password for environments, or ask for the ages (--age).")
@@ -27,8 +28,9 @@ LONGEST = 512
 @click.option(
     "--age", is_flag=True, help="Print how old secrets and certificates are; write nothing."
 )
+@click.option("--fetch", is_flag=True, help="First fetch the cluster's certificate (seal-cert).")
 @overlays.root_option
-def command(environments: tuple[str, ...], stdin: bool, age: bool, root: Path) -> None:
+def command(environments: tuple[str, ...], stdin: bool, age: bool, fetch: bool, root: Path) -> None:
     if age:
         for name in environments or overlays.environments(root):
             click.echo(describe_age(name, root))
@@ -38,8 +40,23 @@ def command(environments: tuple[str, ...], stdin: bool, age: bool, root: Path) -
         raise InputError(f"name the environment: python -m ci seal ENV, ENV being {known}")
     if stdin and len(environments) > 1:
         raise InputError("two environments must not share a password; with --stdin name one")
+    if fetch:
+        fetch_certificate(environments, root)
     for name in environments:
         seal(name, _password_from_stdin() if stdin else new_password(), root)
+
+
+def fetch_certificate(environments: tuple[str, ...], root: Path) -> None:
+    """Keep the cluster's certificate in the overlays of environments, as `make seal-cert` does.
+
+    Raises:
+        CiError: the cluster or the controller does not answer.
+    """
+    paths = [overlays.certificate_path(name, root) for name in environments]
+    certificate = seal_cert.fetch(*sealing.CONTROLLER, patience=FETCH_PATIENCE)
+    for path in paths:
+        seal_cert.keep(certificate, path)
+        click.echo(f"{path.relative_to(root)}: SHA-256 {certificate.fingerprint}")
 
 
 def new_password() -> str:
@@ -134,6 +151,11 @@ def describe_age(environment: str, root: Path) -> str:
     if certificate.throw_away:
         words.append("The certificate is the throw-away one: make seal-cert, then make seal.")
     return " ".join(words)
+
+
+def sealed_with(environment: str, root: Path) -> str:
+    """The fingerprint of the certificate that an environment's secret was sealed with."""
+    return _notes(overlays.sealed_secret_path(environment, root))[sealing.SEALED_WITH]
 
 
 def _notes(path: Path) -> dict[str, str]:

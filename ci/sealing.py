@@ -31,6 +31,7 @@ SEALED_ON = "coworking/sealed-on"  # a date
 
 NONCE = bytes(12)
 SMALLEST_KEY = 2048  # bits
+CONTROLLER = ("kube-system", "sealed-secrets-controller")  # upstream's namespace and Service
 THROW_AWAY = "throw-away"  # in the subject of a certificate whose key nobody has
 HOW_TO_FETCH = "Fetch the cluster's: make seal-cert ENV=dev (or prod)."
 

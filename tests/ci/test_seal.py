@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ci import seal_cert, sealing
 from tests.ci import verbs
 
 if TYPE_CHECKING:
@@ -74,6 +76,27 @@ def test_a_password_from_standard_input_opens_with_the_key_and_the_label(tree: P
     assert done.returncode == 0, done.stderr
     value = sealed(tree)["spec"]["encryptedData"]["DB_PASSWORD"]
     assert open_sealed(value, "space/coworking-secret") == PASSWORD
+
+
+def test_with_fetch_it_seals_for_the_certificate_of_the_cluster(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `make seal-cert` and then `make seal` do, in one command."""
+    path = tree / "overlays/dev/sealing-cert.pem"
+    live = path.read_text()
+    path.write_text(certificate(rsa.generate_private_key(65537, 2048), name="throw-away"))
+    found = sealing.parse_certificate(live, "the cluster")
+    fetch = mock.create_autospec(seal_cert.fetch, return_value=found)
+    monkeypatch.setattr(seal_cert, "fetch", fetch)
+
+    done = seal(tree, "dev", "--fetch", "--stdin", stdin=PASSWORD)
+
+    assert done.returncode == 0, done.stderr
+    assert fetch.call_args.args == ("kube-system", "sealed-secrets-controller")
+    assert path.read_text() == live
+    value = sealed(tree)["spec"]["encryptedData"]["DB_PASSWORD"]
+    assert open_sealed(value, "space/coworking-secret") == PASSWORD
+    assert "throw-away" not in done.stderr
 
 
 def test_it_does_not_open_under_another_name_or_namespace(tree: Path) -> None:
