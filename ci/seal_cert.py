@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -68,11 +69,10 @@ def fetch(namespace: str, service: str, patience: float = 0.0) -> sealing.Certif
         patience: seconds to wait while the Service is there and no pod answers yet.
 
     Raises:
-        CiError: the cluster or the controller does not answer.
-        InputError: what it answers is no certificate that can be used.
+        CiError: the cluster or the controller does not answer, or the Service has no port.
+        InputError: the answer is not a certificate that can be used.
     """
-    # `http` is the port's name in the controller's Service, as kubeseal asks for it too.
-    path = f"/api/v1/namespaces/{namespace}/services/http:{service}:http/proxy/v1/cert.pem"
+    path = proxy_path(namespace, service)
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -82,11 +82,52 @@ def fetch(namespace: str, service: str, patience: float = 0.0) -> sealing.Certif
             if "(ServiceUnavailable)" in error.output and time.monotonic() < deadline:
                 time.sleep(POLL)
                 continue
-            raise CiError(
-                f"the cluster gave no certificate: {error.output.strip()}",
-                hint="KUBECONFIG must lead to the cluster, and sealed-secrets must run there:"
-                f" kubectl -n {namespace} get deployment {service}",
-            ) from error
+            raise _no_certificate(error, namespace, service) from error
     certificate = sealing.parse_certificate(answer, f"the answer of {service}")
     sealing.require_valid(certificate, f"the answer of {service}", sealing.utc_now())
     return certificate
+
+
+def proxy_path(namespace: str, service: str) -> str:
+    """The path below which the API server passes a request on to the controller.
+
+    The port goes by the name that the Service gives it, as in kubeseal (`getServicePortName` in
+    its pkg/kubeseal): a port without a name is the empty one, as in upstream's controller.yaml.
+
+    Raises:
+        CiError: the cluster does not answer, or it has no such Service, or that has no port.
+    """
+    where = f"/api/v1/namespaces/{namespace}/services"
+    try:
+        found = json.loads(run([kubectl(), "get", "--raw", f"{where}/{service}"], timeout=30))
+    except CommandError as error:
+        if "(NotFound)" in error.output:
+            raise CiError(
+                f"the cluster has no Service {service} in the namespace {namespace},"
+                " so nothing there opens what is sealed",
+                hint="install sealed-secrets:\nkubectl apply --server-side -k argocd/addons\n"
+                "or name its Service:\n"
+                "python -m ci seal-cert dev --namespace NAMESPACE --service SERVICE",
+            ) from error
+        raise _no_certificate(error, namespace, service) from error
+    except json.JSONDecodeError as error:
+        raise CiError(
+            "the server of KUBECONFIG does not answer as a Kubernetes API does",
+            hint="look at the cluster that it names:\nkubectl cluster-info",
+        ) from error
+    ports = found.get("spec", {}).get("ports") or []
+    if not ports:
+        raise CiError(
+            f"the Service {service} in the namespace {namespace} has no port,"
+            " so the controller can't be asked",
+            hint=f"look at it:\nkubectl -n {namespace} get service {service} -o yaml",
+        )
+    return f"{where}/http:{service}:{ports[0].get('name', '')}/proxy/v1/cert.pem"
+
+
+def _no_certificate(error: CommandError, namespace: str, service: str) -> CiError:
+    return CiError(
+        f"the cluster gave no certificate: {error.output.strip()}",
+        hint="KUBECONFIG must lead to the cluster, and sealed-secrets must run there:"
+        f"\nkubectl -n {namespace} get deployment {service}",
+    )
