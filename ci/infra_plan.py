@@ -14,6 +14,7 @@ import click
 from ci import overlays, settings
 from ci.capacity.cluster import load_cluster
 from ci.capacity.gather import CLUSTER, PRICES
+from ci.capacity.offered import offered
 from ci.capacity.prices import load_prices
 from ci.errors import InputError
 
@@ -172,20 +173,13 @@ def _secrets(values: Settings, pipeline: str) -> Step:
 
 
 def _cluster(cluster: Cluster, prices: Prices) -> Step:
-    expected = []
-    for group in cluster.groups:
-        room = group.room(prices.instance(group.instance_type), prefixes=cluster.prefixes)
-        expected.append(
-            f"{group.desired} nodes with about {room.memory} MiB and {group.max_pods} pods each;"
-            " less means that the kubelet's settings did not arrive"
-        )
     return Step(
         "Make the cluster, about 20 minutes, and look at what its nodes offer",
         (
             f"eksctl create cluster --config-file {CLUSTER}",
             LOOK_AT_NODES,
         ),
-        "; ".join(expected),
+        "; ".join(one.text for one in offered(cluster, prices)),
     )
 
 

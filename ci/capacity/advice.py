@@ -37,7 +37,7 @@ def worked_out(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> lis
         _autoscaler(verdict, cluster, prices),
         _reserved(cluster, prices),
         _lifecycle(prices),
-        _retention(prices),
+        _retention(cluster, prices),
     ]
 
 
@@ -112,9 +112,11 @@ def _lifecycle(prices: Prices) -> Advice:
     return Advice("6. ECR lifecycle", here, f"${images - few:.2f}, left alone")
 
 
-def _retention(prices: Prices) -> Advice:
-    ingest, store = cost.log_month(prices, prices.rate("assumptions", "log_retention_days"))
-    _, year = cost.log_month(prices, 365)
+def _retention(cluster: Cluster, prices: Prices) -> Advice:
+    written = sum(cost.log_gb(cluster, prices).values())
+    days = prices.rate("assumptions", "log_retention_days")
+    ingest, store = cost.log_month(written, prices, days)
+    _, year = cost.log_month(written, prices, 365)
     here = (
         f"Set. Kept, they cost ${store:.2f} a month; after a year without retention ${year:.2f}."
         f" Taking them in costs ${ingest:.2f} either way."
@@ -130,11 +132,22 @@ def larger_savings(cluster: Cluster, prices: Prices) -> list[tuple[str, str]]:
     nat = prices.month(rate("network", "nat_gateway_hour"))
     hour = prices.eks_hour(cluster.version, prices.dates["eks_versions"])
     is_standard = hour == rate("eks", "standard_hour")
+    audit = sum(
+        cost.log_month(
+            rate("assumptions", "audit_log_gb_per_month"),
+            prices,
+            rate("assumptions", "log_retention_days"),
+        )
+    )
     return [
         (
             "A Kubernetes version in standard support",
             f"${extended:.2f}" + ", saved already" * is_standard,
         ),
         ("Logs without Container Insights' metrics", f"${metrics:.2f}"),
+        (
+            "Logs without the audit log of the Kubernetes API",
+            f"${audit:.2f}" + ", saved already" * (not cluster.audited),
+        ),
         ("No NAT gateway", f"${nat:.2f}, saved already"),
     ]

@@ -28,7 +28,8 @@ class NodeGroup:
         desired: how many nodes.
         zones: the availability zones its nodes may be in.
         volume_gb: a node's own volume.
-        max_pods, kube_reserved: the kubelet's, or None where the group doesn't say.
+        kube_reserved: the kubelet's, or None where the group doesn't say. A `maxPods` or
+            `maxPodsPerNode` is not read: EKS's own wins over it (`ci.capacity.nodes`).
         spot: whether its nodes are spot instances.
     """
 
@@ -37,15 +38,12 @@ class NodeGroup:
     desired: int
     zones: tuple[str, ...]
     volume_gb: int = 80
-    max_pods: int | None = None
     kube_reserved: Amount | None = None
     spot: bool = False
 
     def room(self, instance: Instance, *, prefixes: bool) -> Room:
         """What a node of this group offers to pods, were it of this instance type."""
-        return allocatable(
-            instance, max_pods=self.max_pods, kube_reserved=self.kube_reserved, prefixes=prefixes
-        )
+        return allocatable(instance, kube_reserved=self.kube_reserved, prefixes=prefixes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class Cluster:
         zones: the availability zones of its network, where load balancers are.
         addons: the values each add-on is configured with, by its name.
         nat_gateways: how many NAT gateways its network has.
+        logs: what the control plane sends to CloudWatch Logs, such as `audit`.
     """
 
     name: str
@@ -67,6 +66,12 @@ class Cluster:
     zones: tuple[str, ...] = ()
     addons: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     nat_gateways: int = 0
+    logs: tuple[str, ...] = ()
+
+    @property
+    def audited(self) -> bool:
+        """Whether the control plane logs every request to the Kubernetes API."""
+        return bool({"audit", "all", "*"} & set(self.logs))
 
     @property
     def prefixes(self) -> bool:
@@ -104,6 +109,9 @@ def load_cluster(path: Path) -> Cluster:
             nat_gateways=_NAT_GATEWAYS[
                 described.get("vpc", {}).get("nat", {}).get("gateway", "Single")
             ],
+            logs=tuple(
+                described.get("cloudWatch", {}).get("clusterLogging", {}).get("enableTypes", ())
+            ),
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no eksctl cluster: {error!r}") from error
@@ -120,7 +128,6 @@ def _group(described: Mapping[str, Any], zones: tuple[str, ...]) -> NodeGroup:
         desired=int(described.get("desiredCapacity", described.get("minSize", 2))),
         zones=tuple(described.get("availabilityZones", zones)),
         volume_gb=int(described.get("volumeSize", 80)),
-        max_pods=kubelet.get("maxPods", described.get("maxPodsPerNode")),
         kube_reserved=requested({"requests": reserved}) if reserved else None,
         spot=bool(described.get("spot", False)),
     )

@@ -43,7 +43,7 @@ def monthly(resources: Iterable[Mapping[str, Any]], cluster: Cluster, prices: Pr
         *_load_balancers(listed, prices),
         *_network(listed, cluster, prices),
         *_registry(prices),
-        *_logs(prices),
+        *_logs(cluster, prices),
         *_pipeline(prices),
     ]
 
@@ -162,9 +162,17 @@ def _registry(prices: Prices) -> Iterator[Line]:
     )
 
 
-def log_month(prices: Prices, days: float) -> tuple[float, float]:
+def log_gb(cluster: Cluster, prices: Prices) -> dict[str, float]:
+    """GB of logs a month, by what writes them."""
+    found = {"of pods, nodes and builds": prices.rate("assumptions", "logs_gb_per_month")}
+    if cluster.audited:
+        rate = prices.rate("assumptions", "audit_log_gb_per_month")
+        found["audit log of the Kubernetes API"] = rate
+    return found
+
+
+def log_month(gigabytes: float, prices: Prices, days: float) -> tuple[float, float]:
     """Dollars a month for (ingesting, storing) logs that are kept for so many days."""
-    gigabytes = prices.rate("assumptions", "logs_gb_per_month")
     store = prices.rate("cloudwatch", "logs_store_gb_month")
     return (
         gigabytes * prices.rate("cloudwatch", "logs_ingest_gb"),
@@ -172,16 +180,17 @@ def log_month(prices: Prices, days: float) -> tuple[float, float]:
     )
 
 
-def _logs(prices: Prices) -> Iterator[Line]:
-    gigabytes = prices.rate("assumptions", "logs_gb_per_month")
+def _logs(cluster: Cluster, prices: Prices) -> Iterator[Line]:
     days = prices.rate("assumptions", "log_retention_days")
-    ingest, store = log_month(prices, days)
-    yield Line(
-        "logs",
-        f"CloudWatch Logs, {gigabytes:g} GB a month",
-        f"{gigabytes:g} GB x ${prices.rate('cloudwatch', 'logs_ingest_gb'):.2f}",
-        ingest,
-    )
+    written = log_gb(cluster, prices)
+    for what, gigabytes in written.items():
+        yield Line(
+            "logs",
+            f"CloudWatch Logs, {what}, {gigabytes:g} GB a month",
+            f"{gigabytes:g} GB x ${prices.rate('cloudwatch', 'logs_ingest_gb'):.2f}",
+            log_month(gigabytes, prices, days)[0],
+        )
+    _, store = log_month(sum(written.values()), prices, days)
     yield Line("logs", f"kept for {days:g} days", "their mean size x the price a month", store)
     metrics = prices.rate("assumptions", "container_insights_metrics")
     rate = prices.rate("cloudwatch", "metric_month")

@@ -1,8 +1,15 @@
 """What a node of an EC2 instance type has left for pods.
 
-The rules are Amazon's: `kubelet` settings that nodeadm computes (amazon-eks-ami, nodeadm), the ENI
-limit of the VPC CNI (its `eni-max-pods.txt`), and the share of the memory that the hypervisor and
-the kernel keep (7.5 %, Karpenter's `VM_MEMORY_OVERHEAD_PERCENT`).
+The rules are Amazon's: `kubelet` settings that nodeadm computes (amazon-eks-ami,
+`nodeadm/internal/kubelet/config.go`), the ENI limit of the VPC CNI (its `eni-max-pods.txt`), and
+the share of the memory that the hypervisor and the kernel keep (7.5 %, Karpenter's
+`VM_MEMORY_OVERHEAD_PERCENT`).
+
+How many pods the kubelet takes is not ours to say. A managed node group without an AMI of its own
+gets a NodeConfig from EKS behind ours, with EKS's own `maxPods`; nodeadm merges them in order, and
+the last value of a key wins (`nodeadm/internal/api/merge.go`). EKS computes it from the interfaces
+and the VPC CNI's settings, and caps it at 110 below 30 vCPUs (EKS user guide, "Choosing an
+instance type", maximum pods). A key that EKS does not send, such as `kubeReserved`, stays ours.
 
 >>> allocatable(Instance("t3.small", 2, 2048, 3, 4)).memory
 1418
@@ -17,7 +24,7 @@ from ci.capacity.quantities import Amount
 
 EVICTION_MIB = 100
 OVERHEAD = 0.075
-# The VPC CNI's advice for instances with fewer than 30 vCPUs.
+# EKS's cap for managed nodes with fewer than 30 vCPUs.
 MOST_PODS_WITH_PREFIXES = 110
 ADDRESSES_PER_PREFIX = 16
 
@@ -47,11 +54,18 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a node offers to pods: CPU in millicores, memory in MiB, and how many pods."""
+    """What a node offers to pods.
+
+    Attributes:
+        cpu, memory: in millicores and MiB.
+        pods: how many the kubelet takes.
+        covered: how many of them its memory reserve is made for.
+    """
 
     cpu: int
     memory: int
     pods: int
+    covered: int
 
     @property
     def amount(self) -> Amount:
@@ -72,37 +86,38 @@ def reserved_cpu(vcpu: int) -> int:
     return floor(sum(shares[:vcpu]))
 
 
-def reserved_memory(max_pods: int) -> int:
-    """MiB kept for the kubelet: 11 MiB a pod and 255 MiB."""
-    return 11 * max_pods + 255
+def reserved_memory(pods: int) -> int:
+    """MiB kept for the kubelet: 11 MiB a pod and 255 MiB (`getMemoryMebibytesToReserve`)."""
+    return 11 * pods + 255
 
 
 def pods_covered(reserved_mib: int) -> int:
-    """How many pods a reserve is enough for by that formula: a kubelet with more may starve."""
+    """How many pods a reserve is made for by that formula.
+
+    With more the kubelet still works, but what it uses beyond its reserve comes out of the memory
+    below which it begins to evict pods.
+    """
     return max(0, (reserved_mib - 255) // 11)
 
 
 def allocatable(
-    instance: Instance,
-    *,
-    max_pods: int | None = None,
-    kube_reserved: Amount | None = None,
-    prefixes: bool = False,
+    instance: Instance, *, kube_reserved: Amount | None = None, prefixes: bool = False
 ) -> Room:
     """What is left for pods.
 
     Args:
         instance: the type.
-        max_pods: the kubelet's `maxPods`, or None for what the interfaces can address.
-        kube_reserved: the kubelet's `kubeReserved`, or None for Amazon's formula.
+        kube_reserved: the kubelet's `kubeReserved`, or None for nodeadm's own. That one is always
+            for as many pods as there are plain addresses, also when the CNI delegates prefixes
+            (`withDefaultReservedResources`).
         prefixes: whether the VPC CNI delegates prefixes.
     """
-    addressable = pods_by_interfaces(instance, prefixes=prefixes)
-    pods = addressable if max_pods is None else max_pods
-    reserved = kube_reserved or Amount(reserved_cpu(instance.vcpu), reserved_memory(pods))
+    own = Amount(reserved_cpu(instance.vcpu), reserved_memory(pods_by_interfaces(instance)))
+    reserved = kube_reserved or own
     capacity = floor(instance.memory_mib * (1 - OVERHEAD))
     return Room(
         cpu=instance.vcpu * 1000 - reserved.cpu,
         memory=capacity - reserved.memory - EVICTION_MIB,
-        pods=min(pods, addressable, pods_covered(reserved.memory)),
+        pods=pods_by_interfaces(instance, prefixes=prefixes),
+        covered=pods_covered(reserved.memory),
     )

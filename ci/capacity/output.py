@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from ci.capacity.report import CapacityReport, Fill, Outcome
 
-COLUMNS = ("when", "node group", "nodes", "memory MiB", "CPU m", "pods", "verdict")
+COLUMNS = ("when", "node group", "nodes", "memory MiB", "CPU m", "pods", "on a node", "verdict")
 
 
 def rows(report: CapacityReport) -> list[tuple[str, ...]]:
@@ -24,7 +24,8 @@ def _row(outcome: Outcome, fill: Fill) -> tuple[str, ...]:
         str(fill.nodes),
         f"{fill.used.memory} of {fill.room.memory} ({fill.memory_share:.0%})",
         f"{fill.used.cpu} of {fill.room.cpu} ({fill.cpu_share:.0%})",
-        f"{fill.pods} of {fill.pod_room}",
+        str(fill.pods),
+        f"{fill.most} of {fill.covered}",
         verdict(outcome),
     )
 
@@ -35,6 +36,8 @@ def verdict(outcome: Outcome) -> str:
         return f"{len(outcome.waiting)} pods wait"
     if outcome.left_by_scheduler:
         return "fits only when packed tightly"
+    if outcome.crowded:
+        return "more pods than the reserve is for"
     return "fits"
 
 
@@ -103,6 +106,7 @@ def _situation(outcome: Outcome) -> dict[str, Any]:
                 "cpu": {"used": fill.used.cpu, "of": fill.room.cpu},
                 "memory": {"used": fill.used.memory, "of": fill.room.memory},
                 "pods": {"used": fill.pods, "of": fill.pod_room},
+                "pods_on_a_node": {"most": fill.most, "reserve_for": fill.covered},
             }
             for fill in outcome.fills
         ],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.capacity.demand import Phase, Pod, pods_of
+from ci.capacity.nodes import reserved_memory
 from ci.capacity.packing import Node, packed, spread
 from ci.capacity.quantities import Amount, total
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ci.capacity.cluster import Cluster, NodeGroup
+    from ci.capacity.nodes import Room
     from ci.capacity.prices import Prices
 
 MOST_NODES = 10
@@ -55,13 +58,25 @@ WORST = "rollout"
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """How full a node group is."""
+    """How full a node group is.
+
+    Attributes:
+        group, nodes: which, and how many nodes it has.
+        used, room: what its pods request, and what its nodes offer.
+        pods: how many pods it holds.
+        most: the most that any placement could put on one of its nodes. Every pod requests memory,
+            so memory bounds their number before the kubelet does.
+        covered: the number of pods for which a node's memory reserve is made.
+        pod_room: how many pods the kubelets take.
+    """
 
     group: str
     nodes: int
     used: Amount
     room: Amount
     pods: int
+    most: int
+    covered: int
     pod_room: int
 
     @property
@@ -82,6 +97,8 @@ class Outcome:
         fills: how full each node group is, with what could be placed.
         left: pods for which no place was found, packing as tightly as first fit decreasing does.
         left_by_scheduler: pods that wait when the scheduler spreads them in order of arrival.
+        crowded: the fullest node, as the scheduler spreads them, if it has more pods than its
+            memory reserve is made for.
         demand: what all pods, those on every node included, request.
     """
 
@@ -89,6 +106,7 @@ class Outcome:
     fills: tuple[Fill, ...]
     left: tuple[Pod, ...]
     left_by_scheduler: tuple[Pod, ...]
+    crowded: Node | None
     demand: Amount
 
     @property
@@ -105,12 +123,20 @@ class Offer(NamedTuple):
     month: float
 
 
+class Lack(Enum):
+    """What there is too little of."""
+
+    ROOM = "room on the nodes"
+    ZONE = "a node in the volume's zone"
+    RESERVE = "memory kept for the kubelet"
+
+
 class Shortage(NamedTuple):
-    """Something that does not fit: what happens, and to which pods."""
+    """Something that does not fit: what happens, to which pods, and what is lacking."""
 
     message: str
     pods: tuple[Pod, ...]
-    zonal: bool = False
+    lack: Lack = Lack.ROOM
 
 
 @dataclass(frozen=True)
@@ -195,12 +221,14 @@ def _outcome(
         return nodes, tuple(left)
 
     nodes, left = place(packed)
-    _, left_by_scheduler = place(spread)
+    spread_nodes, left_by_scheduler = place(spread)
+    crowded = [node for node in spread_nodes if len(node.pods) > node.room.covered]
     return Outcome(
         situation=situation,
-        fills=tuple(_fill(group, nodes) for group in cluster.groups),
+        fills=tuple(_fill(group, nodes, daemons, waiting) for group in cluster.groups),
         left=left,
         left_by_scheduler=left_by_scheduler,
+        crowded=max(crowded, key=lambda node: len(node.pods), default=None),
         demand=total(pod.amount for pod in waiting)
         + total(pod.amount for pod in daemons) * len(nodes),
     )
@@ -225,16 +253,37 @@ def _volume_zone(nodes: Sequence[Node]) -> str:
     return min(sorted(set(zones)), key=zones.count, default="")
 
 
-def _fill(group: NodeGroup, nodes: Sequence[Node]) -> Fill:
+def _fill(
+    group: NodeGroup, nodes: Sequence[Node], daemons: Sequence[Pod], others: Sequence[Pod]
+) -> Fill:
     mine = [node for node in nodes if node.group == group.name]
+    rooms = [node.room for node in mine]
     return Fill(
         group=group.name,
         nodes=len(mine),
         used=total(node.used for node in mine),
         room=total(node.room.amount for node in mine),
         pods=sum(len(node.pods) for node in mine),
-        pod_room=sum(node.room.pods for node in mine),
+        most=most_on_a_node(rooms[0], daemons, others) if rooms else 0,
+        covered=rooms[0].covered if rooms else 0,
+        pod_room=sum(room.pods for room in rooms),
     )
+
+
+def most_on_a_node(room: Room, daemons: Sequence[Pod], others: Iterable[Pod]) -> int:
+    """The most pods that any placement could put on one node.
+
+    A node has one of each DaemonSet's pods. Of the others most fit when the ones that request the
+    least memory come first; what they request of the CPU can only make it fewer.
+    """
+    memory = room.memory - total(pod.amount for pod in daemons).memory
+    count = len(daemons)
+    for amount in sorted(pod.amount.memory for pod in others):
+        memory -= amount
+        if memory < 0:
+            break
+        count += 1
+    return min(count, room.pods)
 
 
 def _node_month(group: NodeGroup, instance_type: str, prices: Prices) -> float:
@@ -257,25 +306,26 @@ def _would_do(
 ) -> bool:
     """Whether so many nodes of a type, with the first group's other settings, hold the worst case.
 
-    The memory reserve was set by hand for the pods that the described nodes get; fewer, larger
-    nodes get more, so Amazon's own reserve for `maxPods` is tried as well.
+    The memory reserve was set by hand for the pods that the described nodes get. Fewer, larger
+    nodes get more, so the reserve grows until it is made for the pods of the fullest node.
     """
     (worst,) = (one for one in SITUATIONS if one.name == WORST)
-    group = cluster.groups[0]
-    for reserve in dict.fromkeys((group.kube_reserved, None)):
-        tried = replace(
-            group,
-            instance_type=instance_type,
-            desired=count,
-            zones=group.zones[:1],
-            kube_reserved=reserve,
-        )
-        described = replace(cluster, groups=(tried,))
-        if _is_enough(worst, pods, _nodes(described, prices, 0)):
-            outcome = _outcome(worst, pods, described, prices)
-            if not outcome.left_by_scheduler:
-                return True
-    return False
+    group = replace(
+        cluster.groups[0],
+        instance_type=instance_type,
+        desired=count,
+        zones=cluster.groups[0].zones[:1],
+    )
+    while True:
+        described = replace(cluster, groups=(group,))
+        if not _is_enough(worst, pods, _nodes(described, prices, 0)):
+            return False
+        outcome = _outcome(worst, pods, described, prices)
+        if outcome.left_by_scheduler or outcome.crowded is None:
+            return not outcome.left_by_scheduler
+        cpu = prices.instance(instance_type).vcpu * 1000 - outcome.crowded.room.cpu
+        reserve = Amount(cpu, reserved_memory(len(outcome.crowded.pods)))
+        group = replace(group, kube_reserved=reserve)
 
 
 def _is_enough(situation: Situation, pods: Sequence[Pod], nodes: Sequence[Node]) -> bool:
@@ -305,7 +355,20 @@ def _shortages(
                 f" and would leave {_names(left)} waiting",
                 left,
             )
+        elif outcome.crowded:
+            yield _crowded(where, outcome.crowded)
     yield from lost_zones(pods, cluster)
+
+
+def _crowded(where: str, node: Node) -> Shortage:
+    count = len(node.pods)
+    return Shortage(
+        f"{where}: {node.name} gets {count} pods, and the memory kept for its kubelet is made for"
+        f" {node.room.covered}: set kubeReserved.memory to {reserved_memory(count)}Mi in"
+        f" overrideBootstrapCommand",
+        tuple(node.pods),
+        Lack.RESERVE,
+    )
 
 
 def lost_zones(pods: Sequence[Pod], cluster: Cluster) -> Iterator[Shortage]:
@@ -317,7 +380,7 @@ def lost_zones(pods: Sequence[Pod], cluster: Cluster) -> Iterator[Shortage]:
             f"nodes may be in {', '.join(zones)}, but a volume stays in its zone, so"
             f" {_names(zonal)} may wait for a node there: pin the node group to one zone",
             zonal,
-            zonal=True,
+            Lack.ZONE,
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ci.capacity import load_cluster, load_prices, report
 from ci.capacity.demand import pod_request, pods_of
 from ci.capacity.gather import beside_the_overlays
-from ci.capacity.report import lost_zones
+from ci.capacity.report import Lack, lost_zones
 from ci.errors import InputError
 from treecheck.model import Problem
 from treecheck.registry import Scope, rule
@@ -47,7 +47,8 @@ def nodes_too_small(environment: Environment) -> Iterator[Problem]:
     """
     verdict = _verdict(environment)
     fix = "Request less, scale lower, or describe more or larger nodes in eksctl's file."
-    for shortage in [one for one in verdict.shortages if not one.zonal][:1] if verdict else ():
+    shortages = verdict.shortages if verdict else ()
+    for shortage in [one for one in shortages if one.lack is Lack.ROOM][:1]:
         yield from _problem(environment, shortage, fix)
 
 

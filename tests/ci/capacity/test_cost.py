@@ -71,6 +71,13 @@ def test_a_nat_gateway_costs_more_than_both_nodes() -> None:
     assert not [item for item in bill() if "NAT" in item]
 
 
+def test_the_audit_log_is_counted_where_the_cluster_sends_it() -> None:
+    item = "CloudWatch Logs, audit log of the Kubernetes API, 10 GB a month"
+    assert item not in bill()
+    assert bill(cluster=replace(CLUSTER, logs=("audit",)))[item] == 5.0
+    assert bill(cluster=replace(CLUSTER, logs=("all",)))[item] == 5.0
+
+
 def test_every_price_has_a_source_with_a_date() -> None:
     assert set(PRICES.dates) >= {"ec2", "ebs", "elb", "eks", "ecr", "cloudwatch", "codebuild"}
     assert all(isinstance(date, datetime.date) for date in PRICES.dates.values())

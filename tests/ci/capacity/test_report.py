@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from ci.capacity import Cluster, NodeGroup, load_prices, report
+from ci.capacity.demand import pods_of
+from ci.capacity.nodes import Room
 from ci.capacity.quantities import Amount
+from ci.capacity.report import Lack, most_on_a_node
 from ci.errors import InputError
 
 PRICES = load_prices(Path(__file__).parents[3] / "infra/prices.yaml")
@@ -36,12 +39,8 @@ def test_what_fits_has_no_findings_and_says_how_full() -> None:
     verdict = report({"dev": [workload("app", "709Mi")]}, CLUSTER, PRICES)
     (fill,) = verdict.outcomes[0].fills
     assert verdict.fits
-    assert (fill.used, fill.room, fill.pods, fill.pod_room) == (
-        Amount(10, 709),
-        Amount(3860, 2836),
-        1,
-        22,
-    )
+    assert (fill.used, fill.room) == (Amount(10, 709), Amount(3860, 2836))
+    assert (fill.pods, fill.pod_room, fill.most, fill.covered) == (1, 22, 1, 11)
     assert fill.memory_share == pytest.approx(0.25)
 
 
@@ -76,6 +75,42 @@ def test_a_daemon_that_no_node_holds_is_a_finding() -> None:
 def test_the_limit_of_pods_counts() -> None:
     assert report({"dev": [workload("app", "1Mi", replicas=22)]}, CLUSTER, PRICES).fits
     assert not report({"dev": [workload("app", "1Mi", replicas=23)]}, CLUSTER, PRICES).fits
+
+
+WITH_PREFIXES = replace(CLUSTER, addons={"vpc-cni": {"env": {"ENABLE_PREFIX_DELEGATION": "true"}}})
+
+
+def test_more_pods_than_the_kubelets_reserve_is_made_for_are_a_finding() -> None:
+    """With prefixes 110 pods may come, and the default reserve is for 11."""
+    assert report({"dev": [workload("app", "1Mi", replicas=22)]}, WITH_PREFIXES, PRICES).fits
+    verdict = report({"dev": [workload("app", "1Mi", replicas=24)]}, WITH_PREFIXES, PRICES)
+    assert verdict.findings[0] == (
+        "quiet (every autoscaler at its minimum): nodes-1 gets 12 pods, and the memory kept for its"
+        " kubelet is made for 11: set kubeReserved.memory to 387Mi in overrideBootstrapCommand"
+    )
+    assert verdict.shortages[0].lack is Lack.RESERVE
+
+
+def test_a_reserve_for_more_pods_takes_the_finding_away() -> None:
+    group = replace(GROUP, kube_reserved=Amount(70, 387))
+    cluster = replace(WITH_PREFIXES, groups=(group,))
+    assert report({"dev": [workload("app", "1Mi", replicas=24)]}, cluster, PRICES).fits
+
+
+def test_an_offer_grows_its_reserve_with_the_pods_of_its_nodes() -> None:
+    """40 pods: one t3.medium has 3246 MiB with a reserve for 17, 2993 for 40."""
+    fits = report({"dev": [workload("app", "74Mi", replicas=40)]}, WITH_PREFIXES, PRICES)
+    more = report({"dev": [workload("app", "75Mi", replicas=40)]}, WITH_PREFIXES, PRICES)
+    nodes = [{one.instance_type: one.nodes for one in each.offers} for each in (fits, more)]
+    assert [each["t3.medium"] for each in nodes] == [1, 2]
+
+
+def test_the_most_on_a_node_are_its_daemons_and_the_pods_that_request_least() -> None:
+    room = Room(cpu=1930, memory=100, pods=110, covered=20)
+    pods = pods_of("dev", [workload("small", "10Mi", replicas=5), workload("large", "60Mi")])
+    daemons = pods_of("dev", [workload("agent", "30Mi", kind="DaemonSet")])
+    assert most_on_a_node(room, daemons, pods) == 6  # 30 + 5 x 10; the 60 don't fit any more
+    assert most_on_a_node(replace(room, pods=4), daemons, pods) == 4
 
 
 def test_environments_share_the_nodes() -> None:

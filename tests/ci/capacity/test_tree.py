@@ -86,22 +86,40 @@ def test_every_pod_requests_memory(tree: dict[str, list[dict[str, Any]]]) -> Non
         assert pod.amount.cpu > 0, pod
 
 
+@pytest.mark.parametrize(
+    ("reserve", "verdict"),
+    [
+        # nodeadm's own: enough memory for everybody but the kubelet.
+        (None, "the memory kept for its kubelet is made for 11"),
+        (Amount(70, 475), ""),
+        # For 110 pods, what EKS allows: it would take three quarters of the node.
+        (Amount(70, 1465), "no node has room for"),
+    ],
+)
 def test_two_t3_small_hold_it_only_with_a_reserve_set_by_hand(
+    tree: dict[str, list[dict[str, Any]]], reserve: Amount | None, verdict: str
+) -> None:
+    group = replace(CLUSTER_FILE.groups[0], instance_type="t3.small", desired=2)
+    cluster = replace(CLUSTER_FILE, groups=(replace(group, kube_reserved=reserve),))
+    findings = report(tree, cluster, PRICE_TABLE).findings
+    assert findings == () if not verdict else verdict in findings[0]
+
+
+def test_no_placement_puts_more_pods_on_a_node_than_its_reserve_is_made_for(
     tree: dict[str, list[dict[str, Any]]],
 ) -> None:
-    """Amazon's rule for 30 pods would keep 585 MiB of each node back: too much."""
-    group = replace(CLUSTER_FILE.groups[0], instance_type="t3.small", desired=2, max_pods=30)
-    for reserve, fits in ((475, True), (585, False)):
-        described = replace(group, kube_reserved=Amount(70, reserve))
-        cluster = replace(CLUSTER_FILE, groups=(described,))
-        assert report(tree, cluster, PRICE_TABLE).fits is fits
+    """EKS allows 110, but each pod requests memory, and that runs out first."""
+    for outcome in report(tree, CLUSTER_FILE, PRICE_TABLE).outcomes:
+        for fill in outcome.fills:
+            assert fill.pods <= fill.most * fill.nodes
+            assert fill.most <= fill.covered == 20
 
 
 def test_one_t3_medium_is_enough_only_while_it_is_quiet(
     tree: dict[str, list[dict[str, Any]]],
 ) -> None:
-    group = replace(CLUSTER_FILE.groups[0], instance_type="t3.medium", desired=1, max_pods=30)
-    cluster = replace(CLUSTER_FILE, groups=(replace(group, kube_reserved=None),))
+    group = replace(CLUSTER_FILE.groups[0], instance_type="t3.medium", desired=1)
+    cluster = replace(CLUSTER_FILE, groups=(group,))
     outcomes = report(tree, cluster, PRICE_TABLE).outcomes
     waiting = {one.situation.name for one in outcomes if one.situation.required and one.waiting}
     assert "rollout" in waiting

@@ -1,0 +1,46 @@
+"""What a newcomer should see of the nodes, and what another figure means."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ci.capacity import load_cluster, load_prices
+from ci.capacity.gather import CLUSTER, PRICES
+from ci.capacity.offered import offered
+
+ROOT = Path(__file__).parents[3]
+CLUSTER_FILE = load_cluster(ROOT / CLUSTER)
+PRICE_TABLE = load_prices(ROOT / PRICES)
+
+
+def test_it_says_what_this_trees_nodes_offer() -> None:
+    (nodes,) = offered(CLUSTER_FILE, PRICE_TABLE)
+    assert nodes.text == (
+        "2 nodes with about 1319 MiB and 110 pods each; about 1418 MiB mean that kubeReserved did"
+        " not arrive; 11 pods mean that the node group was made before the VPC CNI had its"
+        " prefixes: make it anew"
+    )
+
+
+def test_it_says_nothing_of_settings_that_the_file_does_not_make() -> None:
+    plain = replace(CLUSTER_FILE.groups[0], kube_reserved=None)
+    cluster = replace(CLUSTER_FILE, groups=(plain,), addons={})
+    (nodes,) = offered(cluster, PRICE_TABLE)
+    assert nodes.text == "2 nodes with about 1418 MiB and 11 pods each"
+    assert nodes.fault(1418, 11) is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "pods", "fault"),
+    [
+        (1319, 110, None),
+        (1340, 110, None),
+        (1418, 110, "offers 1418 MiB, not about 1319: kubeReserved did not arrive"),
+        (1319, 11, "takes 11 pods, not 110: the node group was made before"),
+    ],
+)
+def test_it_says_which_setting_did_not_arrive(memory: int, pods: int, fault: str | None) -> None:
+    (nodes,) = offered(CLUSTER_FILE, PRICE_TABLE)
+    said = nodes.fault(memory, pods)
+    assert said is None if fault is None else fault in str(said)
