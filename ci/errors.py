@@ -18,3 +18,27 @@ class CommandError(CiError):
         super().__init__(f"`{command}` ended with status {status}:\n{output.strip()}", hint=hint)
         self.status = status
         self.output = output
+
+
+class PolicyError(CiError):
+    """The remote refuses this change; trying again can't help."""
+
+    exit_code = 3
+
+
+class BudgetError(CiError):
+    """The attempts or the seconds are used up, and the branch still moves."""
+
+    exit_code = 4
+
+
+class RemoteError(CiError):
+    """The remote can't be reached, or doesn't accept who we are."""
+
+    exit_code = 5
+
+
+class OrderError(CiError):
+    """Whether the new commit comes after the one that runs can't be told from the history."""
+
+    exit_code = 6

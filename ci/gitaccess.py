@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ci.errors import RemoteError
 from ci.run import execute
-from ci.writeback.errors import RemoteError
 from ci.writeback.remote import Token, check_url, git_environment
 from ci.writeback.repository import ConnectionLost, Identity, Repository
 from ci.writeback.retry import Backoff

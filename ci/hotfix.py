@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ci import settings
+from ci.aws.ecr import Ecr, push
+from ci.aws.registry import EcrRepository
 from ci.deployments import SERVICE, overlay_folder
-from ci.ecr import Ecr, push
 from ci.errors import CiError, InputError
 from ci.gitaccess import open_remote, remote_url
 from ci.overlays import ROOT, overlay
@@ -25,7 +26,7 @@ from ci.set_image import check_registry
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
 from ci.writeback.remote import branch_name, check_branch, check_url
-from ci.writeback.tag import EcrRepository, PipelineTag, check_tag
+from ci.writeback.tag import PipelineTag, check_tag
 
 if TYPE_CHECKING:
     from ci.writeback.land import Landing, Plan

@@ -26,11 +26,10 @@ from ci.deployments import (
     show_dry_run,
     wait_until,
 )
-from ci.errors import CiError
+from ci.errors import CiError, PolicyError
 from ci.gitaccess import Access, open_remote, remote_url
 from ci.source_revert import commits_behind, revert_source
 from ci.undo import Undo, deployments_since, difference
-from ci.writeback.errors import PolicyError
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment
 from ci.writeback.overlay import Overlay

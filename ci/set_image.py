@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from ci.aws.registry import EcrRepository
 from ci.errors import CiError, InputError
 from ci.numbers import Duration
 from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
@@ -32,7 +33,17 @@ from ci.writeback.remote import (
 )
 from ci.writeback.repository import Repository
 from ci.writeback.retry import Backoff
-from ci.writeback.tag import EcrRepository, PipelineTag
+from ci.writeback.tag import PipelineTag
+
+# What `python -m ci set-image` ends with; docs/pipeline.md shows this table and a test compares.
+EXIT_STATUS: dict[int, str] = {
+    0: "pushed, noop, superseded or pr",
+    2: "bad input: tag, registry, account, region, overlay, image, branch, kustomization",
+    3: "refused by policy: a hook, a protected branch, a rule of the host",
+    4: "the retry budget is spent",
+    5: "network or authentication",
+    6: "the order can't be told: history rewritten, diverged, or an unknown commit",
+}
 
 
 def plan_build(tag: str, registry: EcrRepository, *, again: bool) -> Plan:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.errors import CiError
+from ci.errors import CiError, PolicyError, RemoteError
 from ci.run import execute
-from ci.writeback.errors import PolicyError, RemoteError
 from ci.writeback.push import Verdict, judge_push
 from ci.writeback.repository import MACHINE
 from ci.writeback.tag import PipelineTag

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from ci.argocd.client import connect
-from ci.aws import secret
+from ci.aws.client import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
 from ci.deployments import is_rolled_out, live_deployment, read, tag_in, wait_until

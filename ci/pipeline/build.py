@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ci.aws.registry import EcrRepository
 from ci.errors import InputError
 from ci.settings import registry
-from ci.writeback.tag import EcrRepository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

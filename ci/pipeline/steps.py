@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ci import settings
-from ci.aws import asking, client, secret
-from ci.ecr import Ecr, push
+from ci.aws.client import asking, client, secret
+from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError
 from ci.overlays import ROOT
 from ci.run import execute, run

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ci.argocd.application import Application
     from ci.argocd.client import ArgoCD
-    from ci.ecr import Ecr
+    from ci.aws.ecr import Ecr
     from ci.writeback.overlay import Overlay
     from ci.writeback.repository import Repository
 

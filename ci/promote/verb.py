@@ -14,8 +14,9 @@ import click
 
 from ci import settings
 from ci.argocd.client import connect
+from ci.aws.ecr import Ecr
+from ci.aws.registry import EcrRepository
 from ci.deployments import SERVICE, overlay_folder
-from ci.ecr import Ecr
 from ci.errors import CiError, InputError
 from ci.gitaccess import open_remote, remote_url
 from ci.github import API, PullRequest, open_pull_request, repository_name
@@ -27,7 +28,7 @@ from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
 from ci.writeback.overlay import Overlay
 from ci.writeback.remote import Token, branch_name, check_branch
-from ci.writeback.tag import EcrRepository, PipelineTag
+from ci.writeback.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ci.writeback.errors import BudgetError, PolicyError, RemoteError
+from ci.errors import BudgetError, PolicyError, RemoteError
 from ci.writeback.overlay import Overlay
 from ci.writeback.push import Refusal, Verdict
 from ci.writeback.repository import Change, ConnectionLost

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ci.writeback.errors import OrderError
+from ci.errors import OrderError
 from ci.writeback.tag import PipelineTag
 
 if TYPE_CHECKING:

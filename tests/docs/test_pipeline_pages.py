@@ -6,7 +6,7 @@ from pathlib import Path
 from ci.pipeline.build import VARIABLES
 from ci.pipeline.steps import STEPS
 from ci.promote.gates import GATES
-from ci.writeback.errors import EXIT_STATUS
+from ci.set_image import EXIT_STATUS
 from ci.writeback.order import REASONS
 
 ROOT = Path(__file__).parents[2]

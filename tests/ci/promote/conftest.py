@@ -20,13 +20,13 @@ from moto import mock_aws
 
 from ci import settings
 from ci.argocd.client import connect
+from ci.aws.ecr import Ecr
+from ci.aws.registry import EcrRepository
 from ci.cli import group
 from ci.deployments import overlay_folder
-from ci.ecr import Ecr
 from ci.gitaccess import open_remote
 from ci.promote.candidate import Candidate
 from ci.writeback.overlay import Overlay
-from ci.writeback.tag import EcrRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from ci import settings
+from ci.aws.registry import EcrRepository
 from ci.promote.gates import GATES, Holds, State, ask
-from ci.writeback.tag import EcrRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable

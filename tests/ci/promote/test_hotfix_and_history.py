@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from ci import hotfix, settings
-from ci.errors import InputError
+from ci.errors import InputError, RemoteError
 from ci.writeback import scalar
-from ci.writeback.errors import RemoteError
 from tests.ci.verbs import in_this_process
 
 World = Any

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from ci.errors import CiError, InputError
+from ci.errors import CiError, InputError, PolicyError
 from ci.promote import gates, verb
-from ci.writeback.errors import PolicyError
 
 World = Any
 PROD = "overlays/prod/coworking/image/kustomization.yaml"

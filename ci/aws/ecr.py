@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, NamedTuple
 
-from ci.aws import AwsError, asking, client
+from ci.aws.client import AwsError, asking, client
 from ci.errors import InputError
 from ci.run import run
 
 if TYPE_CHECKING:
-    from ci.writeback.tag import EcrRepository
+    from ci.aws.registry import EcrRepository
 
 
 class Scan(NamedTuple):

@@ -1,0 +1,1 @@
+"""AWS as the verbs use it: clients, and the image registry."""
