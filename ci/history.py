@@ -15,18 +15,18 @@ import click
 
 from ci import settings
 from ci.deployments import SERVICE, overlay_folder
-from ci.gitaccess import open_remote, remote_url
+from ci.git.access import open_remote, remote_url
+from ci.git.remote import check_branch
 from ci.overlays import ROOT
 from ci.writeback.message import Message
 from ci.writeback.overlay import Overlay
-from ci.writeback.remote import check_branch
 from ci.writeback.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ci.git.repository import Repository
     from ci.writeback.overlay import Record
-    from ci.writeback.repository import Repository
 
 
 class Row(NamedTuple):

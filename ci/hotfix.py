@@ -19,13 +19,13 @@ from ci.aws.ecr import Ecr, push
 from ci.aws.registry import EcrRepository
 from ci.deployments import SERVICE, overlay_folder
 from ci.errors import CiError, InputError
-from ci.gitaccess import open_remote, remote_url
+from ci.git.access import open_remote, remote_url
+from ci.git.remote import branch_name, check_branch, check_url
 from ci.overlays import ROOT, overlay
 from ci.run import run
 from ci.set_image import check_registry
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
-from ci.writeback.remote import branch_name, check_branch, check_url
 from ci.writeback.tag import PipelineTag, check_tag
 
 if TYPE_CHECKING:

@@ -27,13 +27,13 @@ from ci.deployments import (
     wait_until,
 )
 from ci.errors import CiError, PolicyError
-from ci.gitaccess import Access, open_remote, remote_url
+from ci.git.access import Access, open_remote, remote_url
+from ci.git.remote import branch_name
 from ci.source_revert import commits_behind, revert_source
 from ci.undo import Undo, deployments_since, difference
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment
 from ci.writeback.overlay import Overlay
-from ci.writeback.remote import branch_name
 
 if TYPE_CHECKING:
     from ci.argocd.application import Application

@@ -18,12 +18,7 @@ import click
 
 from ci.aws.registry import EcrRepository
 from ci.errors import CiError, InputError
-from ci.numbers import Duration
-from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
-from ci.writeback.message import Deployment, environment_of, short_name
-from ci.writeback.order import REASONS, decide
-from ci.writeback.overlay import Overlay, check_folder
-from ci.writeback.remote import (
+from ci.git.remote import (
     Token,
     branch_name,
     check_branch,
@@ -31,8 +26,13 @@ from ci.writeback.remote import (
     check_url,
     git_environment,
 )
-from ci.writeback.repository import Repository
-from ci.writeback.retry import Backoff
+from ci.git.repository import Repository
+from ci.git.retry import Backoff
+from ci.numbers import Duration
+from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
+from ci.writeback.message import Deployment, environment_of, short_name
+from ci.writeback.order import REASONS, decide
+from ci.writeback.overlay import Overlay, check_folder
 from ci.writeback.tag import PipelineTag
 
 # What `python -m ci set-image` ends with; docs/pipeline.md shows this table and a test compares.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.errors import CiError, PolicyError, RemoteError
+from ci.git.push import Verdict, judge_push
+from ci.git.repository import MACHINE
 from ci.run import execute
-from ci.writeback.push import Verdict, judge_push
-from ci.writeback.repository import MACHINE
 from ci.writeback.tag import PipelineTag
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ci.gitaccess import Access
+    from ci.git.access import Access
     from ci.run import Done
     from ci.writeback.overlay import Overlay
 

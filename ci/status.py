@@ -22,7 +22,7 @@ from ci.argocd.causes import causes
 from ci.argocd.client import connect
 from ci.deployments import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
 from ci.errors import CiError, InputError
-from ci.gitaccess import open_remote, remote_url
+from ci.git.access import open_remote, remote_url
 from ci.writeback.overlay import Overlay
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
 from ci.deployments import is_rolled_out, live_deployment, read, tag_in, wait_until
 from ci.errors import CiError, InputError
+from ci.git.remote import check_url
 from ci.overlays import ROOT
 from ci.run import execute, run
-from ci.writeback.remote import check_url
 
 # The webhook or a poll (60 s), the migration, and two pods one after the other.
 ROLLED_OUT_WITHIN = 600.0

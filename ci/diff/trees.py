@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ci.capacity.rules  # noqa: F401  # its rules are registered by importing them
-from ci.archive import unpack
 from ci.errors import CommandError, InputError
+from ci.git.archive import unpack
 from ci.run import execute, run
 from treecheck.engine import check
 from treecheck.facts import Facts, read_facts

@@ -13,7 +13,7 @@ from ci.diff.markdown import MARKER, write_markdown
 from ci.diff.report import as_data, make_report
 from ci.diff.trees import checked_out, merge_base, read_tree
 from ci.errors import InputError
-from ci.github import API, repository_name, upsert_comment
+from ci.git.github import API, repository_name, upsert_comment
 from ci.run import run
 
 if TYPE_CHECKING:

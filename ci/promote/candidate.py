@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ci.argocd.application import Application
     from ci.argocd.client import ArgoCD
     from ci.aws.ecr import Ecr
+    from ci.git.repository import Repository
     from ci.writeback.overlay import Overlay
-    from ci.writeback.repository import Repository
 
 
 @dataclass

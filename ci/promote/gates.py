@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ci.archive import unpack
 from ci.deployments import live_tag
 from ci.errors import CiError
+from ci.git.archive import unpack
 from ci.undo import difference
 from ci.writeback.order import REASONS, decide
 from ci.writeback.tag import PipelineTag

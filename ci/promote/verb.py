@@ -18,8 +18,9 @@ from ci.aws.ecr import Ecr
 from ci.aws.registry import EcrRepository
 from ci.deployments import SERVICE, overlay_folder
 from ci.errors import CiError, InputError
-from ci.gitaccess import open_remote, remote_url
-from ci.github import API, PullRequest, open_pull_request, repository_name
+from ci.git.access import open_remote, remote_url
+from ci.git.github import API, PullRequest, open_pull_request, repository_name
+from ci.git.remote import Token, branch_name, check_branch
 from ci.numbers import Duration
 from ci.overlays import overlay
 from ci.promote.candidate import Candidate
@@ -27,13 +28,12 @@ from ci.promote.gates import GATES, State, ask
 from ci.writeback.land import Lander, Leave, Target
 from ci.writeback.message import Deployment, one_line
 from ci.writeback.overlay import Overlay
-from ci.writeback.remote import Token, branch_name, check_branch
 from ci.writeback.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.gitaccess import Access
+    from ci.git.access import Access
     from ci.writeback.land import Landing, Plan
 
 

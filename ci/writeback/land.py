@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ci.errors import BudgetError, PolicyError, RemoteError
+from ci.git.push import Refusal, Verdict
+from ci.git.repository import Change, ConnectionLost
 from ci.writeback.overlay import Overlay
-from ci.writeback.push import Refusal, Verdict
-from ci.writeback.repository import Change, ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ci.errors import CiError
+    from ci.git.repository import Identity, Repository
+    from ci.git.retry import Backoff
     from ci.writeback.message import Deployment
-    from ci.writeback.repository import Identity, Repository
-    from ci.writeback.retry import Backoff
 
 # A connection that fails is tried this often in a row; the limit of the first wait, in seconds.
 _NETWORK_TRIES = 3

@@ -7,16 +7,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
+from ci.git.repository import File
 from ci.writeback import scalar
 from ci.writeback.message import SKIP_CI, Message, full_commit
 from ci.writeback.order import Version
-from ci.writeback.repository import File
 from ci.writeback.tag import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ci.writeback.repository import Repository
+    from ci.git.repository import Repository
     from ci.writeback.scalar import Entry
 
 # The names that kustomize looks for; a folder may have only one of them.

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ci.errors import CiError
-from ci.gitaccess import place
+from ci.git.access import place
 from ci.resume import command
 from ci.rollback import command as rollback
 from ci.undo import deployments_since, difference

@@ -24,7 +24,7 @@ from ci.aws.ecr import Ecr
 from ci.aws.registry import EcrRepository
 from ci.cli import group
 from ci.deployments import overlay_folder
-from ci.gitaccess import open_remote
+from ci.git.access import open_remote
 from ci.promote.candidate import Candidate
 from ci.writeback.overlay import Overlay
 

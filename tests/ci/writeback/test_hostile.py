@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ci.writeback.remote import Token
+from ci.git.remote import Token
 
 Remote = Any
 Server = Any

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from ci.git.retry import Backoff
 from ci.set_image import set_image
 from ci.writeback.land import Landing, Progress
-from ci.writeback.retry import Backoff
 
 Remote = Any
 OVERLAY = "overlays/dev/coworking/image"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ci.writeback.push import REASONS, Verdict, judge_connection, judge_push
-from ci.writeback.remote import branch_name, check_branch
+from ci.git.push import REASONS, Verdict, judge_connection, judge_push
+from ci.git.remote import branch_name, check_branch
 
 Remote = Any
 Server = Any

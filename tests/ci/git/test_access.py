@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ci import gitaccess
 from ci.errors import InputError
 from tests.ci.verbs import in_this_process
 
@@ -38,9 +37,9 @@ def test_a_helper_that_never_answers_is_not_waited_for(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.write_text("[credential]\n  helper = !sleep 30\n")
-    monkeypatch.setattr(gitaccess, "_ANSWERS_WITHIN", 0.1)
+    monkeypatch.setattr(git_access, "_ANSWERS_WITHIN", 0.1)
     began = time.monotonic()
-    with gitaccess.open_remote("http://127.0.0.1:9/x.git", os.environ) as access:
+    with git_access.open_remote("http://127.0.0.1:9/x.git", os.environ) as access:
         assert access.url == "http://127.0.0.1:9/x.git"
     assert time.monotonic() - began < 10
 
@@ -48,7 +47,7 @@ def test_a_helper_that_never_answers_is_not_waited_for(
 def test_without_git_its_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="`git` is not installed"):
-        gitaccess.remote_url(None, "https://example.org/x.git")
+        git_access.remote_url(None, "https://example.org/x.git")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")

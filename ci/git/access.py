@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ci.errors import RemoteError
+from ci.git.remote import Token, check_url, git_environment
+from ci.git.repository import ConnectionLost, Identity, Repository
+from ci.git.retry import Backoff
 from ci.run import execute
-from ci.writeback.remote import Token, check_url, git_environment
-from ci.writeback.repository import ConnectionLost, Identity, Repository
-from ci.writeback.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

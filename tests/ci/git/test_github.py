@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ci.errors import CiError
-from ci.github import PullRequest, open_pull_request, upsert_comment
+from ci.git.github import PullRequest, open_pull_request, upsert_comment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,14 +11,14 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import CommandError, InputError
+from ci.git.push import Refusal, Verdict, judge_connection, judge_push
 from ci.run import TIMED_OUT, Done, execute
-from ci.writeback.push import Refusal, Verdict, judge_connection, judge_push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from ci.writeback.remote import Token
+    from ci.git.remote import Token
 
 # Everything that could run a program, ask a person, or do work that a throw-away copy has no use
 # for. The copy is a whole one: in a partial one git fetches again by itself at every lost race.
