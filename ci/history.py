@@ -18,15 +18,15 @@ from ci.deployments import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
 from ci.overlays import ROOT
-from ci.writeback.message import Message
-from ci.writeback.overlay import Overlay
-from ci.writeback.tag import PipelineTag
+from ci.version.image_file import Overlay
+from ci.version.message import Message
+from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.git.repository import Repository
-    from ci.writeback.overlay import Record
+    from ci.version.image_file import Record
 
 
 class Row(NamedTuple):

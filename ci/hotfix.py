@@ -24,13 +24,13 @@ from ci.git.remote import branch_name, check_branch, check_url
 from ci.overlays import ROOT, overlay
 from ci.run import run
 from ci.set_image import check_registry
-from ci.writeback.land import Lander, Leave, Target
-from ci.writeback.message import Deployment, one_line
-from ci.writeback.tag import PipelineTag, check_tag
+from ci.version.land import Lander, Leave, Target
+from ci.version.message import Deployment, one_line
+from ci.version.tag import PipelineTag, check_tag
 
 if TYPE_CHECKING:
-    from ci.writeback.land import Landing, Plan
-    from ci.writeback.overlay import Overlay
+    from ci.version.image_file import Overlay
+    from ci.version.land import Landing, Plan
 
 
 def plan_hotfix(

@@ -31,9 +31,9 @@ from ci.git.access import Access, open_remote, remote_url
 from ci.git.remote import branch_name
 from ci.source_revert import commits_behind, revert_source
 from ci.undo import Undo, deployments_since, difference
-from ci.writeback.land import Lander, Leave, Target
-from ci.writeback.message import Deployment
-from ci.writeback.overlay import Overlay
+from ci.version.image_file import Overlay
+from ci.version.land import Lander, Leave, Target
+from ci.version.message import Deployment
 
 if TYPE_CHECKING:
     from ci.argocd.application import Application

@@ -29,11 +29,11 @@ from ci.git.remote import (
 from ci.git.repository import Repository
 from ci.git.retry import Backoff
 from ci.numbers import Duration
-from ci.writeback.land import Lander, Landing, Leave, Plan, Progress, Target
-from ci.writeback.message import Deployment, environment_of, short_name
-from ci.writeback.order import REASONS, decide
-from ci.writeback.overlay import Overlay, check_folder
-from ci.writeback.tag import PipelineTag
+from ci.version.image_file import Overlay, check_folder
+from ci.version.land import Lander, Landing, Leave, Plan, Progress, Target
+from ci.version.message import Deployment, environment_of, short_name
+from ci.version.order import REASONS, decide
+from ci.version.tag import PipelineTag
 
 # What `python -m ci set-image` ends with; docs/pipeline.md shows this table and a test compares.
 EXIT_STATUS: dict[int, str] = {

@@ -8,14 +8,14 @@ from ci.errors import CiError, PolicyError, RemoteError
 from ci.git.push import Verdict, judge_push
 from ci.git.repository import MACHINE
 from ci.run import execute
-from ci.writeback.tag import PipelineTag
+from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.git.access import Access
     from ci.run import Done
-    from ci.writeback.overlay import Overlay
+    from ci.version.image_file import Overlay
 
 SOURCE = "apps/coworking"  # what a build is made of: the pipeline's FILE_PATH filter
 

@@ -23,7 +23,7 @@ from ci.argocd.client import connect
 from ci.deployments import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
-from ci.writeback.overlay import Overlay
+from ci.version.image_file import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ci.writeback.order import Version
+    from ci.version.order import Version
 
 
 class Undo(NamedTuple):

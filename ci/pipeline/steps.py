@@ -16,7 +16,7 @@ from ci.errors import CommandError
 from ci.overlays import ROOT
 from ci.run import execute, run
 from ci.set_image import describe, set_image
-from ci.writeback.land import Progress
+from ci.version.land import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ci.argocd.client import ArgoCD
     from ci.aws.ecr import Ecr
     from ci.git.repository import Repository
-    from ci.writeback.overlay import Overlay
+    from ci.version.image_file import Overlay
 
 
 @dataclass

@@ -9,8 +9,8 @@ from ci.deployments import live_tag
 from ci.errors import CiError
 from ci.git.archive import unpack
 from ci.undo import difference
-from ci.writeback.order import REASONS, decide
-from ci.writeback.tag import PipelineTag
+from ci.version.order import REASONS, decide
+from ci.version.tag import PipelineTag
 from treecheck import kustomize
 
 if TYPE_CHECKING:

@@ -25,16 +25,16 @@ from ci.numbers import Duration
 from ci.overlays import overlay
 from ci.promote.candidate import Candidate
 from ci.promote.gates import GATES, State, ask
-from ci.writeback.land import Lander, Leave, Target
-from ci.writeback.message import Deployment, one_line
-from ci.writeback.overlay import Overlay
-from ci.writeback.tag import PipelineTag
+from ci.version.image_file import Overlay
+from ci.version.land import Lander, Leave, Target
+from ci.version.message import Deployment, one_line
+from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ci.git.access import Access
-    from ci.writeback.land import Landing, Plan
+    from ci.version.land import Landing, Plan
 
 
 class Wish(NamedTuple):

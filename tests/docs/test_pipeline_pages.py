@@ -7,7 +7,7 @@ from ci.pipeline.build import VARIABLES
 from ci.pipeline.steps import STEPS
 from ci.promote.gates import GATES
 from ci.set_image import EXIT_STATUS
-from ci.writeback.order import REASONS
+from ci.version.order import REASONS
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from ci.git.access import place
 from ci.resume import command
 from ci.rollback import command as rollback
 from ci.undo import deployments_since, difference
-from ci.writeback.order import Version
+from ci.version.order import Version
 from tests.ci.argocd.conftest import OVERLAY
 
 if TYPE_CHECKING:

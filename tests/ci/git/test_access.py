@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ci.errors import InputError
+from ci.git import access as git_access
 from tests.ci.verbs import in_this_process
 
 if TYPE_CHECKING:

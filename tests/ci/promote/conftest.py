@@ -26,7 +26,7 @@ from ci.cli import group
 from ci.deployments import overlay_folder
 from ci.git.access import open_remote
 from ci.promote.candidate import Candidate
-from ci.writeback.overlay import Overlay
+from ci.version.image_file import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

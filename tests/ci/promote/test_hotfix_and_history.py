@@ -11,7 +11,7 @@ import pytest
 
 from ci import hotfix, settings
 from ci.errors import InputError, RemoteError
-from ci.writeback import scalar
+from ci.version import scalar
 from tests.ci.verbs import in_this_process
 
 World = Any

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
 from ci.git.repository import File
-from ci.writeback import scalar
-from ci.writeback.message import SKIP_CI, Message, full_commit
-from ci.writeback.order import Version
-from ci.writeback.tag import BUILD
+from ci.version import scalar
+from ci.version.message import SKIP_CI, Message, full_commit
+from ci.version.order import Version
+from ci.version.tag import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.git.repository import Repository
-    from ci.writeback.scalar import Entry
+    from ci.version.scalar import Entry
 
 # The names that kustomize looks for; a folder may have only one of them.
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -66,7 +66,7 @@ class Overlay:
         data = scalar.replace(self._file.data, self.image, tag, file=self.path)
         return File(self._file.mode, data)
 
-    # --- the history (ci.writeback.order.History) -------------------------------------------------
+    # --- the history (ci.version.order.History) -------------------------------------------------
 
     def resolve(self, name: str) -> str | None:
         """Return the tip's one ancestor whose name is or starts with `name`; None if unclear."""

@@ -15,7 +15,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ci.errors import OrderError
-from ci.writeback.tag import PipelineTag
+from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from ci.errors import BudgetError, PolicyError, RemoteError
 from ci.git.push import Refusal, Verdict
 from ci.git.repository import Change, ConnectionLost
-from ci.writeback.overlay import Overlay
+from ci.version.image_file import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.errors import CiError
     from ci.git.repository import Identity, Repository
     from ci.git.retry import Backoff
-    from ci.writeback.message import Deployment
+    from ci.version.message import Deployment
 
 # A connection that fails is tried this often in a row; the limit of the first wait, in seconds.
 _NETWORK_TRIES = 3

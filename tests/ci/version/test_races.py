@@ -13,7 +13,7 @@ import pytest
 
 from ci.git.retry import Backoff
 from ci.set_image import set_image
-from ci.writeback.land import Landing, Progress
+from ci.version.land import Landing, Progress
 
 Remote = Any
 OVERLAY = "overlays/dev/coworking/image"

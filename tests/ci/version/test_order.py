@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ci.writeback.order import Version, decide
-from ci.writeback.tag import PipelineTag
+from ci.version.order import Version, decide
+from ci.version.tag import PipelineTag
 
 Remote = Any
 FILE = "overlays/dev/coworking/image/kustomization.yaml"
