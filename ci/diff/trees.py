@@ -12,17 +12,13 @@ import ci.capacity.rules  # noqa: F401  # its rules are registered by importing 
 from ci.errors import CommandError, InputError
 from ci.git.archive import unpack
 from ci.run import execute, run
-from treecheck.engine import check
-from treecheck.facts import Facts, read_facts
-from treecheck.inputs import gather
-from treecheck.schemas import version_of
+from treecheck.checking import check_paths
+from treecheck.settings import find_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.model import Finding, Resource
-
-FACTS = Path("infra") / "facts.yaml"
 
 
 @dataclass
@@ -85,9 +81,7 @@ def checked_out(commit: str) -> Iterator[Path]:
 def read_tree(folder: Path) -> Tree:
     """Render and check a folder as `python -m ci validate` would in it."""
     with contextlib.chdir(folder):
-        facts = read_facts(FACTS) if FACTS.is_file() else Facts()
-        inputs = gather([], facts)
-        report = check(inputs, facts, version_of(facts.kubernetes))
+        inputs, report = check_paths([], find_settings(folder))
     tree = Tree(findings=report.findings)
     tree.failures = [failure.replace(f"{folder}/", "") for failure in report.failures]
     for resources in inputs.sets.values():

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from treecheck.cli import command
+from treecheck.engine import CRASHED
 from treecheck.errors import TreecheckError
 from treecheck.model import at
 from treecheck.schemas import schemas
@@ -33,6 +34,7 @@ def validate(path: Path) -> tuple[int, str, float]:
         return result.exception.exit_code, str(result.exception), seconds
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
+    assert CRASHED not in result.output
     return result.exit_code, result.output, seconds
 
 

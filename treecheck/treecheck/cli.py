@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from treecheck.checking import check_paths, tree_folder
 from treecheck.command import run_command
-from treecheck.engine import check
 from treecheck.errors import InputError
-from treecheck.facts import Facts, read_facts
-from treecheck.files import git_root
-from treecheck.inputs import gather
 from treecheck.output import FORMATS
 from treecheck.registry import LAYERS, find_rule, load_rules
-from treecheck.schemas import version_of
+from treecheck.settings import find_settings, parse_selectors
 
-FACTS = Path("infra") / "facts.yaml"
 ENDINGS = {".sarif": "sarif", ".xml": "junit", ".json": "json"}  # of --report, to FORMATS
 
 
@@ -34,15 +31,31 @@ ENDINGS = {".sarif": "sarif", ".xml": "junit", ".json": "json"}  # of --report, 
     metavar="FILE",
     help="Write a report too: FILE ends in .sarif, .xml (JUnit) or .json; may be repeated.",
 )
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULES",
+    help="Run these rules, layers or families, joined by commas, instead of the settings'.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="RULES",
+    help="Leave out these rules, layers or families, instead of the settings'.",
+)
 @click.option("--only", multiple=True, metavar="RULE", help="Run only this rule; may be repeated.")
 @click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
 @click.option("--list", "list_rules", is_flag=True, help="Print every rule, and end.")
 @click.option("--facts", "facts_file", metavar="FILE", help="What exists outside the tree.")
-@click.option("--kubernetes-version", metavar="VERSION", help="Instead of that of the facts.")
+@click.option(
+    "--kubernetes-version", metavar="VERSION", help="Instead of that of the settings or facts."
+)
 def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the command line
     paths: tuple[str, ...],
     style: str,
     files: tuple[Path, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
     only: tuple[str, ...],
     explain: str | None,
     list_rules: bool,
@@ -67,9 +80,15 @@ def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the com
         format_of(file)
     # Everything that is read stays until the end: looking for garbage in it is wasted time.
     gc.disable()
-    facts = load_facts(facts_file, paths)
-    version = version_of(kubernetes_version or facts.kubernetes)
-    report = check(gather(paths, facts), facts, version, only=only)
+    settings = find_settings(tree_folder(paths))
+    if select:
+        settings = replace(settings, select=parse_selectors(select, "--select"))
+    if ignore:
+        settings = replace(settings, ignore=parse_selectors(ignore, "--ignore"))
+    if kubernetes_version is not None:
+        settings = replace(settings, kubernetes=kubernetes_version)
+    facts = Path(facts_file) if facts_file is not None else None
+    _, report = check_paths(paths, settings, facts_file=facts, only=only)
     for file in files:
         write_report(file, FORMATS[format_of(file)](report))
     click.echo(FORMATS[style](report))
@@ -109,21 +128,6 @@ def _end(failures: list[str], *, found: bool) -> NoReturn:
     sys.exit(2 if failures else int(found))
 
 
-def load_facts(file: str | None, paths: tuple[str, ...]) -> Facts:
-    """The facts that are named, or else those of the repository that is looked at.
-
-    Raises:
-        InputError: the named file is missing or wrong.
-    """
-    if file is not None:
-        return read_facts(Path(file))
-    folder = next((Path(path) for path in paths if Path(path).is_dir()), Path.cwd())
-    for root in (folder, git_root(folder)):
-        if root is not None and (root / FACTS).is_file():
-            return read_facts(root / FACTS)
-    return Facts()
-
-
 def explain_rule(name: str) -> str:
     """A rule in full.
 
@@ -131,7 +135,10 @@ def explain_rule(name: str) -> str:
         InputError: there is no such rule.
     """
     rule = find_rule(name)
-    parts = [f"{rule.id} ({rule.severity}; layer: {LAYERS[rule.layer]})", rule.title + "."]
+    parts = [
+        f"{rule.id} ({rule.severity}; {rule.family}; layer: {LAYERS[rule.layer]})",
+        rule.title + ".",
+    ]
     return "\n\n".join([*parts, *filter(None, [rule.explanation]), f"Source: {rule.source}"])
 
 

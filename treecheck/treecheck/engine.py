@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from treecheck.blame import blame
 from treecheck.conformance import conform
 from treecheck.environment import Environment
-from treecheck.errors import TreecheckError
+from treecheck.files import SourceFile
 from treecheck.inputs import show
-from treecheck.model import Finding, Origin, Part, Resource, Severity
-from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, load_rules
+from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
+from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
 from treecheck.waivers import apply_waivers
 
 if TYPE_CHECKING:
@@ -22,7 +22,24 @@ if TYPE_CHECKING:
 
     from treecheck.facts import Facts
     from treecheck.inputs import Inputs
-    from treecheck.model import FieldPath, Problem
+    from treecheck.model import FieldPath
+
+
+CRASHED = engine_rule(
+    Rule(
+        id="rule-crashed",
+        layer="checker",
+        title="A rule that crashed",
+        severity=Severity.ERROR,
+        explanation="The other rules have run, so their findings stand. What this one would have "
+        "found is not known.",
+        source="This project: one mistake in a rule must not hide what the others find.",
+        scope=Scope.ENGINE,
+        kinds=frozenset(),
+        unless=(),
+        check=lambda: (),
+    )
+)
 
 
 # Rules about text that can't be decoded: that is refused wherever it is.
@@ -34,12 +51,6 @@ SINGLE_VALUES = frozenset(
     {"malformed-key", "malformed-quantity", "malformed-text", "not-base64", "number-out-of-range"}
     | {"required-field", "unknown-value", "wrong-count"}
 )
-
-
-class RuleError(TreecheckError):
-    """A rule itself failed on a resource: a mistake in this program, told as a sentence."""
-
-    exit_code = 2
 
 
 @dataclass(slots=True)
@@ -61,28 +72,24 @@ def check(
     only: Iterable[str] = (),
     today: datetime.date | None = None,
 ) -> Report:
-    """Run every rule, or those in `only`, over the inputs.
-
-    Raises:
-        RuleError: a rule failed.
-    """
+    """Run every rule, or those in `only`, over the inputs; the others are not called."""
     rules = load_rules()
     if inputs.failures:
         # Half a tree would raise false alarms about what its other half brings.
         rules = {key: rule for key, rule in rules.items() if rule.layer in STRUCTURAL}
-    chosen = set(only or rules) & set(rules)
-    raised = _files(inputs, facts, rules.values())
+    chosen = {key: rule for key, rule in rules.items() if key in set(only or rules)}
+    raised = _files(inputs, facts, chosen.values())
     for resource in (each for found in inputs.sets.values() for each in found):
         conform(resource, version)
     environments = [Environment(name, found, facts, version) for name, found in inputs.sets.items()]
     for environment in environments:
-        raised += _environment(environment, rules.values())
+        raised += _environment(environment, chosen.values())
     raised = list(_kept(raised))
     raised += apply_waivers(
-        raised, inputs, facts, chosen, today or datetime.datetime.now(tz=datetime.UTC).date()
+        raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()
     )
     return Report(
-        findings=_findings(inputs, (each for each in raised if each.rule.id in chosen)),
+        findings=_findings(inputs, (each for each in raised if each.rule.id in {*chosen, CRASHED})),
         failures=[*inputs.failures, *_unreadable(inputs, raised)],
         notes=list(inputs.notes),
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
@@ -109,7 +116,9 @@ def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[st
     return [
         f"{each.rule.id}: {each.problem.message}"
         for each in _environment(environment, rules)
-        if each.rule.severity is Severity.ERROR and not _deferred(each)
+        if each.rule.severity is Severity.ERROR
+        and each.rule.layer in STRUCTURAL
+        and not _deferred(each)
     ]
 
 
@@ -141,8 +150,7 @@ def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
     for rule in rules:
         if rule.scope is Scope.FILE:
             for source in inputs.files.values():
-                problems = _call(rule, str(source.path), source, facts)
-                raised += [Raised(rule, problem, None) for problem in problems]
+                raised += _call(rule, source, facts)
     return raised
 
 
@@ -151,27 +159,36 @@ def _environment(environment: Environment, rules: Iterable[Rule]) -> list[Raised
     raised: list[Raised] = []
     for rule in rules:
         if rule.scope is Scope.ENVIRONMENT:
-            problems = _call(rule, environment.name, environment)
-            raised += [Raised(rule, problem, problem.resource) for problem in problems]
+            raised += _call(rule, environment)
         elif rule.scope is Scope.RESOURCE:
             kinds = sorted(rule.kinds)
             targets = environment.of_kind(*kinds) if kinds else environment.resources
             for resource in targets:
                 if not resource.checked:
                     continue
-                problems = _call(rule, resource.title, resource, environment)
-                raised += [Raised(rule, each, each.resource or resource) for each in problems]
+                raised += _call(rule, resource, environment)
     return raised
 
 
-def _call(rule: Rule, what: str, *arguments: Any) -> list[Problem]:
+def _call(rule: Rule, subject: Any, *arguments: Any) -> list[Raised]:
+    """What a rule finds in a file, a resource or an environment; a crash of it is a finding too."""
+    resource = subject if isinstance(subject, Resource) else None
     try:
-        return list(rule.check(*arguments))
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise RuleError(
-            f"rule {rule.id} failed on {what}: {type(error).__name__}: {error}",
-            hint="This is a mistake in the rule; leave it out with --only until it is mended.",
-        ) from error
+        found = list(rule.check(subject, *arguments))
+    except Exception as error:  # noqa: BLE001 - whatever a rule does, the others go on
+        return [Raised(load_rules()[CRASHED], _crash(rule, subject, error), resource)]
+    return [Raised(rule, each, each.resource or resource) for each in found]
+
+
+def _crash(rule: Rule, subject: Any, error: Exception) -> Problem:
+    file = subject.path if isinstance(subject, SourceFile) else None
+    return Problem(
+        f"rule {rule.id} crashed, so what it would find here is not known: "
+        f"{type(error).__name__}: {error}",
+        fix=f"Report it as a mistake in the rule; until it is fixed, --ignore {rule.id}.",
+        file=file,
+        line=1 if file is not None else 0,
+    )
 
 
 def _kept(raised: list[Raised]) -> Iterator[Raised]:
@@ -194,6 +211,9 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
     for each in raised:
         resource, problem = each.resource, each.problem
         if resource is not None and not resource.checked:
+            continue
+        if each.rule.id == CRASHED:
+            yield each
             continue
         concerned = {id(other) for other in (resource, *problem.related)}
         if any((one, other) in spoken for one in concerned for other in each.rule.unless):

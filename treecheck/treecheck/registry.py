@@ -34,8 +34,20 @@ LAYERS: dict[str, str] = {
     "gitops": "GitOps",
     "capacity": "Capacity",
     "waivers": "Waivers",
+    "checker": "The checker itself",
 }
 STRUCTURAL = ("yaml_text", "schema", "api")
+
+
+class Family(StrEnum):
+    """What a finding means, so that a tree can ask for one without the other.
+
+    FAULT: something does not do what its author meant: it is refused, breaks, or loses data.
+    POLICY: it works as written, and good practice or hardening asks for something else.
+    """
+
+    FAULT = "fault"
+    POLICY = "policy"
 
 
 class Scope(StrEnum):
@@ -60,6 +72,7 @@ class Rule:
     Attributes:
         id: its name in findings, waivers and `--only`: lower-case words joined by hyphens.
         layer: a key of LAYERS.
+        family: what its findings mean.
         title: what it finds, in one line.
         severity: how bad that is.
         explanation: why it matters and what to do, for `--explain` and the docs.
@@ -81,6 +94,7 @@ class Rule:
     kinds: frozenset[str]
     unless: tuple[str, ...]
     check: Check
+    family: Family = Family.FAULT
 
     @property
     def is_ours(self) -> bool:
@@ -109,6 +123,7 @@ def rule(  # noqa: PLR0913 - all but the first are keywords of a record
     kinds: Iterable[str] = (),
     unless: Iterable[str] = (),
     layer: str = "",
+    family: Family = Family.FAULT,
 ) -> Callable[[Check], Check]:
     """Register the decorated function.
 
@@ -130,6 +145,7 @@ def rule(  # noqa: PLR0913 - all but the first are keywords of a record
                 kinds=frozenset(kinds),
                 unless=tuple(unless),
                 check=check,
+                family=family,
             )
         )
         return check
@@ -160,6 +176,7 @@ def engine_rule(new: Rule) -> str:
 def load_rules() -> dict[str, Rule]:
     """Import every rule module once; returns RULES in the order of the layers, then of the ids."""
     importlib.import_module("treecheck.waivers")
+    importlib.import_module("treecheck.engine")
     package = importlib.import_module("treecheck.rules")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
@@ -179,6 +196,6 @@ def find_rule(rule_id: str) -> Rule:
     rules = load_rules()
     if rule_id not in rules:
         raise InputError(
-            f"no rule is called {rule_id!r}", hint="`python -m ci validate --list` prints them all."
+            f"no rule is called {rule_id!r}", hint="`treecheck --list` prints every rule."
         )
     return rules[rule_id]

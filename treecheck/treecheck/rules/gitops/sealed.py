@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from treecheck.model import Problem, Severity, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,13 @@ def sealed_type_keys(resource: Resource, environment: Environment) -> Iterator[P
         )
 
 
-@rule("sealed-scope-wide", kinds=("SealedSecret",), source=SEALED, severity=Severity.WARNING)
+@rule(
+    "sealed-scope-wide",
+    family=Family.POLICY,
+    kinds=("SealedSecret",),
+    source=SEALED,
+    severity=Severity.WARNING,
+)
 def sealed_scope_wide(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A SealedSecret that opens under other names, or in any namespace.
 

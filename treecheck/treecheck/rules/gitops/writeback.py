@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.model import Problem, as_list, as_mapping
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ ALLOWED = {"apiVersion", "kind", "images"}
 
 @rule(
     "image-file-with-more",
+    family=Family.POLICY,
     scope=Scope.FILE,
     source="This project: the promotable version is alone in its file.",
 )

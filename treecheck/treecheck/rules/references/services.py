@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.ports import container_ports, find, pod_ports, shown, target_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,7 @@ def governing_service_missing(resource: Resource, environment: Environment) -> I
 
 @rule(
     "readiness-missing",
+    family=Family.POLICY,
     kinds=("Deployment", "StatefulSet"),
     source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
     severity=Severity.WARNING,

@@ -6,7 +6,7 @@ import calendar
 from typing import TYPE_CHECKING
 
 from treecheck.model import Problem, Severity, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,7 @@ def schedule_too_often(resource: Resource, environment: Environment) -> Iterator
 
 @rule(
     "schedule-suspended",
+    family=Family.POLICY,
     kinds=("CronJob",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-suspension",
     severity=Severity.WARNING,

@@ -9,7 +9,7 @@ from treecheck.environment import matches
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,6 +231,7 @@ def _volume_units(resource: Resource) -> Iterator[Problem]:
 
 @rule(
     "bare-pod",
+    family=Family.POLICY,
     kinds=("Pod",),
     source="https://kubernetes.io/docs/concepts/workloads/pods/#working-with-pods",
     severity=Severity.WARNING,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.ports import container_ports, find
 from treecheck.model import Problem, Severity, as_mapping, as_text, at
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 from treecheck.rules.references.declarations import PROBES as PROBE_NAMES
 from treecheck.rules.references.declarations import network_probes
 
@@ -50,6 +50,7 @@ def liveness_before_ready(resource: Resource, environment: Environment) -> Itera
 
 @rule(
     "liveness-too-eager",
+    family=Family.POLICY,
     source=PROBES,
     severity=Severity.WARNING,
     unless=("liveness-before-ready",),
@@ -73,7 +74,7 @@ def liveness_too_eager(resource: Resource, environment: Environment) -> Iterator
             )
 
 
-@rule("liveness-asks-readiness", source=PROBES, severity=Severity.WARNING)
+@rule("liveness-asks-readiness", family=Family.POLICY, source=PROBES, severity=Severity.WARNING)
 def liveness_asks_readiness(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A liveness probe on the path that says whether the container is ready.
 

@@ -15,7 +15,7 @@ from treecheck.kube.workloads import (
     sleep_seconds,
 )
 from treecheck.model import Problem, as_list, as_mapping, as_text
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,7 +196,7 @@ def replicas_zero(resource: Resource, environment: Environment) -> Iterator[Prob
             return
 
 
-@rule("rollout-takes-all", kinds=("Deployment",), source=DEPLOYMENT)
+@rule("rollout-takes-all", family=Family.POLICY, kinds=("Deployment",), source=DEPLOYMENT)
 def rollout_takes_all(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A rolling update that may take all pods away at once.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 from treecheck.rules.runtime.mounts import mounts
 from treecheck.rules.security.pod_security import context_of, on_windows
 
@@ -138,6 +138,7 @@ def _modes(volume: Manifest) -> Iterator[tuple[FieldPath, int]]:
 
 @rule(
     "volume-unmounted",
+    family=Family.POLICY,
     source=VOLUMES,
     severity=Severity.WARNING,
     unless=("mount-without-volume", "duplicate-item", "unwritable-folder", "mounted-file-missing"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.config import find_store, references
 from treecheck.kube.waves import is_hook, position, shown
 from treecheck.model import Problem, as_list, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,7 @@ def autoscaler_before_target(resource: Resource, environment: Environment) -> It
 
 @rule(
     "hook-without-deadline",
+    family=Family.POLICY,
     kinds=("Job",),
     source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
 )

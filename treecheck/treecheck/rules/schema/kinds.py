@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.model import Problem, Severity
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 from treecheck.schemas import custom_kinds, schemas
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def removed_api(resource: Resource, environment: Environment) -> Iterator[Proble
         )
 
 
-@rule("deprecated-api", source=_SOURCE, severity=Severity.WARNING)
+@rule("deprecated-api", family=Family.POLICY, source=_SOURCE, severity=Severity.WARNING)
 def deprecated_api(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """An API version that a later release of Kubernetes no longer serves.
 

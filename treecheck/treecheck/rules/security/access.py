@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.ports import DATABASES, find, pod_ports, target_of
 from treecheck.model import Problem, Severity, as_list, as_mapping
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 from treecheck.rules.references.services import selected_pods
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated
 
 @rule(
     "database-exposed",
+    family=Family.POLICY,
     kinds=("Service",),
     unless=("service-type",),
     source="https://kubernetes.io/docs/concepts/services-networking/service/#publishing-services-service-types",
@@ -55,6 +56,7 @@ def database_exposed(resource: Resource, environment: Environment) -> Iterator[P
 
 @rule(
     "storage-unencrypted",
+    family=Family.POLICY,
     kinds=("StorageClass",),
     source="https://docs.aws.amazon.com/eks/latest/best-practices/data-encryption-and-secrets-management.html",
     severity=Severity.WARNING,
@@ -100,7 +102,7 @@ def unknown_modes(labels: Iterable[str]) -> Iterator[str]:
             yield key
 
 
-@rule("role-too-broad", kinds=("Role", "ClusterRole"), source=RBAC)
+@rule("role-too-broad", family=Family.POLICY, kinds=("Role", "ClusterRole"), source=RBAC)
 def role_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A role that grants everything, or the means to get it.
 
@@ -129,7 +131,12 @@ def role_too_broad(resource: Resource, environment: Environment) -> Iterator[Pro
             )
 
 
-@rule("binding-too-broad", kinds=("RoleBinding", "ClusterRoleBinding"), source=RBAC)
+@rule(
+    "binding-too-broad",
+    family=Family.POLICY,
+    kinds=("RoleBinding", "ClusterRoleBinding"),
+    source=RBAC,
+)
 def binding_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A binding of the administrator's role to a program, or of any role to everybody.
 

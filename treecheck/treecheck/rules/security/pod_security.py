@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.model import Problem, as_list, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def place(path: FieldPath, container: Manifest, field: str = "") -> FieldPath:
     return (*path, "securityContext", *((field,) if field in context else ()))
 
 
-@rule("host-namespaces", source=SOURCE)
+@rule("host-namespaces", family=Family.POLICY, source=SOURCE)
 def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A pod in the node's own network, process or IPC namespace.
 
@@ -88,7 +88,9 @@ def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Pr
         )
 
 
-@rule("privileged-container", source=SOURCE, unless=("privilege-contradiction",))
+@rule(
+    "privileged-container", family=Family.POLICY, source=SOURCE, unless=("privilege-contradiction",)
+)
 def privileged_container(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A privileged container.
 
@@ -104,7 +106,7 @@ def privileged_container(resource: Resource, environment: Environment) -> Iterat
             )
 
 
-@rule("privilege-escalation", source=SOURCE, unless=("privileged-container",))
+@rule("privilege-escalation", family=Family.POLICY, source=SOURCE, unless=("privileged-container",))
 def privilege_escalation(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A container whose processes may gain privileges that their parent did not have.
 
@@ -122,7 +124,7 @@ def privilege_escalation(resource: Resource, environment: Environment) -> Iterat
             )
 
 
-@rule("capabilities", source=SOURCE, unless=("privileged-container",))
+@rule("capabilities", family=Family.POLICY, source=SOURCE, unless=("privileged-container",))
 def capabilities(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A container that keeps or adds Linux capabilities.
 
@@ -150,7 +152,7 @@ def capabilities(resource: Resource, environment: Environment) -> Iterator[Probl
             )
 
 
-@rule("runs-as-root", source=SOURCE, unless=("root-against-non-root",))
+@rule("runs-as-root", family=Family.POLICY, source=SOURCE, unless=("root-against-non-root",))
 def runs_as_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A container that may run as root.
 
@@ -185,7 +187,7 @@ def _root_place(pod: PodTemplate, path: FieldPath, container: Manifest, field: s
     return place(path, container)
 
 
-@rule("seccomp-unset", source=SOURCE)
+@rule("seccomp-unset", family=Family.POLICY, source=SOURCE)
 def seccomp_unset(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A container without a seccomp profile.
 
@@ -206,7 +208,7 @@ def seccomp_unset(resource: Resource, environment: Environment) -> Iterator[Prob
             )
 
 
-@rule("volume-type", source=SOURCE)
+@rule("volume-type", family=Family.POLICY, source=SOURCE)
 def volume_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A volume of a type that "restricted" does not allow, such as hostPath.
 
@@ -223,7 +225,7 @@ def volume_type(resource: Resource, environment: Environment) -> Iterator[Proble
             )
 
 
-@rule("host-port", source=SOURCE, unless=("host-namespaces",))
+@rule("host-port", family=Family.POLICY, source=SOURCE, unless=("host-namespaces",))
 def host_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A container port that is opened on the node itself.
 
@@ -240,7 +242,7 @@ def host_port(resource: Resource, environment: Environment) -> Iterator[Problem]
                 )
 
 
-@rule("kernel-settings", source=SOURCE)
+@rule("kernel-settings", family=Family.POLICY, source=SOURCE)
 def kernel_settings(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """Unsafe sysctls, an unmasked /proc, or SELinux and AppArmor settings that lift protection.
 

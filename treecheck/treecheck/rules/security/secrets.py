@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from treecheck.model import Problem, as_list, as_mapping, as_text
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def is_random(text: str) -> bool:
     return bits >= ENTROPY and mixed is not None
 
 
-@rule("credential-in-file", scope=Scope.FILE, source=SOURCE)
+@rule("credential-in-file", family=Family.POLICY, scope=Scope.FILE, source=SOURCE)
 def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
     """Text in the form of a credential, anywhere in a YAML file, comments included.
 
@@ -93,7 +93,7 @@ def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
             )
 
 
-@rule("secret-in-plain-text", kinds=("Secret",), source=SOURCE)
+@rule("secret-in-plain-text", family=Family.POLICY, kinds=("Secret",), source=SOURCE)
 def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A Secret with its data in the tree.
 
@@ -109,7 +109,7 @@ def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterat
                 )
 
 
-@rule("secret-in-configuration", source=SOURCE)
+@rule("secret-in-configuration", family=Family.POLICY, source=SOURCE)
 def secret_in_configuration(resource: Resource, environment: Environment) -> Iterator[Problem]:
     """A value that looks like a secret in a ConfigMap or in a container's `env`.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.images import tag
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ MOVING_TAGS = {"", "latest", "stable", "main", "master", "edge", "nightly", "dev
 
 @rule(
     "image-unpinned",
+    family=Family.POLICY,
     source="https://kubernetes.io/docs/concepts/containers/images/",
     unless=("image-name-invalid", "image-entry-unused"),
 )
@@ -53,6 +54,7 @@ def _running(environment: Environment, image: str) -> tuple[Resource, ...]:
 
 @rule(
     "token-mounted",
+    family=Family.POLICY,
     source="https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
     severity=Severity.WARNING,
     unless=("role-missing", "binding-too-broad", "service-account-missing"),
@@ -110,6 +112,7 @@ def _has_rights(environment: Environment, namespace: str, account: str) -> bool:
 
 @rule(
     "resources-missing",
+    family=Family.POLICY,
     source="https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
     severity=Severity.WARNING,
     unless=("hpa-without-request",),
@@ -138,6 +141,7 @@ def resources_missing(resource: Resource, environment: Environment) -> Iterator[
 
 @rule(
     "root-filesystem-writable",
+    family=Family.POLICY,
     source="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     severity=Severity.WARNING,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.blame import written
 from treecheck.model import Problem, Severity, show_path
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 from treecheck.rules.schema.fields import is_unquoted, shown
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ _TEXT_FIELDS = frozenset({"data", "stringData", "annotations", "labels", "matchL
 
 @rule(
     "ambiguous-text",
+    family=Family.POLICY,
     source="YAML 1.1, types bool and int (base 60); YAML 1.2 reads both as text.",
     severity=Severity.WARNING,
     scope=Scope.FILE,
