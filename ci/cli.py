@@ -19,7 +19,7 @@ class Verb(NamedTuple):
 
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
-    "diff": Verb("ci.diff", "Say what a change does to each environment, for its reviewer."),
+    "diff": Verb("ci.review.diff", "Say what a change does to each environment, for its reviewer."),
     "capacity": Verb("ci.capacity.verb", "Say whether everything fits the nodes, and the price."),
     "cluster": Verb("ci.cluster", "Make a cluster on this machine with kind and Docker."),
     "codebuild": Verb("ci.codebuild.verb", "Run a buildspec on this machine, as CodeBuild would."),

@@ -13,7 +13,7 @@ from treecheck.model import as_list, as_mapping, as_text, at
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ci.diff.changes import Change
+    from ci.review.changes import Change
     from treecheck.environment import Environment
     from treecheck.model import Manifest, Resource
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci.diff.markdown import write_markdown
-from ci.diff.redact import clean, redacted
-from ci.diff.report import as_data
+from ci.review.markdown import write_markdown
+from ci.review.redact import clean, redacted
+from ci.review.report import as_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.diff.report import Report
+    from ci.review.report import Report
 
 PASSWORD = "correct-horse-battery"
 ENCODED = base64.b64encode(PASSWORD.encode()).decode()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ci.diff.changes import Change, compare
-from ci.diff.redact import clean
-from ci.diff.risks import RISKY, Risk, View, risks
+from ci.review.changes import Change, compare
+from ci.review.redact import clean
+from ci.review.risks import RISKY, Risk, View, risks
 from treecheck.environment import Environment
 
 if TYPE_CHECKING:
-    from ci.diff.trees import Tree
+    from ci.review.trees import Tree
     from treecheck.model import Finding
 
 

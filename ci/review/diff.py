@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ci.diff.markdown import MARKER, write_markdown
-from ci.diff.report import as_data, make_report
-from ci.diff.trees import checked_out, merge_base, read_tree
 from ci.errors import InputError
 from ci.git.github import API, repository_name, upsert_comment
+from ci.review.markdown import MARKER, write_markdown
+from ci.review.report import as_data, make_report
+from ci.review.trees import checked_out, merge_base, read_tree
 from ci.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ci.diff.report import Report
+    from ci.review.report import Report
 
 
 @click.command("diff")

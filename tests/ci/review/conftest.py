@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci.diff.report import Report, make_report
-from ci.diff.trees import Tree, read_tree
+from ci.review.report import Report, make_report
+from ci.review.trees import Tree, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable

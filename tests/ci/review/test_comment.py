@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci.diff.markdown import LIMIT, MARKER, write_markdown
+from ci.review.markdown import LIMIT, MARKER, write_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.diff.report import Report
+    from ci.review.report import Report
 
     Compared = Callable[[str, str], Report]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ci.diff.redact import redacted
+from ci.review.redact import redacted
 
 if TYPE_CHECKING:
-    from ci.diff.trees import Tree
+    from ci.review.trees import Tree
     from treecheck.model import Manifest, Resource
 
 # What kustomize appends to the name of a generated ConfigMap or Secret: a hash without vowels.

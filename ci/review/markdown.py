@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.diff.redact import clean
+from ci.review.redact import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ci.diff.changes import Change
-    from ci.diff.report import Report, Section
+    from ci.review.changes import Change
+    from ci.review.report import Report, Section
 
 MARKER = "<!-- ci diff -->"
 LIMIT = 65_536  # characters that a comment may have
