@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from ci.pipeline.build import VARIABLES
-from ci.pipeline.steps import STEPS
-from ci.promote.gates import GATES
-from ci.set_image import EXIT_STATUS
+from ci.ship.build import VARIABLES
+from ci.ship.build_steps import STEPS
+from ci.ship.gates import GATES
+from ci.ship.set_image import EXIT_STATUS
 from ci.version.order import REASONS
 
 ROOT = Path(__file__).parents[2]

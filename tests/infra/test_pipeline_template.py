@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ci.capacity.cost import ALARMS, SECRETS
-from ci.pipeline.build import VARIABLES
+from ci.ship.build import VARIABLES
 
 # Actions that AWS defines without a resource to narrow them to (Service Authorization Reference).
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}

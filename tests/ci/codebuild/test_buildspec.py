@@ -15,7 +15,7 @@ import pytest
 
 from ci.cli import VERBS
 from ci.codebuild.spec import parse
-from ci.pipeline.steps import STEPS
+from ci.ship.build_steps import STEPS
 from tests.ci.codebuild import stand_ins
 
 World = Any

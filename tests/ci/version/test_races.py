@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ci.git.retry import Backoff
-from ci.set_image import set_image
+from ci.ship.set_image import set_image
 from ci.version.land import Landing, Progress
 
 Remote = Any

@@ -16,7 +16,7 @@ from treecheck import kustomize
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ci.promote.candidate import Candidate
+    from ci.ship.candidate import Candidate
 
 
 class Holds(CiError):  # noqa: N818  (what a gate does)

@@ -23,8 +23,8 @@ from ci.git.github import API, PullRequest, open_pull_request, repository_name
 from ci.git.remote import Token, branch_name, check_branch
 from ci.numbers import Duration
 from ci.overlays import overlay
-from ci.promote.candidate import Candidate
-from ci.promote.gates import GATES, State, ask
+from ci.ship.candidate import Candidate
+from ci.ship.gates import GATES, State, ask
 from ci.version.image_file import Overlay
 from ci.version.land import Lander, Leave, Target
 from ci.version.message import Deployment, one_line

@@ -7,8 +7,8 @@ import time
 
 import click
 
-from ci.pipeline.build import Build
-from ci.pipeline.steps import STEPS
+from ci.ship.build import Build
+from ci.ship.build_steps import STEPS
 
 
 @click.command(

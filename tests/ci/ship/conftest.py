@@ -25,7 +25,7 @@ from ci.aws.registry import EcrRepository
 from ci.cli import group
 from ci.deployments import overlay_folder
 from ci.git.access import open_remote
-from ci.promote.candidate import Candidate
+from ci.ship.candidate import Candidate
 from ci.version.image_file import Overlay
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ci.git.access import open_remote, remote_url
 from ci.git.remote import branch_name, check_branch, check_url
 from ci.overlays import ROOT, overlay
 from ci.run import run
-from ci.set_image import check_registry
+from ci.ship.set_image import check_registry
 from ci.version.land import Lander, Leave, Target
 from ci.version.message import Deployment, one_line
 from ci.version.tag import PipelineTag, check_tag

@@ -15,13 +15,13 @@ from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError
 from ci.overlays import ROOT
 from ci.run import execute, run
-from ci.set_image import describe, set_image
+from ci.ship.set_image import describe, set_image
 from ci.version.land import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.pipeline.build import Build
+    from ci.ship.build import Build
 
 IMAGE = "coworking"  # the name under `images:`, and the container's name in the Deployment
 DEFINITIONS = "imagedefinitions.json"

@@ -9,7 +9,7 @@ import pytest
 
 from ci import settings
 from ci.aws.registry import EcrRepository
-from ci.promote.gates import GATES, Holds, State, ask
+from ci.ship.gates import GATES, Holds, State, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ci.errors import CiError, InputError, PolicyError
-from ci.promote import gates, verb
+from ci.ship import gates, promote
 
 World = Any
 PROD = "overlays/prod/coworking/image/kustomization.yaml"
@@ -112,7 +112,7 @@ def test_what_another_promotion_has_written_meanwhile_is_not_taken_back(
         world.remote.person.push()
         return states
 
-    monkeypatch.setattr(verb, "ask", ask_and_lose_the_race)
+    monkeypatch.setattr(promote, "ask", ask_and_lose_the_race)
     result = world.ci("promote", "--push")
     assert str(result.exception).startswith(
         f"prod has just moved on from {world.old} to 58-1f2e3d4c"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ci import hotfix, settings
+from ci import settings
 from ci.errors import InputError, RemoteError
+from ci.ship import hotfix
 from ci.version import scalar
 from tests.ci.verbs import in_this_process
 
