@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 
 from ci.argocd.client import connect
+from ci.argocd.environment import is_rolled_out, live_deployment, read, tag_in, wait_until
 from ci.aws.client import secret
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
-from ci.deployments import is_rolled_out, live_deployment, read, tag_in, wait_until
 from ci.errors import CiError, InputError
 from ci.git.remote import check_url
 from ci.overlays import ROOT

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci.deployments import SERVICE, pods, read
+from ci.argocd.environment import SERVICE, pods, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ci.deployments import live_tag
+from ci.argocd.environment import live_tag
 from ci.errors import CiError
 from ci.git.archive import unpack
-from ci.undo import difference
+from ci.oncall.undo import difference
 from ci.version.order import REASONS, decide
 from ci.version.tag import PipelineTag
 from treecheck import kustomize

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ci import settings
+from ci.argocd.environment import SERVICE, overlay_folder
 from ci.aws.ecr import Ecr, push
 from ci.aws.registry import EcrRepository
-from ci.deployments import SERVICE, overlay_folder
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import branch_name, check_branch, check_url

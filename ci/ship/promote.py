@@ -14,9 +14,9 @@ import click
 
 from ci import settings
 from ci.argocd.client import connect
+from ci.argocd.environment import SERVICE, overlay_folder
 from ci.aws.ecr import Ecr
 from ci.aws.registry import EcrRepository
-from ci.deployments import SERVICE, overlay_folder
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.github import API, PullRequest, open_pull_request, repository_name

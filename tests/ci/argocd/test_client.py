@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from ci.argocd.client import ArgoCD, ArgoError, connect
 from ci.argocd.login import SETTINGS, Login, find_login, how_to_log_in
 from ci.errors import InputError
-from ci.status import command as status
+from ci.oncall.status import command as status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.ci.argocd.conftest import FakeArgo
+    from tests.ci.argocd_server import FakeArgo
 
 
 class Answer(NamedTuple):

@@ -20,10 +20,10 @@ from moto import mock_aws
 
 from ci import settings
 from ci.argocd.client import connect
+from ci.argocd.environment import overlay_folder
 from ci.aws.ecr import Ecr
 from ci.aws.registry import EcrRepository
 from ci.cli import group
-from ci.deployments import overlay_folder
 from ci.git.access import open_remote
 from ci.ship.candidate import Candidate
 from ci.version.image_file import Overlay

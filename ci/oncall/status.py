@@ -20,7 +20,7 @@ import click
 from ci.argocd.application import Application
 from ci.argocd.causes import causes
 from ci.argocd.client import connect
-from ci.deployments import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
+from ci.argocd.environment import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.version.image_file import Overlay

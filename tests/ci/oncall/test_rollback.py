@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ci.argocd.application import Application, Entry
-from ci.deployments import is_rolled_out
+from ci.argocd.environment import is_rolled_out
 from ci.errors import InputError
-from ci.rollback import choose, command, steps
+from ci.oncall.rollback import choose, command, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.ci.argocd.conftest import FakeArgo, Git
+    from tests.ci.argocd_server import FakeArgo, Git
 
 
 def _app(recorded: Callable[[str], Application], tags: str) -> Application:

@@ -9,14 +9,14 @@ from click.testing import CliRunner, Result
 
 from ci.errors import CiError
 from ci.git.access import place
-from ci.resume import command
-from ci.rollback import command as rollback
-from ci.undo import deployments_since, difference
+from ci.oncall.resume import command
+from ci.oncall.rollback import command as rollback
+from ci.oncall.undo import deployments_since, difference
 from ci.version.order import Version
-from tests.ci.argocd.conftest import OVERLAY
+from tests.ci.argocd_server import OVERLAY
 
 if TYPE_CHECKING:
-    from tests.ci.argocd.conftest import FakeArgo, Git
+    from tests.ci.argocd_server import FakeArgo, Git
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What stands between git and the version that was rolled back to: which commits, which changes.
 
-Pure decisions; `ci.resume` acts on them.
+Pure decisions; `ci.oncall.resume` acts on them.
 """
 
 from __future__ import annotations

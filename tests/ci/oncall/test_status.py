@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from ci.argocd.causes import Cause
-from ci.status import Git as Tip
-from ci.status import command, judge, unseen
+from ci.oncall.status import Git as Tip
+from ci.oncall.status import command, judge, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ci.argocd.application import Application
-    from tests.ci.argocd.conftest import FakeArgo, Git
+    from tests.ci.argocd_server import FakeArgo, Git
 
     Read = Callable[[str], Application]
 

@@ -18,9 +18,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ci import deployments
 from ci.argocd.client import ArgoError, connect
-from ci.deployments import application_name, live_tag, read, tag_at, wait_until
+from ci.argocd.environment import (
+    application_name,
+    is_rolled_out,
+    live_deployment,
+    live_tag,
+    read,
+    show_dry_run,
+    tag_at,
+    tag_in,
+    turn_auto_sync_off,
+    wait_until,
+)
 from ci.errors import CiError, InputError
 
 if TYPE_CHECKING:
@@ -149,7 +159,7 @@ def roll_back(api: ArgoCD, environment: str, choice: Choice) -> float:
     began = time.monotonic()
     app, _ = read(api, environment)
     if app.auto_sync:
-        deployments.turn_auto_sync_off(api, environment)
+        turn_auto_sync_off(api, environment)
         click.echo("auto-sync is off")
     if app.busy:
         _end_operation(api, environment)
@@ -204,10 +214,10 @@ def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:
             f"the rollback failed: {app.operation.message}",
             hint="\n".join(app.operation.failures) or f"See `python -m ci status {environment}`.",
         )
-    deployment = deployments.live_deployment(api, app)
-    if app.busy or not deployment or not deployments.is_rolled_out(deployment):
+    deployment = live_deployment(api, app)
+    if app.busy or not deployment or not is_rolled_out(deployment):
         return False
-    return not choice.tag or deployments.tag_in(deployment) == choice.tag
+    return not choice.tag or tag_in(deployment) == choice.tag
 
 
 def _list_entries(api: ArgoCD, app: Application) -> None:
@@ -242,7 +252,7 @@ def command(environment: str, to: str | None, *, only_list: bool, dry_run: bool)
     choice = choose(app, unwanted, tag_of_revision, to)
     planned = steps(app, choice, live_tag(api, app))
     if dry_run:
-        deployments.show_dry_run(planned or [f"nothing: {choice.tag} runs, auto-sync is off"])
+        show_dry_run(planned or [f"nothing: {choice.tag} runs, auto-sync is off"])
         return
     seconds = roll_back(api, environment, choice)
     click.echo(

@@ -16,7 +16,7 @@ import click
 
 from ci.argocd.application import image_of, tag_of
 from ci.argocd.client import connect
-from ci.deployments import (
+from ci.argocd.environment import (
     SERVICE,
     application_name,
     live_tag,
@@ -29,8 +29,8 @@ from ci.deployments import (
 from ci.errors import CiError, PolicyError
 from ci.git.access import Access, open_remote, remote_url
 from ci.git.remote import branch_name
-from ci.source_revert import commits_behind, revert_source
-from ci.undo import Undo, deployments_since, difference
+from ci.oncall.source_revert import commits_behind, revert_source
+from ci.oncall.undo import Undo, deployments_since, difference
 from ci.version.image_file import Overlay
 from ci.version.land import Lander, Leave, Target
 from ci.version.message import Deployment

@@ -1,0 +1,226 @@
+"""Answers recorded from a real Argo CD 3.4.7, and a small server that speaks its API."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ci.argocd.application import Application
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+RECORDED = Path(__file__).parent / "argocd" / "recorded"
+IMAGE = "183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking"
+OVERLAY = "overlays/prod/coworking/image/kustomization.yaml"
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], Application]:
+    """Read a recorded Application, by the name of its file."""
+    return lambda name: Application.parse(json.loads((RECORDED / f"{name}.json").read_text()))
+
+
+class Git:
+    """A bare repository with prod's overlay, and the commits that a test makes in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = str(folder / "remote.git")
+        self._tree = folder / "tree"
+        self._run(folder, "init", "-q", "--bare", "-b", "main", self.url)
+        self._run(folder, "clone", "-q", self.url, str(self._tree))
+
+    def _run(self, folder: Path, *arguments: str) -> str:
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+        command = ["git", *identity, *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self, path: str, text: str, message: str = "Change") -> str:
+        """Write a file, commit it, push it, and return the commit."""
+        file = self._tree / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        self._run(self._tree, "add", "-A")
+        self._run(self._tree, "commit", "-q", "-m", message)
+        self._run(self._tree, "push", "-q", "origin", "HEAD:main")
+        return self._run(self._tree, "rev-parse", "HEAD")
+
+    def deploy(self, tag: str) -> str:
+        """Write prod's tag, as a write-back does."""
+        text = (
+            f'kind: Component\nimages:\n- name: coworking\n  newName: {IMAGE}\n  newTag: "{tag}"\n'
+        )
+        return self.commit(OVERLAY, text, f"deploy(prod): coworking to {tag}")
+
+    def tip(self) -> str:
+        """The commit at main's tip; empty before the first."""
+        shown = subprocess.run(
+            ["git", "-C", self.url, "rev-parse", "-q", "--verify", "main"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return shown.stdout.strip()
+
+    def read(self, path: str, commit: str = "main") -> str:
+        """A file as it is in a commit."""
+        return self._run(Path(self.url), "show", f"{commit}:{path}")
+
+    def log(self) -> str:
+        """The messages of main, newest first."""
+        return self._run(Path(self.url), "log", "--format=%B", "main")
+
+
+class FakeArgo:
+    """An Argo CD with one Application, which syncs at once; just what the verbs ask for.
+
+    It exists for the verbs' own logic. What the real one answers is recorded, and the end-to-end
+    suite runs the verbs against it.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self.git = git
+        self.url = ""
+        self.calls: list[str] = []
+        self.live = ""
+        self.fail: tuple[int, bytes, str] | None = None
+        self.application: dict[str, Any] = json.loads((RECORDED / "resumed.json").read_text())
+        self.application["spec"]["source"]["repoURL"] = git.url
+        self.application["status"]["history"] = []
+
+    def sync(self) -> None:
+        """Deploy the branch's tip, as auto-sync does."""
+        self._deploy(self.git.tip())
+        self.application["status"]["sync"] |= {"status": "Synced", "revision": self.git.tip()}
+
+    def _deploy(self, revision: str) -> None:
+        history = self.application["status"]["history"]
+        history.append({"id": len(history), "revision": revision, "deployedAt": None})
+        self.live = self._tag(revision)
+
+    def _tag(self, revision: str) -> str:
+        return self.git.read(OVERLAY, revision).rpartition("newTag:")[2].strip().strip('"')
+
+    def manifests(self, revision: str) -> list[dict[str, Any]]:
+        """What a commit renders to: the Deployment, and a ConfigMap if the commit has its file."""
+        found = [_deployment(self._tag(revision))]
+        listed = self.git._run(Path(self.git.url), "ls-tree", "-r", "--name-only", revision)
+        if "level" in listed.split():
+            level = {"LOG_LEVEL": self.git.read("level", revision)}
+            found.append({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": level})
+        return found
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Any:
+        """Answer a call with JSON, or with (status, message)."""
+        self.calls.append(f"{method} {path}")
+        routes = {
+            "GET ": lambda: {"items": [self.application]},
+            "GET /coworking-prod": lambda: self._read(refresh="refresh" in query),
+            "PUT /coworking-prod": lambda: self._write(body),
+            "PATCH /coworking-prod": self._resume,
+            "DELETE /coworking-prod/operation": self._terminate,
+            "POST /coworking-prod/rollback": lambda: self._roll_back(body["id"]),
+            "GET /coworking-prod/manifests": lambda: {
+                "manifests": [json.dumps(m) for m in self.manifests(query["revision"][0])]
+            },
+            "GET /coworking-prod/resource": lambda: {
+                "manifest": json.dumps(_deployment(self.live))
+            },
+            "GET /coworking-prod/resource-tree": lambda: {"nodes": []},
+        }
+        route = routes.get(f"{method} {path.removeprefix('/api/v1/applications')}")
+        return route() if route else (404, f"no {path}")
+
+    def _read(self, *, refresh: bool) -> Any:
+        if refresh:
+            self.application["status"]["sync"]["revision"] = self.git.tip()
+        return self.application
+
+    def _write(self, application: Any) -> Any:
+        self.application = application
+        return application
+
+    def _resume(self) -> Any:
+        self.application["spec"]["syncPolicy"]["automated"].pop("enabled")
+        self.sync()
+        return self.application
+
+    def _terminate(self) -> Any:
+        self.application.pop("operation", None)
+        self.application["status"]["operationState"]["phase"] = "Failed"
+        return {}
+
+    def _roll_back(self, target: int) -> Any:
+        if self.application["spec"]["syncPolicy"]["automated"].get("enabled") is not False:
+            return 400, "rollback cannot be initiated when auto-sync is enabled"
+        if "operation" in self.application:
+            return 400, "another operation is already in progress"
+        self._deploy(self.application["status"]["history"][target]["revision"])
+        self.application["status"]["operationState"]["phase"] = "Succeeded"
+        return self.application
+
+
+def _deployment(tag: str) -> dict[str, Any]:
+    pod = {"containers": [{"name": "coworking", "image": f"{IMAGE}:{tag}"}]}
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "coworking"},
+        "spec": {"template": {"spec": pod}},
+        "status": {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2},
+    }
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Git:
+    """An empty remote repository."""
+    return Git(tmp_path)
+
+
+@pytest.fixture
+def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
+    """The fake, running, and named by the environment."""
+    fake = FakeArgo(git)
+
+    class Handler(BaseHTTPRequestHandler):
+        def _handle(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length) or b"null")
+            parts = urlsplit(self.path)
+            answer = fake.answer(self.command, parts.path, parse_qs(parts.query), body)
+            status, data, kind = 200, json.dumps(answer).encode(), "application/json"
+            if fake.fail:
+                status, data, kind = fake.fail
+            elif isinstance(answer, tuple):
+                status, data = answer[0], json.dumps({"message": answer[1]}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    for name in ("ARGOCD_SERVER", "ARGOCD_OPTS", "GIT_TOKEN", "GIT_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ARGOCD_URL", fake.url)
+    monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "token")
+    monkeypatch.setattr("ci.argocd.environment.POLL", 0.01)
+    yield fake
+    server.shutdown()
+    thread.join()
+    server.server_close()
