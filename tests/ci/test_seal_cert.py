@@ -157,7 +157,10 @@ def fetch(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(config))
         patch.setattr(seal_cert, "POLL", 0.05)
-        return run("seal-cert", "--root", str(tree), *(environments or ["dev"]))
+        # Patient enough for a pod that comes; a wrong path must not cost its two minutes.
+        return run(
+            *("seal-cert", "--root", str(tree), "--patience", "3"), *(environments or ["dev"])
+        )
 
 
 @pytest.fixture
