@@ -37,6 +37,13 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 .PHONY: install
 install: $(VENV)/dev.stamp ## Install what the tasks need, without doing any
 
+.PHONY: install-write-back
+install-write-back: ## Install what the write-back's build needs, and nothing else
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements-write-back.txt
+	@# The checker's errors are ci's too; a path is enough, and needs no build backend.
+	@echo '$(CURDIR)/treecheck' >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/treecheck.pth"
+
 .venv-checkov/dev.stamp: requirements-checkov.txt
 	@echo "Installing checkov into .venv-checkov ..."
 	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
@@ -128,6 +135,7 @@ bench: $(VENV)/dev.stamp ## Measure what the documentation claims, and write JSO
 lock: $(VENV)/dev.stamp ## Write the lock files anew from the *.in files, keeping the versions that still fit
 	@$(UV_COMPILE) $(UPGRADE) apps/coworking/requirements.in -o apps/coworking/requirements.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements.in -c apps/coworking/requirements.txt -o requirements.txt
+	@$(UV_COMPILE) $(UPGRADE) requirements-write-back.in -c requirements.txt -o requirements-write-back.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements-checkov.in -o requirements-checkov.txt
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
 
 from ci.errors import InputError
-from ci.sealing import Target
+
+if TYPE_CHECKING:
+    from ci.sealing import Target
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("coworking", "postgres")
@@ -41,6 +43,9 @@ def secret_target(environment: str, root: Path = ROOT) -> Target:
     namespace = kustomization.get("namespace") if isinstance(kustomization, dict) else None
     if not isinstance(namespace, str):
         raise InputError(f"{path} has no `namespace:`, say `namespace: coworking-{environment}`")
+    # Here, because the write-back's build installs no cryptography.
+    from ci.sealing import Target  # noqa: PLC0415
+
     return Target(namespace, SECRET)
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 LOAD_BALANCER_TYPE = "service.beta.kubernetes.io/aws-load-balancer-type"
-# The pipeline's template makes two secrets and one alarm.
-SECRETS, ALARMS = 2, 1
+# The pipeline's template makes two secrets and three alarms.
+SECRETS, ALARMS = 2, 3
 
 
 class Line(NamedTuple):
@@ -204,14 +204,18 @@ def _logs(cluster: Cluster, prices: Prices) -> Iterator[Line]:
 
 def _pipeline(prices: Prices) -> Iterator[Line]:
     builds = prices.rate("assumptions", "builds_per_month")
-    minutes = builds * prices.rate("assumptions", "minutes_per_build")
+    each = prices.rate("assumptions", "minutes_per_build")
+    minutes = builds * (each + prices.rate("assumptions", "minutes_per_write_back"))
     rate = prices.rate("codebuild", "small_minute")
     yield Line(
-        "pipeline", f"CodeBuild, {builds:g} builds", f"{minutes:g} min x ${rate}", minutes * rate
+        "pipeline",
+        f"CodeBuild, {builds:g} builds and write-backs",
+        f"{minutes:g} min x ${rate}",
+        minutes * rate,
     )
     yield Line(
         "pipeline",
-        f"{SECRETS} secrets, {ALARMS} alarm, artifacts in S3",
+        f"{SECRETS} secrets, {ALARMS} alarms, artifacts in S3",
         "list prices",
         SECRETS * prices.rate("secrets", "secret_month")
         + ALARMS * prices.rate("cloudwatch", "alarm_month")

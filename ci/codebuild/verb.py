@@ -1,4 +1,4 @@
-"""`python -m ci codebuild`: run a buildspec here, on a clone of what is committed.
+"""`python -m ci codebuild`: run a buildspec here, and what its success starts on AWS.
 
     AWS_ACCOUNT_ID=123456789012 AWS_DEFAULT_REGION=us-east-1 IMAGE_REPO_NAME=coworking \\
     ARTIFACTS_BUCKET=… GIT_URL=/tmp/remote.git python -m ci codebuild ci/buildspec.yaml --number 57
@@ -11,12 +11,15 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ci.argocd.client import connect
 from ci.argocd.environment import is_rolled_out, live_deployment, read, tag_in, wait_until
 from ci.aws.client import secret
+from ci.codebuild.eventbridge import TEMPLATE, Template
+from ci.codebuild.finished import Finished, codebuild
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
 from ci.errors import CiError, InputError
@@ -24,8 +27,22 @@ from ci.git.remote import check_url
 from ci.overlays import ROOT
 from ci.run import execute, run
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # The webhook or a poll (60 s), the migration, and two pods one after the other.
 ROLLED_OUT_WITHIN = 600.0
+
+
+class Job(NamedTuple):
+    """What to build: a buildspec, the source and its commit, the number, and whose pipeline."""
+
+    buildspec: Path
+    source: str
+    commit: str
+    number: int
+    pipeline: str
+    variables: Mapping[str, str] = {}
 
 
 @click.command()
@@ -33,7 +50,7 @@ ROLLED_OUT_WITHIN = 600.0
 @click.option("--source", default=str(ROOT), show_default="this checkout", help="What to clone.")
 @click.option("--commit", default="HEAD", show_default=True, help="Which commit to build.")
 @click.option("--number", type=click.IntRange(1), default=1, help="The build's number.")
-@click.option("--project", default="coworking", show_default=True, help="The project's name.")
+@click.option("--project", default="coworking", show_default=True, help="The pipeline's name.")
 @click.option("--follow", metavar="ENV", help="Then wait until Argo CD runs the tag in ENV.")
 def command(  # noqa: PLR0913  (one argument for each option)
     *, buildspec: Path, source: str, commit: str, number: int, project: str, follow: str | None
@@ -41,27 +58,51 @@ def command(  # noqa: PLR0913  (one argument for each option)
     """Run a buildspec's phases here as CodeBuild would, and show the seconds of each.
 
     BUILDSPEC is its path inside the source. The source is cloned to a folder of its own first.
-    AWS is asked for real, or at AWS_ENDPOINT_URL; the engine behind `docker` builds and pushes.
+    When it succeeds, what the pipeline's template starts by that event runs too: the write-back
+    after the build of main, on the tip of GIT_BRANCH. AWS is asked for real, or at
+    AWS_ENDPOINT_URL, except about the build that ran here; the engine behind `docker` builds and
+    pushes.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="codebuild-source-") as folder:
-        outcome = build(
-            Path(folder) / "src",
-            buildspec,
-            source=source,
-            commit=commit,
-            number=number,
-            project=project,
-        )
-    for result in outcome.phases:
-        _show(result.phase, "succeeded" if result.succeeded else "failed", result.seconds)
-    for name, value in outcome.exported.items():
-        click.echo(f"exported    {name}={value}")
-    if not outcome.succeeded:
-        raise CiError("the build failed", hint="The log above names the command that did.")
+        clone = Path(folder) / "src"
+        job = Job(buildspec, source, commit, number, project)
+        outcome, finished = build(clone, job)
+        _report(outcome)
+        template = Template.read(clone / TEMPLATE, project)
+        if template is not None:
+            _follow_on(Path(folder), template, job, finished)
     if follow:
         _show("rollout", "succeeded", _roll_out(follow, outcome.exported.get("IMAGE_TAG", "")))
         _show("in all", "", time.monotonic() - began)
+
+
+def _follow_on(folder: Path, template: Template, job: Job, finished: Finished) -> None:
+    """Run the builds that the end of one starts, as EventBridge would."""
+    branch = os.environ.get("GIT_BRANCH", "main")
+    for start in template.starts(finished.event()):
+        click.echo(f"its success starts {start.project}")
+        with codebuild(finished) as address:
+            variables = {
+                **start.variables,
+                "MAIN_PROJECT": finished.project,
+                "AWS_ENDPOINT_URL_CODEBUILD": address,
+            }
+            next_job = Job(Path(start.buildspec), job.source, branch, 1, job.pipeline, variables)
+            outcome, _ = build(folder / start.project, next_job)
+        _report(outcome, start.project.removeprefix(f"{job.pipeline}-"))
+
+
+def _report(outcome: Outcome, what: str = "") -> None:
+    for result in outcome.phases:
+        how = "succeeded" if result.succeeded else "failed"
+        _show(f"{what} {result.phase}".strip(), how, result.seconds)
+    for name, value in outcome.exported.items():
+        click.echo(f"exported    {name}={value}")
+    if not outcome.succeeded:
+        raise CiError(
+            f"the {what or 'build'} failed", hint="The log above names the command that did."
+        )
 
 
 def _show(what: str, how: str, seconds: float) -> None:
@@ -110,28 +151,30 @@ def _clone(source: str, folder: Path) -> None:
         )
 
 
-def build(  # noqa: PLR0913  (one argument for each option of the verb)
-    folder: Path, buildspec: Path, *, source: str, commit: str, number: int, project: str
-) -> Outcome:
+def build(folder: Path, job: Job) -> tuple[Outcome, Finished]:
     """Clone the source into `folder` and run the buildspec there.
 
     Raises:
         InputError: the buildspec can't be used, or the source can't be cloned, or has no such
             commit.
     """
-    source = check_url(source)
+    source = check_url(job.source)
     _clone(source, folder)
-    full = resolve(folder, commit)
+    full = resolve(folder, job.commit)
     # CodeBuild builds a commit, not a branch.
     run(["git", "checkout", "--quiet", "--detach", full], cwd=folder)
-    spec = parse(folder / buildspec)
+    spec = parse(folder / job.buildspec)
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     secrets = {name: secret(place, region) for name, place in spec.secrets.items()}
+    template = Template.read(folder / TEMPLATE, job.pipeline)
+    project = (template and template.project_of(job.buildspec.as_posix())) or job.pipeline
+    account = os.environ.get("AWS_ACCOUNT_ID", "123456789012")
     identity = str(uuid.uuid4())
     environment = {
         **os.environ,
+        **job.variables,
         "CODEBUILD_BUILD_ID": f"{project}:{identity}",
-        "CODEBUILD_BUILD_NUMBER": str(number),
+        "CODEBUILD_BUILD_NUMBER": str(job.number),
         "CODEBUILD_RESOLVED_SOURCE_VERSION": full,
         "CODEBUILD_SOURCE_VERSION": full,
         "CODEBUILD_SOURCE_REPO_URL": source,
@@ -140,4 +183,14 @@ def build(  # noqa: PLR0913  (one argument for each option of the verb)
         "CODEBUILD_CI": "true",
         "CI": "true",
     }
-    return Runner(spec, folder, environment, secrets=secrets, log=click.echo).run()
+    outcome = Runner(spec, folder, environment, secrets=secrets, log=click.echo).run()
+    return outcome, Finished(
+        project,
+        identity,
+        job.number,
+        full,
+        outcome.succeeded,
+        outcome.exported,
+        account,
+        region,
+    )

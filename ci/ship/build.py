@@ -38,6 +38,13 @@ VARIABLES: dict[str, Variable] = {
     "ARTIFACTS_BUCKET": Variable(
         "the bucket for imagedefinitions.json", r"[a-z0-9][a-z0-9.-]{2,62}", "coworking-artifacts"
     ),
+    "MAIN_BUILD": Variable(
+        "the build whose tag is written back; empty: the newest one of main that succeeded",
+        r"((arn:aws[a-z-]*:codebuild:[a-z0-9-]+:\d{12}:build/)?[\w-]+:[\w-]+)?",
+        "coworking:1f2e3d4c-5b6a-4798-881f-2e3d4c5b6a79",
+        "",
+    ),
+    "MAIN_PROJECT": Variable("the build project of main", r"[a-z0-9-]{2,255}", "coworking"),
     "GIT_TOKEN_SECRET": Variable(
         "the secret with the token that may push the tag; empty: none is needed",
         r"[\w/+=.@:-]*",
@@ -68,6 +75,11 @@ VARIABLES: dict[str, Variable] = {
         "",
     ),
 }
+
+
+def tag_of(number: str, commit: str) -> str:
+    """The tag that is deployed: `<build>-<first digits of the commit>`."""
+    return f"{number}-{commit[:SHORT]}"
 
 
 class Build:
@@ -113,8 +125,8 @@ class Build:
 
     @property
     def tag(self) -> str:
-        """The tag that is deployed: `<build>-<commit>`."""
-        return f"{self.number}-{self.commit[:SHORT]}"
+        """The tag of this build's image that is deployed."""
+        return tag_of(self.number, self.commit)
 
     @property
     def tags(self) -> tuple[str, ...]:

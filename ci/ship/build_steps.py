@@ -12,9 +12,10 @@ import click
 from ci import settings
 from ci.aws.client import asking, client, secret
 from ci.aws.ecr import Ecr, push
-from ci.errors import CommandError
+from ci.errors import CommandError, InputError
 from ci.overlays import ROOT
 from ci.run import execute, run
+from ci.ship import main_build
 from ci.ship.set_image import describe, set_image
 from ci.version.land import Progress
 
@@ -115,7 +116,19 @@ def publish(build: Build) -> None:
 
 
 def write_back(build: Build) -> None:
-    """Write the tag to the environment's overlay in git; the token never leaves this process."""
+    """Write a build's tag to the environment's overlay; the token never leaves this process.
+
+    Raises:
+        InputError: the build can't be written back, or its image is not in the registry.
+    """
+    region = build["AWS_DEFAULT_REGION"]
+    built = main_build.find(build["MAIN_BUILD"], build["MAIN_PROJECT"], region)
+    click.echo(f"{built.identity} is build {built.number} of {built.commit}")
+    if not build["PUSH_REGISTRY"] and Ecr(build.repository).digest(built.tag) is None:
+        raise InputError(
+            f"{build.repository.address} has no tag {built.tag}: the pods could not start",
+            hint="The build's log says what it pushed. Build the commit again.",
+        )
     name = build["GIT_TOKEN_SECRET"]
     if name:
         os.environ["GIT_TOKEN"] = secret(name, build.repository.region)
@@ -124,7 +137,7 @@ def write_back(build: Build) -> None:
         overlay=f"overlays/{build['DEPLOY_ENVIRONMENT']}/coworking/image",
         image=IMAGE,
         registry=build.repository.address,
-        tag=build.tag,
+        tag=built.tag,
         branch=build["GIT_BRANCH"],
         account=build["AWS_ACCOUNT_ID"],
         region=build["AWS_DEFAULT_REGION"],
@@ -160,5 +173,7 @@ STEPS: dict[str, Step] = {
     "push": Step("Push all tags.", push_image),
     "publish": Step("Put imagedefinitions.json into the bucket.", publish),
     "comment": Step("Write on the pull request what it would change.", comment),
-    "write-back": Step("Write the tag to the environment's overlay.", write_back),
+    "write-back": Step(
+        "Write the tag of a build of main to the environment's overlay.", write_back
+    ),
 }

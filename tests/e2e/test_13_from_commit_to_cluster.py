@@ -105,7 +105,7 @@ def built(world: World, pipeline: Pipeline) -> str:
     )
 
     for step, seconds in re.findall(
-        r"^(\w+(?: all)?) +(?:succeeded)? +([\d.]+) s$", said, re.MULTILINE
+        r"^([\w-]+(?: \w+)?) +(?:succeeded)? +([\d.]+) s$", said, re.MULTILINE
     ):
         world.figure(f"{float(seconds):6.1f} s  from commit to cluster: {step}")
     return f"57-{commit[:8]}"

@@ -16,6 +16,7 @@ IGNORED_BY_MOTO = {
     "AWS::CodeBuild::Project",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
     "AWS::SecretsManager::Secret",
 }
 # Of kinds that it does make it drops some properties: ECR's lifecycle policy and scan setting, and
@@ -70,6 +71,8 @@ class Aws:
                 for role in iam.list_roles()["Roles"]
             },
             "sns": boto3.client("sns").list_topics()["Topics"],
+            "sqs": boto3.client("sqs").list_queues().get("QueueUrls", []),
+            "events": boto3.client("events").list_rules()["Rules"],
         }
 
 
@@ -82,7 +85,17 @@ def aws(pipeline_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     with mock_aws(), warnings.catch_warnings():
         # moto says for each kind that it ignores it; the test below holds the list.
         warnings.filterwarnings("ignore", message="Tried to parse AWS::")
-        yield Aws(pipeline_path.read_text(encoding="utf-8"))
+        yield Aws(with_projects_that_exist(pipeline_path.read_text(encoding="utf-8")))
+
+
+def with_projects_that_exist(template: str) -> str:
+    """The template with the name and ARN of each project in place of `!Ref` and `!GetAtt`."""
+    for project, name in {"BuildProject": "", "WriteBackProject": "-write-back"}.items():
+        name = f'"${{PipelineName}}{name}"'  # noqa: PLW2901
+        arn = '"arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:project/'
+        template = template.replace(f"!GetAtt {project}.Arn", f"!Sub {arn}{name[1:]}")
+        template = template.replace(f"[!Ref {project}]", f"[!Sub {name}]")
+    return template
 
 
 def without_request(answer: Any) -> Any:
@@ -112,6 +125,7 @@ def test_the_stack_makes_what_the_template_says(aws: Aws) -> None:
     assert made["logs"] == {
         "/aws/codebuild/coworking": 14,
         "/aws/codebuild/coworking-pr": 14,
+        "/aws/codebuild/coworking-write-back": 14,
         "/aws/containerinsights/my-cluster/application": 14,
         "/aws/containerinsights/my-cluster/dataplane": 14,
         "/aws/containerinsights/my-cluster/host": 14,
@@ -128,11 +142,20 @@ def test_the_roles_name_what_the_stack_made(aws: Aws) -> None:
         policy["PolicyName"]: json.dumps(policy["PolicyDocument"])
         for (policy,) in made["iam"].values()
     }
-    assert set(policies) == {"build", "check"}
+    assert set(policies) == {"build", "write-back", "start-write-back", "check"}
     assert made["ecr"][0]["repositoryArn"] in policies["build"]
     assert f"arn:aws:s3:::{made['s3'][0]['Name']}/coworking/*" in policies["build"]
-    assert PARAMETERS["ConnectionArn"] in policies["build"]
+    for build in ("build", "write-back", "check"):
+        assert PARAMETERS["ConnectionArn"] in policies[build]
     assert made["ecr"][0]["repositoryArn"] not in policies["check"]
+
+
+def test_the_rule_passes_on_the_build_and_nothing_else(aws: Aws) -> None:
+    aws.cloudformation.create_stack(**aws.arguments())
+    events = boto3.client("events")
+    (target,) = events.list_targets_by_rule(Rule="coworking-write-back")["Targets"]
+    assert target["InputTransformer"]["InputPathsMap"] == {"build": "$.detail.build-id"}
+    assert target["DeadLetterConfig"]["Arn"].endswith(":coworking-lost-write-backs")
 
 
 def test_the_same_template_again_changes_nothing(aws: Aws) -> None:
@@ -146,7 +169,7 @@ def test_the_same_template_again_changes_nothing(aws: Aws) -> None:
 def test_deleting_the_stack_leaves_nothing(aws: Aws) -> None:
     aws.cloudformation.create_stack(**aws.arguments())
     aws.cloudformation.delete_stack(StackName="coworking-pipeline")
-    assert aws.made() == {"ecr": [], "s3": [], "logs": {}, "iam": {}, "sns": []}
+    assert not any(aws.made().values())
 
 
 def test_moto_ignores_the_kinds_that_the_page_names(aws: Aws, pipeline: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What the pipeline's template promises, read from the template alone."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
 
 # Rights that change git, the registry or the bucket: no pull request's build may have one.
 PUSHING = ("ecr:", "s3:", "git-token", "codebuild:StartBuild", "iam:", "cloudformation:")
+BUILDS = ("BuildRole", "WriteBackRole", "PullRequestRole")
 
 
 def resources_of(pipeline: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -66,7 +68,7 @@ def test_no_account_region_or_repository_is_written_into_the_template(pipeline_p
         assert literal not in text
 
 
-@pytest.mark.parametrize("role", ["BuildRole", "PullRequestRole"])
+@pytest.mark.parametrize("role", [*BUILDS, "StartWriteBackRole"])
 def test_a_right_names_its_resource_wherever_aws_allows_it(
     pipeline: dict[str, Any], role: str
 ) -> None:
@@ -81,7 +83,7 @@ def test_a_right_names_its_resource_wherever_aws_allows_it(
         assert not any("*" in action for action in as_list(statement["Action"]))
 
 
-@pytest.mark.parametrize("role", ["BuildRole", "PullRequestRole"])
+@pytest.mark.parametrize("role", BUILDS)
 def test_a_role_can_be_taken_only_by_its_own_project(pipeline: dict[str, Any], role: str) -> None:
     properties = pipeline["Resources"][role]["Properties"]
     (statement,) = properties["AssumeRolePolicyDocument"]["Statement"]
@@ -94,6 +96,94 @@ def test_a_role_can_be_taken_only_by_its_own_project(pipeline: dict[str, Any], r
     name = project["Name"].get("Fn::Sub", "${PipelineName}")
     assert arn.endswith(f":project/{name}")
     assert "ManagedPolicyArns" not in properties
+
+
+def test_only_the_write_back_reads_the_git_token(pipeline: dict[str, Any]) -> None:
+    readers = {
+        role
+        for role in resources_of(pipeline, "AWS::IAM::Role")
+        if "GitToken" in json.dumps(list(statements(pipeline, role)))
+    }
+    assert readers == {"WriteBackRole"}
+    told = {
+        name
+        for name, project in resources_of(pipeline, "AWS::CodeBuild::Project").items()
+        if "git-token" in json.dumps(project)
+    }
+    assert told == {"WriteBackProject"}
+    # Nor by way of another role, or of every secret.
+    text = json.dumps([list(statements(pipeline, role)) for role in BUILDS])
+    assert "sts:" not in text
+    assert "iam:" not in text
+    for role in BUILDS:
+        for statement in statements(pipeline, role):
+            if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
+                assert set(statement["Resource"]) == {"Ref"}
+
+
+def test_no_build_can_start_or_change_a_build(pipeline: dict[str, Any]) -> None:
+    """Who starts a build can give it other commands, and they can print what its role may read."""
+    may = {
+        (role, action, json.dumps(statement["Resource"]))
+        for role in resources_of(pipeline, "AWS::IAM::Role")
+        for statement in statements(pipeline, role)
+        for action in as_list(statement["Action"])
+        if re.match(r"codebuild:(Start|Retry|Update|Create|Import|Put|\*)", action)
+        and not re.search(r"Report(Group)?$", action)
+    }
+    write_back = json.dumps({"Fn::GetAtt": ["WriteBackProject", "Arn"]})
+    assert may == {("StartWriteBackRole", "codebuild:StartBuild", write_back)}
+
+
+def test_only_the_rule_can_use_the_right_to_start_the_write_back(pipeline: dict[str, Any]) -> None:
+    role = pipeline["Resources"]["StartWriteBackRole"]["Properties"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    (rule,) = resources_of(pipeline, "AWS::Events::Rule").values()
+    assert arn.endswith(f":rule/{rule['Name']['Fn::Sub']}")
+    (target,) = rule["Targets"]
+    assert target["RoleArn"] == {"Fn::GetAtt": ["StartWriteBackRole", "Arn"]}
+
+
+def test_the_write_back_runs_what_main_has_and_no_engine(pipeline: dict[str, Any]) -> None:
+    project = pipeline["Resources"]["WriteBackProject"]["Properties"]
+    assert project["SourceVersion"] == {"Ref": "MainBranch"}
+    assert project["Environment"]["PrivilegedMode"] is False
+    assert "Triggers" not in project
+
+
+def test_every_build_reads_its_source_by_the_connection_where_there_is_one(
+    pipeline: dict[str, Any],
+) -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/connections-github-app.html"""
+    for project in resources_of(pipeline, "AWS::CodeBuild::Project").values():
+        condition, auth, otherwise = project["Source"]["Auth"]["Fn::If"]
+        assert condition == "HasConnection"
+        assert auth == {"Type": "CODECONNECTIONS", "Resource": {"Ref": "ConnectionArn"}}
+        assert otherwise == {"Ref": "AWS::NoValue"}
+    for role in BUILDS:
+        (statement,) = (one for one in statements(pipeline, role) if one["Sid"] == "ReadSource")
+        assert {"codeconnections:GetConnection", "codeconnections:GetConnectionToken"} <= set(
+            statement["Action"]
+        )
+        assert statement["Resource"] == {"Ref": "ConnectionArn"}
+
+
+def test_an_event_that_starts_nothing_is_kept_and_raises_an_alarm(pipeline: dict[str, Any]) -> None:
+    (rule,) = resources_of(pipeline, "AWS::Events::Rule").values()
+    (target,) = rule["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["LostWriteBacks", "Arn"]}}
+    (policy,) = resources_of(pipeline, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == {
+        "Fn::GetAtt": ["StartWriteBack", "Arn"]
+    }
+    alarm = resources_of(pipeline, "AWS::CloudWatch::Alarm")["WriteBackLost"]
+    assert alarm["Dimensions"] == [
+        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["LostWriteBacks", "QueueName"]}}
+    ]
 
 
 def test_the_build_of_a_pull_request_can_push_nothing(pipeline: dict[str, Any]) -> None:
@@ -233,6 +323,7 @@ def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:
     assert {group["LogGroupName"]["Fn::Sub"] for group in groups.values()} == {
         "/aws/codebuild/${PipelineName}",
         "/aws/codebuild/${PipelineName}-pr",
+        "/aws/codebuild/${PipelineName}-write-back",
         "/aws/containerinsights/${ClusterName}/application",
         "/aws/containerinsights/${ClusterName}/dataplane",
         "/aws/containerinsights/${ClusterName}/host",
@@ -242,12 +333,18 @@ def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:
         assert group["RetentionInDays"] == {"Ref": "LogRetentionInDays"}
 
 
-def test_a_failed_build_of_main_raises_an_alarm_that_somebody_hears(
-    pipeline: dict[str, Any],
-) -> None:
-    (alarm,) = resources_of(pipeline, "AWS::CloudWatch::Alarm").values()
+@pytest.mark.parametrize(
+    ("name", "project"),
+    [("BuildFailed", "BuildProject"), ("WriteBackFailed", "WriteBackProject")],
+)
+def test_a_failed_build_raises_an_alarm(pipeline: dict[str, Any], name: str, project: str) -> None:
+    alarm = resources_of(pipeline, "AWS::CloudWatch::Alarm")[name]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/CodeBuild", "FailedBuilds")
-    assert alarm["Dimensions"] == [{"Name": "ProjectName", "Value": {"Ref": "BuildProject"}}]
-    assert alarm["AlarmActions"] == [{"Ref": "FailedBuilds"}]
+    assert alarm["Dimensions"] == [{"Name": "ProjectName", "Value": {"Ref": project}}]
+
+
+def test_every_alarm_is_heard_by_somebody(pipeline: dict[str, Any]) -> None:
+    for alarm in resources_of(pipeline, "AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [{"Ref": "FailedBuilds"}]
     (topic,) = resources_of(pipeline, "AWS::SNS::Topic").values()
     assert "KmsMasterKeyId" not in topic

@@ -1,11 +1,16 @@
 """Which event starts which build, by the filters that the template really carries."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ci.codebuild.eventbridge import TEMPLATE, Template
+from ci.codebuild.finished import Finished
 from ci.codebuild_filters import Event, holds, starts
 from ci.errors import InputError
+
+ROOT = Path(__file__).parents[2]
 
 BOT = "900"
 PERSON = "7"
@@ -92,9 +97,10 @@ STARTED = {
     "the bot proposes a promotion": "PullRequestProject",
 }
 
-# What a build does in git, which is again an event. A pull request's build can push nothing.
+# What a build does in git, which is again an event. Only the write-back can push anything.
 CAUSED = {
-    "BuildProject": (
+    "BuildProject": (),
+    "WriteBackProject": (
         "the build writes the tag back",
         "the bot proposes a promotion",
         "the bot pushes the promotion's branch",
@@ -104,8 +110,9 @@ CAUSED = {
 
 
 def groups_of(pipeline: dict[str, Any], project: str) -> list[list[dict[str, Any]]]:
-    """A project's filter groups with the template's parameters filled in."""
-    groups = pipeline["Resources"][project]["Properties"]["Triggers"]["FilterGroups"]
+    """A project's filter groups with the template's parameters filled in; none without webhook."""
+    properties = pipeline["Resources"][project]["Properties"]
+    groups = properties.get("Triggers", {}).get("FilterGroups", [])
     return [[{**one, "Pattern": _filled(one["Pattern"])} for one in group] for group in groups]
 
 
@@ -128,6 +135,20 @@ def test_an_event_starts_the_build_that_the_table_says(pipeline: dict[str, Any],
     assert started_by(pipeline, EVENTS[name]) == expected
 
 
+def started_by_success(pipeline: dict[str, Any], project: str) -> list[str]:
+    """The projects that the success of a build starts, by the template's rules for EventBridge."""
+    template = Template.read(ROOT / TEMPLATE, "coworking")
+    assert template is not None
+    names = {
+        template.project_of(resource["Properties"]["Source"]["BuildSpec"]): logical
+        for logical, resource in pipeline["Resources"].items()
+        if resource["Type"] == "AWS::CodeBuild::Project"
+    }
+    (name,) = (name for name, logical in names.items() if logical == project)
+    event = Finished(str(name), "1", 57, "0" * 40, succeeded=True, exported={}).event()
+    return [names[start.project] for start in template.starts(event)]
+
+
 def test_no_event_starts_a_loop(pipeline: dict[str, Any]) -> None:
     for name, event in EVENTS.items():
         waiting, ran = started_by(pipeline, event), []
@@ -135,8 +156,16 @@ def test_no_event_starts_a_loop(pipeline: dict[str, Any]) -> None:
             project = waiting.pop()
             assert project not in ran, f"{name}: {project} starts itself again"
             ran.append(project)
+            waiting += started_by_success(pipeline, project)
             for caused in CAUSED[project]:
                 waiting += started_by(pipeline, EVENTS[caused])
+
+
+def test_a_merge_starts_the_build_and_the_build_the_write_back(pipeline: dict[str, Any]) -> None:
+    assert started_by(pipeline, EVENTS["an app change is merged"]) == ["BuildProject"]
+    assert started_by_success(pipeline, "BuildProject") == ["WriteBackProject"]
+    assert started_by_success(pipeline, "WriteBackProject") == []
+    assert started_by_success(pipeline, "PullRequestProject") == []
 
 
 @pytest.mark.parametrize("guard", ["FILE_PATH", "ACTOR_ACCOUNT_ID", "COMMIT_MESSAGE"])

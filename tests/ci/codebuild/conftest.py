@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from ci import carried, settings
+from ci.codebuild.finished import Finished, codebuild
 from ci.codebuild.runner import Outcome, Runner
 from ci.codebuild.spec import parse
 from tests.ci.codebuild import stand_ins
@@ -65,6 +66,25 @@ class World(NamedTuple):
         """Run the buildspec; returns the outcome and the log."""
         self.clone()
         return self.run(BREAK=break_at, **changes)
+
+    def finished(self, *, succeeded: bool = True, **changes: Any) -> Finished:
+        """What AWS knows of the build of main, once it has ended."""
+        identity = self.environment["CODEBUILD_BUILD_ID"].partition(":")[2]
+        number = int(self.environment["CODEBUILD_BUILD_NUMBER"])
+        made = Finished("coworking", identity, number, self.commit, succeeded, {})
+        return made._replace(**changes)
+
+    def write_back(self, *builds: Finished, **changes: str) -> tuple[Outcome, str]:
+        """Run the write-back on main's tip, where these are the builds that there were."""
+        shutil.rmtree(self.source, ignore_errors=True)
+        self.clone()
+        with codebuild(*builds) as address:
+            variables = {
+                "AWS_ENDPOINT_URL_CODEBUILD": address,
+                "MAIN_PROJECT": "coworking",
+                "GIT_TOKEN_SECRET": stand_ins.SECRET,
+            }
+            return self.run("buildspec.write-back.yaml", **{**variables, **changes})
 
     def run(self, name: str = "buildspec.yaml", **changes: str) -> tuple[Outcome, str]:
         """Run a buildspec of what is cloned."""
@@ -176,8 +196,9 @@ def _world(tmp_path: Path, aws: str, first: Path, tools: dict[str, str]) -> Worl
         "CALLS": str(tmp_path / "calls"),
         "BREAK": "",
         "GIT_URL": f"file://{remote}",
-        "CODEBUILD_BUILD_ID": "coworking:1",
+        "CODEBUILD_BUILD_ID": "coworking:1f2e3d4c-5b6a-4798-881f-2e3d4c5b6a79",
         "CODEBUILD_BUILD_NUMBER": "57",
         "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
     }
+    del environment["GIT_TOKEN_SECRET"]  # the project of main has no such variable
     return World(remote, commit, tmp_path / "src", environment)

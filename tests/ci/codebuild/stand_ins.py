@@ -30,7 +30,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 MAKE = f"""#!/bin/sh
 echo "make $*" >>"$CALLS"
 [ "$BREAK" != "make $1" ] || exit 2
-[ "$1" != install ] || ln -s {Path(sys.executable).parents[1]} .venv
+case "$1" in install*) ln -s {Path(sys.executable).parents[1]} .venv ;; esac
 """
 _REGISTRY = """\
 version: 0.1

@@ -1,4 +1,4 @@
-"""The whole of `ci/buildspec.yaml` with a real engine and a real registry.
+"""The whole of `ci/buildspec.yaml`, and the write-back after it, with a real engine and registry.
 
 Only `make` is stood in for: what it runs has run on this tree already when this is reached.
 """
@@ -56,6 +56,9 @@ def test_a_commit_becomes_an_image_with_its_tags_and_a_commit_in_git(
     )
     ecr = "123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking"
     assert json.load(stored["Body"]) == [{"name": "coworking", "imageUri": f"{ecr}:{tag}"}]
+    assert world.git("rev-parse", "main") == world.commit
+    written, log = world.write_back(world.finished(), PUSH_REGISTRY=registry)
+    assert written.succeeded, log
     file = "overlays/dev/coworking/image/kustomization.yaml"
     assert f'newTag: "{tag}"' in world.git("show", f"main:{file}")
     assert "image.xml" in {report.name for report in outcome.reports}
