@@ -105,14 +105,14 @@ def is_rolled_out(deployment: Json) -> bool:
     return seen and len(counts) == 1 and counts != {0}
 
 
-class Pod(NamedTuple):
+class RunningPod(NamedTuple):
     """A pod: its name, and the uid that no other one ever has."""
 
     name: str
     uid: str
 
 
-def pods(api: ArgoCD, app: Application) -> frozenset[Pod]:
+def pods(api: ArgoCD, app: Application) -> frozenset[RunningPod]:
     """The service's own pods, without those of Jobs and those on their way out.
 
     Argo CD shows them only where the AppProject allows the kinds ReplicaSet and Pod.
@@ -120,7 +120,7 @@ def pods(api: ArgoCD, app: Application) -> frozenset[Pod]:
     nodes = api.resource_tree(app.name).get("nodes") or []
     owners = {node["uid"] for node in nodes if node["kind"] == "ReplicaSet"}
     return frozenset(
-        Pod(node["name"], node["uid"])
+        RunningPod(node["name"], node["uid"])
         for node in nodes
         if node["kind"] == "Pod"
         and any(parent.get("uid") in owners for parent in node.get("parentRefs") or [])

@@ -70,7 +70,7 @@ class File(NamedTuple):
     data: bytes
 
 
-class Change(NamedTuple):
+class Edit(NamedTuple):
     """One file of a commit, and the commit's message."""
 
     path: str
@@ -218,7 +218,7 @@ class Repository:
 
     # --- a commit ---------------------------------------------------------------------------------
 
-    def commit(self, parent: str, change: Change, *, author: Identity | None, sign: bool) -> str:
+    def commit(self, parent: str, change: Edit, *, author: Identity | None, sign: bool) -> str:
         """Make a commit that changes one file of its parent, and return its object name.
 
         Args:
@@ -303,7 +303,7 @@ class Repository:
         return self._token.hide(text) if self._token else text
 
 
-def _stream(parent: str, change: Change, identity: Identity) -> bytes:
+def _stream(parent: str, change: Edit, identity: Identity) -> bytes:
     """A commit for `git fast-import`, which then prints its object name."""
     who = " ".join((_plain(identity.name), f"<{_plain(identity.email)}>", "now"))
     message = change.message.encode()

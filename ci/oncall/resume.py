@@ -31,8 +31,8 @@ from ci.git.access import Access, open_remote, remote_url
 from ci.git.remote import branch_name
 from ci.oncall.source_revert import commits_behind, revert_source
 from ci.oncall.undo import Undo, deployments_since, difference
-from ci.version.image_file import Overlay
-from ci.version.land import Lander, Leave, Target
+from ci.version.image_file import ImageFile
+from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Situation(NamedTuple):
     app: Application
     running: str
     tip: str
-    overlay: Overlay
+    overlay: ImageFile
     undo: Undo
     other: list[str]
 
@@ -90,7 +90,7 @@ def look(api: ArgoCD, environment: str, access: Access) -> Situation:
             " then --to ID.",
         )
     tip = access.tip(app.branch)
-    overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+    overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
     if not access.repository.is_ancestor(revision, tip):
         raise CiError(
             f"commit {revision[:12]}, which runs, is not in the history of {app.branch}: was it"
@@ -157,7 +157,7 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
     running, undo = situation.running, situation.undo
     reverts = "\n".join(f"This reverts commit {v.commit}." for v in (*undo.newer, *undo.unwanted))
 
-    def plan(overlay: Overlay) -> Deployment | Leave:
+    def plan(overlay: ImageFile) -> Deployment | Leave:
         if overlay.entry.tag == running:
             return Leave("noop")
         if overlay.entry.tag != situation.wanted:
@@ -168,7 +168,7 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
             environment, SERVICE, overlay.entry.tag, running, {"Reason": "rolled back"}, reverts
         )
 
-    target = Target(
+    target = Destination(
         situation.app.branch,
         situation.overlay.folder,
         SERVICE,

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from ci.git.access import Access
     from ci.run import Done
-    from ci.version.image_file import Overlay
+    from ci.version.image_file import ImageFile
 
 SOURCE = "apps/coworking"  # what a build is made of: the pipeline's FILE_PATH filter
 
 
 def commits_behind(
-    access: Access, overlay: Overlay, running: str, unwanted: str
+    access: Access, overlay: ImageFile, running: str, unwanted: str
 ) -> list[str] | None:
     """List the commits on the branch that changed the source between two versions, newest first.
 

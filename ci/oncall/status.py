@@ -23,7 +23,7 @@ from ci.argocd.client import connect
 from ci.argocd.environment import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
-from ci.version.image_file import Overlay
+from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,7 +165,7 @@ def read_git(app: Application, environment: str, url: str | None) -> Git:
     try:
         with open_remote(remote_url(url, app.url), os.environ, seconds=20) as access:
             tip = access.tip(app.branch)
-            overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+            overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
             shown = access.repository.git("show", "-s", "--format=%cI%n%s", tip).splitlines()
             at = datetime.fromisoformat(shown[0]).astimezone(UTC)
             return Git(overlay.entry.tag, tip, at, shown[1] if len(shown) > 1 else "")

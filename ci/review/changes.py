@@ -22,7 +22,7 @@ Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Change:
+class ResourceChange:
     """What happens to one resource.
 
     Attributes:
@@ -49,21 +49,23 @@ class Change:
         return list(difflib.unified_diff(old, new, lineterm="", n=CONTEXT))[2:]
 
 
-def compare(base: Tree, head: Tree) -> dict[str, list[Change]]:
+def compare(base: Tree, head: Tree) -> dict[str, list[ResourceChange]]:
     """Heading -> its changes, sorted by title; a heading without changes has an empty list.
 
     A resource that moves to another heading is compared with what it was under the old one.
     """
     names = _generated_names(base, head)
     old, new = _sides(base, names), _sides(head, names)
-    changes: dict[str, list[Change]] = {group: [] for group in sorted({*base.groups, *head.groups})}
+    changes: dict[str, list[ResourceChange]] = {
+        group: [] for group in sorted({*base.groups, *head.groups})
+    }
     for key in {*old, *new}:
         before, after = old.get(key), new.get(key)
         bodies = [_folded(side[1].body, names) if side else None for side in (before, after)]
         group, resource = after or before or ("", None)
         if bodies[0] != bodies[1] and resource is not None:
             title = f"{key[1]} {key[2]}/{key[3]}".replace(" /", " ")
-            changes[group].append(Change(title, bodies[0], bodies[1], resource))
+            changes[group].append(ResourceChange(title, bodies[0], bodies[1], resource))
     for each in changes.values():
         each.sort(key=lambda change: change.title)
     return changes

@@ -19,7 +19,7 @@ from ci.run import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ci.review.report import Report
+    from ci.review.report import Comparison
 
 
 @click.command("diff")
@@ -54,7 +54,7 @@ def command(base: str, head: str | None, style: str, output: Path | None, post: 
         click.echo(_post(write_markdown(report), os.environ), err=True)
 
 
-def compare(base: str, head: str | None) -> Report:
+def compare(base: str, head: str | None) -> Comparison:
     """The report of `head` (None: the working tree) against its merge base with `base`."""
     ancestor = merge_base(base, head or "HEAD")
     with checked_out(ancestor) as old:

@@ -9,8 +9,8 @@ from ci.review.redact import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ci.review.changes import Change
-    from ci.review.report import Report, Section
+    from ci.review.changes import ResourceChange
+    from ci.review.report import Comparison, Section
 
 MARKER = "<!-- ci diff -->"
 LIMIT = 65_536  # characters that a comment may have
@@ -18,7 +18,7 @@ LIMIT = 65_536  # characters that a comment may have
 LEAST_FIRST = ("ConfigMap", "ServiceAccount", "NetworkPolicy", "Job", "Service")
 
 
-def write_markdown(report: Report, *, limit: int = LIMIT) -> str:
+def write_markdown(report: Comparison, *, limit: int = LIMIT) -> str:
     """The comment; whole resources are left out, the least important first, until it fits."""
     blocks = {
         (section.name, change.title): _block(change)
@@ -36,7 +36,7 @@ def write_markdown(report: Report, *, limit: int = LIMIT) -> str:
     )
 
 
-def _importance(report: Report, key: tuple[str, str], length: int) -> tuple[int, int, int, str]:
+def _importance(report: Comparison, key: tuple[str, str], length: int) -> tuple[int, int, int, str]:
     """Sorts what may be dropped first to the front."""
     weight = max(
         (risk.weight for s in report.sections if s.name == key[0] for risk in s.risks
@@ -49,7 +49,7 @@ def _importance(report: Report, key: tuple[str, str], length: int) -> tuple[int,
 
 
 def _assemble(
-    report: Report, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
+    report: Comparison, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
 ) -> str:
     lines = [MARKER, "### What this changes", ""]
     if report.sections:
@@ -82,7 +82,7 @@ def _section(
     yield ""
 
 
-def _block(change: Change) -> str:
+def _block(change: ResourceChange) -> str:
     lines = "\n".join(change.lines())
     fence = "`" * max(3, _longest_run(lines) + 1)  # a text with fences of its own can't end ours
     return (
@@ -116,7 +116,7 @@ def _longest_run(text: str) -> int:
     return longest
 
 
-def _problems(report: Report) -> Iterator[str]:
+def _problems(report: Comparison) -> Iterator[str]:
     if report.failures:
         yield from ("#### This can't be rendered", "")
         yield from (f"- {_text(clean(each))}" for each in report.failures)

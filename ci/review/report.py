@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ci.review.changes import Change, compare
+from ci.review.changes import ResourceChange, compare
 from ci.review.redact import clean
 from ci.review.risks import RISKY, Risk, View, risks
 from treecheck.environment import Environment
@@ -20,7 +20,7 @@ class Section:
     """An environment, or another folder that is rendered."""
 
     name: str
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ResourceChange] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
 
     @property
@@ -36,7 +36,7 @@ class Section:
 
 
 @dataclass
-class Report:
+class Comparison:
     """Everything that a comment says, in the order in which it says it."""
 
     sections: list[Section]
@@ -44,7 +44,7 @@ class Report:
     failures: list[str]
 
 
-def make_report(base: Tree, head: Tree) -> Report:
+def make_report(base: Tree, head: Tree) -> Comparison:
     """Compare two versions of the repository."""
     sections = []
     for name, changes in compare(base, head).items():
@@ -55,10 +55,10 @@ def make_report(base: Tree, head: Tree) -> Report:
     known = {(each.rule, each.resource, each.message) for each in base.findings}
     new = [each for each in head.findings if (each.rule, each.resource, each.message) not in known]
     failures = [each for each in head.failures if each not in base.failures]
-    return Report(sections, new, failures)
+    return Comparison(sections, new, failures)
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: Comparison) -> dict[str, Any]:
     """The report as JSON takes it, without secrets."""
     return {
         "environments": [

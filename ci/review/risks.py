@@ -13,7 +13,7 @@ from treecheck.model import as_list, as_mapping, as_text, at
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ci.review.changes import Change
+    from ci.review.changes import ResourceChange
     from treecheck.environment import Environment
     from treecheck.model import Manifest, Resource
 
@@ -36,9 +36,9 @@ class Risk:
 class View:
     """What a risk's question may look at: the change, and everything that the head renders to."""
 
-    change: Change
+    change: ResourceChange
     environment: Environment
-    changes: list[Change]
+    changes: list[ResourceChange]
 
     @property
     def before(self) -> Manifest:

@@ -28,7 +28,7 @@ IMAGE = "coworking"  # the name under `images:`, and the container's name in the
 DEFINITIONS = "imagedefinitions.json"
 
 
-class Step(NamedTuple):
+class BuildStep(NamedTuple):
     """A step: what it does in a line, and the function that does it for a build."""
 
     help: str
@@ -165,15 +165,15 @@ def comment(build: Build) -> None:
     )
 
 
-STEPS: dict[str, Step] = {
-    "tag": Step("Print the tag that this build deploys.", name_tag),
-    "login": Step("Let Docker into ECR, after a look at whose account this is.", log_in),
-    "build": Step("Build the image, with the last one's layers as the cache.", build_image),
-    "test-image": Step("Test the image beside a database.", test_image),
-    "push": Step("Push all tags.", push_image),
-    "publish": Step("Put imagedefinitions.json into the bucket.", publish),
-    "comment": Step("Write on the pull request what it would change.", comment),
-    "write-back": Step(
+STEPS: dict[str, BuildStep] = {
+    "tag": BuildStep("Print the tag that this build deploys.", name_tag),
+    "login": BuildStep("Let Docker into ECR, after a look at whose account this is.", log_in),
+    "build": BuildStep("Build the image, with the last one's layers as the cache.", build_image),
+    "test-image": BuildStep("Test the image beside a database.", test_image),
+    "push": BuildStep("Push all tags.", push_image),
+    "publish": BuildStep("Put imagedefinitions.json into the bucket.", publish),
+    "comment": BuildStep("Write on the pull request what it would change.", comment),
+    "write-back": BuildStep(
         "Write the tag of a build of main to the environment's overlay.", write_back
     ),
 }

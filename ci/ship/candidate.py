@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ci.argocd.client import ArgoCD
     from ci.aws.ecr import Ecr
     from ci.git.repository import Repository
-    from ci.version.image_file import Overlay
+    from ci.version.image_file import ImageFile
 
 
 @dataclass
@@ -39,8 +39,8 @@ class Candidate:
 
     origin: str
     target: str
-    here: Overlay
-    there: Overlay
+    here: ImageFile
+    there: ImageFile
     repository: Repository
     folder: Path
     soak: timedelta

@@ -18,7 +18,7 @@ from ci.argocd.environment import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
 from ci.overlays import ROOT
-from ci.version.image_file import Overlay
+from ci.version.image_file import ImageFile
 from ci.version.message import Message
 from ci.version.tag import PipelineTag
 
@@ -53,7 +53,7 @@ class Row(NamedTuple):
     change: str
 
 
-def rows(repository: Repository, overlay: Overlay) -> Iterator[Row]:
+def rows(repository: Repository, overlay: ImageFile) -> Iterator[Row]:
     """Tell the changes of a tag, newest first; only what the rows that are taken need is read."""
     records = overlay.records()
     while (record := next(records, None)) is not None:
@@ -65,7 +65,7 @@ def rows(repository: Repository, overlay: Overlay) -> Iterator[Row]:
 
 
 def _row(
-    repository: Repository, overlay: Overlay, record: Record, earlier: Iterator[str | None]
+    repository: Repository, overlay: ImageFile, record: Record, earlier: Iterator[str | None]
 ) -> Row:
     version, message = record
     tag = PipelineTag.match(version.tag or "")
@@ -113,7 +113,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     place = str(ROOT) if local else remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:
         tip = access.tip(branch)
-        overlay = Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+        overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
         for row in itertools.islice(rows(access.repository, overlay), limit):
             click.echo(json.dumps(row._asdict()) if as_json else _line(row))
 

@@ -24,12 +24,12 @@ from ci.git.remote import branch_name, check_branch, check_url
 from ci.overlays import ROOT, overlay
 from ci.run import run
 from ci.ship.set_image import check_registry
-from ci.version.land import Lander, Leave, Target
+from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment, one_line
 from ci.version.tag import PipelineTag, check_tag
 
 if TYPE_CHECKING:
-    from ci.version.image_file import Overlay
+    from ci.version.image_file import ImageFile
     from ci.version.land import Landing, Plan
 
 
@@ -47,7 +47,7 @@ def plan_hotfix(
             branch has it, because the next write-back reads the order from there.
     """
 
-    def plan(overlay: Overlay) -> Deployment | Leave:
+    def plan(overlay: ImageFile) -> Deployment | Leave:
         check_registry(overlay, registry)
         if overlay.entry.tag == tag:
             return Leave("noop")
@@ -135,7 +135,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
         )
     plan = plan_hotfix(environment, tag, registry, reason, source=source)
     pull = branch_name("deploy", environment, f"{SERVICE}-{tag}")
-    target = Target(branch, folder, SERVICE, pull)
+    target = Destination(branch, folder, SERVICE, pull)
     with open_remote(place, os.environ) as access:
         lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
         _say(lander.land(), environment)

@@ -25,8 +25,8 @@ from ci.numbers import Duration
 from ci.overlays import overlay
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
-from ci.version.image_file import Overlay
-from ci.version.land import Lander, Leave, Target
+from ci.version.image_file import ImageFile
+from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment, one_line
 from ci.version.tag import PipelineTag
 
@@ -101,7 +101,7 @@ def promote(access: Access, wish: Wish) -> None:
     image = EcrRepository.parse(settings.read().image)
     tip = access.tip(wish.branch)
     here, there = (
-        Overlay(access.repository, tip, overlay_folder(environment), SERVICE)
+        ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
         for environment in (wish.origin, wish.target)
     )
     tag, old = here.entry.tag, there.entry.tag
@@ -142,7 +142,7 @@ def plan_promotion(
     tag, old = candidate.tag, candidate.there.entry.tag
     passed = ", ".join(state.gate for state in states if state.word == "overridden")
 
-    def plan(overlay: Overlay) -> Deployment | Leave:
+    def plan(overlay: ImageFile) -> Deployment | Leave:
         if overlay.entry.tag == tag:
             return Leave("noop")
         if overlay.entry.tag != old:
@@ -167,7 +167,7 @@ def plan_promotion(
 def _land(access: Access, wish: Wish, plan: Plan, tag: str, states: Sequence[State]) -> None:
     branch = branch_name("deploy", wish.target, f"{SERVICE}-{tag}")
     pull = None if wish.push else branch
-    target = Target(
+    target = Destination(
         wish.branch, overlay_folder(wish.target), SERVICE, pull, only_pull=not wish.push
     )
     lander = Lander(access.repository, target, plan, access.backoff, author=access.author)

@@ -29,8 +29,8 @@ from ci.git.remote import (
 from ci.git.repository import Repository
 from ci.git.retry import Backoff
 from ci.numbers import Duration
-from ci.version.image_file import Overlay, check_folder
-from ci.version.land import Lander, Landing, Leave, Plan, Progress, Target
+from ci.version.image_file import ImageFile, check_folder
+from ci.version.land import Destination, Lander, Landing, Leave, Plan, Progress
 from ci.version.message import Deployment, environment_of, short_name
 from ci.version.order import REASONS, decide
 from ci.version.tag import PipelineTag
@@ -50,11 +50,11 @@ def plan_build(tag: str, registry: EcrRepository, *, again: bool) -> Plan:
     """Plan a pipeline's write-back: in order, or not at all.
 
     Returns:
-        A plan for `Lander`: from an `Overlay`, a `Deployment` or a `Leave`.
+        A plan for `Lander`: from an `ImageFile`, a `Deployment` or a `Leave`.
     """
     wanted = PipelineTag.parse(tag)
 
-    def plan(overlay: Overlay) -> Deployment | Leave:
+    def plan(overlay: ImageFile) -> Deployment | Leave:
         check_registry(overlay, registry)
         current = overlay.entry.tag
         if current == tag:
@@ -77,7 +77,7 @@ def plan_build(tag: str, registry: EcrRepository, *, again: bool) -> Plan:
     return plan
 
 
-def check_registry(overlay: Overlay, registry: EcrRepository) -> None:
+def check_registry(overlay: ImageFile, registry: EcrRepository) -> None:
     """Raise an InputError when the overlay's image comes from another registry."""
     named = overlay.entry.registry
     if named is not None and named != registry.address:
@@ -170,7 +170,7 @@ def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
     if git_config is not None:
         check_config(git_config)
     name = branch_name("deploy", environment_of(folder), f"{short_name(image)}-{tag}")
-    target = Target(branch, folder, image, pull_branch=name if pr_branch else None)
+    target = Destination(branch, folder, image, pull_branch=name if pr_branch else None)
     token = Token.read(os.environ)
     backoff = Backoff(attempts=attempts, seconds=budget)
     with tempfile.TemporaryDirectory(prefix="writeback-", ignore_cleanup_errors=True) as scratch:

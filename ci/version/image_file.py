@@ -31,7 +31,7 @@ class Record(NamedTuple):
     message: Message
 
 
-class Overlay:
+class ImageFile:
     """The image entry of the folder `folder` as it is at the commit `tip`; also a `History`.
 
     Raises:
@@ -55,7 +55,7 @@ class Overlay:
         self.path, self._file = found.popitem()
         self.entry: Entry = scalar.find(self._file.data, image, file=self.path)
 
-    def at(self, tip: str) -> Overlay:
+    def at(self, tip: str) -> ImageFile:
         """Return the same entry at a later commit, which must not have touched the file."""
         moved = copy.copy(self)
         moved.tip = tip

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ci.errors import BudgetError, PolicyError, RemoteError
 from ci.git.push import Refusal, Verdict
-from ci.git.repository import Change, ConnectionLost
-from ci.version.image_file import Overlay
+from ci.git.repository import ConnectionLost, Edit
+from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ _NETWORK_TRIES = 3
 _NETWORK_WAIT = 0.5
 
 
-class Target(NamedTuple):
+class Destination(NamedTuple):
     """Where a tag is written: the branch, the overlay's folder and the image's name in it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Leave(NamedTuple):
 
 
 # A plan looks at the overlay at the branch's tip, and is asked anew at every tip.
-Plan: TypeAlias = "Callable[[Overlay], Deployment | Leave]"
+Plan: TypeAlias = "Callable[[ImageFile], Deployment | Leave]"
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Lander:
     """
 
     repository: Repository
-    target: Target
+    target: Destination
     plan: Plan
     backoff: Backoff
     author: Identity | None = None
@@ -113,7 +113,7 @@ class Lander:
     _unanswered: list[tuple[str, str]] = field(default_factory=list, init=False)
     _network_failures: int = field(default=0, init=False)
     _lost_races: int = field(default=0, init=False)
-    _decided: tuple[Overlay, Deployment | Leave] | None = field(default=None, init=False)
+    _decided: tuple[ImageFile, Deployment | Leave] | None = field(default=None, init=False)
 
     def land(self) -> Landing:
         """Land the change, or leave the branch alone.
@@ -166,7 +166,7 @@ class Lander:
             self.say(f"{self.target.branch} takes no push ({refusal.reason}): using a branch")
         return self._set_aside(overlay, answer)
 
-    def _decide(self, tip: str) -> tuple[Overlay, Deployment | Leave]:
+    def _decide(self, tip: str) -> tuple[ImageFile, Deployment | Leave]:
         """Ask the plan; what it said of an earlier tip holds while the file wasn't touched.
 
         The less happens between the look and the push, the fewer races are lost.
@@ -176,12 +176,12 @@ class Lander:
             if self.repository.leaves_alone(overlay.tip, tip, overlay.path):
                 self._decided = overlay.at(tip), answer
                 return self._decided
-        overlay = Overlay(self.repository, tip, self.target.folder, self.target.image)
+        overlay = ImageFile(self.repository, tip, self.target.folder, self.target.image)
         self.progress.tip, self.progress.current = tip, overlay.entry.tag
         self._decided = overlay, self.plan(overlay)
         return self._decided
 
-    def _set_aside(self, overlay: Overlay, answer: Deployment) -> Landing | Refusal:
+    def _set_aside(self, overlay: ImageFile, answer: Deployment) -> Landing | Refusal:
         """Push the change to a branch of its own, or find it there from an earlier call."""
         branch = self.target.pull_branch or ""
         if self.repository.has_branch(branch):
@@ -195,11 +195,11 @@ class Lander:
             raise _forbidden(branch, refusal)
         return self._waiting(overlay, commit) if refusal.verdict is Verdict.PUSHED else refusal
 
-    def _still_waits(self, overlay: Overlay, answer: Deployment, commit: str) -> bool:
+    def _still_waits(self, overlay: ImageFile, answer: Deployment, commit: str) -> bool:
         """Whether the branch of an earlier call is still to be merged; raise if it can't be."""
         fork = self.repository.merge_base(commit, overlay.tip)
         there, base = (
-            Overlay(self.repository, at, self.target.folder, self.target.image).entry.tag
+            ImageFile(self.repository, at, self.target.folder, self.target.image).entry.tag
             for at in (commit, fork)
         )
         branch, now = self.target.pull_branch, overlay.entry.tag
@@ -215,9 +215,9 @@ class Lander:
             )
         return fork != commit
 
-    def _commit(self, overlay: Overlay, answer: Deployment, *, skip_ci: bool) -> str:
+    def _commit(self, overlay: ImageFile, answer: Deployment, *, skip_ci: bool) -> str:
         file = overlay.with_tag(answer.new)
-        change = Change(overlay.path, file, answer.text(skip_ci=skip_ci))
+        change = Edit(overlay.path, file, answer.text(skip_ci=skip_ci))
         return self.repository.commit(overlay.tip, change, author=self.author, sign=self.sign)
 
     def _landed(self, tip: str, previous: str, current: str, commit: str) -> Landing:
@@ -225,7 +225,7 @@ class Lander:
             "pushed", self.backoff.used, tip, previous, current, commit, self.target.branch
         )
 
-    def _waiting(self, overlay: Overlay, commit: str) -> Landing:
+    def _waiting(self, overlay: ImageFile, commit: str) -> Landing:
         tag = overlay.entry.tag
         return Landing(
             "pr", self.backoff.used, overlay.tip, tag, tag, commit, self.target.pull_branch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci.review.report import Report, make_report
+from ci.review.report import Comparison, make_report
 from ci.review.trees import Tree, read_tree
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def compared(tmp_path: Path) -> Callable[[str, str], Report]:
+def compared(tmp_path: Path) -> Callable[[str, str], Comparison]:
     """Compare two texts of manifests, as the folder `shop` of two versions of a repository."""
     numbers = itertools.count()
 

@@ -13,9 +13,9 @@ from ci.review.markdown import LIMIT, MARKER, write_markdown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.review.report import Report
+    from ci.review.report import Comparison
 
-    Compared = Callable[[str, str], Report]
+    Compared = Callable[[str, str], Comparison]
 
 CASES = sorted(Path(__file__).with_name("cases").iterdir())
 

@@ -15,7 +15,7 @@ from ci.review.report import as_data
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.review.report import Report
+    from ci.review.report import Comparison
 
 PASSWORD = "correct-horse-battery"
 ENCODED = base64.b64encode(PASSWORD.encode()).decode()
@@ -67,7 +67,7 @@ PLANTED = {
 @pytest.mark.parametrize("place", sorted(PLANTED))
 @pytest.mark.parametrize("removed", [False, True], ids=["added", "removed"])
 def test_a_planted_secret_never_appears(
-    place: str, removed: bool, compared: Callable[[str, str], Report]
+    place: str, removed: bool, compared: Callable[[str, str], Comparison]
 ) -> None:
     planted, secret = PLANTED[place]
     sides = (planted, BEFORE) if removed else (BEFORE, planted)

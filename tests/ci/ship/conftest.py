@@ -26,7 +26,7 @@ from ci.aws.registry import EcrRepository
 from ci.cli import group
 from ci.git.access import open_remote
 from ci.ship.candidate import Candidate
-from ci.version.image_file import Overlay
+from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -266,7 +266,7 @@ def candidate(world: World, tmp_path: Path) -> Iterator[Any]:
             access = stack.enter_context(open_remote(world.remote.url, {}))
             tip = access.repository.fetch("main")
             here, there = (
-                Overlay(access.repository, tip, overlay_folder(name), "coworking")
+                ImageFile(access.repository, tip, overlay_folder(name), "coworking")
                 for name in ("dev", "prod")
             )
             return Candidate(
