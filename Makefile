@@ -85,9 +85,9 @@ cluster: $(VENV)/run.stamp ## Make a cluster here with kind and Docker (needs th
 
 # --- AWS -----------------------------------------------------------------------------------------
 
-.PHONY: infra-plan capacity
-infra-plan: $(VENV)/run.stamp ## Print the commands that make everything on AWS, and run none of them
-	@$(CI) infra-plan $(ARGS)
+.PHONY: plan capacity
+plan: $(VENV)/run.stamp ## Print every step of a first deploy, and run none; ARGS=--check says how far it is
+	@$(CI) plan $(ARGS)
 
 capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, how full, at what price
 	@$(CI) capacity $(ARGS)

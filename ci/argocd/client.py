@@ -52,6 +52,10 @@ class ArgoCD:
         """The server's version, such as `v3.4.7+1a2b3c4`."""
         return str(self._call("GET", "/api/version").get("Version", ""))
 
+    def user(self) -> Json:
+        """Whom Argo CD takes us for: `loggedIn`, and then `username`."""
+        return self._call("GET", "/api/v1/session/userinfo")
+
     def applications(self) -> list[Json]:
         """Every Application that this account may see."""
         return self._call("GET", "/api/v1/applications").get("items") or []

@@ -25,16 +25,23 @@ class AwsError(CiError):
         self.kind = kind
 
 
-def client(service: str, region: str) -> Any:
-    """Make a client. AWS_ENDPOINT_URL and AWS's other variables are heeded by boto3 itself."""
+def client(service: str, region: str, *, seconds: float = 60, attempts: int = 4) -> Any:
+    """Make a client. AWS_ENDPOINT_URL and AWS's other variables are heeded by boto3 itself.
+
+    Args:
+        service: boto3's name of it.
+        region: where.
+        seconds: how long one answer may take.
+        attempts: how often a call is made that fails for a reason that may pass.
+    """
     import boto3  # noqa: PLC0415  (it costs 0.3 s, and a dry run needs none)
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
         region_name=region,
-        connect_timeout=10,
-        read_timeout=60,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=min(10, seconds),
+        read_timeout=seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )
     return boto3.client(service, config=config)
 
@@ -68,6 +75,6 @@ def secret(name: str, region: str) -> str:
     if not text:
         raise AwsError(
             f"the secret {name!r} is empty",
-            hint="`make infra-plan` prints the command that fills it.",
+            hint="`make plan` prints the command that fills it.",
         )
     return text
