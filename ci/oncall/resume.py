@@ -29,8 +29,9 @@ from ci.argocd.environment import (
 from ci.errors import CiError, PolicyError
 from ci.git.access import Access, open_remote, remote_url
 from ci.git.remote import branch_name
+from ci.oncall.rolled_back import RolledBack, deployments_since
 from ci.oncall.source_revert import commits_behind, revert_source
-from ci.oncall.undo import Undo, deployments_since, difference
+from ci.tree.difference import difference
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment
@@ -60,7 +61,7 @@ class Situation(NamedTuple):
     running: str
     tip: str
     overlay: ImageFile
-    undo: Undo
+    undo: RolledBack
     other: list[str]
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ci.argocd.environment import live_tag
 from ci.errors import CiError
 from ci.git.archive import unpack
-from ci.oncall.undo import difference
+from ci.tree.difference import difference
 from ci.version.order import REASONS, decide
 from ci.version.tag import PipelineTag
 from treecheck import kustomize

@@ -11,7 +11,8 @@ from ci.errors import CiError
 from ci.git.access import place
 from ci.oncall.resume import command
 from ci.oncall.rollback import command as rollback
-from ci.oncall.undo import deployments_since, difference
+from ci.oncall.rolled_back import deployments_since
+from ci.tree.difference import difference
 from ci.version.order import Version
 from tests.ci.argocd_server import OVERLAY
 
