@@ -4,7 +4,8 @@
     python -m ci status prod --format json
 
 Exit status 1 when something needs a person: auto-sync that is off, a sync that failed, a resource
-that is Degraded, a change that Argo CD doesn't pick up.
+that is Degraded, a change that Argo CD doesn't pick up, a node that is lost. The last is asked of
+the Kubernetes API, which may answer when Argo CD doesn't.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import click
 
 from ci.argocd.application import Application
 from ci.argocd.causes import causes
-from ci.argocd.client import connect
+from ci.argocd.client import ArgoError, connect
 from ci.argocd.environment import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
+from ci.oncall import lost_nodes
 from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
@@ -76,12 +78,16 @@ class Git(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """An environment: what git says, and its parts."""
+    """An environment: what git says, and its parts.
+
+    Without an answer of Argo CD it has no parts, and `pods` says what the Kubernetes API knows.
+    """
 
     name: str
     git: Git
     parts: tuple[Part, ...]
     needs_person: tuple[str, ...]
+    pods: str = ""
 
     @property
     def is_well(self) -> bool:
@@ -192,8 +198,10 @@ def environments(api: ArgoCD, named: tuple[str, ...]) -> list[str]:
     return list(named) or sorted(known)
 
 
-def report(api: ArgoCD, name: str, url: str | None, now: datetime) -> Environment:
-    """Look at an environment: its Applications, its branch."""
+def report(
+    api: ArgoCD, cluster: lost_nodes.ClusterState, name: str, url: str | None, now: datetime
+) -> Environment:
+    """Look at an environment: its Applications, its branch, its nodes."""
     seen = {app["metadata"]["name"] for app in api.applications()}
     parts = tuple(
         look_at(api, application_name(name, part))
@@ -207,7 +215,32 @@ def report(api: ArgoCD, name: str, url: str | None, now: datetime) -> Environmen
     missing = [part for part in PARTS if application_name(name, part) not in seen]
     person += [late] if late else []
     person += [f"there is no Application {application_name(name, part)}" for part in missing]
+    person += lost_nodes.needs_person(cluster, name, now)
     return Environment(name, git, parts, tuple(person))
+
+
+def without_argo_cd(
+    cluster: lost_nodes.ClusterState, named: tuple[str, ...], error: ArgoError, now: datetime
+) -> list[Environment]:
+    """Report what the Kubernetes API knows while Argo CD gives no answer.
+
+    Raises:
+        ArgoError: the Kubernetes API knows nothing of these environments either.
+    """
+    names = [name for name in cluster.environments if not named or name in named]
+    if 0 < error.status < 500 or not names:  # it did answer
+        raise error
+    said = " ".join(str(error).split())
+    return [
+        Environment(
+            name,
+            Git(),
+            (),
+            (said, *lost_nodes.needs_person(cluster, name, now)),
+            lost_nodes.serving(cluster, name),
+        )
+        for name in names
+    ]
 
 
 # --- how it is shown ------------------------------------------------------------------------------
@@ -215,9 +248,18 @@ def report(api: ArgoCD, name: str, url: str | None, now: datetime) -> Environmen
 
 def text(environment: Environment) -> list[str]:
     """Write an environment for a terminal."""
-    git, service = environment.git, environment.parts[0]
     marks = {True: "well", False: "NEEDS A PERSON"}
     lines = [f"{environment.name}: {marks[environment.is_well]}"]
+    if environment.parts:
+        lines += _parts(environment)
+    else:
+        lines.append(f"  pods       {environment.pods}")
+    return lines + [f"  ! {sentence}" for sentence in environment.needs_person]
+
+
+def _parts(environment: Environment) -> list[str]:
+    git, service = environment.git, environment.parts[0]
+    lines = []
     lines.append(
         f"  git says   {git.tag or '?'}" + (f"  (commit {git.commit[:8]})" * bool(git.commit))
     )
@@ -229,7 +271,6 @@ def text(environment: Environment) -> list[str]:
         lines.append(f"  {part.application:<16} {part.sync}, {part.health}, {switch}")
         lines += [f"    ! {sentence}" for sentence in part.needs_person]
         lines += [f"    - {sentence}" for sentence in part.underway]
-    lines += [f"  ! {sentence}" for sentence in environment.needs_person]
     return lines
 
 
@@ -241,6 +282,7 @@ def as_json(environment: Environment) -> dict[str, Any]:
         "git": _plain(environment.git._asdict()),
         "applications": [_plain(part._asdict()) for part in environment.parts],
         "needs_person": list(environment.needs_person),
+        "pods": environment.pods,
     }
 
 
@@ -265,10 +307,16 @@ def command(environment: tuple[str, ...], form: str, url: str | None) -> None:
     """Show what git says, what Argo CD has synced, what runs, and what needs a person (exit 1)."""
     api = connect(os.environ)
     now = datetime.now(UTC)
-    reports = [report(api, name, url, now) for name in environments(api, environment)]
+    cluster = lost_nodes.look(os.environ)
+    try:
+        reports = [report(api, cluster, name, url, now) for name in environments(api, environment)]
+    except ArgoError as error:
+        reports = without_argo_cd(cluster, environment, error, now)
     if form == "json":
         click.echo(json.dumps([as_json(one) for one in reports], indent=2))
     else:
         click.echo("\n\n".join("\n".join(text(one)) for one in reports))
+        if cluster.error:
+            click.echo(f"\nThe nodes were not looked at: {cluster.error}")
     if not all(one.is_well for one in reports):
         sys.exit(1)

@@ -219,6 +219,7 @@ def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ARGOCD_URL", fake.url)
     monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "token")
+    monkeypatch.setenv("KUBECONFIG", str(RECORDED / "none"))  # not the cluster of whoever tests
     monkeypatch.setattr("ci.argocd.environment.POLL", 0.01)
     yield fake
     server.shutdown()

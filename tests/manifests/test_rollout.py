@@ -191,3 +191,14 @@ def test_dev_is_filled_after_its_migration_and_only_when_empty(dev):
     job = dev.one("Job", "coworking-seed")
     assert wave(dev.one("Job", "coworking-migrate")) < wave(job)
     assert "--if-empty" in job["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def test_pods_of_a_lost_node_are_given_up_soon(both):
+    """By default 300 s; docs/lost-node.md says why 30."""
+    for name in ("coworking", "postgresql"):
+        tolerations = both.pods()[name]["spec"]["tolerations"]
+        assert {one["key"].rpartition("/")[2]: one["tolerationSeconds"] for one in tolerations} == {
+            "not-ready": 30,
+            "unreachable": 30,
+        }
+        assert {one["effect"] for one in tolerations} == {"NoExecute"}

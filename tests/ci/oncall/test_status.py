@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from ci.argocd.causes import Cause
+from ci.argocd.client import ArgoError
 from ci.oncall.status import Git as Tip
 from ci.oncall.status import command, judge, unseen
+from tests.ci.kubernetes_api import KubernetesApi, node, terminating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ci.argocd.application import Application
     from tests.ci.argocd_server import FakeArgo, Git
@@ -94,3 +97,95 @@ def test_a_git_server_that_is_away_is_said_and_not_hidden(argo: FakeArgo, git: G
     assert "git can't be read" in result.output
     assert "runs       1-aaaaaaa" in result.output
     assert result.exit_code == 1
+
+
+@pytest.fixture
+def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesApi]:
+    """A cluster whose only node is lost, with prod's database on it."""
+    folder = tmp_path / "kube"
+    folder.mkdir()
+    database = terminating("postgresql-0", "a", owner="StatefulSet")
+    api = KubernetesApi(folder, [node("a", "Unknown"), database])
+    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig))
+    yield api
+    api.stop()
+
+
+def test_a_lost_node_is_said_beside_what_argo_cd_says(
+    argo: FakeArgo, git: Git, lost: KubernetesApi
+) -> None:
+    git.deploy("1-aaaaaaa")
+    argo.sync()
+
+    result = CliRunner().invoke(command, ["prod"], catch_exceptions=False)
+
+    assert "runs       1-aaaaaaa" in result.output
+    assert "! node a (instance i-0a) is silent since" in result.output
+    assert "! pod postgresql-0 is Terminating on the lost node" in result.output
+    assert "not looked at" not in result.output
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (None, "does not answer: [Errno 111] Connection refused"),
+        ((503, b"no healthy targets", "text/plain"), "with status 503"),
+    ],
+)
+def test_the_cluster_speaks_where_argo_cd_does_not_answer(
+    argo: FakeArgo,
+    lost: KubernetesApi,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[int, bytes, str] | None,
+    sentence: str,
+) -> None:
+    """On one node Argo CD is lost with the database."""
+    argo.fail = answer
+    if answer is None:
+        monkeypatch.setenv("ARGOCD_URL", "http://127.0.0.1:9")
+
+    result = CliRunner().invoke(command, [], catch_exceptions=False)
+
+    assert result.output.splitlines()[:2] == [
+        "prod: NEEDS A PERSON",
+        "  pods       postgresql-0 Terminating",
+    ]
+    assert sentence in result.output
+    assert "! pod postgresql-0 is Terminating on the lost node" in result.output
+    assert result.exit_code == 1
+
+    shown = CliRunner().invoke(command, ["prod", "--format", "json"], catch_exceptions=False)
+    [prod] = json.loads(shown.output)
+    assert (prod["well"], prod["applications"]) == (False, [])
+    assert prod["pods"] == "postgresql-0 Terminating"
+
+
+def test_an_argo_cd_that_refuses_is_not_taken_for_one_that_is_away(
+    argo: FakeArgo, lost: KubernetesApi
+) -> None:
+    argo.fail = (401, b'{"message": "invalid session"}', "application/json")
+
+    result = CliRunner().invoke(command, [])
+
+    assert isinstance(result.exception, ArgoError)
+    assert "does not accept the token" in str(result.exception)
+
+
+def test_without_either_the_error_of_argo_cd_is_what_is_left(
+    argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGOCD_URL", "http://127.0.0.1:9")
+
+    result = CliRunner().invoke(command, [])
+
+    assert isinstance(result.exception, ArgoError)
+
+
+def test_status_says_that_the_nodes_were_not_looked_at(argo: FakeArgo, git: Git) -> None:
+    git.deploy("1-aaaaaaa")
+    argo.sync()
+
+    result = CliRunner().invoke(command, ["prod"], catch_exceptions=False)
+
+    assert result.output.endswith("\nThe nodes were not looked at: there is no kubeconfig\n")

@@ -1,0 +1,176 @@
+"""Lost nodes and the pods that hang on them, from the Kubernetes API by the real kubectl."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci.oncall.lost_nodes import PAGE, ClusterState, look, needs_person, parse, serving
+from tests.ci.kubernetes_api import KubernetesApi, node, pod, terminating
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Serve = Callable[..., KubernetesApi]
+
+NOW = datetime(2026, 11, 28, 21, 2, tzinfo=UTC)
+OUT_OF_SERVICE = {
+    "key": "node.kubernetes.io/out-of-service",
+    "value": "nodeshutdown",
+    "effect": "NoExecute",
+}
+
+
+def said(*items: dict[str, Any], environment: str = "prod") -> tuple[str, ...]:
+    return needs_person(parse(items), environment, NOW)
+
+
+def test_a_cluster_whose_nodes_are_ready_needs_nobody() -> None:
+    assert said(node("a"), pod("coworking-1", "a")) == ()
+
+
+def test_a_silent_node_is_named_with_its_instance_and_the_pods_on_it() -> None:
+    lost = node("a", "Unknown")
+    assert said(lost, node("b"), pod("coworking-1", "a"), pod("coworking-2", "b")) == (
+        (
+            "node a (instance i-0a) is silent since 2026-11-28 21:00 UTC, with coworking-1 on it:"
+            f" {PAGE}"
+        ),
+    )
+
+
+def test_a_stateful_pod_on_it_holds_the_next_one_up() -> None:
+    lost = node("a", "Unknown")
+    database = terminating("postgresql-0", "a", owner="StatefulSet")
+    first, second = said(lost, database)
+    assert "with postgresql-0 on it" in first
+    assert second == (
+        "pod postgresql-0 is Terminating on the lost node, and no other starts until Node a is gone"
+        " or marked out-of-service. First make sure that its machine is stopped, or two of them"
+        f" write to one volume: {PAGE}"
+    )
+
+
+def test_a_deployments_pod_on_it_holds_nothing_up() -> None:
+    assert len(said(node("a", "Unknown"), terminating("coworking-1", "a"))) == 1
+
+
+def test_the_taint_out_of_service_is_seen_while_it_works() -> None:
+    lost = node("a", "Unknown", taints=[OUT_OF_SERVICE])
+    database = terminating("postgresql-0", "a", owner="StatefulSet")
+    assert "marked out-of-service: Kubernetes removes it now" in said(lost, database)[1]
+
+
+def test_a_node_that_came_back_with_the_taint_gets_no_pods_and_status_says_how_to_change_it() -> (
+    None
+):
+    back = node("a", taints=[OUT_OF_SERVICE])
+    assert said(back, node("b"), pod("coworking-1", "b")) == (
+        (
+            "node a is Ready again and gets no pods, as it is still marked out-of-service:"
+            " kubectl taint nodes a node.kubernetes.io/out-of-service-"
+        ),
+    )
+
+
+def test_each_environment_hears_of_its_own_pods_only() -> None:
+    items = [node("a", "Unknown"), pod("coworking-1", "a", namespace="coworking-dev")]
+    assert said(*items, environment="prod") == ()
+    assert len(said(*items, environment="dev")) == 1
+
+
+def test_another_cluster_has_nothing_to_say() -> None:
+    other = pod("web-1", "a", namespace="shop")
+    assert said(node("a", "Unknown"), node("b", taints=[OUT_OF_SERVICE]), other) == ()
+
+
+def test_a_node_that_joins_is_not_lost_at_once() -> None:
+    joining = node("a", "False")
+    condition = joining["status"]["conditions"][1]
+    condition["lastTransitionTime"] = "2026-11-28T21:00:00Z"
+    assert said(joining, pod("coworking-1", "a")) == ()
+    condition["lastTransitionTime"] = "2026-11-28T20:50:00Z"
+    assert "node a (instance i-0a) is not Ready since" in said(joining, pod("coworking-1", "a"))[0]
+
+
+@pytest.mark.parametrize(("minute", "second", "count"), [(1, 40, 0), (2, 4, 0), (2, 6, 1)])
+def test_a_pod_that_outlives_its_grace_on_a_node_that_is_well_is_said(
+    minute: int, second: int, count: int
+) -> None:
+    """It should be gone at 21:01:35, and the kubelet gets 30 s more to say so."""
+    cluster = parse([node("a"), terminating("coworking-1", "a")])
+    found = needs_person(cluster, "prod", NOW.replace(minute=minute, second=second))
+    assert len(found) == count
+    assert all("should have been gone at 2026-11-28 21:01 UTC, after its 60 s" in x for x in found)
+
+
+def test_it_says_which_pods_serve() -> None:
+    items = [pod("coworking-1", "a"), pod("coworking-2", "b", ready="False")]
+    cluster = parse([*items, terminating("postgresql-0", "b")])
+    assert serving(cluster, "prod") == (
+        "coworking-1 ready, coworking-2 not ready, postgresql-0 Terminating"
+    )
+    assert serving(cluster, "dev") == "no pods"
+
+
+# --- through kubectl ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    started: list[KubernetesApi] = []
+
+    def start(*items: dict[str, Any]) -> KubernetesApi:
+        started.append(KubernetesApi(tmp_path, list(items)))
+        return started[-1]
+
+    yield start
+    for api in started:
+        api.stop()
+
+
+def asked(api: KubernetesApi, tmp_path: Path) -> ClusterState:
+    return look({"KUBECONFIG": str(api.kubeconfig), "HOME": str(tmp_path), "PATH": ""})
+
+
+def test_kubectl_reads_nodes_and_the_pods_of_our_namespaces(serve: Serve, tmp_path: Path) -> None:
+    argo = pod("argocd-server", "a", namespace="argocd")
+    other = pod("web-1", "a", namespace="shop")
+    items = [node("a", "Unknown"), terminating("postgresql-0", "a"), argo, other]
+    cluster = asked(serve(*items), tmp_path)
+    assert cluster.error == ""
+    assert [one.name for one in cluster.nodes] == ["a"]
+    assert [one.name for one in cluster.pods] == ["postgresql-0", "argocd-server"]
+    assert cluster.environments == ["prod"]
+    assert cluster.pods[0].gone_by == datetime(2026, 11, 28, 21, 1, 35, tzinfo=UTC)
+
+
+def test_an_empty_cluster_is_no_error(serve: Serve, tmp_path: Path) -> None:
+    assert asked(serve(), tmp_path) == ClusterState()
+
+
+def test_what_this_account_may_not_read_is_said(serve: Serve, tmp_path: Path) -> None:
+    api = serve(node("a"))
+    api.forbidden = True
+    assert "is forbidden" in asked(api, tmp_path).error
+
+
+def test_a_cluster_that_does_not_answer_is_said(serve: Serve, tmp_path: Path) -> None:
+    api = serve(node("a"))
+    api.stop()
+    api.stop = lambda: None  # type: ignore[method-assign]
+    assert "refused" in asked(api, tmp_path).error
+
+
+@pytest.mark.parametrize("environ", [{}, {"KUBECONFIG": "/no/such"}, {"HOME": "/no/such"}])
+def test_without_a_kubeconfig_nothing_is_asked(environ: dict[str, str]) -> None:
+    assert look(environ) == ClusterState(error="there is no kubeconfig")
+
+
+def test_an_odd_kubeconfig_is_said(tmp_path: Path) -> None:
+    odd = tmp_path / "kubeconfig"
+    odd.write_text("[", encoding="utf-8")
+    assert "error loading config file" in look({"KUBECONFIG": str(odd), "PATH": ""}).error
