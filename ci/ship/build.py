@@ -52,7 +52,7 @@ VARIABLES: dict[str, Variable] = {
         "",
     ),
     "COMMENT_TOKEN_SECRET": Variable(
-        "the secret with the token that may comment on pull requests",
+        "the secret with the token that may comment on pull requests; empty: the log has it",
         r"[\w/+=.@:-]+",
         "coworking/comment-token",
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ci import settings
-from ci.aws.client import asking, client, secret
+from ci.aws.client import AwsError, asking, client, secret
 from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError, InputError
 from ci.overlays import ROOT
@@ -153,16 +153,23 @@ def write_back(build: Build) -> None:
 
 
 def comment(build: Build) -> None:
-    """Write on the pull request what it would change, with a token that can do nothing else."""
-    token = secret(build["COMMENT_TOKEN_SECRET"], build["AWS_DEFAULT_REGION"])
+    """Write on the pull request what it would change, with a token that can do nothing else.
+
+    The token is an option of a first deploy: while its secret is empty, the comment is in the log.
+    """
     base = f"origin/{build['CODEBUILD_WEBHOOK_BASE_REF'].removeprefix('refs/heads/')}"
-    click.echo(
-        run(
-            [sys.executable, "-m", "ci", "diff", "--base", base, "--post"],
-            cwd=ROOT,
-            env=os.environ | {"GITHUB_TOKEN": token},
-        )
-    )
+    diff = [sys.executable, "-m", "ci", "diff", "--base", base]
+    name = build["COMMENT_TOKEN_SECRET"]
+    try:
+        token = secret(name, build["AWS_DEFAULT_REGION"])
+    except AwsError as error:
+        # AWS says the same of a secret without a value as of one that is not there.
+        if error.kind != "ResourceNotFoundException":
+            raise
+        click.echo(f"The secret {name} has no value, so this is on no pull request:\n")
+        click.echo(run(diff, cwd=ROOT))
+        return
+    click.echo(run([*diff, "--post"], cwd=ROOT, env=os.environ | {"GITHUB_TOKEN": token}))
 
 
 STEPS: dict[str, BuildStep] = {

@@ -69,3 +69,19 @@ def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
     assert not outcome.succeeded
     assert "<failure" in (world.source / "reports/validate.xml").read_text()
     assert "nowhere" in github.comments[-1]["body"], log
+
+
+def test_without_a_token_the_comment_is_in_the_log_and_the_build_is_green(
+    world: World, pull_request: dict[str, str], aws: str, github: GitHub
+) -> None:
+    """As a first deploy leaves it: the stack makes the secret without a value."""
+    secret = "coworking/no-token-yet"
+    stand_ins.client("secretsmanager", aws).create_secret(Name=secret)
+    propose(world, "LOG_LEVEL=INFO", "LOG_LEVEL=DEBUG")
+
+    outcome, log = world.run("buildspec.pr.yaml", **pull_request | {"COMMENT_TOKEN_SECRET": secret})
+
+    assert outcome.succeeded, log
+    assert f"The secret {secret} has no value" in log
+    assert "+  LOG_LEVEL: DEBUG" in log
+    assert github.writes == []
