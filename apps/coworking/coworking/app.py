@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from flask_openapi3 import OpenAPI
 
+from coworking.access import AccessKeys
 from coworking.database import Database
 from coworking.freshness import Freshness
 from coworking.logs import LOGGER
@@ -55,13 +56,15 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
     """
     app = App("coworking", doc_ui=False, static_folder="static", template_folder="templates")
     database = Database(config)
+    keys = AccessKeys(config.access_key_file)
     services = Services(
         config=config,
+        keys=keys,
         database=database,
         freshness=Freshness(
             database, max_age=config.report_max_age, keep_bytes=config.report_keep_mb * 1_000_000
         ),
-        metrics=Metrics(build=config.build, commit=config.commit),
+        metrics=Metrics(keys, build=config.build, commit=config.commit),
         stopping=stopping,
         # A quarter of the threads always stays free for answers that are short.
         long_answers=threading.Semaphore(max(1, config.web_threads * 3 // 4)),

@@ -125,6 +125,14 @@ def seed(*, if_empty: bool, replace: bool, end: datetime, **sizes: int) -> None:
     click.echo(f"{plan.users} users and {plan.tokens} tokens over {plan.days} days.")
 
 
+@group.command(name="new-key")
+def new_key() -> None:
+    """Print a fresh access key, for the file of ACCESS_KEY_FILE; it is kept nowhere."""
+    from coworking import access  # noqa: PLC0415
+
+    click.echo(access.new_key())
+
+
 @group.command()
 def health() -> None:
     """Ask the service of these settings whether it answers; status 1 if not. For HEALTHCHECK."""
@@ -163,10 +171,18 @@ def check_config(*, markdown: bool) -> None:
 
 def _faults() -> Iterator[str]:
     """What is wrong with the environment, a sentence each."""
+    from coworking.access import AccessKeys  # noqa: PLC0415
+
     try:
-        Config.read().password()
+        config = Config.read()
     except ConfigError as error:
         yield from str(error).splitlines()
+    else:
+        for read in (config.password, lambda: AccessKeys(config.access_key_file)):
+            try:
+                read()
+            except ConfigError as error:
+                yield from str(error).splitlines()
     yield from unknown_names().values()
 
 

@@ -131,6 +131,22 @@ class Config(BaseSettings):
         example="9153",
         default=9153,
     )
+    access_key_file: Annotated[Path, BeforeValidator(_named)] | None = _setting(
+        "ACCESS_KEY_FILE",
+        "A file with one access key a line, each of at least 32 random bytes; the file beside it "
+        "whose name ends in `_OLD` counts too. Reports then need one of the keys. Without a key in "
+        "them, or without this setting, they answer everybody. Both are read again when they "
+        "change.",
+        example="/run/secrets/coworking/ACCESS_KEY",
+        default=None,
+    )
+    cookie_secure: bool = _setting(
+        "COOKIE_SECURE",
+        "Whether browsers send the login's cookie by HTTPS alone: true where people reach the "
+        "service by HTTPS.",
+        example="true",
+        default=False,
+    )
     web_processes: Annotated[int, Field(ge=1, le=64)] = _setting(
         "WEB_PROCESSES",
         "Server processes; one per processor core that the pod may use.",
@@ -279,6 +295,8 @@ def _registry() -> dict[str, Setting]:
     for field, info in Config.model_fields.items():
         name = str(info.validation_alias)
         default = "" if info.default in (None, PydanticUndefined) else f"{info.default}"
+        if isinstance(info.default, bool):
+            default = default.lower()
         example = str((info.examples or [""])[0])
         rows[name] = Setting(name, field, info.description or "", default, example)
     return rows

@@ -5,6 +5,8 @@ A registry belongs to one app, and so to one process; `scrape` adds up those of 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -14,6 +16,11 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coworking.access import AccessKeys
+
 # From an answer out of memory (half a millisecond) to the statement timeout (10 s).
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -22,7 +29,7 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 class Metrics:
     """The counters of one app."""
 
-    def __init__(self, *, build: str, commit: str) -> None:
+    def __init__(self, keys: AccessKeys, *, build: str, commit: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -42,6 +49,8 @@ class Metrics:
         Gauge("coworking_build", "Always 1.", ["build", "commit"], registry=self.registry).labels(
             build, commit
         ).set(1)
+        self._gauge("door_open", "1 if the reports need no access key.", lambda: not keys.closed)
+        self._gauge("access_keys_fault", "1 if the keys' files can't be used.", lambda: keys.fault)
         # Looking a label up costs as much as counting, so the series in use are remembered. They
         # are few: methods and routes are from lists, whatever a client sends.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -55,3 +64,8 @@ class Metrics:
             self._series[key] = series
         series[0].inc()
         series[1].observe(seconds)
+
+    def _gauge(self, name: str, help_text: str, holds: Callable[[], object]) -> None:
+        """1 while something holds, as of each scrape."""
+        gauge = Gauge(f"coworking_{name}", help_text, registry=self.registry)
+        gauge.set_function(lambda: float(bool(holds())))

@@ -28,6 +28,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from coworking import logs, schema
+from coworking.access import AccessKeys
 from coworking.app import create_app
 from coworking.errors import ServiceError
 from coworking.scheduler import Folding
@@ -48,8 +49,9 @@ def serve(config: Config) -> NoReturn:
     """Serve until a signal comes, and end the process: 0, or 1 if a worker ended by itself.
 
     Raises:
-        ServiceError: the address can't be listened on.
+        ServiceError: the address can't be listened on, or the access keys can't be used.
     """
+    keys = AccessKeys(config.access_key_file)
     _refuse_taken_address(config)
     stopping = multiprocessing.Value("b", 0, lock=False)
     logs.info(
@@ -62,7 +64,13 @@ def serve(config: Config) -> NoReturn:
         build=config.build,
         commit=config.commit,
         schema=schema.REQUIRED_REVISION,
+        door="closed" if keys.closed else "open",
+        access_keys=keys.count,
     )
+    if config.access_key_file is not None and not keys.closed:
+        logs.warning(
+            "no access key: the reports answer everybody", file=str(config.access_key_file)
+        )
     status = 0
     server = Stoppable(config, stopping)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from coworking import schema
+from coworking.access import weakness
 from coworking.cli import group, main
 from coworking.config import SETTINGS
 from coworking.errors import ArgumentError, ConfigError, DatabaseAway, SchemaTooOld, ServiceError
@@ -60,7 +61,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_every_verb_has_a_help() -> None:
     assert sorted(group.commands) == [
-        *("check-config", "fold", "health", "migrate", "rebuild", "seed", "serve", "verify"),
+        *("check-config", "fold", "health", "migrate", "new-key", "rebuild", "seed", "serve"),
+        "verify",
     ]
     assert all(command.help for command in group.commands.values())
 
@@ -171,6 +173,28 @@ def test_check_config_fails_on_everything_that_is_wrong(run: Run) -> None:
         ),
         "error: DB_USER is not a setting; did you mean DB_USERNAME?",
     ]
+
+
+def test_new_key_prints_a_key_and_nothing_else(run: Run) -> None:
+    first, second = (run("new-key").stdout for _ in range(2))
+    assert first != second
+    assert weakness(first.removesuffix("\n")) is None
+
+
+def test_a_file_of_access_keys_that_can_not_be_used_is_refused(run: Run, tmp_path: Path) -> None:
+    """By `serve` too, which would otherwise answer everybody."""
+    file = tmp_path / "ACCESS_KEY"
+    file.write_text("hunter2")
+    settings = {"DB_USERNAME": "x", "DB_PASSWORD": "x", "ACCESS_KEY_FILE": str(file)}
+    for verb in ("check-config", "serve"):
+        done = run(verb, **settings)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[0] == (
+            f"error: ACCESS_KEY_FILE={file}: line 1 is not an access key: it has 7 characters; 32 "
+            "random bytes have 43"
+        )
+        assert "hunter2" not in done.stdout + done.stderr
+    assert done.stderr.endswith("This makes one:\n  coworking new-key\n")
 
 
 @pytest.mark.parametrize("verb", ["serve", "migrate", "fold", "verify", "rebuild", "seed"])

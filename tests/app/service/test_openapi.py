@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[3] / "docs"
 # For people and their browsers; nobody programs against these.
-PAGES = {"/", "/openapi/swagger/{name}", "/static/{filename}"}
+PAGES = {"/", "/login", "/logout", "/openapi/swagger/{name}", "/static/{filename}"}
 
 
 @pytest.fixture

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+import pytest
+
+from coworking.access import new_key
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -16,16 +20,21 @@ class Database(Protocol):
     def execute(self, *statements: str) -> None: ...
 
 
+@pytest.mark.parametrize("key", ["", new_key()], ids=["open", "with an access key"])
 def test_every_answer_is_one_that_the_document_describes(
-    database: Database, serve: Callable[..., Any], tmp_path: Path
+    database: Database, serve: Callable[..., Any], tmp_path: Path, key: str
 ) -> None:
+    """With a key it also tries every path without it, and with a wrong one."""
+    file = tmp_path / "ACCESS_KEY"
+    file.write_text(key)
     database.execute(
         "INSERT INTO users VALUES (1, '', '', '2024-01-01')",
         """INSERT INTO tokens (user_id, token, created_at, used_at)
            SELECT 1, '', at, at FROM generate_series(
                '2024-01-01 08:00'::timestamp, '2024-03-01', '7 hours') AS at""",
     )
-    address = serve(database, DRAIN_SECONDS="0").address
+    address = serve(database, DRAIN_SECONDS="0", ACCESS_KEY_FILE=str(file)).address
+    header = [f"--header=Authorization: Bearer {key}"] if key else []
 
     done = subprocess.run(
         [
@@ -34,6 +43,7 @@ def test_every_answer_is_one_that_the_document_describes(
             *("--generation-deterministic", "--no-color"),
             # JSON Schema can't say that `to` comes after `from`, nor which zones there are.
             "--exclude-checks=positive_data_acceptance",
+            *header,
         ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONIOENCODING": "utf-8"},

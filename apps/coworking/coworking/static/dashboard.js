@@ -32,6 +32,7 @@ async function refresh() {
   if (paused || document.hidden || inUse()) return;
   try {
     const answer = await fetch(location.href);
+    if (answer.status === 401) return location.reload(); // the session has ended: show the login
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (paused || inUse()) return;

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from flask_openapi3 import OpenAPI
 
+    from coworking.access import AccessKeys
     from coworking.config import Config
     from coworking.database import Database
     from coworking.freshness import Freshness
@@ -34,6 +35,7 @@ class Services:
     """
 
     config: Config
+    keys: AccessKeys
     database: Database
     freshness: Freshness
     metrics: Metrics
@@ -56,6 +58,7 @@ def register(app: OpenAPI) -> None:
     # They import `services` from here.
     from coworking.web import (  # noqa: PLC0415
         dashboard,
+        door,
         errors,
         older_api,
         openapi,
@@ -64,6 +67,7 @@ def register(app: OpenAPI) -> None:
     )
 
     errors.register(app)
+    door.register(app)
     openapi.describe(app)
     app.register_blueprint(older_api.blueprint)
     app.register_blueprint(operations.blueprint)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlencode
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, request
 
 from coworking import reports
 from coworking.errors import ServiceError
@@ -23,7 +22,7 @@ from coworking.periods import (
 )
 from coworking.web import charts, services, words
 from coworking.web.errors import RETRY_AFTER, note
-from coworking.web.pages import page
+from coworking.web.pages import PARAMETERS, THEMES, frame, page
 from coworking.web.v1.queries import not_one_of, refuse_repeated, unknown
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from coworking.reports import Extent, Overview
 
 PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
-THEMES = ("auto", "light", "dark")
-PARAMETERS = ("from", "to", "days", "tz", "by", "theme")
 # The longest range, in days, that each grouping is chosen for when none is picked.
 AUTOMATIC = ((2, Granularity.HOUR), (92, Granularity.DAY), (731, Granularity.WEEK))
 AREAS = (
@@ -168,22 +165,14 @@ def _grouping(period: Period) -> Granularity:
 
 
 def _controls(picked: dict[str, str], found: Findings | None) -> dict[str, object]:
-    """What the header and the pickers need, whether or not there is anything to show."""
-
-    def link(**changes: str | None) -> str:
-        kept = {**{name: picked.get(name) for name in PARAMETERS}, **changes}
-        query = urlencode({name: value for name, value in kept.items() if value}, safe="/")
-        return url_for("dashboard.dashboard") + (f"?{query}" if query else "")
-
+    """What the pickers need, whether or not there is anything to show."""
     custom = "from" in picked or "to" in picked
     return {
-        "link": link,
+        **frame(picked),
         "parameters": PARAMETERS,
         "picked": picked,
         "presets": PRESETS,
         "preset": None if custom else picked.get("days", str(DEFAULT_DAYS)),
-        "themes": THEMES,
-        "theme": picked.get("theme") if picked.get("theme") in THEMES else "auto",
         "groupings": list(Granularity),
         "zones": _zones(picked.get("tz", "UTC")),
         "period": found.period if found else None,

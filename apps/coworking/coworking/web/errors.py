@@ -51,10 +51,15 @@ def refused(error: HTTPException) -> Response | HTTPException:
         error.valid_methods = sorted(error.valid_methods)
     if isinstance(error, InternalServerError):
         request.environ[REASON] = "an unforeseen error; its traceback is in a line of its own"
-    if not (request.path + "/").startswith("/api/v1/"):
+    if not below_v1():
         return error
     response = problem(error.code or 500, error.description or error.name)
     for name, value in error.get_headers(request.environ):
         if name != "Content-Type":
             response.headers[name] = value
     return response
+
+
+def below_v1() -> bool:
+    """Whether the present request is for /api/v1, where every failure is `problem+json`."""
+    return (request.path + "/").startswith("/api/v1/")

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, send_from_directory
 from flask_openapi3 import Info
 
 from coworking import __version__
+from coworking.web import openapi_door, services
 from coworking.web.bodies import Body
 from coworking.web.openapi_untyped import UNTYPED
 from coworking.web.pages import page
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Reports on the check-ins of a coworking space. A check-in is a token being used. Ranges of dates
-are half-open: `to` is the first date left out. The answers hold counts and ids, never a name, so
-nothing here needs a login.
+are half-open: `to` is the first date left out. The answers hold counts and ids, never a name. Where
+the operator has set access keys, each request but the probes needs one, as `Authorization: Bearer`.
 
 The reports under `/api/reports` are the older ones and stay as they are; new questions go to
 `/api/v1`.
@@ -39,24 +40,33 @@ blueprint = Blueprint("openapi", __name__)
 def describe(app: OpenAPI) -> None:
     """Tell the app what its document says of it, and how it answers a query that can't be used."""
     app.info = Info(title="Coworking reports", version=__version__, description=DESCRIPTION)
-    app.security_schemes = {}  # none; without this the document says null, which is invalid
+    app.security_schemes = openapi_door.SCHEMES
     app.validation_error_status = "400"
     app.validation_error_model = Problem
     app.validation_error_callback = _refuse
     app.register_blueprint(blueprint)
 
 
-def document(app: OpenAPI) -> dict[str, object]:
-    """The whole document: the typed handlers, and the plain ones as UNTYPED describes them."""
+def document(app: OpenAPI, *, closed: bool) -> dict[str, object]:
+    """The whole document: the typed handlers, and the plain ones as UNTYPED describes them.
+
+    Args:
+        app: what it describes.
+        closed: whether an access key is needed.
+    """
     made: dict[str, object] = dict(app.api_doc)
-    made["paths"] = {**UNTYPED, **app.api_doc["paths"]}
-    return made
+    paths = {**UNTYPED, **app.api_doc["paths"]}
+    return {**made, **(openapi_door.closed(paths) if closed else {"paths": paths})}
 
 
 @blueprint.get("/openapi.json")
 def openapi_json() -> Response:
     """The OpenAPI document."""
-    text = json.dumps(document(current_app), ensure_ascii=False, separators=(",", ":"))  # type: ignore[arg-type]  # the app is an OpenAPI
+    found = document(
+        current_app,  # type: ignore[arg-type]  # the app is an OpenAPI
+        closed=services().keys.closed,
+    )
+    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     return Body(text.encode() + b"\n", "application/json").response()
 
 

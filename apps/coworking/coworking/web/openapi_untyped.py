@@ -60,12 +60,21 @@ UNTYPED: dict[str, Any] = {
     ),
     "/version": _get(
         "Operations",
-        "Release, build and commit",
+        "Release, build and commit; with an access key also the schema",
         "application/json",
         {
             "type": "object",
             "required": ["version", "build", "commit"],
-            "properties": {"version": _TEXT, "build": _TEXT, "commit": _TEXT},
+            "properties": {
+                "version": _TEXT,
+                "build": _TEXT,
+                "commit": _TEXT,
+                "schema": {
+                    "type": "object",
+                    "required": ["needs", "has"],
+                    "properties": {"needs": _TEXT, "has": {"type": ["string", "null"]}},
+                },
+            },
         },
     ),
     "/openapi.json": _get("Documents", "This document", "application/json", {"type": "object"}),

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 from coworking import __version__, schema
 from coworking.errors import ServiceError
 from coworking.web import services
+from coworking.web.door import refusal
 
 blueprint = Blueprint("operations", __name__)
 
@@ -36,8 +37,24 @@ def readiness_check() -> Response:
 
 @blueprint.get("/version")
 def version() -> Response:
-    """What runs here: the release, its build and commit. It names no schema to strangers."""
+    """What runs here: the release, its build and commit; with an access key also the schema."""
     config = services().config
-    response = jsonify(version=__version__, build=config.build, commit=config.commit)
+    response = jsonify(
+        version=__version__, build=config.build, commit=config.commit, **_schema_for_friends()
+    )
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _schema_for_friends() -> dict[str, object]:
+    """The schema that is needed and the one that is there; nothing for strangers.
+
+    Without keys everybody is a stranger.
+    """
+    if not services().keys.closed or refusal() is not None:
+        return {}
+    try:
+        found = services().freshness.check().revision
+    except ServiceError:
+        found = None
+    return {"schema": {"needs": schema.REQUIRED_REVISION, "has": found}}

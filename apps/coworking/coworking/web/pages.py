@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-from flask import render_template
+from flask import render_template, url_for
 
+from coworking.web import services, sessions
 from coworking.web.bodies import Body
 
 if TYPE_CHECKING:
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
     from flask import Response
 
+# What the address of a page may say, and the colours that it may ask for.
+PARAMETERS = ("from", "to", "days", "tz", "by", "theme")
+THEMES = ("auto", "light", "dark")
 # No inline script or style: what is in a page's text can't run, wherever it came from.
 POLICY = {
     "default-src": "'none'",
@@ -48,3 +53,23 @@ def page(
         f"{name} {value}" for name, value in directives.items()
     )
     return response
+
+
+def frame(picked: Mapping[str, str]) -> dict[str, object]:
+    """What the header of every page needs.
+
+    Args:
+        picked: the parameters of the page's address; the links keep them.
+    """
+
+    def link(**changes: str | None) -> str:
+        kept = {**{name: picked.get(name) for name in PARAMETERS}, **changes}
+        query = urlencode({name: value for name, value in kept.items() if value}, safe="/")
+        return url_for("dashboard.dashboard") + (f"?{query}" if query else "")
+
+    return {
+        "link": link,
+        "themes": THEMES,
+        "theme": picked.get("theme") if picked.get("theme") in THEMES else "auto",
+        "logged_in": services().keys.closed and sessions.logged_in(),
+    }

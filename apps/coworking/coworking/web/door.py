@@ -1,0 +1,111 @@
+"""The door: where access keys are set, a request needs one, by header or by a login's cookie.
+
+`Authorization: Bearer KEY` (RFC 6750) is for programs. A header that is there decides alone,
+whatever cookie comes with it. A key in the URL is never looked at: URLs end up in logs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from flask import Response, request
+
+from coworking.access import TOKEN
+from coworking.web import EXTENSION, login, services, sessions
+from coworking.web.edge import REASON
+from coworking.web.errors import below_v1
+from coworking.web.problems import problem
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+# What answers everybody: probes, the build, files that are the same in every copy, and the login.
+OPEN = frozenset(
+    {
+        *("operations.health_check", "operations.readiness_check", "operations.version"),
+        *("static", "openapi.asset", "login.to_login", "login.log_in", "login.log_out"),
+    }
+)
+# Where a browser is shown the login; elsewhere a program is answered in a sentence.
+PAGES = frozenset({"dashboard.dashboard", "openapi.readable"})
+BEARER = re.compile(rf"[Bb][Ee][Aa][Rr][Ee][Rr] +({TOKEN.pattern})")
+
+
+class Refusal(NamedTuple):
+    """Why a request may not enter: the status, the sentence, and RFC 6750's word for it."""
+
+    status: int
+    sentence: str
+    error: str = ""
+
+
+NO_KEY = Refusal(
+    401,
+    "An access key is needed: send it in the header `Authorization: Bearer KEY`. In a browser, log "
+    "in at / first.",
+)
+OTHER_SCHEME = Refusal(
+    401, "The header Authorization must have the scheme Bearer: `Authorization: Bearer KEY`."
+)
+NOT_VALID = Refusal(401, "The access key is not valid.", "invalid_token")
+MALFORMED = Refusal(
+    400,
+    "The header Authorization can't be read: send it once, as `Authorization: Bearer KEY`.",
+    "invalid_request",
+)
+
+
+def register(app: Flask) -> None:
+    """Put the door before every endpoint. Where no file for keys is set, no request pays for it."""
+    app.register_blueprint(login.blueprint)
+    if app.extensions[EXTENSION].config.access_key_file is not None:
+        app.before_request(_guard)
+        app.after_request(_keep_private)
+
+
+def refusal() -> Refusal | None:
+    """Why the present request may not enter a closed door; None if it has a key or a session."""
+    header = request.environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return None if sessions.logged_in() else NO_KEY
+    found = BEARER.fullmatch(header)
+    if found:
+        return None if services().keys.opens(found[1]) else NOT_VALID
+    scheme = header.partition(" ")[0].lower()
+    return OTHER_SCHEME if scheme.isalnum() and scheme != "bearer" else MALFORMED
+
+
+def _guard() -> Response | None:
+    """Refuse a request that needs a key and has none. Unknown paths need one too."""
+    if request.endpoint in OPEN or not services().keys.closed:
+        return None
+    found = refusal()
+    return None if found is None else _refused(found)
+
+
+def _refused(found: Refusal) -> Response:
+    request.environ[REASON] = found.sentence
+    if found is NO_KEY and request.endpoint in PAGES:
+        response = login.login_page(request.full_path.removesuffix("?"))
+    elif below_v1():
+        response = problem(found.status, found.sentence)
+    else:
+        response = Response(found.sentence + "\n", found.status, mimetype="text/plain")
+    error = f', error="{found.error}"' if found.error else ""
+    response.headers["WWW-Authenticate"] = login.CHALLENGE + error
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _keep_private(response: Response) -> Response:
+    """Keep what a key opened out of caches that others share; a 304 says the same."""
+    if request.endpoint in OPEN or not services().keys.closed:
+        return response
+    headers = response.headers
+    control = headers.get("Cache-Control", "")
+    if "no-store" not in control:
+        headers["Cache-Control"] = f"private, {control}" if control else "private"
+    vary = headers.get("Vary", "")
+    headers["Vary"] = f"{vary}, Authorization, Cookie" if vary else "Authorization, Cookie"
+    return response
