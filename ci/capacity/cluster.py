@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ci.capacity.amounts import Amount, requested
 from ci.capacity.nodes import Room, allocatable
-from ci.capacity.quantities import Amount, requested
 from ci.errors import InputError
 
 if TYPE_CHECKING:

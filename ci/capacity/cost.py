@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ci.capacity.quantities import parse
+from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -93,7 +93,7 @@ def claimed_gb(resources: Iterable[Mapping[str, Any]]) -> float:
         else:
             continue
         for claim in claims:
-            total += times * float(parse(claim["resources"]["requests"]["storage"]) / GIB)
+            total += times * float(parse_quantity(claim["resources"]["requests"]["storage"]) / GIB)
     return total
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ci.capacity.quantities import Amount, largest, requested, total
+from ci.capacity.amounts import Amount, largest, requested, total
 from ci.errors import InputError
 
 if TYPE_CHECKING:

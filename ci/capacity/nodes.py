@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
-from ci.capacity.quantities import Amount
+from ci.capacity.amounts import Amount
 
 EVICTION_MIB = 100
 OVERHEAD = 0.075

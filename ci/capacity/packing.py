@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ci.capacity.quantities import Amount
+from ci.capacity.amounts import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

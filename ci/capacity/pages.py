@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.capacity import advice, cost, output
+from ci.capacity.amounts import total
 from ci.capacity.demand import Phase
-from ci.capacity.quantities import total
 from ci.capacity.report import SITUATIONS, report
 from ci.errors import InputError
 

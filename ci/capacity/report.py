@@ -7,10 +7,10 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ci.capacity.amounts import Amount, total
 from ci.capacity.demand import Phase, Pod, pods_of
 from ci.capacity.nodes import reserved_memory
 from ci.capacity.packing import Node, packed, spread
-from ci.capacity.quantities import Amount, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

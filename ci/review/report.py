@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ci.review.changes import ResourceChange, compare
 from ci.review.redact import clean
 from ci.review.risks import RISKY, Risk, View, risks
-from treecheck.environment import Environment
+from treecheck.cluster import Cluster
 
 if TYPE_CHECKING:
     from ci.review.trees import Tree
@@ -48,7 +48,7 @@ def make_report(base: Tree, head: Tree) -> Comparison:
     """Compare two versions of the repository."""
     sections = []
     for name, changes in compare(base, head).items():
-        environment = Environment(name, head.groups.get(name, []))
+        environment = Cluster(name, head.groups.get(name, []))
         found = [risk for each in changes for risk in risks(View(each, environment, changes))]
         found.sort(key=lambda risk: (-risk.weight, risk.title, risk.sentence))
         sections.append(Section(name, changes, found))

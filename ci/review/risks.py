@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ci.review.changes import ResourceChange
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Manifest, Resource
 
 SERVERS = {"Deployment", "StatefulSet", "DaemonSet"}
@@ -37,7 +37,7 @@ class View:
     """What a risk's question may look at: the change, and everything that the head renders to."""
 
     change: ResourceChange
-    environment: Environment
+    environment: Cluster
     changes: list[ResourceChange]
 
     @property
@@ -195,7 +195,7 @@ def _restarts_by_configuration(view: View) -> Iterator[str]:
             yield f"this restarts {_pods(view.environment, pod.owner)} of {pod.owner.title}"
 
 
-def _pods(environment: Environment, workload: Resource) -> str:
+def _pods(environment: Cluster, workload: Resource) -> str:
     if workload.kind == "DaemonSet":
         return "a pod on every node"
     count = replicas(environment, workload)

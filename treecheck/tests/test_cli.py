@@ -348,4 +348,4 @@ def test_it_runs_as_a_program(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "number-out-of-range" in done.stdout
-    assert "1 error, 0 warnings in 1 resource in 1 environment." in done.stdout
+    assert "1 error, 0 warnings in 1 resource in 1 cluster." in done.stdout

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from treecheck.blame import blame
+from treecheck.cluster import Cluster
 from treecheck.conformance import conform
-from treecheck.environment import Environment
 from treecheck.files import SourceFile
 from treecheck.inputs import show
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
@@ -61,7 +61,7 @@ class Report:
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     resources: int = 0
-    environments: int = 0
+    clusters: int = 0
 
 
 def check(
@@ -81,9 +81,9 @@ def check(
     raised = _files(inputs, facts, chosen.values())
     for resource in (each for found in inputs.sets.values() for each in found):
         conform(resource, version)
-    environments = [Environment(name, found, facts, version) for name, found in inputs.sets.items()]
-    for environment in environments:
-        raised += _environment(environment, chosen.values())
+    clusters = [Cluster(name, found, facts, version) for name, found in inputs.sets.items()]
+    for cluster in clusters:
+        raised += _cluster(cluster, chosen.values())
     raised = list(_kept(raised))
     raised += apply_waivers(
         raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()
@@ -93,7 +93,7 @@ def check(
         failures=[*inputs.failures, *_unreadable(inputs, raised)],
         notes=list(inputs.notes),
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
-        environments=len(environments),
+        clusters=len(clusters),
     )
 
 
@@ -111,11 +111,11 @@ def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[st
     """What the layers that speak for the API server have against one manifest, a line each."""
     resource = Resource(body, Part("manifest", "manifest"), Origin(None, 0))
     conform(resource, version)
-    environment = Environment("manifest", [resource], version=version)
+    cluster = Cluster("manifest", [resource], version=version)
     rules = [rule for rule in load_rules().values() if rule.layer in STRUCTURAL]
     return [
         f"{each.rule.id}: {each.problem.message}"
-        for each in _environment(environment, rules)
+        for each in _cluster(cluster, rules)
         if each.rule.severity is Severity.ERROR
         and each.rule.layer in STRUCTURAL
         and not _deferred(each)
@@ -154,24 +154,24 @@ def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
     return raised
 
 
-def _environment(environment: Environment, rules: Iterable[Rule]) -> list[Raised]:
+def _cluster(cluster: Cluster, rules: Iterable[Rule]) -> list[Raised]:
     """The rules of every layer in order, so that later ones see what earlier ones mended."""
     raised: list[Raised] = []
     for rule in rules:
-        if rule.scope is Scope.ENVIRONMENT:
-            raised += _call(rule, environment)
+        if rule.scope is Scope.CLUSTER:
+            raised += _call(rule, cluster)
         elif rule.scope is Scope.RESOURCE:
             kinds = sorted(rule.kinds)
-            targets = environment.of_kind(*kinds) if kinds else environment.resources
+            targets = cluster.of_kind(*kinds) if kinds else cluster.resources
             for resource in targets:
                 if not resource.checked:
                     continue
-                raised += _call(rule, resource, environment)
+                raised += _call(rule, resource, cluster)
     return raised
 
 
 def _call(rule: Rule, subject: Any, *arguments: Any) -> list[Raised]:
-    """What a rule finds in a file, a resource or an environment; a crash of it is a finding too."""
+    """What a rule finds in a file, a resource or a cluster; a crash of it is a finding too."""
     resource = subject if isinstance(subject, Resource) else None
     try:
         found = list(rule.check(subject, *arguments))

@@ -1,4 +1,4 @@
-"""Turns what the command line names into environments: rendered resources that share a cluster."""
+"""Turns what the command line names into clusters: rendered resources that run together."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Resource = dict[str, Any]
 GO = {"GOGC": "400"}
 TIMEOUT = 300  # seconds
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-# libyaml's parser reads a rendered environment about ten times as fast.
+# libyaml's parser reads a rendered tree about ten times as fast.
 Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # `accumulating resources: … recursed accumulation of path '…': ` and its like, once a folder.
 _WAY = re.compile(

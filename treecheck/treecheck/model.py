@@ -217,7 +217,7 @@ class Problem:
         related: other resources that the problem follows from: when one of them has an error of
             its own that the schema or the API server finds, or one by a rule of the rule's
             `unless`, this problem is not reported.
-        cause: what the fault lies in, if several resources of one environment suffer from it: of a
+        cause: what the fault lies in, if several resources of one cluster suffer from it: of a
             rule's problems with the same cause the first is reported.
         file, line: the place to blame when it is not in a resource (rules on files).
     """

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from treecheck.errors import InputError
 from treecheck.limits.words import QUANTITY_PATTERN
 
 _PATTERN = re.compile(QUANTITY_PATTERN.removesuffix("$") + r"\Z")
@@ -39,3 +40,17 @@ def quantity(value: Any) -> Decimal | None:
     if suffix[:1] in {"e", "E"} and len(suffix) > 1 and suffix != "Ei":
         return Decimal(text) if abs(int(suffix[1:])) < 100 else None
     return Decimal(text.removesuffix(suffix)) * _SUFFIXES[suffix]
+
+
+def parse_quantity(value: Any) -> Decimal:
+    """A quantity as a number of its base unit: cores, bytes.
+
+    Raises:
+        InputError: it is not a quantity, or it is negative.
+    """
+    number = quantity(value)
+    if number is None or number < 0:
+        raise InputError(
+            f"{value!r} is not a valid Kubernetes quantity; valid ones are 250m, 0.5, 128Mi"
+        )
+    return number

@@ -54,14 +54,14 @@ class Scope(StrEnum):
     """What a rule's function is called with.
 
     FILE: (SourceFile, Facts), for each YAML file of the tree, as it was written.
-    RESOURCE: (Resource, Environment), for each rendered resource, or each of `kinds`.
-    ENVIRONMENT: (Environment), once for each set of resources that share a cluster.
+    RESOURCE: (Resource, Cluster), for each rendered resource, or each of `kinds`.
+    CLUSTER: (Cluster), once for each set of resources that share a cluster.
     ENGINE: never; the engine itself reports it.
     """
 
     FILE = "file"
     RESOURCE = "resource"
-    ENVIRONMENT = "environment"
+    CLUSTER = "cluster"
     ENGINE = "engine"
 
 

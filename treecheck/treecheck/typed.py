@@ -12,18 +12,16 @@ from treecheck.model import FieldPath, Manifest
 from treecheck.schemas import schemas, short
 
 if TYPE_CHECKING:
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 Typed = dict[str, list[tuple[FieldPath, Manifest]]]
 
 
-def of_type(
-    resource: Resource, environment: Environment, *names: str
-) -> list[tuple[FieldPath, Manifest]]:
+def of_type(resource: Resource, cluster: Cluster, *names: str) -> list[tuple[FieldPath, Manifest]]:
     """(path, value) of every value of these types, such as `core.v1.Probe`, in a resource."""
     if resource.typed is None:
-        resource.typed = _walk(resource, environment.version)
+        resource.typed = _walk(resource, cluster.version)
     return [found for name in names for found in resource.typed.get(name, ())]
 
 

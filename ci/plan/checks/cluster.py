@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ci.capacity import quantities
 from ci.capacity.gather import patched_workloads
 from ci.capacity.offered import offered
 from ci.plan.options import is_internal
 from ci.plan.step import done, still_open, unknown
+from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
     from ci.plan.checks.outside import Outside
@@ -55,7 +55,7 @@ def _fault(outside: Outside, nodes: list[dict[str, Any]]) -> str:
         group = (node["metadata"].get("labels") or {}).get("eks.amazonaws.com/nodegroup", "")
         if group in expected:
             room = node["status"]["allocatable"]
-            memory = int(quantities.parse(room["memory"]) / MIB)
+            memory = int(parse_quantity(room["memory"]) / MIB)
             if fault := expected[group].fault(memory, int(room["pods"])):
                 return f"{fault} (docs/nodes.md)"
     return ""

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from ci.capacity.amounts import Amount, requested
 from ci.capacity.demand import Phase, pod_request, pods_of, surge
-from ci.capacity.quantities import Amount, parse, requested
 from ci.errors import InputError
+from treecheck.quantities import parse_quantity
 
 
 def container(cpu: str = "100m", memory: str = "64Mi", **more: Any) -> dict[str, Any]:
@@ -79,13 +80,13 @@ def test_nothing_requested_is_nothing() -> None:
     ("text", "number"), [("250m", 0.25), ("1", 1), ("1.5", 1.5), ("64Mi", 2**26), ("1e3", 1000)]
 )
 def test_a_quantity_is_read_exactly(text: str, number: float) -> None:
-    assert parse(text) == number
+    assert parse_quantity(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "64 Mi", "-1", "64MB", "lots", "1e999999999", "0x10"])
 def test_what_is_no_quantity_is_refused_with_a_valid_one(text: str) -> None:
     with pytest.raises(InputError, match="valid ones are 250m"):
-        parse(text)
+        parse_quantity(text)
 
 
 def test_an_autoscaler_gives_a_minimum_and_a_maximum() -> None:

@@ -8,6 +8,7 @@ import moto
 import pytest
 
 from ci.capacity import load_prices
+from ci.capacity.amounts import Amount
 from ci.capacity.nodes import (
     Instance,
     Room,
@@ -16,7 +17,6 @@ from ci.capacity.nodes import (
     reserved_cpu,
     reserved_memory,
 )
-from ci.capacity.quantities import Amount
 
 ROOT = Path(__file__).parents[3]
 T3_SMALL = Instance("t3.small", 2, 2048, 3, 4)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ci.capacity import Cluster, NodeGroup, load_prices, report
+from ci.capacity.amounts import Amount
 from ci.capacity.demand import pods_of
 from ci.capacity.nodes import Room
-from ci.capacity.quantities import Amount
 from ci.capacity.report import Lack, most_on_a_node
 from ci.errors import InputError
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from ci.capacity import load_addons, load_cluster, load_prices, report
+from ci.capacity.amounts import Amount, total
 from ci.capacity.gather import ADDONS, CLUSTER, PRICES, gather
 from ci.capacity.pages import BLOCKS, renewed, survey
-from ci.capacity.quantities import Amount, total
 from ci.errors import InputError
 from tests.ci import verbs
 

@@ -13,7 +13,7 @@ from treecheck.model import as_list, as_mapping, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Manifest, Resource
 
 GROUP = "argoproj.io"
@@ -21,9 +21,9 @@ GROUP = "argoproj.io"
 IN_CLUSTER, IN_CLUSTER_NAME = "https://kubernetes.default.svc", "in-cluster"
 
 
-def applications(environment: Environment) -> Iterator[Resource]:
+def applications(cluster: Cluster) -> Iterator[Resource]:
     """The Applications of the tree."""
-    for each in environment.of_kind("Application"):
+    for each in cluster.of_kind("Application"):
         if each.group == GROUP:
             yield each
 
@@ -70,15 +70,15 @@ def sync_options(application: Resource) -> list[str]:
     return [as_text(option) for option in as_list(sync_policy(application).get("syncOptions"))]
 
 
-def resources_of(environment: Environment, application: Resource) -> list[Resource]:
+def resources_of(cluster: Cluster, application: Resource) -> list[Resource]:
     """The resources of the tree that an Application brings, as far as the tree has its path."""
-    return [each for each in environment.resources if each.part.name == application.name]
+    return [each for each in cluster.resources if each.part.name == application.name]
 
 
-def project_of(environment: Environment, application: Resource) -> Resource | None:
+def project_of(cluster: Cluster, application: Resource) -> Resource | None:
     """The AppProject that an Application names, in its own namespace."""
     name = as_text(application.spec.get("project")) or "default"
-    return environment.get("AppProject", application.namespace, name)
+    return cluster.get("AppProject", application.namespace, name)
 
 
 def permits(pattern: str, value: str) -> bool:

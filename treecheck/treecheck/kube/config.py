@@ -10,7 +10,7 @@ from treecheck.model import as_list, as_mapping, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 # The API server keeps this one in every namespace (root-ca-cert-publisher).
@@ -44,25 +44,23 @@ class Reference:
     use: str
 
 
-def find_store(environment: Environment, kind: str, namespace: str, name: str) -> Store | None:
+def find_store(cluster: Cluster, kind: str, namespace: str, name: str) -> Store | None:
     """The ConfigMap or Secret of this name, whatever makes it; None if nothing does."""
-    own = environment.get(kind, namespace, name)
+    own = cluster.get(kind, namespace, name)
     if own is not None:
         return _of_manifest(own)
     if (kind, name) in EVERYWHERE:
         return Store(EVERYWHERE[kind, name], {}, None)
-    outside = environment.facts.secrets if kind == "Secret" else environment.facts.config_maps
+    outside = cluster.facts.secrets if kind == "Secret" else cluster.facts.config_maps
     if f"{namespace}/{name}" in outside:
         return Store(None, {}, None)
-    made = _made_secret(environment, namespace, name) if kind == "Secret" else None
-    if made is None and _may_be_made_at_run_time(environment, kind, namespace, name):
+    made = _made_secret(cluster, namespace, name) if kind == "Secret" else None
+    if made is None and _may_be_made_at_run_time(cluster, kind, namespace, name):
         return Store(None, {}, None)
     return made
 
 
-def _may_be_made_at_run_time(
-    environment: Environment, kind: str, namespace: str, name: str
-) -> bool:
+def _may_be_made_at_run_time(cluster: Cluster, kind: str, namespace: str, name: str) -> bool:
     """Whether a Role lets a program make it: it may create the kind, and it names this one.
 
     RBAC can't limit `create` by name, so such a Role has `create` in one rule and the name, for
@@ -70,7 +68,7 @@ def _may_be_made_at_run_time(
     Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
     """
     resources = f"{kind.lower()}s"
-    for role in environment.of_kind("Role", namespace=namespace):
+    for role in cluster.of_kind("Role", namespace=namespace):
         rules = [
             each
             for each in map(as_mapping, as_list(role.body.get("rules")))
@@ -91,9 +89,9 @@ def _of_manifest(resource: Resource) -> Store:
     return Store(frozenset(keys), values if resource.kind == "ConfigMap" else {}, resource)
 
 
-def _made_secret(environment: Environment, namespace: str, name: str) -> Store | None:
+def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:
     """A Secret that a controller makes: sealed-secrets, cert-manager, external-secrets."""
-    for sealed in environment.of_kind("SealedSecret", namespace=namespace):
+    for sealed in cluster.of_kind("SealedSecret", namespace=namespace):
         template = as_mapping(sealed.spec.get("template"))
         made = as_text(as_mapping(template.get("metadata")).get("name")) or sealed.name
         if made == name:
@@ -102,10 +100,10 @@ def _made_secret(environment: Environment, namespace: str, name: str) -> Store |
                 *as_mapping(template.get("data")),
             }
             return Store(frozenset(keys), {}, sealed)
-    for certificate in environment.of_kind("Certificate", namespace=namespace):
+    for certificate in cluster.of_kind("Certificate", namespace=namespace):
         if certificate.spec.get("secretName") == name:
             return Store(frozenset({"tls.crt", "tls.key", "ca.crt"}), {}, certificate)
-    for external in environment.of_kind("ExternalSecret", namespace=namespace):
+    for external in cluster.of_kind("ExternalSecret", namespace=namespace):
         target = as_text(as_mapping(external.spec.get("target")).get("name")) or external.name
         if target == name:
             return Store(None, {}, external)

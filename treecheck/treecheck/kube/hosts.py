@@ -22,7 +22,7 @@ from treecheck.model import as_list, as_mapping, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.kube.variables import Variables
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
@@ -71,42 +71,42 @@ class Dependency:
     host_at: Variable
     port_at: Variable | None
 
-    def target(self, environment: Environment) -> Resource | None:
+    def target(self, cluster: Cluster) -> Resource | None:
         """The Service, or None if there is none in the tree."""
-        return environment.get("Service", self.namespace, self.service)
+        return cluster.get("Service", self.namespace, self.service)
 
 
-def dependencies(environment: Environment, pod: PodTemplate) -> Iterator[Dependency]:
+def dependencies(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
     """What the variables of a pod's containers name inside the cluster, once each."""
     seen: set[tuple[str, int | None]] = set()
     for path, container in pod.containers():
-        variables = variables_of(environment, pod, path, container)
+        variables = variables_of(cluster, pod, path, container)
         for name, variable in variables.named.items():
-            found = _dependency(environment, pod, name, variable, variables)
+            found = _dependency(cluster, pod, name, variable, variables)
             if found is not None and (found.host, found.port) not in seen:
                 seen.add((found.host, found.port))
                 yield found
-        for found in _in_words(environment, pod, path, container):
+        for found in _in_words(cluster, pod, path, container):
             if (found.host, found.port) not in seen:
                 seen.add((found.host, found.port))
                 yield found
-    for found in _in_files(environment, pod):
+    for found in _in_files(cluster, pod):
         if (found.host, found.port) not in seen:
             seen.add((found.host, found.port))
             yield found
 
 
-def _in_files(environment: Environment, pod: PodTemplate) -> Iterator[Dependency]:
+def _in_files(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
     """What nginx's configuration, in a ConfigMap that a pod mounts, passes requests to."""
     namespace = pod.owner.namespace
     for volume in map(as_mapping, as_list(pod.spec.get("volumes"))):
         name = as_text(as_mapping(volume.get("configMap")).get("name"))
-        store = find_store(environment, "ConfigMap", namespace, name) if name else None
+        store = find_store(cluster, "ConfigMap", namespace, name) if name else None
         for key, text in store.values.items() if store else ():
             own = set(re.findall(r"upstream\s+(\S+)", text))
             for found in PASSES.finditer(text) if "_pass" in text else ():
                 host, port = found["host"], found["port"]
-                meant = _service(environment, namespace, host) if host not in own else None
+                meant = _service(cluster, namespace, host) if host not in own else None
                 if meant is not None and store is not None and store.resource is not None:
                     at = Variable(text, store.resource, ("data", key))
                     number = int(port) if port else None
@@ -114,7 +114,7 @@ def _in_files(environment: Environment, pod: PodTemplate) -> Iterator[Dependency
 
 
 def _in_words(
-    environment: Environment, pod: PodTemplate, path: FieldPath, container: Manifest
+    cluster: Cluster, pod: PodTemplate, path: FieldPath, container: Manifest
 ) -> Iterator[Dependency]:
     """What a container's command line names: URLs with a host, and what its shell waits for."""
     for field in ("command", "args"):
@@ -126,20 +126,20 @@ def _in_words(
             for host, port, other in WAITS.findall(word):
                 pairs.append((host or other, int(port) if port else None))
             for host, number in pairs:
-                meant = _service(environment, pod.owner.namespace, host) if host else None
+                meant = _service(cluster, pod.owner.namespace, host) if host else None
                 if meant is not None:
                     yield Dependency(pod, f"{field}[{index}]", host, *meant, number, at, at)
 
 
 def _dependency(
-    environment: Environment,
+    cluster: Cluster,
     pod: PodTemplate,
     name: str,
     variable: Variable,
     variables: Variables,
 ) -> Dependency | None:
     host, port, port_at = host_and_port(name, variable, variables.named)
-    meant = _service(environment, pod.owner.namespace, host) if host else None
+    meant = _service(cluster, pod.owner.namespace, host) if host else None
     return Dependency(pod, name, host, *meant, port, variable, port_at) if meant else None
 
 
@@ -173,7 +173,7 @@ def _host_and_port(name: str, value: str) -> tuple[str, int | None]:
     return host, int(port) if port.isdecimal() else None
 
 
-def _service(environment: Environment, namespace: str, host: str) -> tuple[str, str] | None:
+def _service(cluster: Cluster, namespace: str, host: str) -> tuple[str, str] | None:
     """(namespace, Service) that a host name means in a pod of `namespace`; None if outside."""
     inside = CLUSTER_SUFFIX.search(host)
     labels = CLUSTER_SUFFIX.sub("", host).split(".")
@@ -183,9 +183,9 @@ def _service(environment: Environment, namespace: str, host: str) -> tuple[str, 
         return (labels[-1], labels[-2]) if len(labels) > 1 else None
     if len(labels) == 1:
         return namespace, labels[0]
-    if len(labels) == 2 and environment.get("Service", namespace, labels[1]):
+    if len(labels) == 2 and cluster.get("Service", namespace, labels[1]):
         return namespace, labels[1]  # one pod of a StatefulSet: web-0.web
-    if len(labels) == 2 and labels[1] in environment.namespaces():
+    if len(labels) == 2 and labels[1] in cluster.namespaces():
         return labels[1], labels[0]
     return None
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.kube.ports import pod_ports
 from treecheck.model import as_list, as_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Manifest, PodTemplate, Resource
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -50,11 +50,11 @@ class Connection(NamedTuple):
 
 
 class Network:
-    """The policies of an environment, and the labels of its namespaces."""
+    """The policies of a cluster, and the labels of its namespaces."""
 
-    def __init__(self, environment: Environment) -> None:
-        self.policies = list(environment.of_kind("NetworkPolicy"))
-        self._namespaces = {each.name: each.labels for each in environment.of_kind("Namespace")}
+    def __init__(self, cluster: Cluster) -> None:
+        self.policies = list(cluster.of_kind("NetworkPolicy"))
+        self._namespaces = {each.name: each.labels for each in cluster.of_kind("Namespace")}
 
     def isolating(self, pod: Pod, direction: str) -> list[Resource]:
         """The policies that select `pod` for a direction, "Ingress" or "Egress"."""

@@ -9,7 +9,7 @@ from treecheck.kube.config import find_store
 from treecheck.model import Problem, as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.kube.config import Store
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
@@ -46,7 +46,7 @@ class Variables:
 
 
 def variables_of(
-    environment: Environment, pod: PodTemplate, path: FieldPath, container: Manifest
+    cluster: Cluster, pod: PodTemplate, path: FieldPath, container: Manifest
 ) -> Variables:
     """The variables of `container`, which lies at `path` in the pod's owner.
 
@@ -61,7 +61,7 @@ def variables_of(
             name = as_text(as_mapping(source.get(field)).get("name"))
             if not name:
                 continue
-            store = find_store(environment, kind, namespace, name)
+            store = find_store(cluster, kind, namespace, name)
             if store is None or store.keys is None:
                 complete = False
                 continue
@@ -71,19 +71,17 @@ def variables_of(
             for key in store.keys:
                 named[prefix + key] = _stored(store, key, pod.owner, (*path, "envFrom", index))
     for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
-        named[as_text(entry.get("name"))] = _entry(environment, pod, entry, (*path, "env", index))
+        named[as_text(entry.get("name"))] = _entry(cluster, pod, entry, (*path, "env", index))
     return Variables(named, complete, tuple(sources))
 
 
-def _entry(
-    environment: Environment, pod: PodTemplate, entry: Manifest, path: FieldPath
-) -> Variable:
+def _entry(cluster: Cluster, pod: PodTemplate, entry: Manifest, path: FieldPath) -> Variable:
     source = as_mapping(entry.get("valueFrom"))
     if not source:
         return Variable(as_text(entry.get("value")), pod.owner, (*path, "value"))
     ref = as_mapping(source.get("configMapKeyRef"))
     name = as_text(ref.get("name"))
-    store = find_store(environment, "ConfigMap", pod.owner.namespace, name) if ref else None
+    store = find_store(cluster, "ConfigMap", pod.owner.namespace, name) if ref else None
     if store is None:
         return Variable(None, pod.owner, path)
     return _stored(store, as_text(ref.get("key")), pod.owner, path)

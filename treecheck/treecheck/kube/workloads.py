@@ -12,7 +12,7 @@ from treecheck.model import as_list, as_mapping, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Manifest, Resource
 
 
@@ -24,17 +24,17 @@ class Replicas:
     most: int
 
 
-def autoscalers(environment: Environment, workload: Resource) -> Iterator[Resource]:
+def autoscalers(cluster: Cluster, workload: Resource) -> Iterator[Resource]:
     """The HorizontalPodAutoscalers of a workload."""
-    for hpa in environment.of_kind("HorizontalPodAutoscaler", namespace=workload.namespace):
+    for hpa in cluster.of_kind("HorizontalPodAutoscaler", namespace=workload.namespace):
         target = as_mapping(hpa.spec.get("scaleTargetRef"))
         if (target.get("kind"), target.get("name")) == (workload.kind, workload.name):
             yield hpa
 
 
-def replicas(environment: Environment, workload: Resource) -> Replicas:
+def replicas(cluster: Cluster, workload: Resource) -> Replicas:
     """A workload's replicas; `replicas` defaults to 1, and so does an autoscaler's minimum."""
-    for hpa in autoscalers(environment, workload):
+    for hpa in autoscalers(cluster, workload):
         least = hpa.spec.get("minReplicas", 1)
         most = hpa.spec.get("maxReplicas", least)
         if isinstance(least, int) and isinstance(most, int):

@@ -1,4 +1,4 @@
-"""The text format: findings under the environment they are in, coloured where colours show."""
+"""The text format: findings by the part of the tree that they are in, coloured for a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
 def as_text(report: Report) -> str:
-    """Findings by environment, then one line that counts them. Colours are click's to strip."""
+    """Findings by part of the tree, then a line that counts them. Colours are click's to strip."""
     lines: list[str] = []
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in report.findings:
@@ -41,9 +41,7 @@ def _finding(finding: Finding) -> list[str]:
 def _summary(report: Report) -> str:
     errors = sum(each.severity is Severity.ERROR for each in report.findings)
     warnings = len(report.findings) - errors
-    looked = (
-        f"{_count(report.resources, 'resource')} in {_count(report.environments, 'environment')}"
-    )
+    looked = f"{_count(report.resources, 'resource')} in {_count(report.clusters, 'cluster')}"
     if not report.findings:
         return f"Nothing found in {looked}."
     return f"{_count(errors, 'error')}, {_count(warnings, 'warning')} in {looked}."

@@ -15,7 +15,7 @@ from treecheck.rules.schema.fields import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 _RBAC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/"
@@ -24,7 +24,7 @@ _USER_PRIORITY = 1_000_000_000
 
 
 @rule("role-rule", source=_RBAC, kinds=("Role", "ClusterRole"))
-def role_rule(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def role_rule(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A rule of a Role that gives access to nothing, or to two kinds of things.
 
     A rule names API groups and resources, or URLs; URLs only in a ClusterRole.
@@ -47,7 +47,7 @@ def role_rule(resource: Resource, _environment: Environment) -> Iterator[Problem
 
 
 @rule("role-binding", source=_RBAC, kinds=("RoleBinding", "ClusterRoleBinding"))
-def role_binding(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def role_binding(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A binding whose role or subject can't be one.
 
     A ClusterRoleBinding binds a ClusterRole, and says of which namespace a ServiceAccount is. A
@@ -88,7 +88,7 @@ def role_binding(resource: Resource, _environment: Environment) -> Iterator[Prob
     source="https://kubernetes.io/docs/concepts/policy/resource-quotas/",
     kinds=("ResourceQuota",),
 )
-def quota_amount(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def quota_amount(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A quota of a negative amount, of a part of a thing, or of something that does not exist.
 
     Pods, Services and everything under `count/` are counted in whole numbers.
@@ -124,7 +124,7 @@ _PREFIXES = ("hugepages-", "requests.hugepages-")
     source="https://kubernetes.io/docs/concepts/policy/limit-range/",
     kinds=("LimitRange",),
 )
-def limit_range(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def limit_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A LimitRange whose bounds exclude each other.
 
     min ≤ defaultRequest ≤ default ≤ max. A range for Pods has no defaults.
@@ -174,7 +174,7 @@ def limit_range(resource: Resource, _environment: Environment) -> Iterator[Probl
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/",
     kinds=("PriorityClass",),
 )
-def priority_class(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def priority_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A PriorityClass above one billion, or with a name that is kept for the system.
 
     Names with `system-` at the start and values above 1,000,000,000 belong to Kubernetes itself.
@@ -200,7 +200,7 @@ def priority_class(resource: Resource, _environment: Environment) -> Iterator[Pr
 @rule(
     "storage-class", source="Kubernetes: validation of storage.k8s.io/v1.", kinds=("StorageClass",)
 )
-def storage_class(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def storage_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A StorageClass whose provisioner can't be one.
 
     A provisioner is a qualified name, such as ebs.csi.aws.com.

@@ -13,7 +13,7 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 _SOURCE = "Kubernetes: validation of ConfigMaps and Secrets (pkg/apis/core/validation)."
@@ -29,7 +29,7 @@ SECRET_KEYS: dict[str, tuple[str, ...]] = {
 
 
 @rule("config-size", source=_SOURCE, kinds=("ConfigMap", "Secret"))
-def config_size(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def config_size(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A ConfigMap or Secret of more than 1 MiB.
 
     Larger files belong into an image, a volume or an object store.
@@ -50,7 +50,7 @@ def config_size(resource: Resource, _environment: Environment) -> Iterator[Probl
 
 
 @rule("config-key-twice", source=_SOURCE, kinds=("ConfigMap",))
-def config_key_twice(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def config_key_twice(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A key that is both in `data` and in `binaryData` of a ConfigMap.
 
     A pod could get only one of the two.
@@ -70,7 +70,7 @@ def config_key_twice(resource: Resource, _environment: Environment) -> Iterator[
     source="https://kubernetes.io/docs/concepts/configuration/secret/#secret-types",
     kinds=("Secret",),
 )
-def secret_type(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def secret_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A Secret without the keys that its type demands, or with another content.
 
     kubernetes.io/tls has tls.crt and tls.key, kubernetes.io/dockerconfigjson one key with JSON, and

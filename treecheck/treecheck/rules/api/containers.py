@@ -16,7 +16,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 _SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
@@ -35,13 +35,13 @@ _MEASURES = re.compile(
 
 
 @rule("probe-threshold", source=_SOURCE)
-def probe_threshold(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def probe_threshold(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe with a threshold or a grace period that its kind can't have.
 
     One success is all that those two can ask for; `terminationGracePeriodSeconds` belongs to the
     two that restart the container, not to readiness.
     """
-    for path, container in of_type(resource, environment, "core.v1.Container"):
+    for path, container in of_type(resource, cluster, "core.v1.Container"):
         for name in ("livenessProbe", "startupProbe"):
             successes = as_mapping(container.get(name)).get("successThreshold", 1)
             if successes not in {0, 1}:
@@ -59,13 +59,13 @@ def probe_threshold(resource: Resource, environment: Environment) -> Iterator[Pr
 
 
 @rule("probe-port", source=_SOURCE)
-def probe_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def probe_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port of a probe or hook that can be neither a number nor the name of a port.
 
     Numbers go from 1 to 65535; a name has at most 15 lower-case letters, digits and hyphens.
     """
     for path, action in of_type(
-        resource, environment, "core.v1.HTTPGetAction", "core.v1.TCPSocketAction"
+        resource, cluster, "core.v1.HTTPGetAction", "core.v1.TCPSocketAction"
     ):
         if "port" in action and not is_port(action["port"]):
             yield Problem(
@@ -83,13 +83,13 @@ def is_port(value: Any) -> bool:
 
 
 @rule("resource-limits", source=_SOURCE)
-def resource_limits(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def resource_limits(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A request larger than its limit, a negative amount, or a resource that does not exist.
 
     A container can't be promised more than it may use. Of extended resources and huge pages the
     request equals the limit. Names other than cpu, memory and ephemeral-storage have a domain.
     """
-    for path, needs in of_type(resource, environment, "core.v1.ResourceRequirements"):
+    for path, needs in of_type(resource, cluster, "core.v1.ResourceRequirements"):
         limits, requests = as_mapping(needs.get("limits")), as_mapping(needs.get("requests"))
         for kind, amounts in (("limits", limits), ("requests", requests)):
             for name, value in amounts.items():
@@ -126,14 +126,14 @@ def _unbalanced(name: str, requests: Manifest, limits: Manifest) -> str:
 
 
 @rule("field-reference", source="https://kubernetes.io/docs/concepts/workloads/pods/downward-api/")
-def field_reference(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def field_reference(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A variable or file that refers to a field that the downward API does not offer.
 
     Offered are some fields of metadata, spec and status, and the container's limits and requests.
     """
-    for path, source in of_type(resource, environment, "core.v1.EnvVarSource"):
+    for path, source in of_type(resource, cluster, "core.v1.EnvVarSource"):
         yield from _reference(path, source, _FIELDS)
-    for path, item in of_type(resource, environment, "core.v1.DownwardAPIVolumeFile"):
+    for path, item in of_type(resource, cluster, "core.v1.DownwardAPIVolumeFile"):
         yield from _reference(path, item, _FILE_FIELDS)
 
 
@@ -155,7 +155,7 @@ def _reference(path: FieldPath, source: Manifest, known: re.Pattern[str]) -> Ite
 
 
 @rule("mount-without-volume", source=_SOURCE)
-def mount_without_volume(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def mount_without_volume(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container mounts a volume that its pod does not have.
 
     The name under `volumeMounts` must be that of an entry of the pod's `volumes`, or of a claim
@@ -166,7 +166,7 @@ def mount_without_volume(resource: Resource, environment: Environment) -> Iterat
         for each in as_list(resource.spec.get("volumeClaimTemplates"))
         if isinstance(each, dict)
     }
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         volumes = {each.get("name") for each in as_list(spec.get("volumes"))} | claims
         for kind in ("containers", "initContainers"):
             for index, container in enumerate(as_list(spec.get(kind))):
@@ -185,14 +185,14 @@ def mount_without_volume(resource: Resource, environment: Environment) -> Iterat
 @rule(
     "init-container", source="https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 )
-def init_container(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def init_container(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An init container with probes or hooks, or a main container with a restart policy.
 
     An init container ends before the others start, so there is nothing to probe. With
     `restartPolicy: Always` it is a sidecar and may have them; main containers have no restart
     policy of their own.
     """
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         for index, container in enumerate(as_list(spec.get("initContainers"))):
             if container.get("restartPolicy") == "Always":
                 continue
@@ -215,13 +215,13 @@ def init_container(resource: Resource, environment: Environment) -> Iterator[Pro
 
 
 @rule("privilege-contradiction", source=_SOURCE)
-def privilege_contradiction(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def privilege_contradiction(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A security context that contradicts itself.
 
     A privileged container, or one with CAP_SYS_ADMIN, can't be kept from escalating privileges. A
     seccomp or AppArmor profile has a file exactly when its type is Localhost.
     """
-    for path, context in of_type(resource, environment, "core.v1.SecurityContext"):
+    for path, context in of_type(resource, cluster, "core.v1.SecurityContext"):
         added = as_list(as_mapping(context.get("capabilities")).get("add"))
         if context.get("allowPrivilegeEscalation") is False and (
             context.get("privileged") is True or "CAP_SYS_ADMIN" in added
@@ -232,7 +232,7 @@ def privilege_contradiction(resource: Resource, environment: Environment) -> Ite
                 path=(*path, "allowPrivilegeEscalation"),
             )
     for path, profile in of_type(
-        resource, environment, "core.v1.SeccompProfile", "core.v1.AppArmorProfile"
+        resource, cluster, "core.v1.SeccompProfile", "core.v1.AppArmorProfile"
     ):
         local = profile.get("type") == "Localhost"
         if (local and not profile.get("localhostProfile")) or (
@@ -246,12 +246,12 @@ def privilege_contradiction(resource: Resource, environment: Environment) -> Ite
 
 
 @rule("host-port-clash", source=_SOURCE)
-def host_port_clash(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_port_clash(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A node's port that a pod uses twice, or that differs from the container's port.
 
     On the node's own network a container's port is the node's port.
     """
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         seen: set[tuple[Any, ...]] = set()
         for index, container in enumerate(as_list(spec.get("containers"))):
             for number, port in enumerate(as_list(container.get("ports"))):

@@ -13,7 +13,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 _SOURCE = "Kubernetes: validation of batch/v1 (pkg/apis/batch/validation)."
@@ -34,7 +34,7 @@ _CRON_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
 
 
 @rule("cron-schedule", source=_CRON, kinds=("CronJob",))
-def cron_schedule(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def cron_schedule(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A CronJob whose schedule can't be read, or that names its time zone in the wrong place.
 
     Five fields: minute, hour, day of the month, month, day of the week (0 to 6, Sunday is 0 and 7
@@ -105,13 +105,13 @@ def _cron_number(text: str, low: int, words: list[str]) -> int | None:
 
 
 @rule("indexed-job", source=_SOURCE)
-def indexed_job(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def indexed_job(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Job with settings that only an Indexed Job has.
 
     An Indexed Job says how many `completions` it wants; `backoffLimitPerIndex`, `maxFailedIndexes`
     and `successPolicy` need one.
     """
-    for path, spec in of_type(resource, environment, "batch.v1.JobSpec"):
+    for path, spec in of_type(resource, cluster, "batch.v1.JobSpec"):
         indexed = spec.get("completionMode") == "Indexed"
         if indexed and "completions" not in spec:
             text, field = "an Indexed Job must say how many completions it wants", "completions"
@@ -132,13 +132,13 @@ def indexed_job(resource: Resource, environment: Environment) -> Iterator[Proble
 
 
 @rule("pod-failure-policy", source=_SOURCE)
-def pod_failure_policy(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def pod_failure_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A failure policy that can't be kept.
 
     The kubelet must not restart the containers by itself (`restartPolicy: Never`); exit codes are
     other than 0 for `In`; `FailIndex` needs `backoffLimitPerIndex`; the container must be there.
     """
-    for path, spec in of_type(resource, environment, "batch.v1.JobSpec"):
+    for path, spec in of_type(resource, cluster, "batch.v1.JobSpec"):
         policy = spec.get("podFailurePolicy")
         if not isinstance(policy, dict):
             continue
@@ -191,13 +191,13 @@ def _failure_rule(
 
 
 @rule("job-selector", source=_SOURCE)
-def job_selector(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def job_selector(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Job that selects its pods itself.
 
     The Job controller makes a selector that no other Job shares. Only with `manualSelector: true`
     may there be one, and then it must match the template.
     """
-    for path, spec in of_type(resource, environment, "batch.v1.JobSpec"):
+    for path, spec in of_type(resource, cluster, "batch.v1.JobSpec"):
         if spec.get("selector") and not spec.get("manualSelector"):
             yield Problem(
                 "the Job has a selector, which the controller makes itself",

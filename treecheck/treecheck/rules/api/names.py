@@ -23,7 +23,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
 _LABELS_SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
@@ -51,7 +51,7 @@ def fits(text: str, form: Keywords) -> bool:
 
 
 @rule("resource-name", source=_NAMES_SOURCE)
-def resource_name(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A resource's name is none that its kind may have.
 
     Names become host names, file names and parts of URLs. Services and Namespaces are the strictest
@@ -91,13 +91,13 @@ def _misnamed(resource: Resource, wanted: str) -> Problem:
 
 
 @rule("label-syntax", source=_LABELS_SOURCE)
-def label_syntax(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def label_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A label, in metadata or in a selector, whose key or value can't be one.
 
     A value has at most 63 letters, digits, `-`, `_` and `.`; no spaces, slashes or colons. What
     needs more is an annotation.
     """
-    for path, labels in _label_places(resource, environment):
+    for path, labels in _label_places(resource, cluster):
         for key, value in labels.items():
             if not fits(str(key), LABEL_KEY):
                 yield _bad_label((*path, key), f"{shown(key)} is no key of a label", LABEL_KEY)
@@ -115,28 +115,28 @@ def _bad_label(path: FieldPath, text: str, form: Keywords) -> Problem:
 
 
 def _label_places(
-    resource: Resource, environment: Environment
+    resource: Resource, cluster: Cluster
 ) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
     """Every mapping of labels in a resource: metadata, selectors, node selectors."""
-    metadata = of_type(resource, environment, "meta.v1.ObjectMeta")
+    metadata = of_type(resource, cluster, "meta.v1.ObjectMeta")
     for path, value in metadata or [(("metadata",), resource.metadata)]:
         yield (*path, "labels"), as_mapping(value.get("labels"))
-    for path, value in of_type(resource, environment, "meta.v1.LabelSelector"):
+    for path, value in of_type(resource, cluster, "meta.v1.LabelSelector"):
         yield (*path, "matchLabels"), as_mapping(value.get("matchLabels"))
-    for path, value in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, value in of_type(resource, cluster, "core.v1.PodSpec"):
         yield (*path, "nodeSelector"), as_mapping(value.get("nodeSelector"))
     if resource.kind in {"Service", "ReplicationController"} and not resource.group:
         yield ("spec", "selector"), as_mapping(resource.spec.get("selector"))
 
 
 @rule("annotation-syntax", source=_LABELS_SOURCE)
-def annotation_syntax(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def annotation_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An annotation whose key can't be one, or annotations of more than 256 KiB.
 
     A key is `prefix/name`: the prefix a DNS name, the name at most 63 letters, digits, `-`, `_` and
     `.`. All annotations of a resource together have at most 256 KiB.
     """
-    metadata = of_type(resource, environment, "meta.v1.ObjectMeta")
+    metadata = of_type(resource, cluster, "meta.v1.ObjectMeta")
     for path, value in metadata or [(("metadata",), resource.metadata)]:
         annotations = as_mapping(value.get("annotations"))
         for key in annotations:
@@ -156,7 +156,7 @@ def annotation_syntax(resource: Resource, environment: Environment) -> Iterator[
 
 
 @rule("finalizer-syntax", source="Kubernetes: validation of metadata.finalizers.")
-def finalizer_syntax(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A finalizer that is no qualified name.
 
     A finalizer is `domain/name`, so that it is clear who removes it; the API server refuses others,
@@ -186,7 +186,7 @@ def finalizer_syntax(resource: Resource, _environment: Environment) -> Iterator[
     source="https://kubernetes.io/docs/concepts/security/pod-security-admission/",
     kinds=("Namespace",),
 )
-def pod_security_level(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def pod_security_level(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A Namespace with a Pod Security level that does not exist.
 
     The levels are privileged, baseline and restricted. The API server refuses another one.

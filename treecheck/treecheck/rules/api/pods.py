@@ -14,7 +14,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
 _SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
@@ -24,13 +24,13 @@ _SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
     "toleration",
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/",
 )
-def toleration(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def toleration(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A toleration that contradicts itself.
 
     `Exists` has no value; without a key the operator is `Exists`; `tolerationSeconds` belongs to
     the effect NoExecute.
     """
-    for path, each in of_type(resource, environment, "core.v1.Toleration"):
+    for path, each in of_type(resource, cluster, "core.v1.Toleration"):
         operator = each.get("operator") or "Equal"
         if operator == "Exists" and each.get("value"):
             text, field = "the operator Exists takes no value", "value"
@@ -49,13 +49,13 @@ def toleration(resource: Resource, environment: Environment) -> Iterator[Problem
     "topology-spread",
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
 )
-def topology_spread(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def topology_spread(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A spread constraint with `minDomains` that would be ignored.
 
     `minDomains` needs `whenUnsatisfiable: DoNotSchedule`; `matchLabelKeys` need a selector and
     must not repeat its keys.
     """
-    for path, each in of_type(resource, environment, "core.v1.TopologySpreadConstraint"):
+    for path, each in of_type(resource, cluster, "core.v1.TopologySpreadConstraint"):
         if "minDomains" in each and each.get("whenUnsatisfiable") == "ScheduleAnyway":
             yield Problem(
                 "minDomains needs whenUnsatisfiable: DoNotSchedule",
@@ -72,12 +72,12 @@ def topology_spread(resource: Resource, environment: Environment) -> Iterator[Pr
 
 
 @rule("pod-address", source=_SOURCE)
-def pod_address(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def pod_address(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An address of a pod's DNS settings or host aliases that is none.
 
     `dnsPolicy: None` needs at least one name server.
     """
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         servers = as_list(at(spec, "dnsConfig", "nameservers"))
         listed: list[tuple[FieldPath, Any]] = [
             (("dnsConfig", "nameservers", i), each) for i, each in enumerate(servers)
@@ -110,13 +110,13 @@ def is_address(value: Any) -> bool:
 
 
 @rule("host-sharing", source=_SOURCE)
-def host_sharing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_sharing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that shares processes with its node and among its containers at once.
 
     `hostPID` and `shareProcessNamespace` exclude each other; `hostUsers: false` excludes all of the
     host's namespaces.
     """
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         if spec.get("hostPID") and spec.get("shareProcessNamespace"):
             yield Problem(
                 "hostPID and shareProcessNamespace exclude each other",
@@ -134,12 +134,12 @@ def host_sharing(resource: Resource, environment: Environment) -> Iterator[Probl
 
 
 @rule("empty-dir-size", source=_SOURCE)
-def empty_dir_size(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def empty_dir_size(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An emptyDir with a negative size, or on a medium that does not exist.
 
     The medium is empty (the node's disk), Memory or HugePages.
     """
-    for path, volume in of_type(resource, environment, "core.v1.EmptyDirVolumeSource"):
+    for path, volume in of_type(resource, cluster, "core.v1.EmptyDirVolumeSource"):
         size = quantity(volume.get("sizeLimit", 0))
         if size is not None and size < 0:
             yield Problem(
@@ -150,13 +150,13 @@ def empty_dir_size(resource: Resource, environment: Environment) -> Iterator[Pro
 
 
 @rule("priority-value", source=_SOURCE)
-def priority_value(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def priority_value(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that sets its priority's number itself.
 
     `priority` and `preemptionPolicy` are copied from the PriorityClass when the pod is made; name
     the class in `priorityClassName`.
     """
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         if resource.kind == "Pod" and spec.get("priority"):
             yield Problem(
                 f"a pod can't set priority ({spec['priority']}) itself",

@@ -14,7 +14,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 _HPA = "Kubernetes: validation of autoscaling (pkg/apis/autoscaling/validation)."
@@ -33,7 +33,7 @@ _TARGETS = {
 
 
 @rule("hpa-bounds", source=_HPA, kinds=("HorizontalPodAutoscaler",))
-def hpa_bounds(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def hpa_bounds(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """An autoscaler whose minimum is larger than its maximum.
 
     `minReplicas` is 1 unless said.
@@ -48,13 +48,13 @@ def hpa_bounds(resource: Resource, _environment: Environment) -> Iterator[Proble
 
 
 @rule("hpa-metric", source=_HPA, kinds=("HorizontalPodAutoscaler",))
-def hpa_metric(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def hpa_metric(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A metric of an autoscaler that is not of the type it says, or without its target.
 
     A metric of type Resource has `resource` and nothing else; a target of type Utilization has
     `averageUtilization`, one of type Value `value`, one of type AverageValue `averageValue`.
     """
-    for path, metric in of_type(resource, environment, "autoscaling.v2.MetricSpec"):
+    for path, metric in of_type(resource, cluster, "autoscaling.v2.MetricSpec"):
         wanted = _METRICS.get(as_text(metric.get("type")))
         extra = [field for field in _METRICS.values() if field in metric and field != wanted]
         if wanted and (wanted not in metric or extra):
@@ -65,7 +65,7 @@ def hpa_metric(resource: Resource, environment: Environment) -> Iterator[Problem
                 fix=f"Give it {wanted}, and no other.",
                 path=(*path, field),
             )
-    for path, target in of_type(resource, environment, "autoscaling.v2.MetricTarget"):
+    for path, target in of_type(resource, cluster, "autoscaling.v2.MetricTarget"):
         yield from _target(path, target)
 
 
@@ -98,7 +98,7 @@ def _target(path: FieldPath, target: Manifest) -> Iterator[Problem]:
     source="Kubernetes: validation of policy/v1.",
     kinds=("PodDisruptionBudget",),
 )
-def disruption_budget(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def disruption_budget(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A disruption budget that is no number and no percentage.
 
     Whole numbers from 0, or percentages from 0% to 100%.
@@ -114,7 +114,7 @@ def disruption_budget(resource: Resource, _environment: Environment) -> Iterator
 
 
 @rule("claim-size", source="Kubernetes: validation of PersistentVolumeClaim.")
-def claim_size(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def claim_size(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A claim or volume of no size, or with access modes that exclude each other.
 
     The size must be more than 0. ReadWriteOncePod excludes every other mode.
@@ -123,7 +123,7 @@ def claim_size(resource: Resource, environment: Environment) -> Iterator[Problem
         ("core.v1.VolumeResourceRequirements", "requests"),
         ("core.v1.PersistentVolumeSpec", "capacity"),
     ):
-        for path, value in of_type(resource, environment, kind):
+        for path, value in of_type(resource, cluster, kind):
             amount = quantity(as_mapping(value.get(field)).get("storage", 1))
             if amount is not None and amount <= 0:
                 yield Problem(
@@ -131,7 +131,7 @@ def claim_size(resource: Resource, environment: Environment) -> Iterator[Problem
                     fix="Write a size such as 10Gi.",
                     path=(*path, field, "storage"),
                 )
-    for path, spec in of_type(resource, environment, "core.v1.PersistentVolumeClaimSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PersistentVolumeClaimSpec"):
         modes = as_list(spec.get("accessModes"))
         if "ReadWriteOncePod" in modes and len(modes) > 1:
             yield Problem(

@@ -16,7 +16,7 @@ from treecheck.rules.schema.fields import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
 _SOURCE = "Kubernetes: validation of Services (pkg/apis/core/validation)."
@@ -28,7 +28,7 @@ def _type(resource: Resource) -> str:
 
 
 @rule("service-ports", source=_SOURCE, kinds=("Service",))
-def service_ports(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def service_ports(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A Service without ports, or whose ports can't be told apart.
 
     All but headless and ExternalName Services need one. With several, each has a name of its own,
@@ -73,7 +73,7 @@ def service_ports(resource: Resource, _environment: Environment) -> Iterator[Pro
 
 
 @rule("node-port", source=_SOURCE, kinds=("Service",))
-def node_port(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def node_port(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A node port that the type of the Service does not have.
 
     Only Services of type NodePort and LoadBalancer have them.
@@ -89,7 +89,7 @@ def node_port(resource: Resource, _environment: Environment) -> Iterator[Problem
 
 
 @rule("node-port-range", source=_SOURCE, kinds=("Service",), severity=Severity.WARNING)
-def node_port_range(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def node_port_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A node port outside the range that API servers hand out.
 
     It is 30000 to 32767 unless the API server was started with another; EKS keeps it.
@@ -119,7 +119,7 @@ _TYPED_FIELDS: dict[str, tuple[str, ...]] = {
 
 
 @rule("service-type", source=_SOURCE, kinds=("Service",))
-def service_type(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def service_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A Service with settings that its type does not have.
 
     A load balancer can't be headless; source ranges and classes belong to load balancers;
@@ -153,7 +153,7 @@ def service_type(resource: Resource, _environment: Environment) -> Iterator[Prob
 
 
 @rule("session-affinity", source=_SOURCE, kinds=("Service",))
-def session_affinity(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def session_affinity(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A session affinity that lasts no time, or longer than a day.
 
     `timeoutSeconds` goes from 1 to 86400.
@@ -184,7 +184,7 @@ def _wrong(kind: str, field: str) -> Problem:
 
 
 @rule("service-address", source=_SOURCE, kinds=("Service", "EndpointSlice", "Endpoints"))
-def service_address(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def service_address(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """An address or network of a Service or its endpoints that is none.
 
     Cluster and external IPs are addresses, source ranges are networks; endpoints can't be loopback

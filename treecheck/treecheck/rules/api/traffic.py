@@ -19,7 +19,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 _INGRESS = "Kubernetes: validation of Ingresses (pkg/apis/networking/validation)."
@@ -29,7 +29,7 @@ _WILDCARD = re.compile(r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*
 
 
 @rule("ingress-rules", source=_INGRESS, kinds=("Ingress",))
-def ingress_rules(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def ingress_rules(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Ingress that leads nowhere, or with a host or path that can't be one.
 
     It needs rules or a default backend. A host is a DNS name, with `*.` before it at most; a path
@@ -42,7 +42,7 @@ def ingress_rules(resource: Resource, environment: Environment) -> Iterator[Prob
             fix="Add rules.",
             path=("spec", "rules"),
         )
-    for path, each in of_type(resource, environment, "networking.v1.IngressRule"):
+    for path, each in of_type(resource, cluster, "networking.v1.IngressRule"):
         host = as_text(each.get("host"))
         form = _WILDCARD.match(host) if "*" in host else fits(host, SUBDOMAIN)
         if host and (is_address(host) or not form):
@@ -51,14 +51,14 @@ def ingress_rules(resource: Resource, environment: Environment) -> Iterator[Prob
                 fix="Write a name such as shop.example.com or *.example.com.",
                 path=(*path, "host"),
             )
-    for path, each in of_type(resource, environment, "networking.v1.HTTPIngressPath"):
+    for path, each in of_type(resource, cluster, "networking.v1.HTTPIngressPath"):
         text = as_text(each.get("path"))
         reason = _bad_path(text, each.get("pathType"))
         if reason:
             yield Problem(
                 f"the path {shown(text)} {reason}", fix="Correct the path.", path=(*path, "path")
             )
-    for path, each in of_type(resource, environment, "networking.v1.ServiceBackendPort"):
+    for path, each in of_type(resource, cluster, "networking.v1.ServiceBackendPort"):
         name = each.get("name")
         if name and not is_port(name):
             yield Problem(
@@ -80,13 +80,13 @@ def _bad_path(text: str, kind: Any) -> str:
 
 
 @rule("network-policy-peer", source=_POLICY, kinds=("NetworkPolicy",))
-def network_policy_peer(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def network_policy_peer(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A peer of a NetworkPolicy that names nobody, or two kinds of things at once.
 
     A peer is pods, namespaces or both, or else a network. An empty peer is not everybody: leave
     `from` or `to` out for that.
     """
-    for path, peer in of_type(resource, environment, "networking.v1.NetworkPolicyPeer"):
+    for path, peer in of_type(resource, cluster, "networking.v1.NetworkPolicyPeer"):
         block = "ipBlock" in peer
         selects = "podSelector" in peer or "namespaceSelector" in peer
         if not block and not selects:
@@ -101,7 +101,7 @@ def network_policy_peer(resource: Resource, environment: Environment) -> Iterato
                 fix="Make two peers of it.",
                 path=(*path, "ipBlock"),
             )
-    for path, block_value in of_type(resource, environment, "networking.v1.IPBlock"):
+    for path, block_value in of_type(resource, cluster, "networking.v1.IPBlock"):
         yield from _block(path, block_value)
 
 
@@ -135,13 +135,13 @@ def _no_network(value: Any, path: FieldPath) -> Problem:
 
 
 @rule("network-policy-port", source=_POLICY, kinds=("NetworkPolicy",))
-def network_policy_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def network_policy_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port of a NetworkPolicy that is none, or a range that ends before it starts.
 
     A port is a number or the name of a container's port; `endPort` needs a number in `port`, and
     is at least as large.
     """
-    for path, each in of_type(resource, environment, "networking.v1.NetworkPolicyPort"):
+    for path, each in of_type(resource, cluster, "networking.v1.NetworkPolicyPort"):
         port, end = each.get("port"), each.get("endPort")
         if port is not None and not is_port(port):
             yield Problem(

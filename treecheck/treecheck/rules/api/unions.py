@@ -12,7 +12,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
 _SOURCE = "Kubernetes' validation of each type: “may not specify more than 1 …”, “Duplicate value”."
@@ -64,14 +64,14 @@ ONE_OF: dict[str, OneOf] = {
 
 
 @rule("one-of", source=_SOURCE)
-def one_of(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def one_of(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """None, or several, of fields of which exactly one belongs there.
 
     A probe has one handler, a volume one source, a variable a value or a reference. The API server
     refuses the manifest.
     """
     for name, union in ONE_OF.items():
-        for path, value in of_type(resource, environment, name):
+        for path, value in of_type(resource, cluster, name):
             present = [field for field in union.fields if _is_set(value, field)]
             if len(present) > 1:
                 yield _several(path, present)
@@ -119,21 +119,21 @@ UNIQUE: dict[tuple[str, str], tuple[str, ...]] = {
 
 
 @rule("duplicate-item", source=_SOURCE)
-def duplicate_item(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def duplicate_item(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Two items of a list that share what must tell them apart.
 
     Volumes and containers go by their names, mounts by their paths. The API server refuses the
     manifest; merged by a patch, one of the two would be lost.
     """
     for (name, field), keys in UNIQUE.items():
-        for path, value in of_type(resource, environment, name):
+        for path, value in of_type(resource, cluster, name):
             yield from _repeated((*path, field), as_list(value.get(field)), keys)
     for error in resource.schema_errors:
         if error.keyword == "uniqueItems":
             yield _duplicate(error.path, error.value)
-    for path, spec in of_type(resource, environment, "core.v1.PodSpec"):
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         yield from _containers(path, spec)
-    for path, container in of_type(resource, environment, "core.v1.Container"):
+    for path, container in of_type(resource, cluster, "core.v1.Container"):
         named = [
             {"name": port.get("name"), "index": index}
             for index, port in enumerate(as_list(container.get("ports")))

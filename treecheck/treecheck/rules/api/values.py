@@ -13,8 +13,8 @@ from treecheck.rules.schema.fields import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from treecheck.cluster import Cluster
     from treecheck.conformance import SchemaError
-    from treecheck.environment import Environment
     from treecheck.model import FieldPath, Resource
 
 _SOURCE = "Kubernetes' validation of each type (pkg/apis/*/validation) and its API reference."
@@ -25,7 +25,7 @@ def _of(resource: Resource, *keywords: str) -> list[SchemaError]:
 
 
 @rule("required-field", source=_SOURCE)
-def required_field(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def required_field(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A field that must be there is missing.
 
     The API server refuses the manifest. (Where a neighbour of it is no field at all, it is most
@@ -49,7 +49,7 @@ def required_field(resource: Resource, _environment: Environment) -> Iterator[Pr
 
 
 @rule("unknown-value", source=_SOURCE)
-def unknown_value(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def unknown_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A word that is none of those that the field takes.
 
     The API server refuses the manifest. The words are case-sensitive.
@@ -65,7 +65,7 @@ def unknown_value(resource: Resource, _environment: Environment) -> Iterator[Pro
 
 
 @rule("number-out-of-range", source=_SOURCE)
-def number_out_of_range(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def number_out_of_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A number smaller or larger than the field allows.
 
     Ports end at 65535, most counts and seconds start at 0 or 1, file modes end at 0777 (octal: a
@@ -82,7 +82,7 @@ def number_out_of_range(resource: Resource, _environment: Environment) -> Iterat
 
 
 @rule("malformed-quantity", source="Kubernetes: resource.Quantity, its syntax.")
-def malformed_quantity(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def malformed_quantity(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """An amount of CPU, memory or storage that can't be read.
 
     A quantity is a number and a suffix without a space: `250m`, `1.5`, `64Mi`, `2G`. There is no
@@ -100,7 +100,7 @@ def malformed_quantity(resource: Resource, _environment: Environment) -> Iterato
 @rule(
     "not-base64", source="Kubernetes: Secret.data and ConfigMap.binaryData are base64 (RFC 4648)."
 )
-def not_base64(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def not_base64(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """Plain text where base64 belongs.
 
     `data` of a Secret and `binaryData` of a ConfigMap hold base64; the API server can't read
@@ -117,7 +117,7 @@ def not_base64(resource: Resource, _environment: Environment) -> Iterator[Proble
 
 
 @rule("malformed-text", source=_SOURCE)
-def malformed_text(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def malformed_text(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A name, key, path or address that is written as none.
 
     Each such field has a format: DNS names for what others look up, at most 15 characters for a
@@ -144,7 +144,7 @@ def _wanted(error: SchemaError) -> str:
 
 
 @rule("malformed-key", source=_SOURCE)
-def malformed_key(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def malformed_key(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A key of a ConfigMap or Secret that can't be a file's name.
 
     Keys are letters, digits, `-`, `_` and `.`, at most 253 characters. The API server refuses the
@@ -160,7 +160,7 @@ def malformed_key(resource: Resource, _environment: Environment) -> Iterator[Pro
 
 
 @rule("wrong-count", source=_SOURCE)
-def wrong_count(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def wrong_count(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A list or mapping with too few or too many entries.
 
     Some must not be empty (containers, access modes, verbs), some end at a number. The API server

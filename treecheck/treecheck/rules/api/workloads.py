@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.model import Problem, as_list, as_mapping, at
 from treecheck.registry import rule
 from treecheck.rules.schema.fields import shown
@@ -14,7 +14,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 CONTROLLERS = ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")
@@ -23,7 +23,7 @@ _PERCENT = re.compile(r"[0-9]+%\Z")
 
 
 @rule("selector-mismatch", source=_SOURCE, kinds=CONTROLLERS)
-def selector_mismatch(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def selector_mismatch(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A workload whose selector does not choose its own pods.
 
     The labels under `template` must have all that `selector` asks for, and the selector must ask
@@ -47,7 +47,7 @@ def selector_mismatch(resource: Resource, _environment: Environment) -> Iterator
 
 
 @rule("restart-policy", source=_SOURCE, kinds=(*CONTROLLERS, "Job", "CronJob"))
-def restart_policy(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def restart_policy(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A restart policy that the kind does not take.
 
     Pods of Deployments, StatefulSets and DaemonSets always restart; those of Jobs restart OnFailure
@@ -74,7 +74,7 @@ def restart_policy(resource: Resource, _environment: Environment) -> Iterator[Pr
 
 
 @rule("progress-deadline", source=_SOURCE, kinds=("Deployment",))
-def progress_deadline(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def progress_deadline(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A Deployment that is given up before its pods can count as available.
 
     `progressDeadlineSeconds` (600 unless said) must be larger than `minReadySeconds`.
@@ -90,7 +90,7 @@ def progress_deadline(resource: Resource, _environment: Environment) -> Iterator
 
 
 @rule("rolling-update", source=_SOURCE, kinds=("DaemonSet", "Deployment"))
-def rolling_update(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def rolling_update(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A rolling update that can't take a step, or that belongs to another strategy.
 
     With `maxSurge` and `maxUnavailable` both 0 no pod may be added and none removed. Both are
@@ -149,7 +149,7 @@ def bad_share(value: Any, *, most: int | None = 100) -> str:
     "selector-expression",
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/",
 )
-def selector_expression(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def selector_expression(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An expression of a selector with values it can't have, or without those it needs.
 
     `In` and `NotIn` need values; `Exists` and `DoesNotExist` have none; `Gt` and `Lt`, on nodes
@@ -157,7 +157,7 @@ def selector_expression(resource: Resource, environment: Environment) -> Iterato
     """
     expressions = of_type(
         resource,
-        environment,
+        cluster,
         "meta.v1.LabelSelectorRequirement",
         "core.v1.NodeSelectorRequirement",
     )
@@ -180,7 +180,7 @@ def _whole(value: Any) -> bool:
 
 
 @rule("stateful-set-strategy", source=_SOURCE, kinds=("StatefulSet",))
-def stateful_set_strategy(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def stateful_set_strategy(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A StatefulSet with `rollingUpdate` settings under the strategy OnDelete.
 
     They would do nothing, and the API server refuses them.

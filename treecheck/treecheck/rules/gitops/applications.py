@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 SPECIFICATION = (
@@ -47,7 +47,7 @@ DURATION = re.compile(r"-?\d+|-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
 
 
 @rule("application-destination", kinds=("Application",), source=SPECIFICATION)
-def application_destination(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def application_destination(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application into two clusters at once, into none, or into one that is misspelt.
 
     A cluster goes by its address (server) or by its name, not by both: InvalidSpecError. Argo CD's
@@ -71,7 +71,7 @@ def application_destination(resource: Resource, environment: Environment) -> Ite
 
 
 @rule("application-source", kinds=("Application",), source=SPECIFICATION)
-def application_source(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def application_source(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application without a source, or with one that names nothing in its repository.
 
     A source has a path, relative to the repository's root, or the name of a chart. Of several
@@ -100,7 +100,7 @@ def application_source(resource: Resource, environment: Environment) -> Iterator
     source=SPECIFICATION,
     unless=("application-source", "project-forbids-source"),
 )
-def application_path_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application of a folder that this repository does not have.
 
     Argo CD reports: app path does not exist. That a repository is this one is told by another
@@ -111,7 +111,7 @@ def application_path_missing(resource: Resource, environment: Environment) -> It
         return
     others = [
         (source.get("repoURL"), as_text(source.get("path")))
-        for each in applications(environment)
+        for each in applications(cluster)
         if each is not resource
         for source in sources(each)
     ]
@@ -137,7 +137,7 @@ def _folder(file: Path, path: str) -> Path | None:
 
 
 @rule("application-finalizer", kinds=("Application",), source=DELETION)
-def application_finalizer(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def application_finalizer(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A finalizer of an Application that resembles Argo CD's, and is none.
 
     Nobody takes it off again: once deleted, the Application hangs for ever, and what it deployed
@@ -155,7 +155,7 @@ def application_finalizer(resource: Resource, environment: Environment) -> Itera
 
 
 @rule("application-retry", kinds=("Application",), source=SPECIFICATION)
-def application_retry(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def application_retry(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pause between retries that Argo CD can't read.
 
     Durations are numbers with h, m or s: `5s`, `1m30s`. With another one no failed sync is tried
@@ -173,13 +173,13 @@ def application_retry(resource: Resource, environment: Environment) -> Iterator[
 
 
 @rule("ignored-difference", kinds=("Application",), source=DIFFING)
-def ignored_difference(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def ignored_difference(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An entry of ignoreDifferences that can match nothing.
 
     A pointer of RFC 6901 starts with `/`; a group has no version in it; a kind is written as in a
     manifest. Argo CD passes over others in silence, and goes on to see and to heal the difference.
     """
-    kinds = {(each.group, each.kind) for each in resources_of(environment, resource)}
+    kinds = {(each.group, each.kind) for each in resources_of(cluster, resource)}
     entries = as_list(resource.spec.get("ignoreDifferences"))
     for index, entry in enumerate(map(as_mapping, entries)):
         place: FieldPath = ("spec", "ignoreDifferences", index)
@@ -222,7 +222,7 @@ def _mistaken(entry: Manifest, kinds: set[tuple[str, str]]) -> tuple[str, str]:
     source=OPTIONS_PAGE,
     unless=("sync-option-unknown",),
 )
-def namespace_metadata(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def namespace_metadata(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Labels for a namespace that the Application does not make, or that the API server refuses.
 
     managedNamespaceMetadata counts with CreateNamespace=true only. A level of Pod Security that

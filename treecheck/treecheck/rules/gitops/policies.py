@@ -16,7 +16,7 @@ from treecheck.rules.gitops.applications import DURATION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 WINDOWS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync_windows/"
@@ -39,7 +39,7 @@ PART_OF = "app.kubernetes.io/part-of"
 
 
 @rule("sync-window", kinds=("AppProject",), source=WINDOWS)
-def sync_window(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sync_window(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A sync window that never opens, because Argo CD can't read it.
 
     A window is of kind allow or deny, has a schedule of five fields, a duration such as 8h, and a
@@ -71,7 +71,7 @@ def _window_faults(window: Manifest) -> Iterator[tuple[str, str, str]]:
 
 
 @rule("project-policy", kinds=("AppProject",), source=RBAC)
-def project_policy(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A right of a project's role that Argo CD refuses.
 
     It reads `p, proj:PROJECT:ROLE, resource, action, PROJECT/object, allow`: the subject is the
@@ -110,7 +110,7 @@ def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str]
 
 
 @rule("rbac-policy", kinds=("ConfigMap",), source=RBAC)
-def rbac_policy(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def rbac_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A line of Argo CD's policy that grants nothing.
 
     A right is `p, role:NAME, resource, action, object, allow`; a member is `g, who, role:NAME`, of
@@ -153,7 +153,7 @@ def _line_fault(words: list[str], granted: set[str]) -> tuple[str, str] | None:
 
 
 @rule("argocd-settings-unlabelled", kinds=("ConfigMap",), source=SETTINGS)
-def argocd_settings_unlabelled(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def argocd_settings_unlabelled(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A ConfigMap of Argo CD's settings that Argo CD does not see.
 
     It looks for those with the label app.kubernetes.io/part-of: argocd, and goes on with its
@@ -168,7 +168,7 @@ def argocd_settings_unlabelled(resource: Resource, environment: Environment) -> 
 
 
 @rule("notification-undefined", kinds=("ConfigMap",), source=NOTIFICATIONS)
-def notification_undefined(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def notification_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A notification by a trigger, or with a template, that is not there.
 
     Nobody is told, and only the controller's log says why. Looked at where the ConfigMap has

@@ -25,23 +25,23 @@ from treecheck.registry import Scope, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 PROJECTS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/projects/"
 
 
 @rule("project-missing", kinds=("Application",), source=PROJECTS)
-def project_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application in a project that the tree does not have.
 
     Argo CD refuses to sync it: InvalidSpecError. Only looked at where the tree has projects at all;
     `default` always exists.
     """
     name = as_text(resource.spec.get("project")) or "default"
-    if name == "default" or not any(environment.of_kind("AppProject")):
+    if name == "default" or not any(cluster.of_kind("AppProject")):
         return
-    if project_of(environment, resource) is None:
+    if project_of(cluster, resource) is None:
         yield Problem(
             f"there is no AppProject {name} in namespace {resource.namespace}: Argo CD refuses to "
             "sync the Application",
@@ -51,12 +51,12 @@ def project_missing(resource: Resource, environment: Environment) -> Iterator[Pr
 
 
 @rule("project-forbids-source", kinds=("Application",), source=PROJECTS)
-def project_forbids_source(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def project_forbids_source(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application from a repository that its project does not allow.
 
     Argo CD refuses to sync it: application repo is not permitted in project.
     """
-    project = project_of(environment, resource)
+    project = project_of(cluster, resource)
     if project is None:
         return
     allowed = [as_text(each) for each in as_list(project.spec.get("sourceRepos"))]
@@ -79,12 +79,12 @@ def project_forbids_source(resource: Resource, environment: Environment) -> Iter
     source=PROJECTS,
     unless=("application-destination", "project-forbids-source"),
 )
-def project_forbids_destination(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def project_forbids_destination(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application into a namespace or cluster that its project does not allow.
 
     Argo CD refuses to sync it: application destination is not permitted in project.
     """
-    project = project_of(environment, resource)
+    project = project_of(cluster, resource)
     if project is None:
         return
     where = destination(resource)
@@ -112,20 +112,20 @@ def _is_destination(entry: dict[str, object], where: dict[str, object]) -> bool:
 
 @rule(
     "project-forbids-kind",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source=PROJECTS,
     unless=("project-forbids-destination",),
 )
-def project_forbids_kind(environment: Environment) -> Iterator[Problem]:
+def project_forbids_kind(cluster: Cluster) -> Iterator[Problem]:
     """A resource of a kind, or in a namespace, that its Application's project does not allow.
 
     The sync fails with "resource ... is not permitted in project", and nothing after it is applied.
     """
-    for application in applications(environment):
-        project = project_of(environment, application)
+    for application in applications(cluster):
+        project = project_of(cluster, application)
         if project is None:
             continue
-        for resource in resources_of(environment, application):
+        for resource in resources_of(cluster, application):
             why = _forbidden(project, application, resource)
             if why:
                 yield Problem(
@@ -180,18 +180,18 @@ def _has(entries: object, wanted: tuple[str, str, str]) -> bool:
     source=PROJECTS,
     unless=("project-missing", "project-forbids-destination", "project-forbids-source"),
 )
-def project_forbids_namespace(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def project_forbids_namespace(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application that is to make its namespace, in a project that does not allow Namespaces.
 
     With CreateNamespace=true the Namespace is part of the sync, and a kind of the cluster: the
     project's clusterResourceWhitelist has to name it. A namespace that is there already, and that
     the Application does not label, is not asked for.
     """
-    project = project_of(environment, resource)
+    project = project_of(cluster, resource)
     name = as_text(destination(resource).get("namespace"))
     if project is None or not name or "CreateNamespace=true" not in sync_options(resource):
         return
-    there = name in environment.facts.namespaces or environment.get("Namespace", "", name)
+    there = name in cluster.facts.namespaces or cluster.get("Namespace", "", name)
     if there and "managedNamespaceMetadata" not in sync_policy(resource):
         return
     wanted = ("", "Namespace", name)
@@ -214,20 +214,20 @@ def project_forbids_namespace(resource: Resource, environment: Environment) -> I
     source=PROJECTS,
     unless=("project-forbids-destination", "sync-option-unknown"),
 )
-def namespace_not_made(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application into a namespace that nothing makes.
 
     On a new cluster its first sync fails: namespaces not found. The tree may have the Namespace,
     the facts may name it, or the Application may say CreateNamespace=true.
     """
     name = as_text(destination(resource).get("namespace"))
-    known = {*environment.facts.namespaces, resource.namespace, "default", "kube-system"}
+    known = {*cluster.facts.namespaces, resource.namespace, "default", "kube-system"}
     made = {
         as_text(destination(each).get("namespace"))
-        for each in applications(environment)
+        for each in applications(cluster)
         if "CreateNamespace=true" in sync_options(each)
     }
-    if not name or name in known | made or environment.get("Namespace", "", name):
+    if not name or name in known | made or cluster.get("Namespace", "", name):
         return
     yield Problem(
         f"nothing makes namespace {name}: the first sync on a new cluster fails",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 SEALED = "https://github.com/bitnami-labs/sealed-secrets#scopes"
@@ -47,7 +47,7 @@ def recorded(resource: Resource, field: str) -> str:
 
 
 @rule("sealed-for-another", kinds=("SealedSecret",), source=SEALED)
-def sealed_for_another(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sealed_for_another(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A SealedSecret that was sealed for another namespace or name.
 
     In strict scope both are part of the ciphertext: the controller reports "no key could decrypt
@@ -70,7 +70,7 @@ def sealed_for_another(resource: Resource, environment: Environment) -> Iterator
     source=SEALED,
     unless=("sealed-for-another",),
 )
-def sealed_template_elsewhere(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sealed_template_elsewhere(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A SealedSecret whose template names another Secret than itself.
 
     Kustomize's namespace transformer does not reach into the template, so a copied overlay keeps
@@ -92,7 +92,7 @@ def sealed_template_elsewhere(resource: Resource, environment: Environment) -> I
     kinds=("SealedSecret",),
     source="https://kubernetes.io/docs/concepts/configuration/secret/#secret-types",
 )
-def sealed_type_keys(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sealed_type_keys(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A SealedSecret whose Secret lacks a key that its type demands.
 
     The controller opens it, the API server refuses the Secret, and the pods wait for it.
@@ -119,7 +119,7 @@ def sealed_type_keys(resource: Resource, environment: Environment) -> Iterator[P
     source=SEALED,
     severity=Severity.WARNING,
 )
-def sealed_scope_wide(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sealed_scope_wide(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A SealedSecret that opens under other names, or in any namespace.
 
     Whoever may create a SealedSecret somewhere can then read its value there.
@@ -135,7 +135,7 @@ def sealed_scope_wide(resource: Resource, environment: Environment) -> Iterator[
 
 
 @rule("ciphertext-invalid", kinds=("SealedSecret",), source=SEALED)
-def ciphertext_invalid(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def ciphertext_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A value under encryptedData that is no ciphertext.
 
     It is base64 of two bytes with the length of the RSA part, that part, and the AES-GCM part with
@@ -170,9 +170,7 @@ def _wrong(value: str) -> str:
     source=SEALED,
     unless=("sealed-for-another",),
 )
-def sealed_with_another_certificate(
-    resource: Resource, environment: Environment
-) -> Iterator[Problem]:
+def sealed_with_another_certificate(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A SealedSecret that was sealed with another certificate than the one kept beside it.
 
     The kept certificate is the cluster's. A value sealed for another key can't be opened there.

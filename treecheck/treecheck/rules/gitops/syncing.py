@@ -30,7 +30,7 @@ from treecheck.rules.runtime.data import DATA
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 AUTOMATED = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/auto_sync/"
@@ -89,17 +89,17 @@ COMPARE_OPTIONS = {
 }
 
 
-@rule("child-owns-enabled", scope=Scope.ENVIRONMENT, source=AUTOMATED)
-def child_owns_enabled(environment: Environment) -> Iterator[Problem]:
+@rule("child-owns-enabled", scope=Scope.CLUSTER, source=AUTOMATED)
+def child_owns_enabled(cluster: Cluster) -> Iterator[Problem]:
     """A child Application that writes syncPolicy.automated.enabled, under a root that heals it.
 
     A rollback in Argo CD's UI writes enabled: false there. When git has the field too, the root's
     next sync puts it back, and the rollback is undone while people sleep.
     """
-    for root in applications(environment):
+    for root in applications(cluster):
         if not sync_policy(root).get("automated") or _ignores(root):
             continue
-        for child in resources_of(environment, root):
+        for child in resources_of(cluster, root):
             automated = as_mapping(sync_policy(child).get("automated"))
             if child.kind == "Application" and "enabled" in automated:
                 yield Problem(
@@ -124,7 +124,7 @@ def _ignores(root: Resource) -> bool:
 
 
 @rule("sync-option-unknown", kinds=("Application",), source=OPTIONS_PAGE)
-def sync_option_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sync_option_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A sync option that Argo CD does not know.
 
     It is passed over in silence: with CreateNamespaces=true no namespace is made.
@@ -136,7 +136,7 @@ def sync_option_unknown(resource: Resource, environment: Environment) -> Iterato
 
 
 @rule("sync-annotation-unknown", source=HOOKS_PAGE)
-def sync_annotation_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An annotation, or a value in one, that Argo CD does not understand.
 
     A wave that is no number counts as 0, an unknown hook is no hook, an unknown option is passed
@@ -208,19 +208,19 @@ def _suggest(word: str, known: Iterable[str]) -> str:
 
 @rule(
     "shared-resource",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source=OPTIONS_PAGE,
     unless=("project-forbids-kind",),
 )
-def shared_resource(environment: Environment) -> Iterator[Problem]:
+def shared_resource(cluster: Cluster) -> Iterator[Problem]:
     """A resource that two Applications bring.
 
     Each takes the other's for drift: with self-heal they overwrite each other for ever, and pruning
     one deletes the other's. Told is the first of the resources that two of them share.
     """
     owners: dict[tuple[str, str, str, str], Resource] = {}
-    for application in applications(environment):
-        for resource in resources_of(environment, application):
+    for application in applications(cluster):
+        for resource in resources_of(cluster, application):
             first = owners.setdefault(resource.key, application)
             if first is not application:
                 yield Problem(
@@ -233,17 +233,17 @@ def shared_resource(environment: Environment) -> Iterator[Problem]:
                 )
 
 
-@rule("durable-data-pruned", scope=Scope.ENVIRONMENT, source=OPTIONS_PAGE)
-def durable_data_pruned(environment: Environment) -> Iterator[Problem]:
+@rule("durable-data-pruned", scope=Scope.CLUSTER, source=OPTIONS_PAGE)
+def durable_data_pruned(cluster: Cluster) -> Iterator[Problem]:
     """Durable data that a commit can delete by leaving a file out.
 
     The workload is annotated with declare.validate/data: durable, its Application prunes, and the
     resource does not say Prune=false.
     """
-    for application in applications(environment):
+    for application in applications(cluster):
         if not as_mapping(sync_policy(application).get("automated")).get("prune"):
             continue
-        for resource in resources_of(environment, application):
+        for resource in resources_of(cluster, application):
             options = words(as_text(resource.annotations.get(OPTIONS)))
             durable = resource.pod is not None and "durable" in declared(resource.pod, DATA)
             if durable and not {"Prune=false", "Prune=confirm"} & set(options):
@@ -259,19 +259,19 @@ def durable_data_pruned(environment: Environment) -> Iterator[Problem]:
 @rule(
     "job-not-replaceable",
     unless=("sync-annotation-unknown",),
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source="https://kubernetes.io/docs/concepts/workloads/controllers/job/",
 )
-def job_not_replaceable(environment: Environment) -> Iterator[Problem]:
+def job_not_replaceable(cluster: Cluster) -> Iterator[Problem]:
     """A Job under Argo CD that can't be changed.
 
     A Job's template is immutable, so the first new image makes the sync fail. As a hook it is
     deleted and made again; with Replace=true and Force=true it is replaced.
     """
-    for application in applications(environment):
+    for application in applications(cluster):
         if {"Replace=true"} & set(sync_options(application)):
             continue
-        for resource in resources_of(environment, application):
+        for resource in resources_of(cluster, application):
             options = words(as_text(resource.annotations.get(OPTIONS)))
             named = "name" in resource.metadata
             if resource.kind == "Job" and named and not is_hook(resource):

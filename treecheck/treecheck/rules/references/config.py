@@ -12,7 +12,7 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
@@ -23,7 +23,7 @@ SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
     source=SOURCE,
     unless=("sealed-template-elsewhere", "sealed-for-another"),
 )
-def config_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that refers to a ConfigMap or Secret that is not there.
 
     The pod is accepted, scheduled, and then waits in CreateContainerConfigError or
@@ -38,16 +38,16 @@ def config_missing(resource: Resource, environment: Environment) -> Iterator[Pro
     for ref in references(resource.pod):
         if ref.optional or not ref.name or (ref.kind, ref.name) in seen:
             continue
-        if find_store(environment, ref.kind, resource.namespace, ref.name) is None:
+        if find_store(cluster, ref.kind, resource.namespace, ref.name) is None:
             seen.add((ref.kind, ref.name))
-            names = _names(environment, resource, ref.kind)
+            names = _names(cluster, resource, ref.kind)
             yield Problem(
                 f"{ref.use} refers to {ref.kind} {ref.name}, which does not exist in namespace "
                 f"{resource.namespace}: the pods will not start",
                 fix=f"Name one that exists{_similar(ref.name, names)}, add it, or mark the "
                 "reference optional.",
                 path=ref.path,
-                related=environment.lookalikes(ref.kind, ref.name),
+                related=cluster.lookalikes(ref.kind, ref.name),
                 cause=f"{ref.kind} {resource.namespace}/{ref.name}",
             )
 
@@ -56,7 +56,7 @@ def config_missing(resource: Resource, environment: Environment) -> Iterator[Pro
     "config-key-missing",
     source=SOURCE,
 )
-def config_key_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def config_key_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that refers to a key that its ConfigMap or Secret does not have.
 
     The pod is accepted and then waits in CreateContainerConfigError (a variable) or never mounts
@@ -67,7 +67,7 @@ def config_key_missing(resource: Resource, environment: Environment) -> Iterator
     if resource.pod is None:
         return
     for ref in references(resource.pod):
-        store = find_store(environment, ref.kind, resource.namespace, ref.name)
+        store = find_store(cluster, ref.kind, resource.namespace, ref.name)
         if ref.optional or not ref.key or store is None or store.keys is None:
             continue
         if ref.key not in store.keys:
@@ -86,7 +86,7 @@ def config_key_missing(resource: Resource, environment: Environment) -> Iterator
     "pull-secret-type",
     source="https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/",
 )
-def pull_secret_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def pull_secret_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An imagePullSecret that holds no credentials of a registry.
 
     The kubelet looks for the key .dockerconfigjson and asks the registry anonymously without it:
@@ -95,7 +95,7 @@ def pull_secret_type(resource: Resource, environment: Environment) -> Iterator[P
     pulls = as_list(resource.pod.spec.get("imagePullSecrets")) if resource.pod else []
     for index, pull in enumerate(map(as_mapping, pulls)):
         name = as_text(pull.get("name"))
-        store = find_store(environment, "Secret", resource.namespace, name)
+        store = find_store(cluster, "Secret", resource.namespace, name)
         keys = store.keys if store else None
         if resource.pod and keys is not None and not keys & {".dockerconfigjson", ".dockercfg"}:
             yield Problem(
@@ -106,8 +106,8 @@ def pull_secret_type(resource: Resource, environment: Environment) -> Iterator[P
             )
 
 
-def _names(environment: Environment, resource: Resource, kind: str) -> list[str]:
-    return [each.name for each in environment.of_kind(kind, namespace=resource.namespace)]
+def _names(cluster: Cluster, resource: Resource, kind: str) -> list[str]:
+    return [each.name for each in cluster.of_kind(kind, namespace=resource.namespace)]
 
 
 def _similar(name: str, known: Iterable[str]) -> str:

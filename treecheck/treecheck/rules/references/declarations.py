@@ -21,10 +21,10 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
-ENVIRONMENT = "declare.validate/environment"
+VARIABLES = "declare.validate/environment"
 ROUTES = "declare.validate/routes"
 LISTENS = {"PORT", "APP_PORT", "SERVER_PORT", "LISTEN_PORT"}
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -40,7 +40,7 @@ def declared(pod: PodTemplate, annotation: str) -> list[str]:
     "environment-variable-missing",
     source="This project: the deployment that it replaces had this fault.",
 )
-def environment_variable_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def environment_variable_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An environment variable that the application needs and its pod does not get.
 
     A ConfigMap that says DB_USER while the code reads DB_USERNAME is valid to every schema. The
@@ -49,10 +49,10 @@ def environment_variable_missing(resource: Resource, environment: Environment) -
 
     Silent where a source's keys can't be known.
     """
-    if resource.pod is None or not (wanted := declared(resource.pod, ENVIRONMENT)):
+    if resource.pod is None or not (wanted := declared(resource.pod, VARIABLES)):
         return
     path, container = resource.pod.containers("containers")[0]
-    variables = variables_of(environment, resource.pod, path, container)
+    variables = variables_of(cluster, resource.pod, path, container)
     if not variables.complete:
         return
     for word in wanted:
@@ -76,7 +76,7 @@ def environment_variable_missing(resource: Resource, environment: Environment) -
     source="https://kubernetes.io/docs/tasks/configure-pod-container/"
     "configure-liveness-readiness-startup-probes/",
 )
-def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe of a port on which its container does not listen.
 
     A failing startup or liveness probe restarts the container for ever; a failing readiness probe
@@ -110,7 +110,7 @@ def probe_port_unknown(resource: Resource, environment: Environment) -> Iterator
     unless=("privileged-port",),
     source="https://kubernetes.io/docs/concepts/services-networking/service/#multi-port-services",
 )
-def listen_port_undeclared(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that is told to listen on another port than it declares.
 
     Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
@@ -120,7 +120,7 @@ def listen_port_undeclared(resource: Resource, environment: Environment) -> Iter
         ports = container_ports(container)
         if resource.pod is None or not ports:
             continue
-        variables = variables_of(environment, resource.pod, path, container)
+        variables = variables_of(cluster, resource.pod, path, container)
         for name in LISTENS & set(variables.named):
             variable = variables.named[name]
             value = variable.value or ""
@@ -140,7 +140,7 @@ def listen_port_undeclared(resource: Resource, environment: Environment) -> Iter
     source="https://kubernetes.io/docs/tasks/configure-pod-container/"
     "configure-liveness-readiness-startup-probes/",
 )
-def probe_route_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def probe_route_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe of a path that the application does not serve.
 
     The answer is a 404, so the probe always fails. The application says which paths it serves in

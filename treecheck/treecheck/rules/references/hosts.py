@@ -17,7 +17,7 @@ from treecheck.rules.references.services import selected_pods
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.kube.hosts import Dependency
     from treecheck.model import Resource
 
@@ -29,7 +29,7 @@ SOURCE = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-servic
     source=SOURCE,
     unless=("service-selects-nothing",),
 )
-def host_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A host name in a pod's configuration that no Service answers to.
 
     A name without dots resolves only to a Service of the pod's own namespace. When there is none,
@@ -40,11 +40,11 @@ def host_unknown(resource: Resource, environment: Environment) -> Iterator[Probl
     """
     if resource.pod is None:
         return
-    for each in dependencies(environment, resource.pod):
-        outside = f"{each.namespace}/{each.service}" in environment.facts.services
-        if each.target(environment) is not None or outside or _elsewhere(environment, each):
+    for each in dependencies(cluster, resource.pod):
+        outside = f"{each.namespace}/{each.service}" in cluster.facts.services
+        if each.target(cluster) is not None or outside or _elsewhere(cluster, each):
             continue
-        names = [s.name for s in environment.of_kind("Service", namespace=each.namespace)]
+        names = [s.name for s in cluster.of_kind("Service", namespace=each.namespace)]
         close = difflib.get_close_matches(each.service, names, n=1, cutoff=0.4)
         yield Problem(
             f"{each.name} is {each.host}, and namespace {each.namespace} has no Service "
@@ -53,17 +53,17 @@ def host_unknown(resource: Resource, environment: Environment) -> Iterator[Probl
             "name if it is outside the cluster.",
             path=each.host_at.path,
             resource=each.host_at.resource,
-            related=environment.lookalikes("Service", each.service),
+            related=cluster.lookalikes("Service", each.service),
         )
 
 
-def _elsewhere(environment: Environment, needed: Dependency) -> bool:
+def _elsewhere(cluster: Cluster, needed: Dependency) -> bool:
     """Whether a host is in a namespace that another tree brings.
 
     The tree has nothing there, nor a Service of that name anywhere.
     """
-    here = any(each.namespace == needed.namespace for each in environment.resources)
-    same = any(each.name == needed.service for each in environment.of_kind("Service"))
+    here = any(each.namespace == needed.namespace for each in cluster.resources)
+    same = any(each.name == needed.service for each in cluster.of_kind("Service"))
     return not here and not same
 
 
@@ -71,7 +71,7 @@ def _elsewhere(environment: Environment, needed: Dependency) -> bool:
     "host-domain-misspelt",
     source=SOURCE,
 )
-def host_domain_misspelt(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_domain_misspelt(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A full host name of a Service whose domain is misspelt.
 
     `cache.shop.svc.cluser.local` is looked up outside the cluster, and nobody knows it. A cluster
@@ -80,7 +80,7 @@ def host_domain_misspelt(resource: Resource, environment: Environment) -> Iterat
     if resource.pod is None:
         return
     for path, container in resource.pod.containers():
-        named = variables_of(environment, resource.pod, path, container).named
+        named = variables_of(cluster, resource.pod, path, container).named
         for name, variable in named.items():
             found = re.search(r"\.svc\.([a-z.]+)", variable.value or "")
             domain = found[1].rstrip(".") if found else "cluster.local"
@@ -97,7 +97,7 @@ def host_domain_misspelt(resource: Resource, environment: Environment) -> Iterat
     "localhost-unserved",
     source="https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking",
 )
-def localhost_unserved(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def localhost_unserved(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database on localhost in a pod that has none.
 
     localhost is the pod itself. What works on a developer's machine, with the database beside the
@@ -108,7 +108,7 @@ def localhost_unserved(resource: Resource, environment: Environment) -> Iterator
     if pod is None or len(containers) != 1:
         return
     declared = {port.number for port in pod_ports(pod)}
-    variables = variables_of(environment, pod, *containers[0]).named
+    variables = variables_of(cluster, pod, *containers[0]).named
     for name, variable in variables.items():
         host, port, _ = host_and_port(name, variable, variables)
         if host in {"localhost", "127.0.0.1"} and port in DATABASES and port not in declared:
@@ -121,7 +121,7 @@ def localhost_unserved(resource: Resource, environment: Environment) -> Iterator
 
 
 @rule("port-variable-malformed", source=SOURCE)
-def port_variable_malformed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def port_variable_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port in a pod's configuration that is no number from 1 to 65535.
 
     The program ends at its start, or at its first connection. Looked at are the variables that go
@@ -130,7 +130,7 @@ def port_variable_malformed(resource: Resource, environment: Environment) -> Ite
     if resource.pod is None:
         return
     for path, container in resource.pod.containers():
-        named = variables_of(environment, resource.pod, path, container).named
+        named = variables_of(cluster, resource.pod, path, container).named
         for name, variable in named.items():
             value = variable.value or ""
             paired = name.endswith("_PORT") and f"{name.removesuffix('PORT')}HOST" in named
@@ -149,7 +149,7 @@ def port_variable_malformed(resource: Resource, environment: Environment) -> Ite
     "host-port-mismatch",
     source=SOURCE,
 )
-def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_port_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port in a pod's configuration that the Service does not offer.
 
     Connections to a Service succeed only on the ports that it lists; to any other they are
@@ -159,14 +159,14 @@ def host_port_mismatch(resource: Resource, environment: Environment) -> Iterator
     """
     if resource.pod is None:
         return
-    for each in dependencies(environment, resource.pod):
-        service = each.target(environment)
+    for each in dependencies(cluster, resource.pod):
+        service = each.target(cluster)
         # An ExternalName is a name alone: any port goes through.
         if service is None or each.port is None or service.spec.get("type") == "ExternalName":
             continue
         ports = service_ports(service)
         if service.spec.get("clusterIP") == "None":  # its name is that of the pods themselves
-            pods = selected_pods(service, environment)
+            pods = selected_pods(service, cluster)
             ports = [port.number for pod in pods for port in pod_ports(pod)]
             if not ports:
                 continue

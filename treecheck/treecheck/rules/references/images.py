@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 
 @rule(
     "image-entry-unused",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/",
 )
-def image_entry_unused(environment: Environment) -> Iterator[Problem]:
+def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
     """An `images:` entry that changes no container.
 
     Kustomize passes silently over an entry whose name no container has. A pipeline that writes
@@ -30,7 +30,7 @@ def image_entry_unused(environment: Environment) -> Iterator[Problem]:
 
     An entry is used when a rendered image has its new name (or, without one, its name).
     """
-    for kustomization, resources in built_by(environment.resources):
+    for kustomization, resources in built_by(cluster.resources):
         users = _users(resources)
         names = {repository(image) for image in users}
         for entry in map(as_mapping, as_list(kustomization.body.get("images"))):

@@ -11,7 +11,7 @@ from treecheck.registry import Scope, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
 # Every cluster has these PriorityClasses (scheduling.k8s.io) and ClusterRoles (RBAC bootstrap).
@@ -29,7 +29,7 @@ GIVEN_LABELS = re.compile(
     "service-account-missing",
     source="https://kubernetes.io/docs/concepts/security/service-accounts/",
 )
-def service_account_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def service_account_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that runs as a service account that is not there.
 
     The controller's pods are refused at creation: the Deployment exists and never gets one. Every
@@ -40,16 +40,16 @@ def service_account_missing(resource: Resource, environment: Environment) -> Ite
     if resource.pod is None:
         return
     name = as_text(resource.pod.spec.get("serviceAccountName"))
-    known = environment.facts.service_accounts
+    known = cluster.facts.service_accounts
     if not name or name == "default" or f"{resource.namespace}/{name}" in known:
         return
-    if environment.get("ServiceAccount", resource.namespace, name) is None:
+    if cluster.get("ServiceAccount", resource.namespace, name) is None:
         yield Problem(
             f"there is no ServiceAccount {name} in namespace {resource.namespace}, so no pod can "
             "be created",
             fix=f"Add the ServiceAccount {name}, or name one that exists.",
             path=(*resource.pod.spec_path, "serviceAccountName"),
-            related=environment.lookalikes("ServiceAccount", name),
+            related=cluster.lookalikes("ServiceAccount", name),
             cause=f"{resource.namespace}/{name}",
         )
 
@@ -58,7 +58,7 @@ def service_account_missing(resource: Resource, environment: Environment) -> Ite
     "claim-missing",
     source="https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes",
 )
-def claim_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that mounts a PersistentVolumeClaim that is not there.
 
     The pod stays Pending: persistentvolumeclaim not found.
@@ -69,7 +69,7 @@ def claim_missing(resource: Resource, environment: Environment) -> Iterator[Prob
         return
     for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
-        if not name or environment.get("PersistentVolumeClaim", resource.namespace, name):
+        if not name or cluster.get("PersistentVolumeClaim", resource.namespace, name):
             continue
         yield Problem(
             f"volume {volume.get('name')} needs the PersistentVolumeClaim {name}, which does not "
@@ -92,7 +92,7 @@ class Class(NamedTuple):
     "class-missing",
     source="https://kubernetes.io/docs/concepts/storage/storage-classes/",
 )
-def class_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A storage, ingress, priority or runtime class that the cluster does not have.
 
     A claim with an unknown StorageClass stays Pending, an Ingress with an unknown class is served
@@ -102,9 +102,9 @@ def class_missing(resource: Resource, environment: Environment) -> Iterator[Prob
 
     See `Class`; an empty storageClassName asks for no class at all.
     """
-    for each in _classes(resource, environment):
-        in_tree = {found.name for found in environment.of_kind(each.kind)}
-        if not environment.facts.knows(each.key) and not in_tree:
+    for each in _classes(resource, cluster):
+        in_tree = {found.name for found in cluster.of_kind(each.kind)}
+        if not cluster.facts.knows(each.key) and not in_tree:
             continue
         for path, name in each.uses:
             if name and name not in each.known | in_tree:
@@ -117,8 +117,8 @@ def class_missing(resource: Resource, environment: Environment) -> Iterator[Prob
                 )
 
 
-def _classes(resource: Resource, environment: Environment) -> Iterator[Class]:
-    facts, spec = environment.facts, resource.spec
+def _classes(resource: Resource, cluster: Cluster) -> Iterator[Class]:
+    facts, spec = cluster.facts, resource.spec
     storage: list[tuple[FieldPath, str]] = []
     if resource.kind in {"PersistentVolumeClaim", "PersistentVolume"}:
         storage.append((("spec", "storageClassName"), as_text(spec.get("storageClassName"))))
@@ -145,7 +145,7 @@ def _classes(resource: Resource, environment: Environment) -> Iterator[Class]:
     kinds=("RoleBinding", "ClusterRoleBinding"),
     source="https://kubernetes.io/docs/reference/access-authn-authz/rbac/",
 )
-def role_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A binding to a role, or of a service account, that is not there.
 
     The API server accepts a binding to nothing; it grants nothing, and the pod's requests are
@@ -162,10 +162,10 @@ def role_missing(resource: Resource, environment: Environment) -> Iterator[Probl
         or (namespace, name) in SYSTEM_ROLES
         or (
             kind == "ClusterRole"
-            and (name in USER_ROLES or not any(environment.of_kind("ClusterRole")))
+            and (name in USER_ROLES or not any(cluster.of_kind("ClusterRole")))
         )
     )
-    if name and not own and environment.get(kind, namespace, name) is None:
+    if name and not own and cluster.get(kind, namespace, name) is None:
         yield Problem(
             f"it grants {kind} {name}, which does not exist, so it grants nothing",
             fix=f"Add the {kind} {name}, or name one that exists.",
@@ -176,8 +176,8 @@ def role_missing(resource: Resource, environment: Environment) -> Iterator[Probl
             continue
         account = as_text(subject.get("name"))
         where = as_text(subject.get("namespace")) or resource.namespace
-        known = f"{where}/{account}" in environment.facts.service_accounts or account == "default"
-        if not known and environment.get("ServiceAccount", where, account) is None:
+        known = f"{where}/{account}" in cluster.facts.service_accounts or account == "default"
+        if not known and cluster.get("ServiceAccount", where, account) is None:
             yield Problem(
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
                 fix="Name the account that the pods run as, with its namespace.",
@@ -189,7 +189,7 @@ def role_missing(resource: Resource, environment: Environment) -> Iterator[Probl
     "downward-field-missing",
     source="https://kubernetes.io/docs/concepts/workloads/pods/downward-api/",
 )
-def downward_field_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def downward_field_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A variable from a container or a label that the pod does not have.
 
     An unknown container keeps the pod from starting; an unknown label makes the variable empty.
@@ -219,17 +219,17 @@ def downward_field_missing(resource: Resource, environment: Environment) -> Iter
 
 @rule(
     "duplicate-resource",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/names/",
 )
-def duplicate_resource(environment: Environment) -> Iterator[Problem]:
+def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
     """The same resource twice in one set.
 
     The second is applied over the first. Which of two Services or ConfigMaps of one name is there
     in the end depends on the order of the files.
     """
     seen: dict[tuple[object, ...], Resource] = {}
-    for resource in environment.resources:
+    for resource in cluster.resources:
         key = (resource.part.name, *resource.key)
         if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:
             yield Problem(

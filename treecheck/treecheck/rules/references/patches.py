@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Manifest, Resource
     from treecheck.rendering import Kustomization
 
@@ -33,30 +33,30 @@ class Target(NamedTuple):
     select: Manifest
 
 
-@rule("patch-hits-nothing", scope=Scope.ENVIRONMENT, source=PATCHES)
-def patch_hits_nothing(environment: Environment) -> Iterator[Problem]:
+@rule("patch-hits-nothing", scope=Scope.CLUSTER, source=PATCHES)
+def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
     """A patch whose target no resource is.
 
     Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
     misspelt name or kind there changes nothing, in silence. Left alone are patches that delete, and
     kustomizations that build on addresses outside the tree.
     """
-    yield from _unmet(environment, _patched, "this patch changes")
+    yield from _unmet(cluster, _patched, "this patch changes")
 
 
-@rule("replacement-hits-nothing", scope=Scope.ENVIRONMENT, source=REPLACEMENTS)
-def replacement_hits_nothing(environment: Environment) -> Iterator[Problem]:
+@rule("replacement-hits-nothing", scope=Scope.CLUSTER, source=REPLACEMENTS)
+def replacement_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
     """A replacement whose target no resource is.
 
     The value is read and copied nowhere, and kustomize says nothing.
     """
-    yield from _unmet(environment, _replaced, "this replacement changes")
+    yield from _unmet(cluster, _replaced, "this replacement changes")
 
 
 def _unmet(
-    environment: Environment, targets: Callable[[Kustomization], Iterator[Target]], what: str
+    cluster: Cluster, targets: Callable[[Kustomization], Iterator[Target]], what: str
 ) -> Iterator[Problem]:
-    known = built_by(environment.resources)
+    known = built_by(cluster.resources)
     affixes = _affixes(kustomization for kustomization, _ in known)
     for kustomization, resources in known:
         for file, select in targets(kustomization):

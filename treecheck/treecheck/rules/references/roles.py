@@ -11,7 +11,7 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 RBAC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources"
@@ -41,7 +41,7 @@ VERBS = {
 
 
 @rule("role-resource-unknown", kinds=("Role", "ClusterRole"), source=RBAC)
-def role_resource_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Role over a resource, group or verb that the API does not have.
 
     RBAC takes any words. Deployments in the core group, `configmap` without its s, or the verb

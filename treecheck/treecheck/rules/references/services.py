@@ -11,18 +11,18 @@ from treecheck.registry import Family, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import PodTemplate, Resource
 
 SERVICE = "https://kubernetes.io/docs/concepts/services-networking/service/"
 
 
-def selected_pods(service: Resource, environment: Environment) -> list[PodTemplate]:
+def selected_pods(service: Resource, cluster: Cluster) -> list[PodTemplate]:
     """The pods behind a Service; an empty selector selects none (its endpoints are hand-made)."""
     selector = as_mapping(service.spec.get("selector"))
     if not selector or service.spec.get("type") == "ExternalName":
         return []
-    return environment.pods_matching(service.namespace, selector)
+    return cluster.pods_matching(service.namespace, selector)
 
 
 @rule(
@@ -30,7 +30,7 @@ def selected_pods(service: Resource, environment: Environment) -> list[PodTempla
     kinds=("Service",),
     source=SERVICE,
 )
-def service_selects_nothing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def service_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Service whose selector matches no pod.
 
     The API server accepts any selector. A Service that selects no pod has no endpoints, so every
@@ -41,16 +41,16 @@ def service_selects_nothing(resource: Resource, environment: Environment) -> Ite
     selector = as_mapping(resource.spec.get("selector"))
     if not selector or resource.spec.get("type") == "ExternalName":
         return
-    if selected_pods(resource, environment):
+    if selected_pods(resource, cluster):
         return
     wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
-    near = nearest(selector, environment.pods(resource.namespace))
+    near = nearest(selector, cluster.pods(resource.namespace))
     yield Problem(
         f"no pod in namespace {resource.namespace} has the labels {wanted}, so this Service has no "
         "endpoints and every connection to it fails",
         fix=f"Make the selector match the pods' labels{near}.",
         path=("spec", "selector"),
-        related=environment.meant(resource.namespace, selector),
+        related=cluster.meant(resource.namespace, selector),
     )
 
 
@@ -70,7 +70,7 @@ def nearest(selector: dict[str, str], pods: list[PodTemplate]) -> str:
     unless=("probe-port-unknown",),
     source=SERVICE + "#field-spec-ports",
 )
-def service_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Service whose target port no container listens on.
 
     A Service forwards to `targetPort` of its pods. A name that no container declares gives no
@@ -78,7 +78,7 @@ def service_port_unknown(resource: Resource, environment: Environment) -> Iterat
 
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some.
     """
-    pods = selected_pods(resource, environment)
+    pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
     for index, service_port in enumerate(map(as_mapping, as_list(resource.spec.get("ports")))):
         target = target_of(service_port)
@@ -100,7 +100,7 @@ def service_port_unknown(resource: Resource, environment: Environment) -> Iterat
     unless=("selectors-overlap",),
     source=SERVICE,
 )
-def service_selects_strangers(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Service that also selects pods which do not serve its port.
 
     A selector that is too broad takes in the pods of a migration Job, say, or of a database. They
@@ -108,7 +108,7 @@ def service_selects_strangers(resource: Resource, environment: Environment) -> I
 
     Pods that serve the port next to pods that declare other ports, or none, and never will.
     """
-    pods = selected_pods(resource, environment)
+    pods = selected_pods(resource, cluster)
     for service_port in map(as_mapping, as_list(resource.spec.get("ports"))):
         target = target_of(service_port)
         protocol = as_text(service_port.get("protocol")) or "TCP"
@@ -138,7 +138,7 @@ def service_selects_strangers(resource: Resource, environment: Environment) -> I
     source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/",
     severity=Severity.WARNING,
 )
-def governing_service_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def governing_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A StatefulSet whose serviceName is no headless Service over its pods.
 
     `serviceName` names the headless Service under which each pod gets its own host name
@@ -147,9 +147,9 @@ def governing_service_missing(resource: Resource, environment: Environment) -> I
     The Service has to exist in the namespace, be headless or select the pods.
     """
     name = as_text(resource.spec.get("serviceName"))
-    if not name or f"{resource.namespace}/{name}" in environment.facts.services:
+    if not name or f"{resource.namespace}/{name}" in cluster.facts.services:
         return
-    service = environment.get("Service", resource.namespace, name)
+    service = cluster.get("Service", resource.namespace, name)
     path = ("spec", "serviceName")
     if service is None:
         yield Problem(
@@ -157,9 +157,9 @@ def governing_service_missing(resource: Resource, environment: Environment) -> I
             f"names ({resource.name}-0.{name}) do not resolve",
             fix=f"Add a headless Service {name} (clusterIP: None), or name the one there is.",
             path=path,
-            related=environment.lookalikes("Service", name),
+            related=cluster.lookalikes("Service", name),
         )
-    elif resource.pod is not None and resource.pod not in selected_pods(service, environment):
+    elif resource.pod is not None and resource.pod not in selected_pods(service, cluster):
         yield Problem(
             f"Service {name} does not select this StatefulSet's pods, so their own host names "
             f"({resource.name}-0.{name}) do not resolve",
@@ -176,14 +176,14 @@ def governing_service_missing(resource: Resource, environment: Environment) -> I
     source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
     severity=Severity.WARNING,
 )
-def readiness_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def readiness_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A server behind a Service without a readiness probe.
 
     Its pods count as ready as soon as their process runs. A rollout sends requests to pods that
     can't answer yet, and goes on to replace the old ones even if no new one ever will.
     """
-    for service in environment.of_kind("Service", namespace=resource.namespace):
-        if resource.pod is None or resource.pod not in selected_pods(service, environment):
+    for service in cluster.of_kind("Service", namespace=resource.namespace):
+        if resource.pod is None or resource.pod not in selected_pods(service, cluster):
             continue
         targets = [target_of(as_mapping(port)) for port in as_list(service.spec.get("ports"))]
         for path, container in resource.pod.containers("containers"):
@@ -207,7 +207,7 @@ def readiness_missing(resource: Resource, environment: Environment) -> Iterator[
     "#services-without-selectors",
     severity=Severity.WARNING,
 )
-def service_without_endpoints(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def service_without_endpoints(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Service without a selector, and without endpoints made by hand.
 
     It has an address, and nothing behind it. A program that writes its Endpoints itself is a reason
@@ -215,9 +215,9 @@ def service_without_endpoints(resource: Resource, environment: Environment) -> I
     """
     if as_mapping(resource.spec.get("selector")) or resource.spec.get("type") == "ExternalName":
         return
-    slices = environment.of_kind("EndpointSlice", namespace=resource.namespace)
+    slices = cluster.of_kind("EndpointSlice", namespace=resource.namespace)
     made = any(each.labels.get("kubernetes.io/service-name") == resource.name for each in slices)
-    if not made and environment.get("Endpoints", resource.namespace, resource.name) is None:
+    if not made and cluster.get("Endpoints", resource.namespace, resource.name) is None:
         yield Problem(
             "it has no selector, and nothing in the tree gives it endpoints: every connection to "
             "it fails",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.kube.config import find_store
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown
@@ -15,7 +15,7 @@ from treecheck.rules.references.services import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 # The annotations that have cert-manager make an Ingress's certificate (ingress-shim).
@@ -31,7 +31,7 @@ SCALABLE = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
     kinds=("HorizontalPodAutoscaler",),
     source="https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/",
 )
-def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An autoscaler of a workload that is not there.
 
     The HPA is accepted, reports FailedGetScale, and nothing scales. In Argo CD it is Degraded.
@@ -40,7 +40,7 @@ def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator
     """
     target = as_mapping(resource.spec.get("scaleTargetRef"))
     kind, name = as_text(target.get("kind")), as_text(target.get("name"))
-    workload = environment.get(kind, resource.namespace, name)
+    workload = cluster.get(kind, resource.namespace, name)
     version = as_text(target.get("apiVersion"))
     meant = {each.casefold(): each for each in SCALABLE}.get(kind.casefold(), kind)
     if kind != meant:
@@ -63,7 +63,7 @@ def hpa_target_missing(resource: Resource, environment: Environment) -> Iterator
             "nothing will scale",
             fix="Let scaleTargetRef name the workload to scale.",
             path=("spec", "scaleTargetRef", "name"),
-            related=environment.lookalikes(kind, name),
+            related=cluster.lookalikes(kind, name),
         )
     elif workload is not None and workload.pod is not None:
         yield from _container_missing(resource, workload.pod)
@@ -88,14 +88,14 @@ def _container_missing(hpa: Resource, pod: PodTemplate) -> Iterator[Problem]:
     kinds=("PodDisruptionBudget",),
     source="https://kubernetes.io/docs/tasks/run-application/configure-pdb/",
 )
-def pdb_selects_nothing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def pdb_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A PodDisruptionBudget that selects no pod.
 
     It protects nothing: a drain may end all pods of the service at once.
 
     An empty selector chooses every pod of the namespace.
     """
-    yield from _selects_nothing(resource, environment, "selector", "protects nothing")
+    yield from _selects_nothing(resource, cluster, "selector", "protects nothing")
 
 
 @rule(
@@ -103,31 +103,29 @@ def pdb_selects_nothing(resource: Resource, environment: Environment) -> Iterato
     kinds=("NetworkPolicy",),
     source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
 )
-def network_policy_selects_nothing(
-    resource: Resource, environment: Environment
-) -> Iterator[Problem]:
+def network_policy_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A NetworkPolicy that selects no pod.
 
     It has no effect: what it was to open stays closed, and what it was to close stays open.
 
     An empty podSelector chooses every pod of the namespace.
     """
-    yield from _selects_nothing(resource, environment, "podSelector", "has no effect")
+    yield from _selects_nothing(resource, cluster, "podSelector", "has no effect")
 
 
 def _selects_nothing(
-    resource: Resource, environment: Environment, field: str, effect: str
+    resource: Resource, cluster: Cluster, field: str, effect: str
 ) -> Iterator[Problem]:
     selector = as_mapping(resource.spec.get(field))
-    if not selector or environment.pods_matching(resource.namespace, selector):
+    if not selector or cluster.pods_matching(resource.namespace, selector):
         return
     labels = as_mapping(selector.get("matchLabels"))
-    near = nearest(labels, environment.pods(resource.namespace))
+    near = nearest(labels, cluster.pods(resource.namespace))
     yield Problem(
         f"its {field} matches no pod in namespace {resource.namespace}, so it {effect}",
         fix=f"Make the selector match the pods' labels{near}.",
         path=("spec", field),
-        related=environment.meant(resource.namespace, selector),
+        related=cluster.meant(resource.namespace, selector),
     )
 
 
@@ -136,7 +134,7 @@ def _selects_nothing(
     kinds=("NetworkPolicy",),
     source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
 )
-def network_policy_peer_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A NetworkPolicy rule whose peer matches no pod.
 
     The rule opens nothing. Only peers in namespaces whose pods are in the tree are looked at.
@@ -146,10 +144,10 @@ def network_policy_peer_unknown(resource: Resource, environment: Environment) ->
     """
     for path, peer in _peers(resource):
         selector = as_mapping(peer.get("podSelector"))
-        namespaces = _namespaces(peer, resource, environment)
+        namespaces = _namespaces(peer, resource, cluster)
         if not selector or namespaces is None:
             continue
-        pods = [pod for each in namespaces for pod in environment.pods(each)]
+        pods = [pod for each in namespaces for pod in cluster.pods(each)]
         if pods and not any(matches(selector, pod.labels) for pod in pods):
             near = nearest(as_mapping(selector.get("matchLabels")), pods)
             yield Problem(
@@ -157,7 +155,7 @@ def network_policy_peer_unknown(resource: Resource, environment: Environment) ->
                 fix=f"Make the selector match the labels of the pods to let through{near}.",
                 path=path,
                 related=tuple(
-                    found for each in namespaces for found in environment.meant(each, selector)
+                    found for each in namespaces for found in cluster.meant(each, selector)
                 ),
             )
 
@@ -169,7 +167,7 @@ def _peers(policy: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
                 yield ("spec", rules_key, number, peers_key, index), peer
 
 
-def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> list[str] | None:
+def _namespaces(peer: Manifest, policy: Resource, cluster: Cluster) -> list[str] | None:
     """The namespaces that a peer speaks of, or None where that can't be told from the tree."""
     if "ipBlock" in peer:
         return None
@@ -179,7 +177,7 @@ def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> l
     name = labels.get("kubernetes.io/metadata.name")
     if not isinstance(name, str) or name == "kube-system":
         return None
-    return [name] if environment.pods(name) else None
+    return [name] if cluster.pods(name) else None
 
 
 @rule(
@@ -189,7 +187,7 @@ def _namespaces(peer: Manifest, policy: Resource, environment: Environment) -> l
     source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
     severity=Severity.WARNING,
 )
-def network_policy_port_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A NetworkPolicy that opens a port on which its pods do not listen.
 
     Policies speak of the pods' own ports, after the Service has translated its port. One that
@@ -197,9 +195,7 @@ def network_policy_port_unknown(resource: Resource, environment: Environment) ->
 
     Only ingress: the ports of egress belong to others.
     """
-    pods = environment.pods_matching(
-        resource.namespace, as_mapping(resource.spec.get("podSelector"))
-    )
+    pods = cluster.pods_matching(resource.namespace, as_mapping(resource.spec.get("podSelector")))
     ports = [port for pod in pods for port in pod_ports(pod)]
     if not ports:
         return
@@ -216,7 +212,7 @@ def network_policy_port_unknown(resource: Resource, environment: Environment) ->
                 related=(
                     resource,
                     *(pod.owner for pod in pods),
-                    *environment.of_kind("ConfigMap", namespace=resource.namespace),
+                    *cluster.of_kind("ConfigMap", namespace=resource.namespace),
                 ),
             )
 
@@ -227,7 +223,7 @@ def network_policy_port_unknown(resource: Resource, environment: Environment) ->
     unless=("service-selects-nothing",),
     source="https://kubernetes.io/docs/concepts/services-networking/ingress/",
 )
-def ingress_backend_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Ingress that leads to a Service or port that is not there.
 
     The controller answers 503 for that path.
@@ -237,16 +233,16 @@ def ingress_backend_missing(resource: Resource, environment: Environment) -> Ite
     for path, backend in backends(resource):
         wanted = as_mapping(backend.get("service"))
         name = as_text(wanted.get("name"))
-        if not name or f"{resource.namespace}/{name}" in environment.facts.services:
+        if not name or f"{resource.namespace}/{name}" in cluster.facts.services:
             continue
-        service = environment.get("Service", resource.namespace, name)
+        service = cluster.get("Service", resource.namespace, name)
         if service is None:
             yield Problem(
                 f"it leads to Service {name}, which does not exist in namespace "
                 f"{resource.namespace}: requests get a 503",
                 fix="Name a Service of this namespace.",
                 path=(*path, "service", "name"),
-                related=environment.lookalikes("Service", name),
+                related=cluster.lookalikes("Service", name),
             )
             continue
         port = as_mapping(wanted.get("port"))
@@ -288,7 +284,7 @@ def _is_port(wanted: Manifest, port: dict[str, Any]) -> bool:
     source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
     unless=("sealed-type-keys", "sealed-template-elsewhere"),
 )
-def ingress_certificate_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Ingress whose TLS Secret is not there.
 
     The controller serves its own certificate instead, and browsers warn. A cert-manager annotation
@@ -298,7 +294,7 @@ def ingress_certificate_missing(resource: Resource, environment: Environment) ->
         return
     for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
         name = as_text(entry.get("secretName"))
-        store = find_store(environment, "Secret", resource.namespace, name) if name else None
+        store = find_store(cluster, "Secret", resource.namespace, name) if name else None
         lacking = {"tls.crt", "tls.key"} - (store.keys or set()) if store else set()
         if lacking and store and store.keys is not None:
             yield Problem(
@@ -314,7 +310,7 @@ def ingress_certificate_missing(resource: Resource, environment: Environment) ->
                 "serves a certificate of its own, and browsers warn",
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
                 path=("spec", "tls", index, "secretName"),
-                related=environment.lookalikes("Secret", name),
+                related=cluster.lookalikes("Secret", name),
             )
 
 
@@ -323,9 +319,7 @@ def ingress_certificate_missing(resource: Resource, environment: Environment) ->
     kinds=("Ingress",),
     source="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
 )
-def ingress_host_without_certificate(
-    resource: Resource, environment: Environment
-) -> Iterator[Problem]:
+def ingress_host_without_certificate(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A host of an Ingress that its TLS section does not name, beside one that it serves not.
 
     The controller picks a certificate by the names under `tls`; a misspelt one leaves the real host
@@ -357,17 +351,17 @@ def _covered(ingress: Resource, host: str) -> bool:
 
 @rule(
     "ingress-path-twice",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source="https://kubernetes.io/docs/concepts/services-networking/ingress/#multiple-matches",
 )
-def ingress_path_twice(environment: Environment) -> Iterator[Problem]:
+def ingress_path_twice(cluster: Cluster) -> Iterator[Problem]:
     """The same host and path in two Ingresses of one class.
 
     Which of them gets the requests is up to the controller: usually the older one, and the newer is
     without effect.
     """
     seen: dict[tuple[str, ...], Resource] = {}
-    for ingress in environment.of_kind("Ingress"):
+    for ingress in cluster.of_kind("Ingress"):
         kind = as_text(ingress.spec.get("ingressClassName"))
         for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
             for entry in map(as_mapping, as_list(as_mapping(each.get("http")).get("paths"))):

@@ -10,7 +10,7 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
@@ -30,7 +30,7 @@ EBS_TYPES = ("gp2", "gp3", "io1", "io2", "sbg1", "sbp1", "sc1", "st1", "standard
     source=MODES,
     kinds=("PersistentVolumeClaim", "StatefulSet"),
 )
-def access_mode_unsupported(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def access_mode_unsupported(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A claim to share a disk that one node at a time can have.
 
     No volume is made, and the pod stays Pending: volume capabilities are not supported. Files that
@@ -39,7 +39,7 @@ def access_mode_unsupported(resource: Resource, environment: Environment) -> Ite
     """
     for path, spec in _claims(resource):
         name = as_text(spec.get("storageClassName"))
-        stored = environment.get("StorageClass", "", name)
+        stored = cluster.get("StorageClass", "", name)
         provisioner = as_text(stored.body.get("provisioner")) if stored else ""
         disk = provisioner in DISKS or (stored is None and name in EBS_CLASSES)
         if not disk or spec.get("volumeMode") == "Block":
@@ -68,7 +68,7 @@ def _claims(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
 
 
 @rule("volume-type-unknown", source=EBS, kinds=("StorageClass",))
-def volume_type_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_type_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A StorageClass of a type of EBS volume that AWS does not have.
 
     The class is accepted, and none of its claims ever gets a volume: invalid volume type.

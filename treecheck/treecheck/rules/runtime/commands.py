@@ -13,7 +13,7 @@ from treecheck.rules.security.pod_security import on_windows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 COMMAND = (
@@ -46,7 +46,7 @@ def _is_shell(word: str) -> bool:
 
 
 @rule("command-in-one-word", source=COMMAND)
-def command_in_one_word(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def command_in_one_word(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A command line that is written as one word.
 
     The first item of `command` is the program's name, spaces included. No program is called
@@ -63,7 +63,7 @@ def command_in_one_word(resource: Resource, environment: Environment) -> Iterato
 
 
 @rule("shell-words-lost", source=COMMAND)
-def shell_words_lost(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def shell_words_lost(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Words after a shell's script that the script never sees.
 
     `sh -c SCRIPT WORD…` runs SCRIPT alone; the words become $0, $1 and so on. A program's options
@@ -82,7 +82,7 @@ def shell_words_lost(resource: Resource, environment: Environment) -> Iterator[P
 
 
 @rule("variable-needs-shell", source=COMMAND)
-def variable_needs_shell(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def variable_needs_shell(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A `$NAME` in a command line that no shell reads.
 
     The kubelet replaces $(NAME), and only that. The program gets the dollar sign and the letters.
@@ -100,7 +100,7 @@ def variable_needs_shell(resource: Resource, environment: Environment) -> Iterat
         for field, index, word in words:
             found = VARIABLE.search(word)
             name = (found[1] or found[2]) if found else ""
-            if name and name in variables_of(environment, pod, path, container).named:
+            if name and name in variables_of(cluster, pod, path, container).named:
                 yield Problem(
                     f"container {container.get('name')} is started with {word!r} as it stands: "
                     "there is no shell to put the variable's value in",
@@ -114,7 +114,7 @@ def variable_needs_shell(resource: Resource, environment: Environment) -> Iterat
     kinds=("Job", "CronJob"),
     source="https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#jobs-with-sidecar-containers",
 )
-def job_never_ends(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def job_never_ends(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Job with a container that runs for ever.
 
     A pod has succeeded when all its containers have ended. A proxy or a `sleep infinity` beside the

@@ -19,7 +19,7 @@ from treecheck.rules.references.declarations import declared
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 DATA = "declare.validate/data"
@@ -42,13 +42,13 @@ class Store(NamedTuple):
     volume: Manifest | None
 
 
-def stores(environment: Environment, pod: PodTemplate) -> Iterator[Store]:
+def stores(cluster: Cluster, pod: PodTemplate) -> Iterator[Store]:
     """The containers of images that are known to keep data."""
     for path, container in pod.containers("containers"):
         image = facts_of(as_text(container.get("image")))
         if not image.data:
             continue
-        variables = variables_of(environment, pod, path, container)
+        variables = variables_of(cluster, pod, path, container)
         moved = variables.named.get(image.variable)
         folder = PurePosixPath((moved.value if moved else None) or image.data)
         mount = _mount_of(container, folder)
@@ -65,13 +65,13 @@ def _mount_of(container: Manifest, folder: PurePosixPath) -> Manifest | None:
 
 
 @rule("data-outside-volume", kinds=SERVERS, source=VOLUMES)
-def data_outside_volume(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database whose data folder lies outside every volume.
 
     The data is written into the container's own layer and is gone with the next restart, also where
     a volume is mounted, just elsewhere.
     """
-    for store in stores(environment, resource.pod) if resource.pod else ():
+    for store in stores(cluster, resource.pod) if resource.pod else ():
         if store.mount is None:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in {store.folder}, which "
@@ -86,13 +86,13 @@ def data_outside_volume(resource: Resource, environment: Environment) -> Iterato
     kinds=SERVERS,
     source="The documentation of the postgres image, on PGDATA.",
 )
-def data_in_volume_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def data_in_volume_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A PostgreSQL whose data folder is the root of a disk.
 
     A new file system has a folder lost+found in its root and belongs to root, and initdb refuses
     a folder that is not empty. PGDATA has to be a folder below the mount.
     """
-    for store in stores(environment, resource.pod) if resource.pod else ():
+    for store in stores(cluster, resource.pod) if resource.pod else ():
         mount = store.mount
         if not store.image.strict_folder or mount is None or "subPath" in mount:
             continue
@@ -108,7 +108,7 @@ def data_in_volume_root(resource: Resource, environment: Environment) -> Iterato
 
 
 @rule("data-ephemeral", kinds=SERVERS, source=VOLUMES + "#emptydir")
-def data_ephemeral(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def data_ephemeral(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database on a volume that ends with its pod.
 
     An emptyDir is deleted when the pod is, by a drain as much as by a rollout. Where that is meant,
@@ -116,7 +116,7 @@ def data_ephemeral(resource: Resource, environment: Environment) -> Iterator[Pro
     """
     if resource.pod is None or "ephemeral" in declared(resource.pod, DATA):
         return
-    for store in stores(environment, resource.pod):
+    for store in stores(cluster, resource.pod):
         if store.volume is not None and "emptyDir" in store.volume:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in the emptyDir volume "
@@ -133,7 +133,7 @@ def data_ephemeral(resource: Resource, environment: Environment) -> Iterator[Pro
     source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/"
     "#persistentvolumeclaim-retention",
 )
-def durable_data_deleted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def durable_data_deleted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Data that is declared durable, and that somebody's delete would take along.
 
     A workload annotated with declare.validate/data: durable must keep its claims when it is
@@ -153,7 +153,7 @@ def durable_data_deleted(resource: Resource, environment: Environment) -> Iterat
         map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates")))
     ):
         name = as_text(as_mapping(claim.get("spec")).get("storageClassName"))
-        storage = environment.get("StorageClass", "", name)
+        storage = cluster.get("StorageClass", "", name)
         if storage is not None and storage.body.get("reclaimPolicy", "Delete") != "Retain":
             yield Problem(
                 f"its data is declared durable, and StorageClass {name} deletes the volume with "
@@ -170,7 +170,7 @@ def durable_data_deleted(resource: Resource, environment: Environment) -> Iterat
     kinds=("StatefulSet",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/",
 )
-def claim_template_unmounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def claim_template_unmounted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A StatefulSet's claim that no container mounts.
 
     The disk is made and paid for, and the data goes elsewhere.
@@ -196,13 +196,13 @@ def claim_template_unmounted(resource: Resource, environment: Environment) -> It
 
 
 @rule("unwritable-folder", kinds=SERVERS, source="Each image's page in its registry.")
-def unwritable_folder(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A read-only file system where the server has to write.
 
     Its root file system is read-only and no volume is there, or the volume of a database is mounted
     read-only. The process ends at its start: read-only file system.
     """
-    for store in stores(environment, resource.pod) if resource.pod else ():
+    for store in stores(cluster, resource.pod) if resource.pod else ():
         if store.mount is not None and store.mount.get("readOnly") is True:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in {store.folder}, whose "
@@ -229,7 +229,7 @@ def unwritable_folder(resource: Resource, environment: Environment) -> Iterator[
     kinds=SERVERS,
     source="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 )
-def volume_owned_by_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_owned_by_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A disk that a pod's user can't write to.
 
     A new file system belongs to root. A container of another user gets permission denied, unless
@@ -241,7 +241,7 @@ def volume_owned_by_root(resource: Resource, environment: Environment) -> Iterat
     context = as_mapping(resource.pod.spec.get("securityContext"))
     if context.get("runAsNonRoot") is not True or "fsGroup" in context:
         return
-    disks = _disks(resource, environment)
+    disks = _disks(resource, cluster)
     for path, container in resource.pod.containers("containers"):
         for index, mount in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
             if mount.get("name") in disks and mount.get("readOnly") is not True:
@@ -253,7 +253,7 @@ def volume_owned_by_root(resource: Resource, environment: Environment) -> Iterat
                 )
 
 
-def _disks(resource: Resource, environment: Environment) -> set[str]:
+def _disks(resource: Resource, cluster: Cluster) -> set[str]:
     """The names of a pod's volumes that are disks of one node at a time."""
     found = {
         as_text(as_mapping(claim.get("metadata")).get("name")): as_mapping(claim.get("spec"))
@@ -263,7 +263,7 @@ def _disks(resource: Resource, environment: Environment) -> set[str]:
         as_mapping, as_list(resource.pod.spec.get("volumes") if resource.pod else ())
     ):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
-        claim = environment.get("PersistentVolumeClaim", resource.namespace, name)
+        claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
         if claim is not None:
             found[as_text(volume.get("name"))] = claim.spec
     shared = {"ReadWriteMany", "ReadOnlyMany"}

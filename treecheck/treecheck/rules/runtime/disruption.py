@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.kube.workloads import replicas, scaled
 from treecheck.model import Problem, as_mapping
 from treecheck.registry import Scope, rule
@@ -12,7 +12,7 @@ from treecheck.registry import Scope, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import PodTemplate, Resource
 
 SOURCE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
@@ -25,7 +25,7 @@ REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"
     source=SOURCE,
     unless=("hpa-target-missing",),
 )
-def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A disruption budget that never allows a disruption.
 
     `kubectl drain` and a node group's upgrade then wait for ever, and whoever is on call deletes
@@ -34,12 +34,12 @@ def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Prob
     """
     pods = [
         pod
-        for pod in environment.pods_matching(
+        for pod in cluster.pods_matching(
             resource.namespace, as_mapping(resource.spec.get("selector"))
         )
         if pod.owner.kind in REPLICATED
     ]
-    total = sum(replicas(environment, pod.owner).least for pod in pods)
+    total = sum(replicas(cluster, pod.owner).least for pod in pods)
     if not total:
         return
     field = "minAvailable" if "minAvailable" in resource.spec else "maxUnavailable"
@@ -55,19 +55,19 @@ def drain_blocked(resource: Resource, environment: Environment) -> Iterator[Prob
             path=("spec", field),
             related=(
                 *(pod.owner for pod in pods),
-                *environment.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
+                *cluster.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
             ),
         )
 
 
-@rule("budgets-overlap", scope=Scope.ENVIRONMENT, source=SOURCE, unless=("shared-resource",))
-def budgets_overlap(environment: Environment) -> Iterator[Problem]:
+@rule("budgets-overlap", scope=Scope.CLUSTER, source=SOURCE, unless=("shared-resource",))
+def budgets_overlap(cluster: Cluster) -> Iterator[Problem]:
     """A pod that two disruption budgets select.
 
     The eviction API refuses such a pod with an error, so its node can't be drained.
     """
-    for pod in environment.pods():
-        budgets = _budgets(environment, pod)
+    for pod in cluster.pods():
+        budgets = _budgets(cluster, pod)
         if len(budgets) > 1:
             names = " and ".join(budget.name for budget in budgets)
             yield Problem(
@@ -79,9 +79,9 @@ def budgets_overlap(environment: Environment) -> Iterator[Problem]:
             )
 
 
-def _budgets(environment: Environment, pod: PodTemplate) -> list[Resource]:
+def _budgets(cluster: Cluster, pod: PodTemplate) -> list[Resource]:
     return [
         budget
-        for budget in environment.of_kind("PodDisruptionBudget", namespace=pod.owner.namespace)
+        for budget in cluster.of_kind("PodDisruptionBudget", namespace=pod.owner.namespace)
         if "selector" in budget.spec and matches(as_mapping(budget.spec["selector"]), pod.labels)
     ]

@@ -12,7 +12,7 @@ from treecheck.typed import of_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 _HOST = (
@@ -33,13 +33,13 @@ _ECR = re.compile(
     "image-name-invalid",
     source="https://github.com/distribution/reference: the grammar of a reference to an image.",
 )
-def image_name_invalid(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def image_name_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An image whose name can't be one.
 
     The API server takes any text; the kubelet then reports InvalidImageName and the container never
     starts. A name is in lower case, a tag has at most 128 letters, digits, `-`, `_` and `.`.
     """
-    for path, container in of_type(resource, environment, "core.v1.Container"):
+    for path, container in of_type(resource, cluster, "core.v1.Container"):
         image = as_text(container.get("image"))
         if image and not _REFERENCE.match(image):
             yield Problem(
@@ -55,13 +55,13 @@ def image_name_invalid(resource: Resource, environment: Environment) -> Iterator
     source="https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html",
     unless=("image-name-invalid",),
 )
-def image_registry_malformed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def image_registry_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An image from a registry of AWS whose address can't be one.
 
     It is ACCOUNT.dkr.ecr.REGION.amazonaws.com: twelve digits, and a region such as us-east-1. With
     another one no node finds the registry: ImagePullBackOff.
     """
-    for path, container in of_type(resource, environment, "core.v1.Container"):
+    for path, container in of_type(resource, cluster, "core.v1.Container"):
         host = as_text(container.get("image")).partition("/")[0]
         if re.search(r"\.dkr[.-]ecr\b", host) and not _ECR.match(host):
             yield Problem(

@@ -11,7 +11,7 @@ from treecheck.registry import Family, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
@@ -23,7 +23,7 @@ LONGEST = {month: calendar.monthrange(2024, month)[1] for month in range(1, 13)}
     kinds=("CronJob",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/",
 )
-def schedule_never(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def schedule_never(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A schedule on a day that no month of it has.
 
     `0 3 30 2 *` is well formed: at three on the 30th of February. It never runs.
@@ -48,7 +48,7 @@ def schedule_never(resource: Resource, environment: Environment) -> Iterator[Pro
     kinds=("CronJob",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/",
 )
-def schedule_too_often(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def schedule_too_often(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A schedule that names an hour and leaves the minute open.
 
     `* 3 * * *` is not "at three" but each minute from 3:00 to 3:59, sixty times.
@@ -70,7 +70,7 @@ def schedule_too_often(resource: Resource, environment: Environment) -> Iterator
     source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-suspension",
     severity=Severity.WARNING,
 )
-def schedule_suspended(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def schedule_suspended(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A CronJob that is suspended in git.
 
     It exists, its Application is healthy, and it never runs until a commit says so.
@@ -88,7 +88,7 @@ def schedule_suspended(resource: Resource, environment: Environment) -> Iterator
     kinds=("CronJob",),
     source="https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#starting-deadline",
 )
-def schedule_missed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def schedule_missed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A starting deadline shorter than the controller's own interval.
 
     The CronJob controller looks every ten seconds. With a deadline below that, it may always find

@@ -13,7 +13,7 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.kube.config import Store
     from treecheck.model import FieldPath, Manifest, Resource
 
@@ -42,7 +42,7 @@ class Mount(NamedTuple):
         return PurePosixPath(as_text(self.body.get("mountPath")))
 
 
-def mounts(resource: Resource, environment: Environment) -> Iterator[Mount]:
+def mounts(resource: Resource, cluster: Cluster) -> Iterator[Mount]:
     """The mounts of a resource's main containers."""
     if resource.pod is None:
         return
@@ -53,11 +53,11 @@ def mounts(resource: Resource, environment: Environment) -> Iterator[Mount]:
     for path, container in resource.pod.containers("containers"):
         for index, body in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
             volume = volumes.get(as_text(body.get("name")), {})
-            files = _files(resource, environment, volume)
+            files = _files(resource, cluster, volume)
             yield Mount((*path, "volumeMounts", index), container, body, volume, files)
 
 
-def _files(resource: Resource, environment: Environment, volume: Manifest) -> frozenset[str] | None:
+def _files(resource: Resource, cluster: Cluster, volume: Manifest) -> frozenset[str] | None:
     for field, kind, key in (
         ("configMap", "ConfigMap", "name"),
         ("secret", "Secret", "secretName"),
@@ -68,13 +68,13 @@ def _files(resource: Resource, environment: Environment, volume: Manifest) -> fr
             return frozenset(items)
         if source:
             name = as_text(source.get(key))
-            store: Store | None = find_store(environment, kind, resource.namespace, name)
+            store: Store | None = find_store(cluster, kind, resource.namespace, name)
             return store.keys if store else None
     return frozenset() if "emptyDir" in volume else None
 
 
 @rule("mount-hides-program", source=VOLUMES)
-def mount_hides_program(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def mount_hides_program(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A volume that is mounted over files which the container needs.
 
     A mount hides what the image has in that folder. Over /etc or /usr, over the folder of the
@@ -86,7 +86,7 @@ def mount_hides_program(resource: Resource, environment: Environment) -> Iterato
         for _, each in (resource.pod.containers("initContainers") if resource.pod else ())
         for mount in as_list(each.get("volumeMounts"))
     }
-    for mount in mounts(resource, environment):
+    for mount in mounts(resource, cluster):
         if mount.files is None or "subPath" in mount.body or mount.body.get("name") in filled:
             continue
         hidden = _hidden(mount)
@@ -115,13 +115,13 @@ def _hidden(mount: Mount) -> str:
 
 
 @rule("mount-file-as-folder", source=VOLUMES + "#using-subpath")
-def mount_file_as_folder(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def mount_file_as_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A volume that is mounted as a folder where a file is meant.
 
     Without subPath a ConfigMap becomes a folder: mounted at /etc/app/app.yaml, the file is
     /etc/app/app.yaml/app.yaml, and the program finds a folder where it expects its settings.
     """
-    for mount in mounts(resource, environment):
+    for mount in mounts(resource, cluster):
         name = mount.place.name
         if "." in name and name in (mount.files or ()) and "subPath" not in mount.body:
             yield Problem(
@@ -133,12 +133,12 @@ def mount_file_as_folder(resource: Resource, environment: Environment) -> Iterat
 
 
 @rule("sub-path-missing", source=VOLUMES + "#using-subpath")
-def sub_path_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def sub_path_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A subPath that is none of the files which a volume's items make.
 
     The kubelet makes an empty folder of that name, and the program finds it instead of its file.
     """
-    for mount in mounts(resource, environment):
+    for mount in mounts(resource, cluster):
         items = [
             as_list(as_mapping(mount.volume.get(field)).get("items"))
             for field in ("configMap", "secret")

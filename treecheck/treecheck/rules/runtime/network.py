@@ -15,7 +15,7 @@ from treecheck.rules.references.targets import backends
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.kube.hosts import Dependency
     from treecheck.model import Resource
 
@@ -25,7 +25,7 @@ OUTSIDE = Pod("", {}, {})
 
 @rule(
     "network-blocked",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source=SOURCE,
     unless=(
         "network-policy-selects-nothing",
@@ -34,26 +34,26 @@ OUTSIDE = Pod("", {}, {})
         "dns-blocked",
     ),
 )
-def network_blocked(environment: Environment) -> Iterator[Problem]:
+def network_blocked(cluster: Cluster) -> Iterator[Problem]:
     """NetworkPolicies that block a connection which a pod's configuration asks for.
 
     Each policy is valid, and the connection times out: the client's egress and the server's
     ingress both have to allow it, on the port on which the pods listen. What a pod needs is read
-    from the hosts and ports in its environment.
+    from the hosts and ports in its variables.
     """
-    network = Network(environment)
+    network = Network(cluster)
     if not network.policies:
         return
-    for template in environment.pods():
-        for needed in dependencies(environment, template):
-            yield from _blocked(environment, network, needed)
+    for template in cluster.pods():
+        for needed in dependencies(cluster, template):
+            yield from _blocked(cluster, network, needed)
 
 
-def _blocked(environment: Environment, network: Network, needed: Dependency) -> Iterator[Problem]:
-    service = needed.target(environment)
+def _blocked(cluster: Cluster, network: Network, needed: Dependency) -> Iterator[Problem]:
+    service = needed.target(cluster)
     if service is None:
         return
-    for server, port, protocol in _ends(environment, service, needed):
+    for server, port, protocol in _ends(cluster, service, needed):
         connection = Connection(Pod.of(needed.pod), server, port, protocol)
         for direction in DIRECTIONS:
             refusing = network.refusing(direction, connection)
@@ -71,8 +71,8 @@ def _blocked(environment: Environment, network: Network, needed: Dependency) -> 
                     related=(
                         needed.pod.owner,
                         service,
-                        *(pod.owner for pod in selected_pods(service, environment)),
-                        *_meant(environment, needed.pod.owner.namespace, server.namespace),
+                        *(pod.owner for pod in selected_pods(service, cluster)),
+                        *_meant(cluster, needed.pod.owner.namespace, server.namespace),
                     ),
                 )
                 return
@@ -89,24 +89,24 @@ def _opener(refusing: list[Resource], key: str) -> Resource:
     )
 
 
-def _meant(environment: Environment, *namespaces: str) -> Iterator[Resource]:
+def _meant(cluster: Cluster, *namespaces: str) -> Iterator[Resource]:
     """The policies that may have been meant for pods of these namespaces."""
-    for policy in environment.of_kind("NetworkPolicy"):
+    for policy in cluster.of_kind("NetworkPolicy"):
         selector = as_mapping(policy.spec.get("podSelector"))
-        elsewhere = any(environment.pods_matching(each, selector) for each in namespaces)
+        elsewhere = any(cluster.pods_matching(each, selector) for each in namespaces)
         if policy.namespace in namespaces or elsewhere:
             yield policy
 
 
 def _ends(
-    environment: Environment, service: Resource, needed: Dependency
+    cluster: Cluster, service: Resource, needed: Dependency
 ) -> Iterator[tuple[Pod, int, str]]:
     """(pod, port, protocol) behind the Service's port that is needed, for each kind of pod."""
     for port in map(as_mapping, as_list(service.spec.get("ports"))):
         if needed.port not in (None, port.get("port")):
             continue
         protocol = as_text(port.get("protocol")) or "TCP"
-        for template in selected_pods(service, environment):
+        for template in selected_pods(service, cluster):
             target = target_of(port)
             declared = find(pod_ports(template), target, protocol)
             number = declared.number if declared else target
@@ -116,22 +116,22 @@ def _ends(
 
 @rule(
     "dns-blocked",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source=SOURCE,
     unless=("network-policy-peer-unknown",),
 )
-def dns_blocked(environment: Environment) -> Iterator[Problem]:
+def dns_blocked(cluster: Cluster) -> Iterator[Problem]:
     """A pod that may not ask the cluster's DNS for the names in its configuration.
 
     As soon as one policy restricts a pod's egress, DNS is closed too. The pod then reaches nothing
     by name, not even what another rule allows. The facts say where the DNS pods are.
     """
-    network = Network(environment)
-    dns = Pod(environment.facts.dns_namespace, environment.facts.dns_labels, {"dns": 53})
-    for template in environment.pods():
+    network = Network(cluster)
+    dns = Pod(cluster.facts.dns_namespace, cluster.facts.dns_labels, {"dns": 53})
+    for template in cluster.pods():
         client = Pod.of(template)
         refusing = network.refusing("Egress", Connection(client, dns, 53, "UDP"))
-        needed = next(dependencies(environment, template), None) if refusing else None
+        needed = next(dependencies(cluster, template), None) if refusing else None
         if needed is not None:
             blamed = max(refusing, key=lambda policy: len(as_list(policy.spec.get("egress"))))
             yield Problem(
@@ -141,7 +141,7 @@ def dns_blocked(environment: Environment) -> Iterator[Problem]:
                 "that selects these pods.",
                 path=("spec", "egress") if "egress" in blamed.spec else ("spec",),
                 resource=blamed,
-                related=tuple(environment.of_kind("NetworkPolicy", namespace=client.namespace)),
+                related=tuple(cluster.of_kind("NetworkPolicy", namespace=client.namespace)),
                 cause=f"{template.owner.namespace} {blamed.name}",
             )
 
@@ -157,7 +157,7 @@ def dns_blocked(environment: Environment) -> Iterator[Problem]:
         "network-policy-selects-nothing",
     ),
 )
-def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def exposure_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Service for the outside whose pods admit nobody from there.
 
     A load balancer's connections come from outside the cluster or from the node, which no
@@ -165,9 +165,9 @@ def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[P
     """
     if resource.spec.get("type") not in {"LoadBalancer", "NodePort"}:
         return
-    network = Network(environment)
+    network = Network(cluster)
     for port in map(as_mapping, as_list(resource.spec.get("ports"))):
-        for template in selected_pods(resource, environment):
+        for template in selected_pods(resource, cluster):
             declared = find(pod_ports(template), target_of(port))
             server = Pod.of(template)
             if declared is None or _admits_outside(network, server, declared.number):
@@ -182,9 +182,7 @@ def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[P
                 path=("spec", "type"),
                 related=(
                     template.owner,
-                    *environment.of_kind(
-                        "NetworkPolicy", "ConfigMap", namespace=resource.namespace
-                    ),
+                    *cluster.of_kind("NetworkPolicy", "ConfigMap", namespace=resource.namespace),
                 ),
             )
             return
@@ -196,17 +194,17 @@ def exposure_blocked(resource: Resource, environment: Environment) -> Iterator[P
     source=SOURCE,
     unless=("network-policy-selects-nothing", "service-selects-strangers"),
 )
-def ingress_blocked(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def ingress_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Ingress to pods that admit nobody but each other.
 
     The Ingress's controller runs in a namespace of its own. When every rule that opens the port is
     for pods of this namespace, its connections time out: 504 for every request.
     """
-    network = Network(environment)
+    network = Network(cluster)
     for path, backend in backends(resource):
         wanted = as_mapping(backend.get("service"))
-        service = environment.get("Service", resource.namespace, as_text(wanted.get("name")))
-        for template in selected_pods(service, environment) if service else ():
+        service = cluster.get("Service", resource.namespace, as_text(wanted.get("name")))
+        for template in selected_pods(service, cluster) if service else ():
             server = Pod.of(template)
             closed = [p for p in network.isolating(server, "Ingress") if not _opens(p)]
             if closed and len(closed) == len(network.isolating(server, "Ingress")):
@@ -218,8 +216,8 @@ def ingress_blocked(resource: Resource, environment: Environment) -> Iterator[Pr
                     fix="Add an ingress rule for the controller's namespace.",
                     path=(*path, "service", "name"),
                     related=(
-                        *environment.of_kind("NetworkPolicy", namespace=resource.namespace),
-                        *environment.of_kind("Service", namespace=resource.namespace),
+                        *cluster.of_kind("NetworkPolicy", namespace=resource.namespace),
+                        *cluster.of_kind("Service", namespace=resource.namespace),
                         template.owner,
                     ),
                 )

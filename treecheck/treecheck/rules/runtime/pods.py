@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
@@ -14,7 +14,7 @@ from treecheck.registry import Family, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
@@ -22,7 +22,7 @@ REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
 
 
 @rule("root-against-non-root", source=CONTEXT)
-def root_against_non_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def root_against_non_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that is told to be root and not to be root.
 
     The kubelet refuses to start it: CreateContainerConfigError, container's runAsUser breaks
@@ -45,7 +45,7 @@ def root_against_non_root(resource: Resource, environment: Environment) -> Itera
 
 
 @rule("port-taken-twice", source="https://kubernetes.io/docs/concepts/workloads/pods/")
-def port_taken_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def port_taken_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Two containers of a pod on the same port.
 
     Containers of a pod share one network; the second to bind the port ends with address already in
@@ -70,7 +70,7 @@ def port_taken_twice(resource: Resource, environment: Environment) -> Iterator[P
     source="https://kubernetes.io/docs/tasks/inject-data-application/"
     "define-interdependent-environment-variables/",
 )
-def variable_undefined(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A $(NAME) that no variable of the container has.
 
     It is not replaced: the program gets the four letters and the brackets. In `env` a name has to
@@ -80,7 +80,7 @@ def variable_undefined(resource: Resource, environment: Environment) -> Iterator
     for path, container in pod.containers() if pod else ():
         if pod is None:
             return
-        variables = variables_of(environment, pod, path, container)
+        variables = variables_of(cluster, pod, path, container)
         if not variables.complete:
             continue
         for where, text, known in _uses(path, container, set(variables.named)):
@@ -116,7 +116,7 @@ def _uses(
     source="https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/",
     severity=Severity.WARNING,
 )
-def variable_set_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def variable_set_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An environment variable that a container's `env` sets twice.
 
     The last one wins, and a patch that changes the first has no effect.
@@ -139,7 +139,7 @@ def variable_set_twice(resource: Resource, environment: Environment) -> Iterator
     unless=("selector-mismatch",),
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
 )
-def spread_of_others(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def spread_of_others(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A spread constraint that does not count the pod itself.
 
     The scheduler counts the pods that the constraint's selector matches. When the workload's own
@@ -171,7 +171,7 @@ def _terms(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     "resource-unit",
     source="https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
 )
-def resource_unit(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def resource_unit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A quantity in a unit that nobody means: memory in thousandths of a byte, hundreds of CPUs.
 
     `memory: 512m` is half a byte, `storage: 10` ten bytes and `cpu: 500` five hundred processors;
@@ -236,7 +236,7 @@ def _volume_units(resource: Resource) -> Iterator[Problem]:
     source="https://kubernetes.io/docs/concepts/workloads/pods/#working-with-pods",
     severity=Severity.WARNING,
 )
-def bare_pod(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def bare_pod(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod without a controller.
 
     Nobody makes it again when its node goes away, and most of its fields can't be changed.

@@ -15,7 +15,7 @@ from treecheck.rules.references.declarations import network_probes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 PROBES = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
@@ -24,7 +24,7 @@ HASTY = 5  # seconds of silence that a busy process can well have
 
 
 @rule("liveness-before-ready", source=PROBES)
-def liveness_before_ready(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def liveness_before_ready(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A liveness probe that gives up before the container is expected to be ready.
 
     A container that needs as long as its readiness probe allows is killed while it starts, again
@@ -55,7 +55,7 @@ def liveness_before_ready(resource: Resource, environment: Environment) -> Itera
     severity=Severity.WARNING,
     unless=("liveness-before-ready",),
 )
-def liveness_too_eager(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def liveness_too_eager(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A liveness probe that kills a container for a few seconds of silence.
 
     A garbage collection, a slow disk or a busy node make a healthy process miss an answer. Under
@@ -75,7 +75,7 @@ def liveness_too_eager(resource: Resource, environment: Environment) -> Iterator
 
 
 @rule("liveness-asks-readiness", family=Family.POLICY, source=PROBES, severity=Severity.WARNING)
-def liveness_asks_readiness(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def liveness_asks_readiness(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A liveness probe on the path that says whether the container is ready.
 
     Readiness fails when something else is away, such as a database. As a liveness probe it
@@ -93,7 +93,7 @@ def liveness_asks_readiness(resource: Resource, environment: Environment) -> Ite
 
 
 @rule("probe-scheme-mismatch", source=PROBES)
-def probe_scheme_mismatch(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe that speaks HTTPS to a port called http, or HTTP to one called https.
 
     The server answers with an error of the other protocol, and the probe always fails.
@@ -116,7 +116,7 @@ def probe_scheme_mismatch(resource: Resource, environment: Environment) -> Itera
 
 
 @rule("probe-host-local", source=PROBES)
-def probe_host_local(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def probe_host_local(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe of localhost, which is the node's and not the pod's.
 
     The kubelet asks from the node. With `host: localhost` it asks the node itself, where nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import (
     autoscalers,
@@ -20,7 +20,7 @@ from treecheck.registry import Family, Scope, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 DEPLOYMENT = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
@@ -28,7 +28,7 @@ SHARED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
 
 
 @rule("volume-held-by-one", kinds=("Deployment",), source=DEPLOYMENT)
-def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Deployment whose pods need a volume that one node at a time can have.
 
     With several replicas, or while a rolling update has the old and the new pod at once, the pod on
@@ -36,10 +36,10 @@ def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator
     """
     if resource.pod is None:
         return
-    most = replicas(environment, resource).most
+    most = replicas(cluster, resource).most
     for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
-        claim = environment.get("PersistentVolumeClaim", resource.namespace, name)
+        claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
         if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
             continue
         if most > 1 or is_rolling(resource):
@@ -60,7 +60,7 @@ def volume_held_by_one(resource: Resource, environment: Environment) -> Iterator
     source=DEPLOYMENT,
     unless=("unknown-field",),
 )
-def progress_deadline_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def progress_deadline_too_short(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A progressDeadlineSeconds that ends before a pod can be ready.
 
     Every rollout is then reported as failed (ProgressDeadlineExceeded), a good one too, and Argo CD
@@ -92,7 +92,7 @@ def progress_deadline_too_short(resource: Resource, environment: Environment) ->
     "grace-period-too-short",
     source="https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/",
 )
-def grace_period_too_short(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A grace period of nothing, or one that the preStop hook or the program's own drain uses up.
 
     terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
@@ -119,7 +119,7 @@ def grace_period_too_short(resource: Resource, environment: Environment) -> Iter
                 fix="Let terminationGracePeriodSeconds be the sleep plus the time for draining.",
                 path=(*path, "lifecycle", "preStop"),
             )
-        named = variables_of(environment, resource.pod, path, container).named
+        named = variables_of(cluster, resource.pod, path, container).named
         for name, variable in named.items() if isinstance(grace, int) else ():
             drains = _drain(name, variable.value or "")
             if drains + sleeps >= grace and drains:
@@ -143,17 +143,17 @@ def _drain(name: str, value: str) -> int:
 
 @rule(
     "selectors-overlap",
-    scope=Scope.ENVIRONMENT,
+    scope=Scope.CLUSTER,
     source=DEPLOYMENT + "#selector",
     unless=("shared-resource",),
 )
-def selectors_overlap(environment: Environment) -> Iterator[Problem]:
+def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
     """Two workloads of which one selects the other's pods.
 
     Controllers don't look at each other: their counts, their Services and their autoscalers take
     the other's pods for their own.
     """
-    workloads = list(environment.of_kind("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
+    workloads = list(cluster.of_kind("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
     for one in workloads:
         selector = as_mapping(one.spec.get("selector"))
         for other in workloads:
@@ -175,17 +175,17 @@ def selectors_overlap(environment: Environment) -> Iterator[Problem]:
 
 
 @rule("replicas-zero", kinds=("Deployment", "StatefulSet"), source=DEPLOYMENT)
-def replicas_zero(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """No replica of a workload that a Service leads to.
 
     Somebody scaled it down for an hour and committed it. Every connection to the Service is
     refused.
     """
-    if resource.spec.get("replicas") != 0 or any(autoscalers(environment, resource)):
+    if resource.spec.get("replicas") != 0 or any(autoscalers(cluster, resource)):
         return
-    if any(environment.of_kind("ScaledObject", namespace=resource.namespace)):
+    if any(cluster.of_kind("ScaledObject", namespace=resource.namespace)):
         return
-    for service in environment.of_kind("Service", namespace=resource.namespace):
+    for service in cluster.of_kind("Service", namespace=resource.namespace):
         selector = as_mapping(service.spec.get("selector"))
         if resource.pod and selector and matches(selector, resource.pod.labels):
             yield Problem(
@@ -197,7 +197,7 @@ def replicas_zero(resource: Resource, environment: Environment) -> Iterator[Prob
 
 
 @rule("rollout-takes-all", family=Family.POLICY, kinds=("Deployment",), source=DEPLOYMENT)
-def rollout_takes_all(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def rollout_takes_all(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A rolling update that may take all pods away at once.
 
     With maxUnavailable as large as the number of replicas nobody serves while a new version starts,
@@ -205,7 +205,7 @@ def rollout_takes_all(resource: Resource, environment: Environment) -> Iterator[
     """
     strategy = as_mapping(resource.spec.get("strategy"))
     value = as_mapping(strategy.get("rollingUpdate")).get("maxUnavailable")
-    least = replicas(environment, resource).least
+    least = replicas(cluster, resource).least
     if is_rolling(resource) and least > 1 and scaled(value, least, up=False) >= least:
         yield Problem(
             f"maxUnavailable is {value} of {least} replicas: a rollout may end them all before a "
@@ -216,7 +216,7 @@ def rollout_takes_all(resource: Resource, environment: Environment) -> Iterator[
 
 
 @rule("update-held-back", kinds=("Deployment", "StatefulSet", "DaemonSet"), source=DEPLOYMENT)
-def update_held_back(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def update_held_back(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A workload that does not take up a new version by itself.
 
     `paused`, updateStrategy OnDelete or a partition keep the old pods. The commit is synced, every

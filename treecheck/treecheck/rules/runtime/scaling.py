@@ -11,21 +11,21 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Manifest, Resource
 
 HPA = "https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/"
 
 
 @rule("hpa-without-request", kinds=("HorizontalPodAutoscaler",), source=HPA)
-def hpa_without_request(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def hpa_without_request(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An autoscaler on utilization of containers that request nothing.
 
     Utilization is a share of the request. Where one container of the pod has none, the HPA reports
     FailedGetResourceMetric and never scales. A limit alone counts as the request.
     """
     target = as_mapping(resource.spec.get("scaleTargetRef"))
-    workload = environment.get(
+    workload = cluster.get(
         as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
     )
     if workload is None or workload.pod is None:
@@ -58,7 +58,7 @@ def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
 
 
 @rule("hpa-target-type", kinds=("HorizontalPodAutoscaler",), source=HPA, unless=("hpa-metric",))
-def hpa_target_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def hpa_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A metric's target whose type is not that of its number.
 
     Type Utilization goes with averageUtilization, a share of the request in percent; AverageValue
@@ -86,15 +86,15 @@ def hpa_target_type(resource: Resource, environment: Environment) -> Iterator[Pr
     source=HPA,
     unless=("project-forbids-kind", "shared-resource"),
 )
-def replicas_fight_autoscaler(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A number of replicas in git for a workload that an autoscaler scales.
 
     Each sync sets the number back, under load from the autoscaler's ten pods to git's two; each
     sees the other's change as drift.
     """
-    if "replicas" not in resource.spec or _ignored(resource, environment):
+    if "replicas" not in resource.spec or _ignored(resource, cluster):
         return
-    for hpa in autoscalers(environment, resource):
+    for hpa in autoscalers(cluster, resource):
         yield Problem(
             f"replicas is {resource.spec['replicas']} here, and HorizontalPodAutoscaler {hpa.name} "
             "sets it too: every sync takes its pods away again",
@@ -103,9 +103,9 @@ def replicas_fight_autoscaler(resource: Resource, environment: Environment) -> I
         )
 
 
-def _ignored(resource: Resource, environment: Environment) -> bool:
+def _ignored(resource: Resource, cluster: Cluster) -> bool:
     """Whether an Argo CD Application is told to leave the number alone."""
-    for application in environment.of_kind("Application"):
+    for application in cluster.of_kind("Application"):
         for entry in map(as_mapping, as_list(application.spec.get("ignoreDifferences"))):
             pointers = as_list(entry.get("jsonPointers"))
             if entry.get("kind") == resource.kind and "/spec/replicas" in pointers:
@@ -119,16 +119,16 @@ def _ignored(resource: Resource, environment: Environment) -> bool:
     source=HPA,
     unless=("shared-resource",),
 )
-def autoscaled_twice(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def autoscaled_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Two autoscalers of one workload.
 
     Each sets its own number, and the workload swings between them.
     """
     target = as_mapping(resource.spec.get("scaleTargetRef"))
-    workload = environment.get(
+    workload = cluster.get(
         as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
     )
-    both = list(autoscalers(environment, workload)) if workload else []
+    both = list(autoscalers(cluster, workload)) if workload else []
     if len(both) > 1 and resource is both[-1]:
         yield Problem(
             f"{both[0].name} scales {workload.title if workload else ''} too; they undo each other",

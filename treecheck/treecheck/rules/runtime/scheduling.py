@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.environment import matches
+from treecheck.cluster import matches
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
 from treecheck.rules.references.services import nearest
@@ -14,7 +14,7 @@ from treecheck.rules.references.services import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 LABELS = "https://kubernetes.io/docs/reference/labels-annotations-taints/"
@@ -34,7 +34,7 @@ REGION = re.compile(r"[a-z]{2}(-gov)?-[a-z]+-\d")
 
 
 @rule("node-label-unknown", source=LABELS)
-def node_label_unknown(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def node_label_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that asks for a label, or a value of one, which no node has.
 
     A nodeSelector or a required affinity on it keeps the pod Pending; a topologyKey that is
@@ -118,7 +118,7 @@ def _pod_terms(pod: PodTemplate) -> Iterator[tuple[FieldPath, Manifest]]:
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/",
     unless=("selector-mismatch",),
 )
-def affinity_to_nobody(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def affinity_to_nobody(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An affinity or anti-affinity to pods that are not there.
 
     A required affinity to nobody keeps the pod Pending; an anti-affinity to nobody lets all
@@ -126,7 +126,7 @@ def affinity_to_nobody(resource: Resource, environment: Environment) -> Iterator
     that matches nobody where another one of the same list matches: it adds nothing, and the pods
     are placed by the other.
     """
-    pods = environment.pods(resource.namespace)
+    pods = cluster.pods(resource.namespace)
     matched: set[FieldPath] = set()
     unmatched: list[tuple[FieldPath, Manifest]] = []
     for path, term in _pod_terms(resource.pod) if resource.pod else ():

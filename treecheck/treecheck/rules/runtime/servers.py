@@ -14,7 +14,7 @@ from treecheck.registry import rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
@@ -23,7 +23,7 @@ UNPRIVILEGED_START = "net.ipv4.ip_unprivileged_port_start"
 
 
 @rule("image-runs-as-root", source=CONTEXT)
-def image_runs_as_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def image_runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An image that starts as root in a pod that must not.
 
     With runAsNonRoot and no runAsUser the kubelet looks at the image's own user, finds root, and
@@ -45,7 +45,7 @@ def image_runs_as_root(resource: Resource, environment: Environment) -> Iterator
 
 
 @rule("privileged-port", source="https://man7.org/linux/man-pages/man7/capabilities.7.html")
-def privileged_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def privileged_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port below 1024 for a user who may not open one.
 
     Without NET_BIND_SERVICE only root may listen there: bind, permission denied. Some container
@@ -76,7 +76,7 @@ def privileged_port(resource: Resource, environment: Environment) -> Iterator[Pr
     "image-never-pulled",
     source="https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy",
 )
-def image_never_pulled(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def image_never_pulled(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An image that no node ever pulls.
 
     imagePullPolicy Never works where somebody has loaded the image onto the node, as on a
@@ -98,7 +98,7 @@ def image_never_pulled(resource: Resource, environment: Environment) -> Iterator
     source="https://kubernetes.io/docs/tasks/run-application/run-replicated-stateful-application/",
     unless=("volume-held-by-one",),
 )
-def database_not_replicated(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def database_not_replicated(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Several replicas of a database image that does not replicate by itself.
 
     Each pod has data of its own, and a Service sends each connection to another one: what was
@@ -107,7 +107,7 @@ def database_not_replicated(resource: Resource, environment: Environment) -> Ite
     """
     if resource.pod is None or "initContainers" in resource.pod.spec:
         return
-    most = replicas(environment, resource).most
+    most = replicas(cluster, resource).most
     for _, container in resource.pod.containers("containers"):
         known = facts_of(as_text(container.get("image")))
         if most > 1 and known.one_server and not {"command", "args"} & set(container):
@@ -125,7 +125,7 @@ def database_not_replicated(resource: Resource, environment: Environment) -> Ite
     source="Each image's page in its registry.",
     unless=("config-missing", "config-key-missing"),
 )
-def database_without_password(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def database_without_password(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database image that is not told its first password.
 
     On an empty volume the image asks for it, in a variable or a file, and ends: database is
@@ -136,7 +136,7 @@ def database_without_password(resource: Resource, environment: Environment) -> I
         needs = facts_of(as_text(container.get("image"))).needs
         if resource.pod is None or not needs or "command" in container:
             continue
-        variables = variables_of(environment, resource.pod, path, container)
+        variables = variables_of(cluster, resource.pod, path, container)
         family = needs[0].partition("_")[0] + "_"
         told = any(name.startswith(family) for name in variables.named)
         if variables.complete and told and not set(needs) & set(variables.named):

@@ -15,7 +15,7 @@ from treecheck.rules.security.pod_security import context_of, on_windows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
     from treecheck.rules.runtime.mounts import Mount
 
@@ -32,7 +32,7 @@ ROOT_GROUP = 0
 
 
 @rule("mounted-file-missing", source=SECRETS, unless=("config-missing", "mount-without-volume"))
-def mounted_file_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A variable that names a file which the pod's volumes do not have.
 
     DB_PASSWORD_FILE says where the password lies. Misspelt, or with the Secret mounted elsewhere,
@@ -44,8 +44,8 @@ def mounted_file_missing(resource: Resource, environment: Environment) -> Iterat
     if pod is None or any("inject" in key for key in pod.annotations):
         return
     for path, container in pod.containers("containers"):
-        mine = [each for each in mounts(resource, environment) if each.container is container]
-        variables = variables_of(environment, pod, path, container).named
+        mine = [each for each in mounts(resource, cluster) if each.container is container]
+        variables = variables_of(cluster, pod, path, container).named
         for name, variable in variables.items():
             value = variable.value or ""
             if not name.endswith("_FILE") or not value.startswith("/") or "$(" in value:
@@ -94,7 +94,7 @@ def _not_there(file: PurePosixPath, name: str, mine: list[Mount]) -> tuple[str, 
     source=CONTEXT,
     unless=("mount-without-volume", "volume-owned-by-root"),
 )
-def volume_file_unreadable(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_file_unreadable(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Files of a ConfigMap or Secret that the container's user may not read.
 
     They belong to root. With a mode such as 0400 or 0440 another user gets permission denied,
@@ -104,7 +104,7 @@ def volume_file_unreadable(resource: Resource, environment: Environment) -> Iter
     if pod is None or on_windows(pod) or "fsGroup" in context_of(pod):
         return
     shared = as_list(context_of(pod).get("supplementalGroups"))
-    for mount in mounts(resource, environment):
+    for mount in mounts(resource, cluster):
         mine = {**context_of(pod), **as_mapping(mount.container.get("securityContext"))}
         user, group = mine.get("runAsUser"), mine.get("runAsGroup", ROOT_GROUP)
         if not user:  # root, or the image's own user, who may be root
@@ -143,7 +143,7 @@ def _modes(volume: Manifest) -> Iterator[tuple[FieldPath, int]]:
     severity=Severity.WARNING,
     unless=("mount-without-volume", "duplicate-item", "unwritable-folder", "mounted-file-missing"),
 )
-def volume_unmounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_unmounted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A volume that no container mounts.
 
     The pod waits for it like for any other, and nothing of it is seen in a container: a Secret's
@@ -170,7 +170,7 @@ def volume_unmounted(resource: Resource, environment: Environment) -> Iterator[P
 
 
 @rule("volume-medium", source=VOLUMES + "#emptydir")
-def volume_medium(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_medium(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An emptyDir on a medium that does not exist.
 
     The API server takes any word. The kubelet knows Memory, HugePages with or without a size, and

@@ -12,7 +12,7 @@ from treecheck.registry import Family, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, PodTemplate, Resource
 
 WAVES = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-waves/"
@@ -20,7 +20,7 @@ METADATA: FieldPath = ("metadata", "annotations")
 
 
 @rule("wave-deadlock", source=WAVES)
-def wave_deadlock(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that waits for something which a later wave would bring.
 
     A sync goes on when a wave is healthy, and the pod is healthy when it has its ConfigMap, its
@@ -29,7 +29,7 @@ def wave_deadlock(resource: Resource, environment: Environment) -> Iterator[Prob
     here = position(resource)
     if resource.pod is None or here is None:
         return
-    for needed in _needs(environment, resource.pod):
+    for needed in _needs(cluster, resource.pod):
         there = position(needed)
         if needed.part == resource.part and there is not None and there > here:
             yield Problem(
@@ -42,31 +42,31 @@ def wave_deadlock(resource: Resource, environment: Environment) -> Iterator[Prob
             )
 
 
-def _needs(environment: Environment, pod: PodTemplate) -> Iterator[Resource]:
+def _needs(cluster: Cluster, pod: PodTemplate) -> Iterator[Resource]:
     """What has to exist before a pod of the template starts."""
     namespace = pod.owner.namespace
     seen: set[int] = set()
     for ref in references(pod):
-        store = find_store(environment, ref.kind, namespace, ref.name)
+        store = find_store(cluster, ref.kind, namespace, ref.name)
         if store and store.resource and not ref.optional and id(store.resource) not in seen:
             seen.add(id(store.resource))
             yield store.resource
     account = as_text(pod.spec.get("serviceAccountName"))
-    found = environment.get("ServiceAccount", namespace, account)
+    found = cluster.get("ServiceAccount", namespace, account)
     if found is not None:
         yield found
 
 
-def _claims(environment: Environment, pod: PodTemplate) -> Iterator[Resource]:
+def _claims(cluster: Cluster, pod: PodTemplate) -> Iterator[Resource]:
     for volume in map(as_mapping, as_list(pod.spec.get("volumes"))):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
-        claim = environment.get("PersistentVolumeClaim", pod.owner.namespace, name)
+        claim = cluster.get("PersistentVolumeClaim", pod.owner.namespace, name)
         if claim is not None:
             yield claim
 
 
 @rule("claim-waits-for-pod", kinds=("PersistentVolumeClaim",), source=WAVES)
-def claim_waits_for_pod(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A claim in an earlier wave than the pod that it waits for.
 
     With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
@@ -74,14 +74,14 @@ def claim_waits_for_pod(resource: Resource, environment: Environment) -> Iterato
     """
     here = position(resource)
     name = as_text(resource.spec.get("storageClassName"))
-    storage = environment.get("StorageClass", "", name)
+    storage = cluster.get("StorageClass", "", name)
     mode = storage.body.get("volumeBindingMode", "Immediate") if storage else "WaitForFirstConsumer"
     if here is None or mode != "WaitForFirstConsumer":
         return
     users = [
         pod.owner
-        for pod in environment.pods(resource.namespace)
-        if resource in _claims(environment, pod) and pod.owner.part == resource.part
+        for pod in cluster.pods(resource.namespace)
+        if resource in _claims(cluster, pod) and pod.owner.part == resource.part
     ]
     places = [place for place in map(position, users) if place is not None]
     if places and min(places) > here:
@@ -95,14 +95,14 @@ def claim_waits_for_pod(resource: Resource, environment: Environment) -> Iterato
 
 
 @rule("autoscaler-before-target", kinds=("HorizontalPodAutoscaler",), source=WAVES)
-def autoscaler_before_target(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def autoscaler_before_target(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An autoscaler in an earlier wave than its workload.
 
     It is Degraded until the workload exists, and the workload's wave waits for it.
     """
     here = position(resource)
     target = as_mapping(resource.spec.get("scaleTargetRef"))
-    workload = environment.get(
+    workload = cluster.get(
         as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
     )
     there = position(workload) if workload else None
@@ -122,7 +122,7 @@ def autoscaler_before_target(resource: Resource, environment: Environment) -> It
     kinds=("Job",),
     source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
 )
-def hook_without_deadline(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def hook_without_deadline(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A hook Job that may run for ever.
 
     With a bad image, or a database that is away, the Job never ends, the sync stays Running, and
@@ -143,7 +143,7 @@ def hook_without_deadline(resource: Resource, environment: Environment) -> Itera
     unless=("sync-annotation-unknown",),
     source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
 )
-def hook_not_replaced(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def hook_not_replaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A hook with a fixed name that stays behind when it fails.
 
     A Job's template is immutable. Unless the old hook is deleted before the new one is made, the

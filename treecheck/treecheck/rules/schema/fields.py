@@ -13,15 +13,15 @@ from treecheck.schemas import schemas
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from treecheck.cluster import Cluster
     from treecheck.conformance import SchemaError
-    from treecheck.environment import Environment
     from treecheck.model import Resource
 
 _SOURCE = "Kubernetes' OpenAPI document for the release; for Argo CD and Sealed Secrets their CRDs."
 
 
 @rule("unknown-field", source=_SOURCE)
-def unknown_field(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def unknown_field(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A field that does not exist.
 
     The API server refuses the manifest when it checks fields strictly, as kubectl and Argo CD
@@ -31,7 +31,7 @@ def unknown_field(resource: Resource, environment: Environment) -> Iterator[Prob
     for error in resource.schema_errors:
         if error.keyword == "additionalProperties":
             name = str(error.path[-1])
-            known = _known_fields(error, environment)
+            known = _known_fields(error, cluster)
             near = difflib.get_close_matches(name, known, n=1)
             where = show_path(error.path[:-1]) or "the manifest"
             yield Problem(
@@ -42,8 +42,8 @@ def unknown_field(resource: Resource, environment: Environment) -> Iterator[Prob
             )
 
 
-def _known_fields(error: SchemaError, environment: Environment) -> list[str]:
-    definition = schemas(environment.version).definition(error.definition)
+def _known_fields(error: SchemaError, cluster: Cluster) -> list[str]:
+    definition = schemas(cluster.version).definition(error.definition)
     return sorted(definition.get("properties", {}))
 
 
@@ -54,7 +54,7 @@ def _listed(known: list[str]) -> str:
 
 
 @rule("wrong-type", source=_SOURCE)
-def wrong_type(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def wrong_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A value of the wrong type.
 
     A list where one value belongs, text where a number belongs, a mapping left empty: the API
@@ -104,7 +104,7 @@ def shown(value: Any) -> str:
 
 
 @rule("nameless-manifest", source="Kubernetes API conventions: types and metadata.")
-def nameless_manifest(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A manifest without apiVersion, kind or name.
 
     Nothing can be done with it: it is not known what it is, or under which name it is kept.

@@ -13,7 +13,7 @@ from treecheck.schemas import custom_kinds, schemas
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 _SOURCE = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/"
@@ -97,13 +97,13 @@ def _release(version: tuple[int, int]) -> str:
 
 
 @rule("removed-api", source=_SOURCE)
-def removed_api(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def removed_api(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An API version that Kubernetes no longer serves.
 
     The API server does not know it, and refuses the manifest.
     """
     found = removal(resource)
-    if found is not None and environment.version >= found.release:
+    if found is not None and cluster.version >= found.release:
         yield Problem(
             f"{resource.api_version} {resource.kind} is gone since Kubernetes "
             f"{_release(found.release)}: the API server refuses the manifest",
@@ -113,13 +113,13 @@ def removed_api(resource: Resource, environment: Environment) -> Iterator[Proble
 
 
 @rule("deprecated-api", family=Family.POLICY, source=_SOURCE, severity=Severity.WARNING)
-def deprecated_api(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def deprecated_api(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An API version that a later release of Kubernetes no longer serves.
 
     After the upgrade the manifest is refused, and the resource can't be changed any more.
     """
     found = removal(resource)
-    if found is not None and environment.version < found.release:
+    if found is not None and cluster.version < found.release:
         yield Problem(
             f"{resource.api_version} {resource.kind} is gone with Kubernetes "
             f"{_release(found.release)}: after that upgrade the manifest is refused",
@@ -129,7 +129,7 @@ def deprecated_api(resource: Resource, environment: Environment) -> Iterator[Pro
 
 
 @rule("unknown-kind", source="Kubernetes' OpenAPI document for the release.")
-def unknown_kind(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A kind or API version that Kubernetes does not have.
 
     In the groups of Kubernetes itself every kind is known; a group without a dot is always one of
@@ -137,7 +137,7 @@ def unknown_kind(resource: Resource, environment: Environment) -> Iterator[Probl
     """
     if not resource.api_version or not resource.kind or removal(resource) is not None:
         return
-    known = {**schemas(environment.version).kinds(), **custom_kinds()}
+    known = {**schemas(cluster.version).kinds(), **custom_kinds()}
     if (resource.api_version, resource.kind) in known:
         return
     ours = any(
@@ -152,7 +152,7 @@ def unknown_kind(resource: Resource, environment: Environment) -> Iterator[Probl
     if versions:
         field, fix = "apiVersion", f"Write {' or '.join(versions[:3])}."
     yield Problem(
-        f"Kubernetes {_release(environment.version)} has no {resource.kind} in "
+        f"Kubernetes {_release(cluster.version)} has no {resource.kind} in "
         f"{resource.api_version}: the API server refuses the manifest",
         fix=fix,
         path=(field,),

@@ -12,7 +12,7 @@ from treecheck.rules.references.services import selected_pods
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 RBAC = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
@@ -30,7 +30,7 @@ STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated
     unless=("service-type",),
     source="https://kubernetes.io/docs/concepts/services-networking/service/#publishing-services-service-types",
 )
-def database_exposed(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def database_exposed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database behind a load balancer or a node port.
 
     Its password is then all that stands between the data and the internet. A load balancer that its
@@ -41,7 +41,7 @@ def database_exposed(resource: Resource, environment: Environment) -> Iterator[P
         return
     for index, port in enumerate(map(as_mapping, as_list(resource.spec.get("ports")))):
         numbers = {port.get("port"), target_of(port)}
-        for pod in selected_pods(resource, environment):
+        for pod in selected_pods(resource, cluster):
             declared = find(pod_ports(pod), target_of(port))
             numbers |= {declared.number} if declared else set()
         for number in sorted(n for n in numbers if n in DATABASES and isinstance(n, int)):
@@ -61,7 +61,7 @@ def database_exposed(resource: Resource, environment: Environment) -> Iterator[P
     source="https://docs.aws.amazon.com/eks/latest/best-practices/data-encryption-and-secrets-management.html",
     severity=Severity.WARNING,
 )
-def storage_unencrypted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def storage_unencrypted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A StorageClass that turns encryption off.
 
     Volumes and their snapshots can then be read by whoever gets hold of them. Existing volumes stay
@@ -80,7 +80,7 @@ def storage_unencrypted(resource: Resource, environment: Environment) -> Iterato
     kinds=("Namespace",),
     source="https://kubernetes.io/docs/concepts/security/pod-security-admission/",
 )
-def pod_security_mode(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def pod_security_mode(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A label of Pod Security that the admission controller does not know.
 
     Only enforce, audit and warn, each with -version, mean something. With any other word the
@@ -103,7 +103,7 @@ def unknown_modes(labels: Iterable[str]) -> Iterator[str]:
 
 
 @rule("role-too-broad", family=Family.POLICY, kinds=("Role", "ClusterRole"), source=RBAC)
-def role_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def role_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A role that grants everything, or the means to get it.
 
     `*` also covers what will be invented later. Reading every Secret is as good as being every
@@ -137,7 +137,7 @@ def role_too_broad(resource: Resource, environment: Environment) -> Iterator[Pro
     kinds=("RoleBinding", "ClusterRoleBinding"),
     source=RBAC,
 )
-def binding_too_broad(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A binding of the administrator's role to a program, or of any role to everybody.
 
     Whoever breaks into the program is then the cluster's administrator; and system:unauthenticated

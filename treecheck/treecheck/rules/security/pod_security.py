@@ -15,7 +15,7 @@ from treecheck.registry import Family, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 SOURCE = "https://kubernetes.io/docs/concepts/security/pod-security-standards/"
@@ -67,7 +67,7 @@ def place(path: FieldPath, container: Manifest, field: str = "") -> FieldPath:
 
 
 @rule("host-namespaces", family=Family.POLICY, source=SOURCE)
-def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod in the node's own network, process or IPC namespace.
 
     It sees the node's traffic and processes, and NetworkPolicies don't apply to it.
@@ -91,7 +91,7 @@ def host_namespaces(resource: Resource, environment: Environment) -> Iterator[Pr
 @rule(
     "privileged-container", family=Family.POLICY, source=SOURCE, unless=("privilege-contradiction",)
 )
-def privileged_container(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def privileged_container(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A privileged container.
 
     It can do everything that root on the node can.
@@ -107,7 +107,7 @@ def privileged_container(resource: Resource, environment: Environment) -> Iterat
 
 
 @rule("privilege-escalation", family=Family.POLICY, source=SOURCE, unless=("privileged-container",))
-def privilege_escalation(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def privilege_escalation(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container whose processes may gain privileges that their parent did not have.
 
     allowPrivilegeEscalation is true unless it is written, and "restricted" wants it written false.
@@ -125,7 +125,7 @@ def privilege_escalation(resource: Resource, environment: Environment) -> Iterat
 
 
 @rule("capabilities", family=Family.POLICY, source=SOURCE, unless=("privileged-container",))
-def capabilities(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def capabilities(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that keeps or adds Linux capabilities.
 
     "restricted" wants all dropped; NET_BIND_SERVICE alone may be added again.
@@ -153,7 +153,7 @@ def capabilities(resource: Resource, environment: Environment) -> Iterator[Probl
 
 
 @rule("runs-as-root", family=Family.POLICY, source=SOURCE, unless=("root-against-non-root",))
-def runs_as_root(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that may run as root.
 
     "restricted" wants runAsNonRoot: true on the pod or on each container, and no runAsUser of 0.
@@ -188,7 +188,7 @@ def _root_place(pod: PodTemplate, path: FieldPath, container: Manifest, field: s
 
 
 @rule("seccomp-unset", family=Family.POLICY, source=SOURCE)
-def seccomp_unset(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def seccomp_unset(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container without a seccomp profile.
 
     Without RuntimeDefault (or a Localhost profile) a container may call every system call that the
@@ -209,7 +209,7 @@ def seccomp_unset(resource: Resource, environment: Environment) -> Iterator[Prob
 
 
 @rule("volume-type", family=Family.POLICY, source=SOURCE)
-def volume_type(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def volume_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A volume of a type that "restricted" does not allow, such as hostPath.
 
     A hostPath gives the pod the node's own files, those of the kubelet and of other pods included.
@@ -226,7 +226,7 @@ def volume_type(resource: Resource, environment: Environment) -> Iterator[Proble
 
 
 @rule("host-port", family=Family.POLICY, source=SOURCE, unless=("host-namespaces",))
-def host_port(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def host_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container port that is opened on the node itself.
 
     It goes around the Service and its NetworkPolicies, and one pod a node can have it.
@@ -243,7 +243,7 @@ def host_port(resource: Resource, environment: Environment) -> Iterator[Problem]
 
 
 @rule("kernel-settings", family=Family.POLICY, source=SOURCE)
-def kernel_settings(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def kernel_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Unsafe sysctls, an unmasked /proc, or SELinux and AppArmor settings that lift protection.
 
     These change the kernel's behaviour for the node, or hide the container from its guards.

@@ -16,7 +16,7 @@ from treecheck.registry import Family, Scope, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.facts import Facts
     from treecheck.files import SourceFile
     from treecheck.model import FieldPath, Resource
@@ -94,7 +94,7 @@ def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
 
 
 @rule("secret-in-plain-text", family=Family.POLICY, kinds=("Secret",), source=SOURCE)
-def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def secret_in_plain_text(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Secret with its data in the tree.
 
     base64 is no encryption. In a GitOps tree a secret is sealed, or fetched from outside.
@@ -110,7 +110,7 @@ def secret_in_plain_text(resource: Resource, environment: Environment) -> Iterat
 
 
 @rule("secret-in-configuration", family=Family.POLICY, source=SOURCE)
-def secret_in_configuration(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def secret_in_configuration(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A value that looks like a secret in a ConfigMap or in a container's `env`.
 
     It stands under a name such as DB_PASSWORD, or it looks drawn at random; the same goes for

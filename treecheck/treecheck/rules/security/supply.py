@@ -11,7 +11,7 @@ from treecheck.registry import Family, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
 # Tags that move by their very name; anything else may be immutable.
@@ -24,7 +24,7 @@ MOVING_TAGS = {"", "latest", "stable", "main", "master", "edge", "nightly", "dev
     source="https://kubernetes.io/docs/concepts/containers/images/",
     unless=("image-name-invalid", "image-entry-unused"),
 )
-def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def image_unpinned(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An image without a tag, or with one that moves.
 
     What runs then depends on when a node pulled it: two pods of a Deployment may differ, and git
@@ -39,15 +39,15 @@ def image_unpinned(resource: Resource, environment: Environment) -> Iterator[Pro
                 fix="Name an immutable tag, or a digest.",
                 path=(*path, "image"),
                 cause=image,
-                related=_running(environment, image),
+                related=_running(cluster, image),
             )
 
 
-def _running(environment: Environment, image: str) -> tuple[Resource, ...]:
+def _running(cluster: Cluster, image: str) -> tuple[Resource, ...]:
     """The workloads that run an image."""
     return tuple(
         pod.owner
-        for pod in environment.pods()
+        for pod in cluster.pods()
         if any(container.get("image") == image for _, container in pod.containers())
     )
 
@@ -59,7 +59,7 @@ def _running(environment: Environment, image: str) -> tuple[Resource, ...]:
     severity=Severity.WARNING,
     unless=("role-missing", "binding-too-broad", "service-account-missing"),
 )
-def token_mounted(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def token_mounted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A service account's token in a pod that has no use for it.
 
     Whoever breaks into the container can ask the API server in the account's name. An account that
@@ -69,26 +69,26 @@ def token_mounted(resource: Resource, environment: Environment) -> Iterator[Prob
     if pod is None or pod.spec.get("automountServiceAccountToken", True) is not True:
         return
     name = as_text(pod.spec.get("serviceAccountName")) or "default"
-    account = environment.get("ServiceAccount", resource.namespace, name)
+    account = cluster.get("ServiceAccount", resource.namespace, name)
     off = account is not None and account.body.get("automountServiceAccountToken") is False
     if "automountServiceAccountToken" not in pod.spec and off:
         return
-    if not _has_rights(environment, resource.namespace, name):
+    if not _has_rights(cluster, resource.namespace, name):
         written = "automountServiceAccountToken" in pod.spec
         yield Problem(
             f"its pods get the token of service account {name}, which nothing in the tree gives "
             "rights to",
             fix="Set automountServiceAccountToken: false on the pod.",
             path=(*pod.spec_path, "automountServiceAccountToken") if written else pod.spec_path,
-            related=_bindings_of(environment, name),
+            related=_bindings_of(cluster, name),
         )
 
 
-def _bindings_of(environment: Environment, account: str) -> tuple[Resource, ...]:
+def _bindings_of(cluster: Cluster, account: str) -> tuple[Resource, ...]:
     """The bindings that may have been meant for a service account, by their own name or subject."""
     return tuple(
         binding
-        for binding in environment.of_kind("RoleBinding", "ClusterRoleBinding")
+        for binding in cluster.of_kind("RoleBinding", "ClusterRoleBinding")
         if account in binding.name
         or any(
             as_mapping(subject).get("name") == account
@@ -97,8 +97,8 @@ def _bindings_of(environment: Environment, account: str) -> tuple[Resource, ...]
     )
 
 
-def _has_rights(environment: Environment, namespace: str, account: str) -> bool:
-    for binding in environment.of_kind("RoleBinding", "ClusterRoleBinding"):
+def _has_rights(cluster: Cluster, namespace: str, account: str) -> bool:
+    for binding in cluster.of_kind("RoleBinding", "ClusterRoleBinding"):
         for subject in map(as_mapping, as_list(binding.body.get("subjects"))):
             where = subject.get("namespace") or binding.namespace
             if (subject.get("kind"), where, subject.get("name")) == (
@@ -117,7 +117,7 @@ def _has_rights(environment: Environment, namespace: str, account: str) -> bool:
     severity=Severity.WARNING,
     unless=("hpa-without-request",),
 )
-def resources_missing(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def resources_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container without requests, or without a limit on its memory.
 
     Without requests the scheduler counts it as nothing and packs the node too full; without a
@@ -145,7 +145,7 @@ def resources_missing(resource: Resource, environment: Environment) -> Iterator[
     source="https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     severity=Severity.WARNING,
 )
-def root_filesystem_writable(resource: Resource, environment: Environment) -> Iterator[Problem]:
+def root_filesystem_writable(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container whose root file system is made writable on purpose.
 
     Whoever breaks in can change the program. A container that says nothing is left alone: many

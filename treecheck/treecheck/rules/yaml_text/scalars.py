@@ -13,7 +13,7 @@ from treecheck.rules.schema.fields import is_unquoted, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.environment import Environment
+    from treecheck.cluster import Cluster
     from treecheck.facts import Facts
     from treecheck.files import SourceFile
     from treecheck.model import FieldPath, Resource
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "unquoted-value",
     source="YAML 1.1 (bool, int and float types), as kubectl, kustomize and Argo CD read it.",
 )
-def unquoted_value(resource: Resource, _environment: Environment) -> Iterator[Problem]:
+def unquoted_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A number or boolean where text belongs, for want of quotes.
 
     YAML reads `on`, `yes` and `true` as booleans, `0644` as 420, `1e3` as 1000 and `1.10` as 1.1.

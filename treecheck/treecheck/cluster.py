@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Environment:
+class Cluster:
     """Resources that run on one cluster together.
 
     Attributes:

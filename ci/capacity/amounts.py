@@ -10,26 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ci.errors import InputError
-from treecheck.quantities import quantity
+from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from decimal import Decimal
 
 MIB = 2**20
-
-
-def parse(value: object) -> Decimal:
-    """A quantity as a number of its base unit: cores, bytes.
-
-    Raises:
-        InputError: it is none, or negative.
-    """
-    number = quantity(value)
-    if number is None or number < 0:
-        raise InputError(f"{value!r} is no Kubernetes quantity; valid ones are 250m, 0.5, 128Mi")
-    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +58,6 @@ def requested(resources: Mapping[str, Any] | None) -> Amount:
     given = resources or {}
     merged = {**(given.get("limits") or {}), **(given.get("requests") or {})}
     return Amount(
-        ceil(parse(merged.get("cpu", 0)) * 1000), ceil(parse(merged.get("memory", 0)) / MIB)
+        ceil(parse_quantity(merged.get("cpu", 0)) * 1000),
+        ceil(parse_quantity(merged.get("memory", 0)) / MIB),
     )
