@@ -141,6 +141,17 @@ def test_12_a_developer_may_sync_dev_and_neither_syncs_nor_rolls_back_prod(
     world.settle("coworking-dev")
 
 
+def test_12_nobody_syncs_what_is_not_in_git(world: World, tokens: dict[str, str]) -> None:
+    """A rollback needs `sync` alone; `override` would allow the manifests of somebody's laptop."""
+    for who, name in (("developer", "coworking-dev"), ("on-call", "coworking-prod")):
+        account = _as(world, tokens[who])
+        account.sync(name, {"dryRun": True})
+        with pytest.raises(ArgoError, match="may not do that") as refusal:
+            account.sync(name, {"dryRun": True, "manifests": [FORBIDDEN["a_secret"]]})
+        assert refusal.value.status == 403
+        world.settle(name)
+
+
 def test_12_who_is_on_call_rolls_prod_back_and_resumes(
     world: World, tokens: dict[str, str]
 ) -> None:
