@@ -28,7 +28,8 @@ def name(page: Path) -> str:
 def commands(page: Path) -> list[str]:
     """What stands in fenced blocks and in code spans, a command each."""
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = [block for language, block in fenced if language in ("", "sh", "console")]
     lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
     return [*lines, *re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)]
 
