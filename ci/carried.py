@@ -41,11 +41,21 @@ class _FlowList(tuple[str, ...]):
 
 def values(settings: Settings) -> dict[str, str | _FlowList]:
     """Every name that a `# settings:` comment may use."""
-    made = {"registry": settings.registry, "image": settings.image}
+    made = {
+        "registry": settings.registry,
+        "image": settings.image,
+        "prod_internal": _boolean(settings.prod_internal),
+        "prod_tls": _boolean(bool(settings.prod_certificate)),
+        "argocd_internal": _boolean(settings.argocd_internal),
+    }
     return {
         name: value if isinstance(value, str) else _FlowList(value)
         for name, value in (settings._asdict() | made).items()
     }
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def carry(text: str, settings: Settings) -> str:

@@ -14,6 +14,9 @@ PRIVATE = tuple(
     ipaddress.IPv4Network(each)
     for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
+# A security group has 60 rules (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html),
+# and the cloud controller writes two for each range: the port's, and one for ICMP.
+MOST = 30
 
 
 def problem(value: str) -> str:
@@ -41,6 +44,17 @@ def is_private(value: str) -> bool:
     """Whether a valid range is one that never arrives from the internet."""
     network = ipaddress.IPv4Network(value)
     return any(network.subnet_of(each) for each in PRIVATE)
+
+
+def stay_inside(values: Iterable[str]) -> bool:
+    """Whether no valid range is one that arrives from the internet; of none that is so too."""
+    return all(map(is_private, values))
+
+
+def is_covered(value: str, by: Iterable[str]) -> bool:
+    """Whether every address of a range is in the others, also in several together."""
+    joined = ipaddress.collapse_addresses(ipaddress.IPv4Network(each) for each in by)
+    return any(ipaddress.IPv4Network(value).subnet_of(each) for each in joined)
 
 
 def are_everybody(values: Iterable[str]) -> bool:

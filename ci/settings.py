@@ -163,6 +163,16 @@ class Settings(NamedTuple):
         """The image's name without a tag."""
         return f"{self.registry}/{self.repository}"
 
+    @property
+    def prod_internal(self) -> bool:
+        """Whether prod's load balancer is an internal one."""
+        return networks.stay_inside(self.prod_cidrs)
+
+    @property
+    def argocd_internal(self) -> bool:
+        """Whether the load balancer of Argo CD's optional address is an internal one."""
+        return networks.stay_inside(self.argocd_cidrs)
+
 
 def parse(name: str, text: str) -> Value:
     """A setting's value from what a person typed: `none` clears it, commas separate a list.
@@ -210,6 +220,8 @@ def _problem(setting: Setting, value: Value) -> str:
         return f"{repeated} is there twice"
     if len(value) < (setting.least or 0):
         return "?"
+    if setting.problem is networks.problem and len(value) > networks.MOST:
+        return f"{len(value)} are more than the {networks.MOST} that a security group has room for"
     return next(filter(None, map(setting.problem, value)), "")
 
 

@@ -75,7 +75,16 @@ def tag_at(api: ArgoCD, app: Application, revision: str) -> str:
 
 def live_deployment(api: ArgoCD, app: Application) -> Json:
     """Return the Deployment as the cluster has it; empty when there is none."""
-    node = {"group": "apps", "version": "v1", "kind": "Deployment", "name": SERVICE}
+    return _live(api, app, {"group": "apps", "version": "v1", "kind": "Deployment"})
+
+
+def live_service(api: ArgoCD, app: Application) -> Json:
+    """Return the Service as the cluster has it; empty when there is none."""
+    return _live(api, app, {"group": "", "version": "v1", "kind": "Service"})
+
+
+def _live(api: ArgoCD, app: Application, kind: dict[str, str]) -> Json:
+    node = {**kind, "name": SERVICE}
     try:
         return api.resource(app.name, {**node, "namespace": app.namespace})
     except ArgoError as error:

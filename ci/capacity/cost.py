@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ci import reach
 from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ci.capacity.prices import Prices
 
 GIB = 2**30
-LOAD_BALANCER_TYPE = "service.beta.kubernetes.io/aws-load-balancer-type"
+LOAD_BALANCER_TYPE = f"{reach.PREFIX}type"
 # The pipeline's template makes two secrets and three alarms.
 SECRETS, ALARMS = 2, 3
 
@@ -109,6 +110,11 @@ def _balanced(resources: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
             yield resource
 
 
+def _is_internal(service: Mapping[str, Any]) -> bool:
+    found = reach.door(service)
+    return found is not None and found.internal
+
+
 def _load_balancers(resources: list[Mapping[str, Any]], prices: Prices) -> Iterator[Line]:
     for resource in _balanced(resources):
         metadata = resource["metadata"]
@@ -127,7 +133,8 @@ def _network(
 ) -> Iterator[Line]:
     nodes = sum(group.desired for group in cluster.groups)
     # A load balancer has an address in each zone of the cluster's network.
-    addresses = nodes + len(cluster.zones) * sum(1 for _ in _balanced(resources))
+    public = [each for each in _balanced(resources) if not _is_internal(each)]
+    addresses = nodes + len(cluster.zones) * len(public)
     hour = prices.rate("network", "public_ipv4_hour")
     yield Line(
         "network",

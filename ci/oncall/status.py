@@ -18,10 +18,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ci import reach
 from ci.argocd.application import Application
 from ci.argocd.causes import causes
 from ci.argocd.client import ArgoError, connect
-from ci.argocd.environment import PARTS, SERVICE, application_name, live_tag, overlay_folder, tag_at
+from ci.argocd.environment import (
+    PARTS,
+    SERVICE,
+    application_name,
+    live_service,
+    live_tag,
+    overlay_folder,
+    tag_at,
+)
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.oncall import lost_nodes
@@ -78,7 +87,7 @@ class Git(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """An environment: what git says, and its parts.
+    """An environment: what git says, its parts, and how it can be reached.
 
     Without an answer of Argo CD it has no parts, and `pods` says what the Kubernetes API knows.
     """
@@ -88,6 +97,7 @@ class Environment(NamedTuple):
     parts: tuple[Part, ...]
     needs_person: tuple[str, ...]
     pods: str = ""
+    reached_by: str = ""
 
     @property
     def is_well(self) -> bool:
@@ -213,10 +223,11 @@ def report(
     person = [f"git can't be read: {git.error}"] if git.error else []
     late = unseen(git, app, now)
     missing = [part for part in PARTS if application_name(name, part) not in seen]
-    person += [late] if late else []
+    reached_by, wrong = reach.judge(live_service(api, app), app.namespace)
+    person += [sentence for sentence in (late, wrong) if sentence]
     person += [f"there is no Application {application_name(name, part)}" for part in missing]
     person += lost_nodes.needs_person(cluster, name, now)
-    return Environment(name, git, parts, tuple(person))
+    return Environment(name, git, parts, tuple(person), reached_by=reached_by)
 
 
 def without_argo_cd(
@@ -266,6 +277,7 @@ def _parts(environment: Environment) -> list[str]:
     since = f"since {_when(service.since)}, by {service.by or '?'}"
     lines.append(f"  synced     {service.synced or '?'}  {since}")
     lines.append(f"  runs       {service.runs or 'nothing'}")
+    lines.append(f"  reached by {environment.reached_by}")
     for part in environment.parts:
         switch = "auto-sync on" if part.auto_sync else "AUTO-SYNC OFF"
         lines.append(f"  {part.application:<16} {part.sync}, {part.health}, {switch}")
@@ -281,6 +293,7 @@ def as_json(environment: Environment) -> dict[str, Any]:
         "well": environment.is_well,
         "git": _plain(environment.git._asdict()),
         "applications": [_plain(part._asdict()) for part in environment.parts],
+        "reached_by": environment.reached_by,
         "needs_person": list(environment.needs_person),
         "pods": environment.pods,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci import reach
 from treecheck.immutable import immutable_changes
 from treecheck.kube.config import references
 from treecheck.kube.workloads import replicas
@@ -21,6 +22,7 @@ SERVERS = {"Deployment", "StatefulSet", "DaemonSet"}
 HOLDS_DATA = {"PersistentVolumeClaim", "PersistentVolume", "StatefulSet", "Namespace"}
 RIGHTS = {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "AppProject"}
 POD_SPEC = ("spec", "template", "spec")
+ACCESS_KEY = "ACCESS_KEY_FILE"
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,11 @@ def _exposed(view: View) -> Iterator[str]:
     if view.kind == "Service":
         was, now = (at(side, "spec", "type") for side in (view.before, view.after))
         if now in outside and was != now:
-            yield f"this exposes {_ports(view.after)} outside the cluster ({now})"
+            yield f"this exposes {_ports(view.after)} outside the cluster: {_how(view.after)}"
         elif was in outside and now not in outside:
             yield f"this takes away the outside address of {_ports(view.before)}"
+        elif now == "LoadBalancer":
+            yield from _door_moves(view)
     if view.kind == "Ingress" and view.change.before is None:
         hosts = [
             as_text(as_mapping(r).get("host")) for r in as_list(at(view.after, "spec", "rules"))
@@ -136,6 +140,48 @@ def _exposed(view: View) -> Iterator[str]:
         )
 
 
+def _how(service: Manifest) -> str:
+    found = reach.door(service)
+    return found.sentence if found else as_text(at(service, "spec", "type"))
+
+
+def _door_moves(view: View) -> Iterator[str]:
+    """A balancer that becomes another one: wider, narrower, without TLS, of another scheme."""
+    before, after = reach.door(view.before), reach.door(view.after)
+    if before is None or after is None or before == after:
+        return
+    if before.internal != after.internal:
+        yield (
+            f"git now asks for {after.sentence}. AWS doesn't change the scheme of an existing load"
+            f" balancer: it takes a new Service with a new address ({reach.PAGE})"
+        )
+    elif before.ranges != after.ranges:
+        done = "opens" if reach.is_wider(before, after) else "narrows"
+        yield f"this {done} the load balancer to {after.who}; before: {before.who}"
+    if before.certificate and not after.certificate:
+        yield "this removes the certificate: keys and reports travel in plain HTTP"
+    elif after.certificate and not before.certificate:
+        yield "this ends TLS at the load balancer: clients must now say https"
+    elif before.certificate != after.certificate:
+        yield "this changes the certificate of the load balancer: it must be valid for its name"
+
+
+def _key(view: View) -> Iterator[str]:
+    """The access key is off where the service isn't given its file."""
+    if view.kind in SERVERS and view.change.after is not None:
+        before, after = (_key_files(side) for side in (view.before, view.after))
+        for name in sorted(before - after):
+            yield f"container {name} no longer gets {ACCESS_KEY}: it asks nobody for a key"
+
+
+def _key_files(manifest: Manifest) -> set[str]:
+    return {
+        as_text(container.get("name"))
+        for container in map(as_mapping, as_list(at(manifest, *POD_SPEC, "containers")))
+        if any(as_mapping(each).get("name") == ACCESS_KEY for each in as_list(container.get("env")))
+    }
+
+
 def _ports(service: Manifest) -> str:
     ports = [str(as_mapping(p).get("port")) for p in as_list(at(service, "spec", "ports"))]
     return f"port {', '.join(ports)}"
@@ -145,6 +191,14 @@ def _secrets(view: View) -> Iterator[str]:
     if view.kind in {"Secret", "SealedSecret"}:
         done = {"added": "brings", "removed": "removes", "changed": "changes"}[view.change.verb]
         yield f"this {done} a secret; a database's own password changes only by ALTER ROLE"
+        lost = _keys(view.before) - _keys(view.after)
+        if view.change.verb == "changed" and lost:
+            yield f"the secret loses {', '.join(sorted(lost))}: who reads it finds nothing"
+
+
+def _keys(secret: Manifest) -> set[str]:
+    parts = (at(secret, *path) for path in (("data",), ("stringData",), ("spec", "encryptedData")))
+    return {key for part in parts for key in as_mapping(part)}
 
 
 def _rights(view: View) -> Iterator[str]:
@@ -211,6 +265,7 @@ QUESTIONS: list[tuple[int, Callable[[View], Iterator[str]]]] = [
     (80, _storage),
     (70, _no_pods),
     (60, _exposed),
+    (60, _key),
     (50, _rights),
     (45, _syncing),
     (40, _secrets),

@@ -91,6 +91,7 @@ class FakeArgo:
         self.url = ""
         self.calls: list[str] = []
         self.live = ""
+        self.service: dict[str, Any] = {"kind": "Service", "spec": {"type": "ClusterIP"}}
         self.fail: tuple[int, bytes, str] | None = None
         self.application: dict[str, Any] = json.loads((RECORDED / "resumed.json").read_text())
         self.application["spec"]["source"]["repoURL"] = git.url
@@ -132,7 +133,9 @@ class FakeArgo:
                 "manifests": [json.dumps(m) for m in self.manifests(query["revision"][0])]
             },
             "GET /coworking-prod/resource": lambda: {
-                "manifest": json.dumps(_deployment(self.live))
+                "manifest": json.dumps(
+                    self.service if query["kind"] == ["Service"] else _deployment(self.live)
+                )
             },
             "GET /coworking-prod/resource-tree": lambda: {"nodes": []},
         }

@@ -31,6 +31,15 @@ FORK = {
     "--argocd-cidrs": "198.51.100.0/24",
     "--argocd-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
 }
+# What the first fork is configured with, whatever this repository is.
+BEFORE = settings.Settings(
+    account="183302320810",
+    region="us-east-1",
+    repository="coworking",
+    git_url="https://github.com/example-org/coworking.git",
+    kubernetes="1.32",
+    zones=("us-east-1a", "us-east-1b"),
+)
 VALUES = settings.Settings(
     account="123456789012",
     region="eu-north-1",
@@ -48,6 +57,13 @@ def git(folder: Path, *words: str) -> str:
     ).stdout
 
 
+def as_before(name: str, text: str) -> str:
+    """A file of this repository as it is before it is configured."""
+    if name == settings.FILE:
+        return carried.edit_file(text, BEFORE)
+    return carried.carry(text, BEFORE) if name.endswith(".yaml") else text
+
+
 @pytest.fixture(scope="module")
 def first_fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with this one's files as they are now."""
@@ -56,7 +72,7 @@ def first_fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in filter(None, names.split("\0")):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((ROOT / name).read_bytes())
+        target.write_text(as_before(name, (ROOT / name).read_text(encoding="utf-8")), "utf-8")
     git(folder, "init", "--quiet", "--initial-branch=main", "--template=")
     git(folder, "config", "user.name", "Test")
     git(folder, "config", "user.email", "test@example.org")
@@ -101,6 +117,9 @@ def test_writing_the_marked_lines_anew_changes_nothing() -> None:
         assert carried.carry(text_of(path), values) == text_of(path), path
 
 
+EXAMPLES = {each.example for each in settings.SETTINGS.values()}
+
+
 def test_no_other_line_has_a_copy_of_a_value() -> None:
     values = settings.read()
     for path in tracked():
@@ -112,9 +131,10 @@ def test_no_other_line_has_a_copy_of_a_value() -> None:
         ):
             continue
         for number, line in enumerate(text_of(path).splitlines(), 1):
-            if values.account in line or values.git_url in line:
-                said = f"{path}:{number}: {line.strip()} (an example's account is 123456789012)"
-                assert carried.is_marked(line), said
+            for value in (values.account, values.git_url):
+                # A fork may be configured with the very values that the examples have.
+                if value in line and value not in EXAMPLES:
+                    assert carried.is_marked(line), f"{path}:{number}: {line.strip()}"
 
 
 # Where the Kubernetes version may stand beside others: tables of versions, and what pip locked.
@@ -200,7 +220,7 @@ def test_a_work_tree_with_changes_is_refused(fork: Path) -> None:
     done = configure(fork, **FORK)
     assert done.returncode == 2
     assert "base/coworking/pdb.yaml" in done.stderr
-    assert (fork / "settings.yaml").read_text() == (ROOT / "settings.yaml").read_text()
+    assert settings.read(fork) == BEFORE
 
 
 def test_a_commit_that_git_refuses_leaves_the_tree_as_it_was(fork: Path) -> None:
@@ -386,7 +406,7 @@ def test_a_comment_that_names_no_setting_is_refused(template: str) -> None:
         carried.carry(f"a: x # settings: {template}", VALUES)
 
 
-WHOLE = (ROOT / "settings.yaml").read_text(encoding="utf-8")
+WHOLE = as_before("settings.yaml", (ROOT / "settings.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

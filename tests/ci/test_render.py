@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import seal
+from ci import seal, settings
 from ci.errors import InputError
 from ci.snapshots import snapshot
 from tests.ci import verbs
@@ -58,7 +58,7 @@ def test_a_tag_that_looks_like_a_number_stays_a_text(tree: Path) -> None:
     image.write_text(text[: text.index("newTag:")] + 'newTag: "1234-12345e67"\n')
     deployments = [r for r in render_objects(tree / "overlays/dev") if r["kind"] == "Deployment"]
     (container,) = deployments[0]["spec"]["template"]["spec"]["containers"]
-    assert container["image"].endswith("/coworking:1234-12345e67")
+    assert container["image"] == f"{settings.read().image}:1234-12345e67"
 
 
 def test_a_deployment_and_a_sealing_leave_the_snapshot_as_it_is(tree: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ci import seal
+from ci import carried, seal
 from ci.cluster import AFTERWARDS
-from ci.settings import SETTINGS, parse
+from ci.settings import SETTINGS, parse, read
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*(ROOT / "docs" / f"{name}.md" for name in ("deploy", "secrets", "fork", "cluster"))]
@@ -61,6 +61,12 @@ def test_every_setting_of_a_fork_is_explained() -> None:
     page = (ROOT / "docs/fork.md").read_text(encoding="utf-8")
     rows = [f"| `{name}` | {each.help} | {each.rule} |" for name, each in SETTINGS.items()]
     assert "| setting | what it is | it takes |\n| --- | --- | --- |\n" + "\n".join(rows) in page
+
+
+def test_every_name_that_a_marked_line_may_use_is_on_the_page() -> None:
+    page = (ROOT / "docs/fork.md").read_text(encoding="utf-8")
+    for name in carried.values(read()):
+        assert f"`{name}`" in page
 
 
 def test_the_settings_file_explains_each_value_as_the_table_does() -> None:

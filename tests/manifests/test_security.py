@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 
+from ci import reach, settings
+
 VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -116,12 +118,45 @@ def test_the_service_reaches_the_database_and_dns_and_nothing_else(both):
     assert {port["port"] for port in dns["ports"]} == {53}
 
 
-def test_only_the_port_that_serves_is_open(both):
+def test_the_port_that_serves_is_open_and_the_metrics_to_the_monitoring_alone(both):
     policy = both.one("NetworkPolicy", "coworking-ingress")["spec"]
-    assert policy["ingress"] == [{"ports": [{"port": 5153, "protocol": "TCP"}]}]
+    monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    assert policy["ingress"] == [
+        {"ports": [{"port": 5153, "protocol": "TCP"}]},
+        {
+            "from": [{"namespaceSelector": monitoring}],
+            "ports": [{"port": 9153, "protocol": "TCP"}],
+        },
+    ]
+    ports = {port["name"]: port["containerPort"] for port in both.service_container()["ports"]}
+    assert ports == {"http": 5153, "metrics": 9153}
+    assert both.settings()["METRICS_PORT"] == "9153"
     assert both.pods()["coworking"]["metadata"]["labels"].items() >= (
         policy["podSelector"]["matchLabels"].items()
     )
+
+
+def test_no_service_carries_the_metrics(both):
+    for service in both.all("Service"):
+        for port in service["spec"]["ports"]:
+            assert port["targetPort"] in {"http", "postgresql"}
+
+
+def test_prod_is_reached_as_settings_yaml_says(prod):
+    values = settings.read()
+    service = prod.one("Service", "coworking")
+    ranges, certificate = values.prod_cidrs, values.prod_certificate
+    assert reach.door(service) == reach.Door(values.prod_internal, ranges, certificate)
+    assert service["metadata"]["annotations"][f"{reach.PREFIX}ssl-ports"] == "http"
+    # A Network Load Balancer of this controller would open the nodes themselves to the ranges.
+    assert f"{reach.PREFIX}type" not in service["metadata"]["annotations"]
+
+
+def test_the_access_key_is_a_file_of_the_pods_that_serve_alone(both):
+    for name, pod in both.pods().items():
+        (secret,) = [each["secret"] for each in pod["spec"]["volumes"] if "secret" in each]
+        keys = [item["key"] for item in secret.get("items", ())]
+        assert keys == ([] if name == "coworking" else ["DB_PASSWORD"])
 
 
 def test_the_service_is_no_superuser_and_the_superuser_has_no_password(both):

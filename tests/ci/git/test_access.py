@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ci import settings
 from ci.errors import InputError
 from ci.git import access as git_access
+from tests.ci.conftest import REGISTRY
 from tests.ci.verbs import in_this_process
 
 if TYPE_CHECKING:
@@ -26,7 +28,12 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_name_that_is_not_utf_8_ends_nothing(remote: Remote, config: Path) -> None:
+def test_a_name_that_is_not_utf_8_ends_nothing(
+    remote: Remote, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, _, region, *_ = REGISTRY.split(".")  # a fork's settings may be other ones
+    ours = settings.read()._replace(account=account, region=region, repository="coworking")
+    monkeypatch.setattr(settings, "read", lambda: ours)
     config.write_bytes(b"[user]\n  name = J\xfcrgen\n  email = j@example.org\n")
     words = ["hotfix", "--to", "dev", "--tag", "v1", "--reason", "x", "--unchecked"]
     done = in_this_process(*words, "--url", remote.url)

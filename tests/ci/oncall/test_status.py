@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from ci import reach
 from ci.argocd.causes import Cause
 from ci.argocd.client import ArgoError
 from ci.oncall.status import Git as Tip
@@ -189,3 +190,45 @@ def test_status_says_that_the_nodes_were_not_looked_at(argo: FakeArgo, git: Git)
     result = CliRunner().invoke(command, ["prod"], catch_exceptions=False)
 
     assert result.output.endswith("\nThe nodes were not looked at: there is no kubeconfig\n")
+
+
+def balanced(host: str) -> dict[str, Any]:
+    return {
+        "kind": "Service",
+        "metadata": {"annotations": {reach.INTERNAL: "true"}},
+        "spec": {"type": "LoadBalancer"},
+        "status": {"loadBalancer": {"ingress": [{"hostname": host}] if host else []}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "line", "fault"),
+    [
+        (None, "reached by kubectl -n coworking-prod port-forward service/coworking 5153", ""),
+        (
+            balanced(""),
+            "reached by an internal load balancer, plain HTTP, open to the whole VPC: which has no",
+            "",
+        ),
+        (
+            balanced("internal-a1-2.us-east-1.elb.amazonaws.com"),
+            "the whole VPC: internal-a1-2.us-east-1.elb.amazonaws.com:5153",
+            "",
+        ),
+        (
+            balanced("a1-2.us-east-1.elb.amazonaws.com"),
+            "the whole VPC: a1-2.us-east-1.elb.amazonaws.com:5153",
+            "  ! the load balancer a1-2.us-east-1.elb.amazonaws.com is internet-facing",
+        ),
+    ],
+)
+def test_it_says_how_prod_is_reached_and_what_is_wrong_with_that(
+    argo: FakeArgo, git: Git, service: dict[str, Any] | None, line: str, fault: str
+) -> None:
+    git.deploy("1-aaaaaaa")
+    argo.sync()
+    argo.service = service or argo.service
+    shown = CliRunner().invoke(command, ["prod"], catch_exceptions=False).output
+    assert line in shown
+    assert ("  ! the load balancer" in shown) is bool(fault)
+    assert fault in shown
