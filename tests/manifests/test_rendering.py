@@ -31,12 +31,13 @@ FOLDERS = [
     for f in KUSTOMIZATIONS
     if "kind: Component" not in (ROOT / f / "kustomization.yaml").read_text()
 ]
-# `addons` brings `addons/sealed-secrets` in.
+# `addons` brings `addons/sealed-secrets` in, and `start` both.
 REMOTE = {
     "argocd/addons",
     "argocd/addons/metrics-server",
     "argocd/addons/sealed-secrets",
     "argocd/install",
+    "argocd/start",
 }
 LOCAL = [folder for folder in FOLDERS if str(folder) not in REMOTE]
 RENDERED = [
@@ -157,7 +158,7 @@ def remote_references() -> dict[str, str]:
 
 def test_what_is_fetched_is_pinned_to_a_version_and_listed_in_one_place() -> None:
     found = remote_references()
-    assert set(found) == {folder for folder in REMOTE if folder != "argocd/addons"}
+    assert set(found) == REMOTE - {"argocd/addons", "argocd/start"}
     listed = (ROOT / "argocd/bootstrap.md").read_text()
     for address in found.values():
         assert re.search(r"/v\d+\.\d+\.\d+/", address)
