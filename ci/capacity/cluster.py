@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ci.capacity.amounts import Amount, requested
-from ci.capacity.nodes import Room, allocatable
+from ci.capacity.nodes import Room, allocatable, architecture
 from ci.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,6 +67,22 @@ class Cluster:
     addons: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     nat_gateways: int = 0
     logs: tuple[str, ...] = ()
+
+    @property
+    def architecture(self) -> str:
+        """What its nodes run, in the words of image platforms: `amd64` or `arm64`.
+
+        Raises:
+            InputError: its groups differ, so that no one image runs on all nodes.
+        """
+        found = {group.name: architecture(group.instance_type) for group in self.groups}
+        if len(set(found.values())) != 1:
+            kinds = ", ".join(f"{name} {kind}" for name, kind in found.items()) or "no node group"
+            raise InputError(
+                f"the nodes of cluster {self.name} are of no one architecture: {kinds}",
+                hint="Give every node group of infra/eksctl/cluster.yaml instance types of one.",
+            )
+        return found.popitem()[1]
 
     @property
     def audited(self) -> bool:

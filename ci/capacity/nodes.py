@@ -17,6 +17,7 @@ instance type", maximum pods). A key that EKS does not send, such as `kubeReserv
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import floor
 
@@ -27,6 +28,16 @@ OVERHEAD = 0.075
 # EKS's cap for managed nodes with fewer than 30 vCPUs.
 MOST_PODS_WITH_PREFIXES = 110
 ADDRESSES_PER_PREFIX = 16
+
+
+def architecture(instance_type: str) -> str:
+    """What an instance type runs, in the words of image platforms: `amd64` or `arm64`.
+
+    In a type's name a `g` behind the generation is for Graviton, as in `t4g` or `c7gn`; `g4dn` is
+    of the family g. The first Graviton is `a1`. (EC2 instance types, "Naming conventions".)
+    """
+    is_arm = re.match(r"[a-z]+\d+g|a1\.", instance_type) is not None
+    return "arm64" if is_arm else "amd64"
 
 
 @dataclass(frozen=True, slots=True)

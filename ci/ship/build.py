@@ -68,6 +68,12 @@ VARIABLES: dict[str, Variable] = {
     ),
     "GIT_BRANCH": Variable("its branch", r"\S+", "main", "main"),
     "DEPLOY_ENVIRONMENT": Variable("the environment to write to", r"[a-z0-9-]+", "dev", "dev"),
+    "BASE_IMAGE": Variable(
+        "another base image than the Dockerfile's, for a run without Amazon's mirror",
+        r"[\w./:@-]*",
+        "python:3.11-slim-bookworm",
+        "",
+    ),
     "PUSH_REGISTRY": Variable(
         "another registry to push to, for a run without AWS; empty: ECR",
         r"([\w.-]+(:\d+)?)?",

@@ -15,7 +15,7 @@ from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError, InputError
 from ci.overlays import ROOT
 from ci.run import execute, run
-from ci.ship import main_build
+from ci.ship import image, main_build
 from ci.ship.set_image import describe, set_image
 from ci.version.land import Progress
 
@@ -50,20 +50,16 @@ def build_image(build: Build) -> None:
     """Build the image, with the layers of `latest` as the cache where there are any."""
     latest = f"{build.push_address}:latest"
     cache = execute(["docker", "pull", "--quiet", latest], timeout=600)
-    run(
-        [
-            "docker",
-            "build",
+    image.build(
+        [f"{build.push_address}:{tag}" for tag in build.tags],
+        number=build.number,
+        commit=build.commit,
+        base=build["BASE_IMAGE"],
+        options=[
             *(["--cache-from", latest] if cache.status == 0 else []),
             # Without it the pushed image could not be the next build's cache.
             *("--build-arg", "BUILDKIT_INLINE_CACHE=1"),
-            *("--build-arg", f"BUILD={build.number}"),
-            *("--build-arg", f"COMMIT={build.commit}"),
-            *(word for tag in build.tags for word in ("--tag", f"{build.push_address}:{tag}")),
-            "apps/coworking",
         ],
-        cwd=ROOT,
-        timeout=1200,
     )
     click.echo(f"built {build.push_address}:{build.tag}")
 

@@ -18,11 +18,14 @@ from ci import settings
 from ci.argocd.environment import SERVICE, overlay_folder
 from ci.aws.ecr import Ecr, push
 from ci.aws.registry import EcrRepository
+from ci.capacity.cluster import load_cluster
+from ci.capacity.gather import CLUSTER
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import branch_name, check_branch, check_url
 from ci.overlays import ROOT, overlay
 from ci.run import run
+from ci.ship import image
 from ci.ship.set_image import check_registry
 from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment, one_line
@@ -65,7 +68,7 @@ def plan_hotfix(
 
 
 def build_and_push(registry: EcrRepository, tag: str) -> str | None:
-    """Build this checkout's image, push it, and return the commit that it is; None if it is dirty.
+    """Build this checkout's image for the nodes, push it, and return its commit; None if dirty.
 
     Raises:
         InputError: the registry has the tag already, and tags are immutable.
@@ -79,11 +82,12 @@ def build_and_push(registry: EcrRepository, tag: str) -> str | None:
     commit = run(["git", "rev-parse", "HEAD"], cwd=ROOT).strip()
     is_clean = not run(["git", "status", "--porcelain", "--", "apps/coworking"], cwd=ROOT).strip()
     label = commit if is_clean else "uncommitted"
-    image = f"{registry.address}:{tag}"
-    labels = ["--build-arg", f"BUILD={tag}", "--build-arg", f"COMMIT={label}"]
-    run(["docker", "build", *labels, "--tag", image, "apps/coworking"], cwd=ROOT, timeout=1200)
+    name = f"{registry.address}:{tag}"
+    # A laptop may be of another kind than the nodes, whose pods would then not start.
+    platform = f"linux/{load_cluster(ROOT / CLUSTER).architecture}"
+    image.build([name], number=tag, commit=label, options=["--platform", platform])
     ecr.log_in()
-    push(image)
+    push(name)
     return commit if is_clean else None
 
 
@@ -91,7 +95,11 @@ def build_and_push(registry: EcrRepository, tag: str) -> str | None:
 @click.option("--to", "environment", required=True, help="The environment: dev or prod.")
 @click.option("--tag", required=True, help="A tag of any form, such as manual-v1.0.0.")
 @click.option("--reason", required=True, help="Why, in a sentence; it is written into the commit.")
-@click.option("--build", is_flag=True, help="Build this checkout as that tag, and push it, first.")
+@click.option(
+    "--build",
+    is_flag=True,
+    help="Build this checkout for the nodes as that tag, and push it, first.",
+)
 @click.option("--unchecked", is_flag=True, help="Don't ask ECR whether it has the tag.")
 @click.option("--url", help="The git repository; by default settings.yaml's.")
 @click.option("--branch", default="main", show_default=True)

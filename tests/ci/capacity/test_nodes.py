@@ -3,20 +3,24 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import moto
 import pytest
 
 from ci.capacity import load_prices
 from ci.capacity.amounts import Amount
+from ci.capacity.cluster import Cluster, NodeGroup
 from ci.capacity.nodes import (
     Instance,
     Room,
     allocatable,
+    architecture,
     pods_by_interfaces,
     reserved_cpu,
     reserved_memory,
 )
+from ci.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 T3_SMALL = Instance("t3.small", 2, 2048, 3, 4)
@@ -54,10 +58,15 @@ def test_the_reserved_cpu_follows_the_tiers(vcpu: int, millicores: int) -> None:
     assert reserved_cpu(vcpu) == millicores
 
 
-def test_the_price_table_knows_the_sizes_that_aws_describes() -> None:
-    """moto carries the answers of DescribeInstanceTypes: a second source for the same facts."""
+def described_by_aws() -> dict[str, Any]:
+    """The answers of DescribeInstanceTypes that moto carries: a second source for the facts."""
     path = Path(moto.__file__).parent / "ec2/resources/instance_types.json.gz"
-    described = json.loads(gzip.decompress(path.read_bytes()))
+    described: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return described
+
+
+def test_the_price_table_knows_the_sizes_that_aws_describes() -> None:
+    described = described_by_aws()
     for name, instance in load_prices(ROOT / "infra/prices.yaml").instances.items():
         network = described[name]["NetworkInfo"]
         assert instance.vcpu == described[name]["VCpuInfo"]["DefaultVCpus"], name
@@ -65,3 +74,22 @@ def test_the_price_table_knows_the_sizes_that_aws_describes() -> None:
         assert instance.enis == network["MaximumNetworkInterfaces"], name
         assert instance.ips_per_eni == network["Ipv4AddressesPerInterface"], name
         assert described[name]["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"], name
+
+
+def test_the_architecture_is_in_the_name_of_every_type() -> None:
+    kinds = {"x86_64": "amd64", "arm64": "arm64"}
+    seen = set()
+    for name, described in described_by_aws().items():
+        found = [
+            one for one in described["ProcessorInfo"]["SupportedArchitectures"] if one in kinds
+        ]
+        if found:  # not a Mac
+            assert architecture(name) == kinds[found[-1]], name
+            seen.add(architecture(name))
+    assert seen == {"amd64", "arm64"}
+
+
+def test_a_cluster_of_two_architectures_has_none_for_an_image() -> None:
+    groups = tuple(NodeGroup(name, name, 1, ()) for name in ("t3.small", "t4g.small"))
+    with pytest.raises(InputError, match=r"no one architecture: t3\.small amd64, t4g\.small arm64"):
+        _ = Cluster("c", "us-east-1", "1.32", groups).architecture

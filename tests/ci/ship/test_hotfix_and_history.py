@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from ci import settings
 from ci.errors import InputError, RemoteError
-from ci.ship import hotfix
+from ci.ship import hotfix, image
 from ci.version import scalar
 from tests.ci.verbs import in_this_process
 
@@ -75,15 +76,16 @@ def test_a_built_hotfix_is_in_the_registry_before_git_names_it(
     asked: list[str] = []
 
     def run(command: list[Any], **_: Any) -> str:
-        asked.append(" ".join(map(str, command[:2])))
+        asked.append(" ".join(map(str, command[: 4 if command[0] == "docker" else 2])))
         return "f" * 40 if command[1] == "rev-parse" else ""
 
-    def push(image: str) -> None:
-        asked.append(
-            f"push {image.rpartition(':')[2]}; git has it: {'v1' in world.message('main')}"
-        )
+    def push(name: str) -> None:
+        asked.append(f"push {name.rpartition(':')[2]}; git has it: {'v1' in world.message('main')}")
 
     monkeypatch.setattr(hotfix, "run", run)
+    monkeypatch.setattr(image, "run", run)
+    # An Apple laptop; the nodes are what the cluster's file says.
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
     monkeypatch.setattr(hotfix, "push", push)
     monkeypatch.setattr(hotfix.Ecr, "log_in", lambda _: asked.append("log in"))
     result = world.ci("hotfix", "--to", "prod", "--tag", "v1", "--build", "--reason", "x")
@@ -91,7 +93,7 @@ def test_a_built_hotfix_is_in_the_registry_before_git_names_it(
     assert asked == [
         "git rev-parse",
         "git status",
-        "docker build",
+        "docker build --platform linux/amd64",
         "log in",
         "push v1; git has it: False",
     ]
@@ -111,10 +113,10 @@ def test_after_a_hotfix_the_next_build_still_knows_the_order(world: World) -> No
     ).strip()
     older = world.remote.git("rev-parse", f"{running}~1").strip()
     world.ci("hotfix", "--to", "dev", "--tag", "manual-v1", "--reason", "x", "--unchecked")
-    image = settings.read().image
-    assert world.remote.deploy(90, older, registry=image).json["reason"] == "older-commit"
+    registry = settings.read().image
+    assert world.remote.deploy(90, older, registry=registry).json["reason"] == "older-commit"
     newer = world.remote.person.ship()
-    assert world.remote.deploy(91, newer, registry=image).json["result"] == "pushed"
+    assert world.remote.deploy(91, newer, registry=registry).json["result"] == "pushed"
 
 
 def test_the_history_tells_what_ran_when_by_whom_and_why(world: World) -> None:
