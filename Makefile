@@ -131,7 +131,7 @@ bench: $(VENV)/dev.stamp ## Measure what the documentation claims, and write JSO
 
 # --- dependencies --------------------------------------------------------------------------------
 
-.PHONY: lock upgrade
+.PHONY: lock upgrade base-images
 lock: $(VENV)/dev.stamp ## Write the lock files anew from the *.in files, keeping the versions that still fit
 	@$(UV_COMPILE) $(UPGRADE) apps/coworking/requirements.in -o apps/coworking/requirements.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements.in -c apps/coworking/requirements.txt -o requirements.txt
@@ -139,8 +139,12 @@ lock: $(VENV)/dev.stamp ## Write the lock files anew from the *.in files, keepin
 	@$(UV_COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements-checkov.in -o requirements-checkov.txt
 
-upgrade: ## Move every pinned dependency to its newest release
+base-images: $(VENV)/run.stamp ## Move the image's base to the digest that its tag has now
+	@$(CI) base-images
+
+upgrade: ## Move every pinned dependency to its newest release, the image's base too
 	@$(MAKE) lock UPGRADE=--upgrade
+	@$(MAKE) base-images
 
 .PHONY: clean
 clean: ## Remove the environments and the local database

@@ -20,6 +20,7 @@ class Verb(NamedTuple):
 # Importing a verb costs what its libraries cost; `--help` and the other verbs should not pay it.
 VERBS: dict[str, Verb] = {
     "diff": Verb("ci.review.diff", "Say what a change does to each environment, for its reviewer."),
+    "base-images": Verb("ci.ship.base_images", "Move the image's base to its tag's newest digest."),
     "capacity": Verb("ci.capacity.verb", "Say whether everything fits the nodes, and the price."),
     "cluster": Verb("ci.cluster", "Make a cluster on this machine with kind and Docker."),
     "codebuild": Verb("ci.codebuild.verb", "Run a buildspec on this machine, as CodeBuild would."),

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ci.capacity.cluster import load_cluster
 from ci.capacity.cost import ALARMS, SECRETS
+from ci.capacity.gather import CLUSTER
 from ci.ship.build import VARIABLES
 
 # Actions that AWS defines without a resource to narrow them to (Service Authorization Reference).
@@ -234,6 +236,13 @@ def test_a_role_may_write_the_reports_that_its_buildspec_names(
     (statement,) = (one for one in statements(pipeline, role) if one["Sid"] == "ReportTests")
     (name,) = yaml.safe_load(text)["reports"]
     assert statement["Resource"]["Fn::Sub"].endswith(f"/${{PipelineName}}{project}-{name}")
+
+
+def test_the_builds_make_images_for_the_nodes(pipeline: dict[str, Any]) -> None:
+    cluster = load_cluster(Path(__file__).parents[2] / CLUSTER)
+    environment = pipeline["Resources"]["BuildProject"]["Properties"]["Environment"]
+    assert (environment["Type"], cluster.architecture) == ("LINUX_CONTAINER", "amd64")
+    assert "x86_64" in environment["Image"]
 
 
 def test_no_project_limits_concurrent_builds(pipeline: dict[str, Any]) -> None:

@@ -45,6 +45,14 @@ def test_a_green_build_pushes_and_stores_and_leaves_git_to_the_write_back(
     assert f"--build-arg BUILD=57 --build-arg COMMIT={world.commit}" in build
 
 
+def test_another_base_image_reaches_docker(world: World) -> None:
+    world.clone()
+    world.environment["BASE_IMAGE"] = "python:3.11-slim-bookworm"
+    world.step("build")
+    (build,) = (call for call in world.calls() if call.startswith("docker build"))
+    assert "--build-arg BASE_IMAGE=python:3.11-slim-bookworm " in build
+
+
 def test_a_commits_own_tag_stays_at_its_first_build(world: World, aws: str) -> None:
     ecr = stand_ins.client("ecr", aws)
     ecr.put_image(repositoryName="coworking", imageManifest=MANIFEST, imageTag=world.commit)
