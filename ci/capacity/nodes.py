@@ -111,6 +111,11 @@ def pods_covered(reserved_mib: int) -> int:
     return max(0, (reserved_mib - 255) // 11)
 
 
+def memory_of(instance: Instance) -> int:
+    """MiB that the hypervisor and the kernel leave, about."""
+    return floor(instance.memory_mib * (1 - OVERHEAD))
+
+
 def allocatable(
     instance: Instance, *, kube_reserved: Amount | None = None, prefixes: bool = False
 ) -> Room:
@@ -125,10 +130,9 @@ def allocatable(
     """
     own = Amount(reserved_cpu(instance.vcpu), reserved_memory(pods_by_interfaces(instance)))
     reserved = kube_reserved or own
-    capacity = floor(instance.memory_mib * (1 - OVERHEAD))
     return Room(
         cpu=instance.vcpu * 1000 - reserved.cpu,
-        memory=capacity - reserved.memory - EVICTION_MIB,
+        memory=memory_of(instance) - reserved.memory - EVICTION_MIB,
         pods=pods_by_interfaces(instance, prefixes=prefixes),
         covered=pods_covered(reserved.memory),
     )

@@ -1,13 +1,17 @@
 """What the nodes of a described group offer once they are there, and what another figure means.
 
-`kubectl get nodes` shows both figures as `allocatable`. The memory is an estimate: the hypervisor
-and the kernel keep a little more or less of an instance than the 7.5 % that are counted here.
+A Node object shows them as `status.allocatable`. The memory is an estimate: the hypervisor and the
+kernel keep a little more or less of an instance than the 7.5 % that are counted here. What the
+kubelet keeps back is exact: `status.capacity` less `status.allocatable` is its reserve and the
+memory below which it evicts pods (Kubernetes, "Reserve Compute Resources", node allocatable).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from ci.capacity.nodes import memory_of
 
 if TYPE_CHECKING:
     from ci.capacity.cluster import Cluster
@@ -19,8 +23,9 @@ class Offered(NamedTuple):
 
     Attributes:
         group, nodes: which group, and how many nodes it has.
-        memory: in MiB, with the reserve that the group's `kubeReserved` says.
-        memory_by_default: in MiB, with the reserve that the kubelet has otherwise.
+        memory: in MiB, about.
+        kept: MiB that the kubelet keeps back, with the group's `kubeReserved`.
+        kept_by_default: MiB that it keeps back without.
         pods: how many the kubelet takes, with the CNI's prefixes as described.
         pods_by_default: how many it takes without prefixes.
     """
@@ -28,7 +33,8 @@ class Offered(NamedTuple):
     group: str
     nodes: int
     memory: int
-    memory_by_default: int
+    kept: int
+    kept_by_default: int
     pods: int
     pods_by_default: int
 
@@ -36,9 +42,10 @@ class Offered(NamedTuple):
     def text(self) -> str:
         """What one should see, and what it means otherwise."""
         lines = [f"{self.nodes} nodes with about {self.memory} MiB and {self.pods} pods each"]
-        if self.memory != self.memory_by_default:
+        if self.kept != self.kept_by_default:
             lines.append(
-                f"about {self.memory_by_default} MiB mean that kubeReserved did not arrive"
+                f"{self.kept} MiB of each are kept for its kubelet, and"
+                f" {self.kept_by_default} would mean that kubeReserved did not arrive"
             )
         if self.pods != self.pods_by_default:
             lines.append(
@@ -47,17 +54,22 @@ class Offered(NamedTuple):
             )
         return "; ".join(lines)
 
-    def fault(self, memory: int, pods: int) -> str | None:
-        """What is wrong with a node that offers so many MiB and so many pods, or None."""
+    def fault(self, kept: int, pods: int) -> str | None:
+        """What is wrong with a node, or None.
+
+        Args:
+            kept: its `status.capacity` less its `status.allocatable` of memory, in MiB.
+            pods: its `status.allocatable` of pods.
+        """
         if pods < self.pods:
             return (
                 f"a node of {self.group} takes {pods} pods, not {self.pods}: the node group was"
                 " made before the VPC CNI had its prefixes"
             )
-        if abs(memory - self.memory) > abs(memory - self.memory_by_default):
+        if kept < self.kept:
             return (
-                f"a node of {self.group} offers {memory} MiB, not about {self.memory}: kubeReserved"
-                " did not arrive"
+                f"a node of {self.group} keeps {kept} MiB for its kubelet, not {self.kept}:"
+                " kubeReserved did not arrive"
             )
         return None
 
@@ -73,7 +85,8 @@ def offered(cluster: Cluster, prices: Prices) -> tuple[Offered, ...]:
         instance = prices.instance(group.instance_type)
         room = group.room(instance, prefixes=cluster.prefixes)
         default = replace(group, kube_reserved=None).room(instance, prefixes=False)
-        found.append(
-            Offered(group.name, group.desired, room.memory, default.memory, room.pods, default.pods)
-        )
+        has = memory_of(instance)
+        kept, by_default = has - room.memory, has - default.memory
+        pods = room.pods, default.pods
+        found.append(Offered(group.name, group.desired, room.memory, kept, by_default, *pods))
     return tuple(found)

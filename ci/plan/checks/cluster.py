@@ -54,9 +54,9 @@ def _fault(outside: Outside, nodes: list[dict[str, Any]]) -> str:
     for node in nodes:
         group = (node["metadata"].get("labels") or {}).get("eks.amazonaws.com/nodegroup", "")
         if group in expected:
-            room = node["status"]["allocatable"]
-            memory = int(parse_quantity(room["memory"]) / MIB)
-            if fault := expected[group].fault(memory, int(room["pods"])):
+            has, offers = node["status"]["capacity"], node["status"]["allocatable"]
+            kept = parse_quantity(has["memory"]) - parse_quantity(offers["memory"])
+            if fault := expected[group].fault(int(kept / MIB), int(offers["pods"])):
                 return f"{fault} (docs/nodes.md)"
     return ""
 

@@ -17,9 +17,9 @@ PRICE_TABLE = load_prices(ROOT / PRICES)
 def test_it_says_what_this_trees_nodes_offer() -> None:
     (nodes,) = offered(CLUSTER_FILE, PRICE_TABLE)
     assert nodes.text == (
-        "2 nodes with about 1319 MiB and 110 pods each; about 1418 MiB mean that kubeReserved did"
-        " not arrive; 11 pods mean that the node group was made before the VPC CNI had its"
-        " prefixes: make it anew"
+        "2 nodes with about 1319 MiB and 110 pods each; 575 MiB of each are kept for its kubelet,"
+        " and 476 would mean that kubeReserved did not arrive; 11 pods mean that the node"
+        " group was made before the VPC CNI had its prefixes: make it anew"
     )
 
 
@@ -28,19 +28,18 @@ def test_it_says_nothing_of_settings_that_the_file_does_not_make() -> None:
     cluster = replace(CLUSTER_FILE, groups=(plain,), addons={})
     (nodes,) = offered(cluster, PRICE_TABLE)
     assert nodes.text == "2 nodes with about 1418 MiB and 11 pods each"
-    assert nodes.fault(1418, 11) is None
+    assert nodes.fault(476, 11) is None
 
 
 @pytest.mark.parametrize(
-    ("memory", "pods", "fault"),
+    ("kept", "pods", "fault"),
     [
-        (1319, 110, None),
-        (1340, 110, None),
-        (1418, 110, "offers 1418 MiB, not about 1319: kubeReserved did not arrive"),
-        (1319, 11, "takes 11 pods, not 110: the node group was made before"),
+        (575, 110, None),
+        (476, 110, "keeps 476 MiB for its kubelet, not 575: kubeReserved did not arrive"),
+        (575, 11, "takes 11 pods, not 110: the node group was made before"),
     ],
 )
-def test_it_says_which_setting_did_not_arrive(memory: int, pods: int, fault: str | None) -> None:
+def test_it_says_which_setting_did_not_arrive(kept: int, pods: int, fault: str | None) -> None:
     (nodes,) = offered(CLUSTER_FILE, PRICE_TABLE)
-    said = nodes.fault(memory, pods)
+    said = nodes.fault(kept, pods)
     assert said is None if fault is None else fault in str(said)
