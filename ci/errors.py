@@ -39,6 +39,6 @@ class RemoteError(CiError):
 
 
 class OrderError(CiError):
-    """Whether the new commit comes after the one that runs can't be told from the history."""
+    """The history doesn't show whether the new commit comes after the one that runs."""
 
     exit_code = 6

@@ -25,7 +25,7 @@ _MOST = 5  # sentences; ten pods of one version fail for one reason
 
 
 class Cause(NamedTuple):
-    """A sentence, and whether it tells of a fault, or only of something that isn't finished."""
+    """A sentence, and whether it reports a fault, or only something that isn't finished."""
 
     sentence: str
     is_fault: bool

@@ -53,7 +53,7 @@ class ArgoCD:
         return str(self._call("GET", "/api/version").get("Version", ""))
 
     def user(self) -> Json:
-        """Whom Argo CD takes us for: `loggedIn`, and then `username`."""
+        """Who we are to Argo CD: `loggedIn`, and then `username`."""
         return self._call("GET", "/api/v1/session/userinfo")
 
     def applications(self) -> list[Json]:

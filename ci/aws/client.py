@@ -56,7 +56,7 @@ def asking(what: str) -> Iterator[None]:
     except ClientError as error:
         kind, message = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
         raise AwsError(
-            f"AWS refuses to tell {what}: {kind}: {message}",
+            f"AWS refuses to answer about {what}: {kind}: {message}",
             hint="Check the account, the region and the role's rights; docs/aws.md lists them.",
             kind=kind,
         ) from error

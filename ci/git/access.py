@@ -155,6 +155,6 @@ def _ask(*command: str, stdin: str = "") -> str:
         "GIT_ASKPASS": "false",
         "SSH_ASKPASS": "false",
     }
-    # A helper that asks a person may wait for ever; what it left out is no answer.
+    # A helper that asks a person may wait for ever: no answer in time means no credential.
     done = execute(command, env=environment, stdin=stdin.encode(), timeout=_ANSWERS_WITHIN)
     return done.stdout.decode(errors="replace").strip() if done.status == 0 else ""

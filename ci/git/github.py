@@ -42,7 +42,9 @@ def open_pull_request(name: str, token: str, wanted: PullRequest, *, api: str = 
     """
     pulls = f"{api}/repos/{name}/pulls"
     answer = _ask("POST", pulls, token, json=wanted._asdict())
-    if answer.status_code == requests.codes.unprocessable:  # it is open already, as GitHub says so
+    if (
+        answer.status_code == requests.codes.unprocessable
+    ):  # GitHub's answer when one is open already
         head = f"{name.partition('/')[0]}:{wanted.head}"
         found = _ask("GET", pulls, token, params={"head": head, "base": wanted.base})
         if found.ok and (open_already := _parsed(found, list)):

@@ -99,7 +99,7 @@ def judge_connection(stderr: str) -> Refusal:
     for line in lines:
         if _SSH_DENIED.fullmatch(line):
             return Refusal(Verdict.DENIED, line)
-    words = fatal or [line for line in lines if line] or ["git said nothing"]
+    words = fatal or [line for line in lines if line] or ["git printed nothing"]
     return Refusal(Verdict.NETWORK, words[0])
 
 

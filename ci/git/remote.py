@@ -122,7 +122,7 @@ def check_branch(name: str) -> str:
 
 
 def branch_name(*parts: str) -> str:
-    """Join parts to a branch's name, with `-` for what git takes in a tag or folder but not here.
+    """Join parts to a branch's name, with `-` for what git doesn't accept in a branch.
 
     The rules are those of git-check-ref-format, and stricter, as in `check_branch`.
 

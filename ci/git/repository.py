@@ -127,7 +127,7 @@ class Repository:
             return words[0]
         if done.status == 0:  # git fetches nothing from a shallow clone, and calls that a success
             raise InputError(
-                f"{self.url} is a shallow clone: it lacks the history that tells the order",
+                f"{self.url} is a shallow clone: it lacks the history that shows the order",
                 hint="Name the repository that it was cloned from, or `git fetch --unshallow` it.",
             )
         if f"fatal: couldn't find remote ref {ref}" in said.splitlines():

@@ -130,14 +130,14 @@ def refuse_surprises(situation: Situation, environment: str, *, accept: bool, st
 def steps(
     situation: Situation, behind: list[str] | None, *, forward: bool, source: bool
 ) -> list[str]:
-    """Say what resuming will do, in its order."""
+    """List what resuming will do, in order."""
     app, undo = situation.app, situation.undo
     planned = []
     if (undo.unwanted or undo.newer) and not forward:
         commits = ", ".join(version.commit[:8] for version in (*undo.newer, *undo.unwanted))
         planned.append(
             f"set the tag in {situation.overlay.path} from {situation.wanted} back to"
-            f" {situation.running}, which takes back {commits}, and push to {app.branch}"
+            f" {situation.running}, which reverts {commits}, and push to {app.branch}"
         )
         if source and behind:
             planned.append(
@@ -182,7 +182,7 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
     ).land()
     if landing.result == "pr":
         raise PolicyError(
-            f"{situation.app.branch} takes no push: the change waits in branch {landing.branch}",
+            f"{situation.app.branch} refuses the push: the change waits in branch {landing.branch}",
             hint=f"Merge it, then call `python -m ci resume {environment}` again.",
         )
     return landing.tip
@@ -240,13 +240,13 @@ def _warn_of_source(situation: Situation, behind: list[str] | None, *, done: boo
 @click.argument("environment", metavar="ENV")
 @click.option("--source", is_flag=True, help="Revert the source commits behind the version too.")
 @click.option("--accept", is_flag=True, help="Let what git has besides go live.")
-@click.option("--stay", is_flag=True, help="Take back newer deployments too: stay on what runs.")
+@click.option("--stay", is_flag=True, help="Revert newer deployments too: stay on what runs.")
 @click.option("--url", metavar="URL", help="The git repository, if not the one Argo CD follows.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 def command(  # noqa: PLR0913 - one argument for each option
     environment: str, url: str | None, *, source: bool, accept: bool, stay: bool, dry_run: bool
 ) -> None:
-    """Take the version that ENV was rolled back from out of git, then turn auto-sync on again.
+    """Revert in git the version that ENV was rolled back from, then turn auto-sync on again.
 
     It works the same when Argo CD's web page rolled back, or when somebody has reverted in git
     already. Stops, and shows why, when git has moved on otherwise. The running pods stay.

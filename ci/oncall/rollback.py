@@ -74,7 +74,7 @@ def choose(
     below = list(rungs)[: list(rungs).index(unwanted)] if unwanted in rungs else list(rungs)
     if below:
         return Choice(rungs[below[-1]], below[-1], unwanted)
-    # They were rolled back from or reverted: a person may want one, nobody is led there.
+    # They were rolled back from or reverted: a person may name one, we never choose one.
     left = {tag_of_revision(entry.revision): entry.id for entry in app.entries}
     others = sorted((number, tag) for tag, number in left.items() if tag not in ("", unwanted))
     shown = [f"{number} ({tag})" for number, tag in others]
@@ -100,7 +100,7 @@ def ladder(entries: Sequence[Entry], tag_of_revision: Callable[[str], str]) -> d
     rungs: dict[str, Entry] = {}
     for entry in entries:
         tag = tag_of_revision(entry.revision)
-        if not tag:  # the commit is gone, or can't be rendered: nothing to go back to
+        if not tag:  # the commit is gone or can't be rendered, so we can't go back to it
             continue
         if tag in rungs:
             kept = list(rungs).index(tag)
@@ -119,13 +119,13 @@ def _chosen_by_name(
             return Choice(entry, tag, unwanted)
     known = ", ".join(str(entry.id) for entry in app.entries[-10:]) or "none"
     raise InputError(
-        f"{to!r} is no entry in the history of {app.name}",
+        f"{to!r} is not an entry in the history of {app.name}",
         hint=f"Name an entry's id ({known}), its commit, or its tag.",
     )
 
 
 def steps(app: Application, choice: Choice, live: str) -> list[str]:
-    """Say what a rollback will do, in its order; empty when all of it is done already."""
+    """List what a rollback will do, in order; empty when all of it is done already."""
     planned = []
     if app.auto_sync:
         planned.append("turn auto-sync off (automated.enabled: false), as the web page does")
@@ -259,5 +259,5 @@ def command(environment: str, to: str | None, *, only_list: bool, dry_run: bool)
         f"\n{environment} serves {choice.tag or choice.entry.revision[:8]} again"
         f" ({seconds:.1f} s). Auto-sync is off: nothing that is merged reaches {environment} now.\n"
         f"When it is calm:  python -m ci resume {environment}\n"
-        f"It takes {unwanted or 'the version'} out of git and turns auto-sync on again."
+        f"It reverts {unwanted or 'the version'} in git and turns auto-sync on again."
     )

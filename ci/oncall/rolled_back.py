@@ -37,7 +37,7 @@ def deployments_since(
             the sync of the unwanted version never succeeded; then the oldest is the unwanted one.
     """
     since = tuple(version for version in versions if version.tag)
-    if not since or since[0].tag == running:  # taken back already, by a merge or by hand
+    if not since or since[0].tag == running:  # reverted already, by a merge or by hand
         return RolledBack((), ())
     unwanted = tuple(v for v in since if was_deployed(v.commit)) or since[-1:]
     newer = since[: since.index(unwanted[0])]

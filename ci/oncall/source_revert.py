@@ -1,4 +1,4 @@
-"""Take the commits behind a version out of the service's source, each by git's own `revert`."""
+"""Revert the commits behind a version in the service's source, each by `git revert`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def revert_source(access: Access, branch: str, commits: list[str]) -> str:
             return _must(_git(access, tree, "rev-parse", "HEAD"))
         if refusal.verdict is Verdict.POLICY:
             raise PolicyError(
-                f"{branch} takes no push ({refusal.reason})",
+                f"{branch} refuses the push ({refusal.reason})",
                 hint="Open a pull request with: git revert --no-edit " + " ".join(commits),
             )
         if refusal.verdict is not Verdict.RACE:
@@ -72,7 +72,7 @@ def _revert(access: Access, tree: Path, commit: str) -> None:
         raise CiError(
             f"commit {commit[:12]} can't be reverted cleanly; the source is as it was",
             hint=f"Revert it by hand (`git revert {commit[:12]}`) or merge a fix. The version in"
-            " git's overlay is taken back already.",
+            " the tag in git is reverted already.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Takes secrets out of everything that is shown, wherever they stand.
+"""Removes secrets from everything that is shown, wherever they are.
 
 A reviewer needs to see that a secret changed, not what it is. Whole values of Secrets go; elsewhere
 what follows a name like `password`, what has the form of a credential, and what looks drawn at

@@ -56,7 +56,7 @@ def merge_base(base: str, head: str) -> str:
             )
         except CommandError as error:
             raise InputError(
-                f"{name!r} is no commit of this repository",
+                f"{name!r} is not a commit of this repository",
                 hint="Name a branch, a tag or a commit; `git fetch` brings those of the remote.",
             ) from error
     try:

@@ -41,7 +41,7 @@ def name_tag(build: Build) -> None:
 
 
 def log_in(build: Build) -> None:
-    """Let Docker into the registry; another registry than ECR is taken to be open."""
+    """Log Docker in to the registry; a registry other than ECR needs no login."""
     if not build["PUSH_REGISTRY"]:
         Ecr(build.repository).log_in()
 
@@ -159,7 +159,7 @@ def comment(build: Build) -> None:
     try:
         token = secret(name, build["AWS_DEFAULT_REGION"])
     except AwsError as error:
-        # AWS says the same of a secret without a value as of one that is not there.
+        # AWS answers alike for a secret without a value and for one that does not exist.
         if error.kind != "ResourceNotFoundException":
             raise
         click.echo(f"The secret {name} has no value, so this is on no pull request:\n")
@@ -170,7 +170,7 @@ def comment(build: Build) -> None:
 
 STEPS: dict[str, BuildStep] = {
     "tag": BuildStep("Print the tag that this build deploys.", name_tag),
-    "login": BuildStep("Let Docker into ECR, after a look at whose account this is.", log_in),
+    "login": BuildStep("Log Docker in to ECR, after checking the account.", log_in),
     "build": BuildStep("Build the image, with the last one's layers as the cache.", build_image),
     "test-image": BuildStep("Test the image beside a database.", test_image),
     "push": BuildStep("Push all tags.", push_image),

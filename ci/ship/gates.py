@@ -1,4 +1,4 @@
-"""The gates of a promotion: what each asks, and how what holds it is mended."""
+"""The gates of a promotion: what each asks, and what to do when it blocks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ci.ship.candidate import Candidate
 
 
-class Holds(CiError):  # noqa: N818  (what a gate does)
-    """A gate holds the promotion; the message says why."""
+class Blocks(CiError):  # noqa: N818  (what a gate does)
+    """A gate blocks the promotion; the message says why."""
 
 
 class Gate(NamedTuple):
@@ -28,18 +28,18 @@ class Gate(NamedTuple):
 
     Attributes:
         asks: what must be so.
-        mend: what a person does when it isn't.
-        check: returns what it found when it passes, else raises; Holds is its own answer, and any
-            other CiError means that it could not ask, which holds as well.
+        fix: what a person does when it isn't.
+        check: returns what it found when it passes, else raises; Blocks is its own answer, and any
+            other CiError means that it could not ask, which blocks as well.
     """
 
     asks: str
-    mend: str
+    fix: str
     check: Callable[[Candidate], str]
 
 
 class State(NamedTuple):
-    """A gate's answer: `passes`, `holds` or `overridden`, with what it found."""
+    """A gate's answer: `passes`, `blocks` or `overridden`, with what it found."""
 
     gate: str
     word: str
@@ -49,36 +49,36 @@ class State(NamedTuple):
 def _healthy(candidate: Candidate) -> str:
     app, tag = candidate.app, candidate.tag
     if app.sync != "Synced" or app.health != "Healthy":
-        raise Holds(f"{app.name} is {app.sync} and {app.health}")
+        raise Blocks(f"{app.name} is {app.sync} and {app.health}")
     if app.busy:
-        raise Holds(f"{app.name} is being synced")
+        raise Blocks(f"{app.name} is being synced")
     live = live_tag(candidate.api, app)
     if live != tag:
-        raise Holds(f"{app.name} runs {live or 'nothing'}, and git says {tag}")
+        raise Blocks(f"{app.name} runs {live or 'nothing'}, and git says {tag}")
     return f"{app.name} is Synced and Healthy on {tag}"
 
 
 def _same_image(candidate: Candidate) -> str:
     digest = candidate.ecr.digest(candidate.tag)
     if digest is None:
-        raise Holds(f"{candidate.ecr.repository.address} has no tag {candidate.tag}")
+        raise Blocks(f"{candidate.ecr.repository.address} has no tag {candidate.tag}")
     running = candidate.running_digests()
     if running != {digest}:
         shown = ", ".join(sorted(running)) or "no image"
-        raise Holds(f"the registry has {digest}, and {candidate.origin}'s pods run {shown}")
+        raise Blocks(f"the registry has {digest}, and {candidate.origin}'s pods run {shown}")
     return f"the registry and {candidate.origin}'s pods have {digest[:19]}…"
 
 
 def _scanned(candidate: Candidate) -> str:
     scan = candidate.ecr.scan(candidate.tag)
     if scan is None:
-        raise Holds("the image was never scanned")
+        raise Blocks("the image was never scanned")
     # ACTIVE is what enhanced scanning says of a scan that is kept up to date.
     if scan.status not in ("COMPLETE", "ACTIVE"):
-        raise Holds(f"the image's scan is {scan.status}")
+        raise Blocks(f"the image's scan is {scan.status}")
     critical = scan.findings.get("CRITICAL", 0)
     if critical:
-        raise Holds(f"the scan found {critical} critical vulnerabilities")
+        raise Blocks(f"the scan found {critical} critical vulnerabilities")
     rest = ", ".join(f"{count} {name.lower()}" for name, count in sorted(scan.findings.items()))
     return f"nothing critical; {rest or 'nothing at all'}"
 
@@ -86,21 +86,21 @@ def _scanned(candidate: Candidate) -> str:
 def _soaked(candidate: Candidate) -> str:
     since = candidate.running_since()
     if since is None:
-        raise Holds(f"Argo CD's history doesn't show {candidate.tag} in {candidate.origin}")
+        raise Blocks(f"Argo CD's history doesn't show {candidate.tag} in {candidate.origin}")
     ran, wanted = candidate.now - since, candidate.soak
     minutes = f"{ran.total_seconds() / 60:.0f} of {wanted.total_seconds() / 60:.0f} minutes"
     if ran < wanted:
-        raise Holds(f"{candidate.origin} ran it for {minutes}, until {since + wanted:%H:%M} UTC")
+        raise Blocks(f"{candidate.origin} ran it for {minutes}, until {since + wanted:%H:%M} UTC")
     return f"{candidate.origin} ran it for {minutes}"
 
 
 def _descends(candidate: Candidate) -> str:
     tag = PipelineTag.match(candidate.tag)
     if tag is None:
-        raise Holds(f"{candidate.tag} is no pipeline's tag: its commit is unknown")
+        raise Blocks(f"{candidate.tag} is not a pipeline's tag, so its commit is unknown")
     decision = decide(candidate.there, candidate.there.entry.tag, tag, again=False)
     if decision.reason is not None:
-        raise Holds(f"in {candidate.target}, {REASONS[decision.reason]} ({decision.because[:12]})")
+        raise Blocks(f"in {candidate.target}, {REASONS[decision.reason]} ({decision.because[:12]})")
     return f"{decision.source[:8]} comes after what {candidate.target} runs"
 
 
@@ -116,16 +116,16 @@ def _only_the_image(candidate: Candidate) -> str:
     lines = difference(before, after, image)
     if lines:
         changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-        raise Holds(f"the tag changes more than the image: {'; '.join(changed[:3])}")
+        raise Blocks(f"the tag changes more than the image: {'; '.join(changed[:3])}")
     if before == after:
-        raise Holds(f"the tag changes nothing in what {candidate.target} renders to")
+        raise Blocks(f"the tag changes nothing in what {candidate.target} renders to")
     return "the rendered difference is the image alone"
 
 
 GATES: dict[str, Gate] = {
     "healthy": Gate(
         "the origin is Synced and Healthy in Argo CD, on exactly this tag",
-        "Look at `python -m ci status`, and wait or mend what it names.",
+        "Look at `python -m ci status`, and wait or fix what it names.",
         _healthy,
     ),
     "same-image": Gate(
@@ -144,7 +144,7 @@ GATES: dict[str, Gate] = {
         _soaked,
     ),
     "descends": Gate(
-        "its commit comes after the one that the target runs, and was not taken back there",
+        "its commit comes after the one that the target runs, and was not reverted there",
         "Promote a newer build; to go back, use `python -m ci rollback`.",
         _descends,
     ),
@@ -157,12 +157,12 @@ GATES: dict[str, Gate] = {
 
 
 def ask(candidate: Candidate, *, overridden: Collection[str]) -> list[State]:
-    """Ask every gate, also after one that holds: a person wants to know all of them at once."""
+    """Ask every gate, also after one that blocks: a person wants to know all of them at once."""
     states = []
     for name, gate in GATES.items():
         try:
             states.append(State(name, "passes", gate.check(candidate)))
         except CiError as error:
-            word = "overridden" if name in overridden else "holds"
+            word = "overridden" if name in overridden else "blocks"
             states.append(State(name, word, str(error)))
     return states

@@ -1,7 +1,7 @@
 """`python -m ci history ENV`: what ran when, by which commit, build and person, from git alone.
 
 2026-11-24 09:12  58-0a1b2c3d   build 58 of 0a1b2c3d  Ann    Count each visit once
-2026-11-24 08:40  57-1f2e3d4c   taken back            Bob    Revert "deploy(prod): …"
+2026-11-24 08:40  57-1f2e3d4c   reverted              Bob    Revert "deploy(prod): …"
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     Attributes:
         at: when git said so, UTC, ISO 8601.
         tag: the tag from then on.
-        how: `build`, `promotion`, `hotfix`, `taken back` or `by hand`.
+        how: `build`, `promotion`, `hotfix`, `reverted` or `by hand`.
         commit: the commit that the image was made from; empty when unknown.
         build: the build's number, or None.
         person: who: of a build, the author of that commit; else of the change itself.
@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 def rows(repository: Repository, overlay: ImageFile) -> Iterator[Row]:
-    """Tell the changes of a tag, newest first; only what the rows that are taken need is read."""
+    """Yield the changes of a tag, newest first; reads only what the rows in use need."""
     records = overlay.records()
     while (record := next(records, None)) is not None:
         records, older = itertools.tee(records)
@@ -95,7 +95,7 @@ def _how(record: Record, earlier: Iterator[str | None]) -> str:
         return "hotfix"
     if "Build" in trailers:
         return "build"
-    return "taken back" if record.version.tag in earlier else "by hand"
+    return "reverted" if record.version.tag in earlier else "by hand"
 
 
 @click.command()
@@ -108,7 +108,7 @@ def _how(record: Record, earlier: Iterator[str | None]) -> str:
 def command(  # noqa: PLR0913  (one argument for each option)
     *, environment: str, url: str | None, local: bool, branch: str, limit: int, as_json: bool
 ) -> None:
-    """Tell what ran when in an environment, newest first, from git alone."""
+    """List what ran when in an environment, newest first, from git alone."""
     check_branch(branch)
     place = str(ROOT) if local else remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:
@@ -121,5 +121,5 @@ def command(  # noqa: PLR0913  (one argument for each option)
 def _line(row: Row) -> str:
     made = f"build {row.build} of {row.commit[:8]}" if row.how == "build" else row.how
     line = f"{row.at[:16].replace('T', ' ')}  {row.tag:20}  {made:24}  {row.person:16}  {row.what}"
-    # Names and subjects are anybody's words: what they hold must not steer a terminal.
+    # Anybody may choose names and subjects: their control characters must not reach a terminal.
     return "".join(sign if sign.isprintable() else "?" for sign in line)

@@ -1,4 +1,4 @@
-"""`python -m ci promote`: propose dev's tag for prod, behind gates that say which one holds it.
+"""`python -m ci promote`: propose dev's tag for prod, behind gates that say which one blocks it.
 
 python -m ci promote --dry-run
 python -m ci promote --override soaked --reason "a fix that can't wait, see the incident"
@@ -76,13 +76,15 @@ def command(  # noqa: PLR0913  (one argument for each option)
 ) -> None:
     """Propose one environment's tag for another, behind gates.
 
-    Prints each gate's state, and exits with 1 when one holds. What passes becomes a pull request
+    Prints each gate's state, and exits with 1 when one blocks. What passes becomes a pull request
     (on GitHub, with GIT_TOKEN), or a branch to merge, or with --push a commit.
     """
     if override:
         reason = one_line(reason, "reason")
     elif reason:
-        raise InputError("--reason says why a gate is overridden, and none is", hint="--override …")
+        raise InputError(
+            "--reason explains an overridden gate, and no gate is overridden", hint="--override …"
+        )
     check_branch(branch)
     for environment in (origin, target):
         overlay(environment)  # or an error that names those that there are
@@ -93,10 +95,10 @@ def command(  # noqa: PLR0913  (one argument for each option)
 
 
 def promote(access: Access, wish: Wish) -> None:
-    """Ask the gates, and land the change when none holds.
+    """Ask the gates, and land the change when none blocks.
 
     Raises:
-        CiError: a gate holds it; or as `Access.tip` and `Lander.land`.
+        CiError: a gate blocks it; or as `Access.tip` and `Lander.land`.
     """
     image = EcrRepository.parse(settings.read().image)
     tip = access.tip(wish.branch)
@@ -123,14 +125,14 @@ def promote(access: Access, wish: Wish) -> None:
     click.echo(f"{SERVICE}: {wish.target} {old} -> {tag}")
     states = ask(candidate, overridden=wish.overridden)
     _show(states)
-    holding = [state.gate for state in states if state.word == "holds"]
-    if holding:
+    blocking = [state.gate for state in states if state.word == "blocks"]
+    if blocking:
         raise CiError(
-            f"held by {', '.join(holding)}",
-            hint="Mend it as it says, or pass it with --override GATE --reason TEXT.",
+            f"blocked by {', '.join(blocking)}",
+            hint="Fix it as it says, or pass it with --override GATE --reason TEXT.",
         )
     if wish.dry_run:
-        click.echo("Nothing holds it; nothing was changed (--dry-run).")
+        click.echo("No gate blocks; nothing was changed (--dry-run).")
         return
     _land(access, wish, plan_promotion(candidate, wish, image, states), tag, states)
 
@@ -196,8 +198,8 @@ def _propose(access: Access, wish: Wish, landing: Landing, states: Sequence[Stat
 def _show(states: Sequence[State]) -> None:
     for state in states:
         click.echo(f"  {state.word:10}  {state.gate:14}  {state.detail}")
-        if state.word == "holds":
-            click.echo(f"  {'':10}  {'':14}  {GATES[state.gate].mend}")
+        if state.word == "blocks":
+            click.echo(f"  {'':10}  {'':14}  {GATES[state.gate].fix}")
 
 
 def _table(states: Sequence[State], reason: str) -> str:

@@ -42,7 +42,7 @@ EXIT_STATUS: dict[int, str] = {
     3: "refused by policy: a hook, a protected branch, a rule of the host",
     4: "the retry budget is spent",
     5: "network or authentication",
-    6: "the order can't be told: history rewritten, diverged, or an unknown commit",
+    6: "the order is unknown: history rewritten, diverged, or an unknown commit",
 }
 
 

@@ -91,9 +91,9 @@ class ImageFile:
     def records(self) -> Iterator[Record]:
         """Walk the changes of the file on the branch itself, newest first.
 
-        What a merge brought is one change, at the time when it was merged, of which the commit
-        that it brought tells. But where somebody's `git pull` merged the branch into their own
-        line, what was pushed to the branch before counts as it was.
+        A merged pull request is one change: its time is the merge's, its message is that of the
+        commit that it merged. A `git pull` also makes a merge, of the branch into somebody's own
+        commits; there, the pushes to the branch count one by one, as they were made.
         """
         options = (self.tip, self.path, "--first-parent")
         merges = set(self._repository.commits(*options, "--merges"))
@@ -109,7 +109,7 @@ class ImageFile:
         records = list(self._records([each for each in brought if each != commit]))
         pushed = [record for record in records if record.message.subject.endswith(SKIP_CI)]
         if not records or records[0].version.tag != merge.version.tag:
-            yield merge  # whose conflict somebody settled
+            yield merge  # a person resolved its conflict
         elif records[0] not in pushed:
             message = records[0].message._replace(at=merge.message.at)
             yield records[0]._replace(message=message)

@@ -163,13 +163,13 @@ class Lander:
                 self._unanswered.append((commit, before))
             if refusal.verdict is not Verdict.POLICY or not self.target.pull_branch:
                 return refusal
-            self.say(f"{self.target.branch} takes no push ({refusal.reason}): using a branch")
+            self.say(f"{self.target.branch} refuses the push ({refusal.reason}): using a branch")
         return self._set_aside(overlay, answer)
 
     def _decide(self, tip: str) -> tuple[ImageFile, Deployment | Leave]:
-        """Ask the plan; what it said of an earlier tip holds while the file wasn't touched.
+        """Ask the plan; its answer for an earlier tip stays valid while nobody touches the file.
 
-        The less happens between the look and the push, the fewer races are lost.
+        The less happens between reading the tip and pushing, the fewer races are lost.
         """
         if self._decided is not None:
             overlay, answer = self._decided
@@ -186,7 +186,7 @@ class Lander:
         branch = self.target.pull_branch or ""
         if self.repository.has_branch(branch):
             commit = self.repository.fetch(branch)
-            # One that was merged, and taken back since, has nothing left to merge: it goes on.
+            # One that was merged and reverted since has nothing left to merge: push to it again.
             if self._still_waits(overlay, answer, commit):
                 return self._waiting(overlay, commit)
         commit = self._commit(overlay, answer, skip_ci=False)
@@ -237,7 +237,7 @@ class Lander:
             raise _forbidden(self.target.branch, refusal)
         if refusal.verdict is Verdict.DENIED:
             raise RemoteError(
-                f"{self.repository.url} lets nobody in: {refusal.reason}",
+                f"{self.repository.url} accepts no login: {refusal.reason}",
                 hint=f"{refusal.remote}Check the URL, and that the token in GIT_TOKEN or"
                 " GIT_TOKEN_FILE may read and write that repository. A folder of another user's"
                 " needs its `safe.directory` in the file of --git-config.",
@@ -254,7 +254,7 @@ class Lander:
         self.say(f"attempt {self.backoff.used}: {refusal.reason}; again after {pause:.2f} s")
 
     def _gave_up(self, refusal: Refusal) -> CiError:
-        # A connection that is cut off because lost races have used up the time is no network's.
+        # A connection cut off because lost races used up the time is not a network fault.
         out_of_time = self._lost_races > 0 and self.backoff.left == 0
         if refusal.verdict is Verdict.NETWORK and not out_of_time:
             return RemoteError(

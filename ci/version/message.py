@@ -19,9 +19,9 @@ from ci.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# CodeBuild and GitHub Actions start nothing for a push whose last commit says so.
+# CodeBuild and GitHub Actions start nothing for a push whose last commit contains this.
 SKIP_CI = "[skip ci]"
-# A revert's or a hand's commit has none of these, which is how those are told apart.
+# A revert or a commit by hand has none of these: that is how we recognize them.
 TRAILERS = ("Source-Commit", "Build", "Image", "Reason", "Promoted-From", "Gate-Override")
 _TRAILER = re.compile(r"(?P<name>[A-Z][A-Za-z-]*): (?P<value>.*)")
 _PERSON = re.compile(r"(?P<name>.*) <[^>]*> (?P<seconds>\d{1,12}) [+-]\d{4}")

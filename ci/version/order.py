@@ -5,8 +5,8 @@ The order is that of the branch's history, never that of the build numbers or th
 - what runs is known from the last write-back's Source-Commit, else from the tag in the file;
 - a commit moves an environment only when it contains the one that runs;
 - the same commit moves only to a higher build;
-- a commit at or before one that was deployed and then taken back stays away until told (`again`);
-- where neither contains the other, or one is not in the history, nobody can tell.
+- a commit at or before one that was deployed and then reverted is deployed only with `again`;
+- where neither contains the other, or one is not in the history, the order is unknown.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 REASONS = {
     "older-commit": "a newer commit runs",
     "older-build": "the same commit runs, from this build or a later one",
-    "reverted": "this commit's deployment was taken back",
-    "late": "a newer commit was deployed and taken back since",
+    "reverted": "this commit's deployment was reverted",
+    "late": "a newer commit was deployed and reverted since",
 }
 
 
@@ -109,7 +109,7 @@ def decide(history: History, current: str, wanted: PipelineTag, *, again: bool) 
                 " neither contains the other",
                 hint="Build a commit that contains both.",
             )
-    return Decision(source) if again else _unless_taken_back(history, source)
+    return Decision(source) if again else _unless_reverted(history, source)
 
 
 def _running(history: History, current: str) -> _Running | None:
@@ -129,7 +129,7 @@ def _running(history: History, current: str) -> _Running | None:
 
 
 def _back_to(tag: str, lineage: Iterator[Version]) -> Iterator[Version]:
-    """Go on where a tag that was brought back came from: what lies between was taken back."""
+    """Continue where a tag that came back was first deployed: what lies between was reverted."""
     lineage, ahead = itertools.tee(lineage)
     places = (number for number, version in enumerate(ahead) if version.tag == tag)
     return itertools.islice(lineage, next(places, 0), None)
@@ -163,11 +163,11 @@ def _same_commit(
     return Decision(source, "older-build", current)
 
 
-def _unless_taken_back(history: History, source: str) -> Decision:
+def _unless_reverted(history: History, source: str) -> Decision:
     """Keep a commit out that is, or comes before, one that ran and no longer does.
 
     It is called when what runs comes before `source`, so whatever was deployed at or after
-    `source` must have been taken back, by `git revert` or by hand. A deploying commit comes after
+    `source` must have been reverted, by `git revert` or by hand. A deploying commit comes after
     the commit that it deploys, so the versions since `source` are all that can matter.
     """
     for version in history.versions_since(source):

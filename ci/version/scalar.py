@@ -91,7 +91,7 @@ def _decode(data: bytes, file: str) -> str:
 
 
 def _entry(text: str, image: str, file: str) -> dict[str, yaml.Node]:
-    """The fields of the image's entry, where nothing else in the file has a say in its tag."""
+    """The fields of the image's entry, if nothing else in the file can change its tag."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -122,7 +122,7 @@ def _entry(text: str, image: str, file: str) -> dict[str, yaml.Node]:
 
 
 def _means(name: str, image: str) -> bool:
-    """Whether kustomize, to which a name is a regular expression, takes it for this image."""
+    """Whether kustomize, which reads a name as a regular expression, matches this image."""
     try:
         return re.fullmatch(name, image) is not None
     except re.error:
@@ -169,7 +169,7 @@ def _is_shared(text: str, start: int) -> bool:
 
 
 def _structure(text: str, start: int) -> list[tuple[object, ...]]:
-    """The document without its places, and without what the scalar at `start` says."""
+    """The document without positions, and without the value of the scalar at `start`."""
     return [
         (
             type(event),

@@ -36,7 +36,7 @@ def test_every_variable_of_a_build_is_documented() -> None:
 
 
 def test_every_gate_is_documented() -> None:
-    shown = {name: [gate.asks, gate.mend] for name, gate in GATES.items()}
+    shown = {name: [gate.asks, gate.fix] for name, gate in GATES.items()}
     assert table("promote.md", "gate") == shown
 
 

@@ -126,12 +126,12 @@ def test_13_promotion_is_held_by_what_argo_cd_and_the_registry_say(
 ) -> None:
     said = world.repo.ci("promote", "--dry-run", status=1, **pipeline.environment)
     assert re.search(rf"passes +healthy +coworking-dev is Synced and Healthy on {built}", said)
-    assert re.search(r"holds +same-image +.* has no tag", said)
-    assert re.search(r"holds +soaked +dev ran it for \d+ of 30 minutes", said)
+    assert re.search(r"blocks +same-image +.* has no tag", said)
+    assert re.search(r"blocks +soaked +dev ran it for \d+ of 30 minutes", said)
 
     _put_in_ecr(pipeline, built, f"sha256:{'0' * 64}")
     said = world.repo.ci("promote", "--dry-run", status=1, **pipeline.environment)
-    assert re.search(r"holds +same-image +the registry has sha256:0+, and dev's pods run", said)
+    assert re.search(r"blocks +same-image +the registry has sha256:0+, and dev's pods run", said)
 
 
 def test_13_promotion_is_held_while_dev_runs_something_else(
@@ -141,7 +141,7 @@ def test_13_promotion_is_held_while_dev_runs_something_else(
 
     said = world.repo.ci("promote", "--dry-run", status=1, **pipeline.environment)
 
-    assert re.search(r"holds +healthy +coworking-dev is OutOfSync", said)
+    assert re.search(r"blocks +healthy +coworking-dev is OutOfSync", said)
     world.argocd.patch("coworking-dev", {"spec": {"syncPolicy": {"automated": {"enabled": None}}}})
     world.deployed("dev", built)
 

@@ -58,7 +58,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(rolled_back: FakeArgo,
 
     result = _run("--dry-run")
 
-    assert f"from 2-bbbbbbb back to 1-aaaaaaa, which takes back {tip[:8]}" in result.output
+    assert f"from 2-bbbbbbb back to 1-aaaaaaa, which reverts {tip[:8]}" in result.output
     assert git.tip() == tip
     assert not _auto_sync(rolled_back)
 

@@ -62,7 +62,7 @@ def test_an_entry_is_named_by_its_id_or_its_tag(recorded: Callable[[str], Applic
 
     assert choose(app, "C", str, "0").entry.id == 0
     assert choose(app, "C", str, "B").entry.id == 1
-    with pytest.raises(InputError, match="'9' is no entry"):
+    with pytest.raises(InputError, match="'9' is not an entry"):
         choose(app, "C", str, "9")
 
 

@@ -114,7 +114,7 @@ def test_an_unknown_base_is_named() -> None:
     done = diff("--base", "no-such-branch")
 
     assert done.returncode == 2
-    assert "'no-such-branch' is no commit of this repository" in done.stderr
+    assert "'no-such-branch' is not a commit of this repository" in done.stderr
 
 
 @pytest.mark.usefixtures("repository")

@@ -1,4 +1,4 @@
-"""Each gate of a promotion: what passes it, and everything that holds it."""
+"""Each gate of a promotion: what passes it, and everything that blocks it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from ci import settings
 from ci.aws.registry import EcrRepository
-from ci.ship.gates import GATES, Holds, State, ask
+from ci.ship.gates import GATES, Blocks, State, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,13 +143,13 @@ def image_is_unused(world: World) -> None:
         ("soaked", was_interrupted, "of 30 minutes, until "),
         ("soaked", never_ran, "Argo CD's history doesn't show 57-"),
         ("descends", prod_is_newer, "in prod, a newer commit runs"),
-        ("descends", prod_took_it_back, "in prod, this commit's deployment was taken back"),
-        ("descends", dev_runs_a_hotfix, "manual-v1.0.0 is no pipeline's tag"),
+        ("descends", prod_took_it_back, "in prod, this commit's deployment was reverted"),
+        ("descends", dev_runs_a_hotfix, "manual-v1.0.0 is not a pipeline's tag"),
         ("only-the-image", tag_is_used_elsewhere, "the tag changes more than the image"),
         ("only-the-image", image_is_unused, "changes nothing in what prod renders to"),
     ],
 )
-def test_it_holds(
+def test_it_blocks(
     world: World,
     candidate: Callable[..., Any],
     gate: str,
@@ -157,17 +157,17 @@ def test_it_holds(
     sentence: str,
 ) -> None:
     change(world)
-    with pytest.raises(Holds) as caught:
+    with pytest.raises(Blocks) as caught:
         GATES[gate].check(candidate())
     assert sentence in str(caught.value)
 
 
-def test_a_gate_that_cannot_ask_holds(
+def test_a_gate_that_cannot_ask_blocks(
     world: World, candidate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARGOCD_SERVER", "127.0.0.1:9")
     states = answers(candidate())
-    assert {name for name, state in states.items() if state.word == "holds"} == {
+    assert {name for name, state in states.items() if state.word == "blocks"} == {
         "healthy",
         "same-image",
         "soaked",
@@ -175,8 +175,8 @@ def test_a_gate_that_cannot_ask_holds(
     assert "does not answer" in states["healthy"].detail
 
 
-def test_every_gate_is_proven_to_hold() -> None:
-    mark = next(m for m in test_it_holds.pytestmark if m.name == "parametrize")
+def test_every_gate_is_proven_to_block() -> None:
+    mark = next(m for m in test_it_blocks.pytestmark if m.name == "parametrize")
     assert {case[0] for case in mark.args[1]} == set(GATES)
 
 

@@ -130,7 +130,7 @@ def test_the_history_tells_what_ran_when_by_whom_and_why(world: World) -> None:
     result = world.ci("history", "prod", "--json")
     rows = [json.loads(line) for line in result.output.splitlines()]
     assert [(row["tag"], row["how"], row["build"]) for row in rows] == [
-        (world.tag, "taken back", 57),
+        (world.tag, "reverted", 57),
         ("v9", "hotfix", None),
         (world.tag, "promotion", 57),
         (world.old, "build", 56),
@@ -199,7 +199,7 @@ def test_what_resume_wrote_is_told_as_taken_back(remote: Any, kustomization: str
     changes = [("a", "Ann", "one"), ("b", "Ann", "two"), ("a", "Bob", taken_back)]
     write_history(remote, kustomization, *changes)
     newest = json.loads(history(remote, "--json").splitlines()[0])
-    assert (newest["how"], newest["what"], newest["person"]) == ("taken back", "rolled back", "Bob")
+    assert (newest["how"], newest["what"], newest["person"]) == ("reverted", "rolled back", "Bob")
 
 
 def test_a_name_cannot_steer_the_terminal(remote: Any, kustomization: str) -> None:

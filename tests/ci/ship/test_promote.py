@@ -42,8 +42,8 @@ def test_a_gate_that_holds_stops_it_and_says_how_to_mend_it(world: World) -> Non
     world.findings = {"CRITICAL": 2}
     result = world.ci("promote")
     assert isinstance(result.exception, CiError)
-    assert (result.exception.exit_code, str(result.exception)) == (1, "held by scanned")
-    assert "  holds       scanned         the scan found 2 critical" in result.output
+    assert (result.exception.exit_code, str(result.exception)) == (1, "blocked by scanned")
+    assert "  blocks      scanned         the scan found 2 critical" in result.output
     assert "update what it found" in result.output
     assert "  passes      soaked" in result.output
     assert world.branches() == {"main"}
