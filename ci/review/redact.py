@@ -12,8 +12,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
 from treecheck.model import as_mapping
-from treecheck.rules.security.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
 
 if TYPE_CHECKING:
     from treecheck.model import Manifest

@@ -108,3 +108,9 @@ def _mended(body: Any, errors: list[SchemaError]) -> Any:
             if error.keyword != "enum":
                 parent[last] = copy.copy(_EMPTY.get(types[0] if types else "", 0))
     return body
+
+
+def is_unquoted(error: SchemaError) -> bool:
+    """Whether a plain number or boolean stands where only text may."""
+    types = [name for name in error.expected or () if name != "null"]
+    return types == ["string"] and isinstance(error.value, (bool, int, float))

@@ -130,3 +130,11 @@ def git_root(path: Path) -> Path | None:
         if (folder / ".git").exists():
             return folder
     return None
+
+
+def line_of(file: Path, name: str) -> int:
+    """The first line of a file with a name in it, or 1."""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if name and name in line:
+            return number
+    return 1

@@ -6,6 +6,7 @@ Source: https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/applicatio
 from __future__ import annotations
 
 import fnmatch
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.model import as_list, as_mapping, as_text
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest, Resource
 
 GROUP = "argoproj.io"
+# A duration as Go reads one; a plain number is of seconds.
+DURATION = re.compile(r"-?\d+|-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
 # The cluster that Argo CD runs on, by its address and by its name.
 IN_CLUSTER, IN_CLUSTER_NAME = "https://kubernetes.default.svc", "in-cluster"
 

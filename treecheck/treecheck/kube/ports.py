@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from treecheck.kube.names import fits
+from treecheck.limits.words import PORT_NAME
 from treecheck.model import as_list, as_mapping
 
 if TYPE_CHECKING:
@@ -61,3 +63,10 @@ def target_of(service_port: Manifest) -> int | str:
 def shown(ports: Iterable[Port]) -> str:
     """Ports as a message lists them: `http (8080), metrics (9090)`."""
     return ", ".join(f"{p.name} ({p.number})" if p.name else str(p.number) for p in ports) or "none"
+
+
+def is_port(value: Any) -> bool:
+    """Whether a value is a port's number or could be its name."""
+    if isinstance(value, int):
+        return 0 < value < 65536
+    return isinstance(value, str) and fits(value, PORT_NAME)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 
+# Variables that say on which port a program listens.
+LISTENS = {"PORT", "APP_PORT", "SERVER_PORT", "LISTEN_PORT"}
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A variable.

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest, Resource
 
 
+_PERCENT = re.compile(r"[0-9]+%\Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Replicas:
     """The least and the most pods of a workload; they differ where an autoscaler counts."""
@@ -67,3 +70,18 @@ def sleep_seconds(container: Manifest) -> int:
     words = as_list(as_mapping(hook.get("exec")).get("command"))
     found = re.search(r"\bsleep (\d+)", " ".join(map(as_text, words)))
     return int(found[1]) if found else 0
+
+
+def leading_number(value: Any) -> int:
+    """The number of a count or percentage; 0 of anything else."""
+    text = str(value).removesuffix("%")
+    return int(text) if text.isdigit() else 0
+
+
+def bad_share(value: Any, *, most: int | None = 100) -> str:
+    """Why a value is no count and no percentage; "" if it is one."""
+    if isinstance(value, int):
+        return "which is negative" if value < 0 else ""
+    if not isinstance(value, str) or not _PERCENT.match(value):
+        return "which is no number and no percentage"
+    return f"more than {most}%" if most is not None and leading_number(value) > most else ""

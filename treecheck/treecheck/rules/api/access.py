@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from treecheck.kube.names import fits
 from treecheck.limits.words import LABEL_KEY
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.quantities import quantity
 from treecheck.registry import rule
-from treecheck.rules.api.names import fits
-from treecheck.rules.schema.fields import shown
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

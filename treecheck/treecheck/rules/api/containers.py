@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from treecheck.limits.words import LABEL_KEY, PORT_NAME
+from treecheck.kube.names import fits
+from treecheck.kube.ports import is_port
+from treecheck.limits.words import LABEL_KEY
 from treecheck.model import Problem, as_list, as_mapping, show_path
 from treecheck.quantities import quantity
 from treecheck.registry import rule
-from treecheck.rules.api.names import fits
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,13 +74,6 @@ def probe_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Write a number from 1 to 65535, or the name of a port of the container.",
                 path=(*path, "port"),
             )
-
-
-def is_port(value: Any) -> bool:
-    """Whether a value is a port's number or could be its name."""
-    if isinstance(value, int):
-        return 0 < value < 65536
-    return isinstance(value, str) and fits(value, PORT_NAME)
 
 
 @rule("resource-limits", source=_SOURCE)

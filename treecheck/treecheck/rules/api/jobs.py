@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import TYPE_CHECKING
 
+from treecheck.kube.schedules import bad_schedule, is_zone
 from treecheck.model import Problem, as_list, as_mapping, at
 from treecheck.registry import rule
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,19 +18,6 @@ if TYPE_CHECKING:
 
 _SOURCE = "Kubernetes: validation of batch/v1 (pkg/apis/batch/validation)."
 _CRON = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax"
-_MACROS = frozenset(
-    {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
-)
-# Of each field: smallest, largest, and the names that stand for numbers from the smallest on.
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-_CRON_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
-    ("minute", 0, 59, []),
-    ("hour", 0, 23, []),
-    ("day of the month", 1, 31, []),
-    ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 6, _DAYS),
-)
 
 
 @rule("cron-schedule", source=_CRON, kinds=("CronJob",))
@@ -55,53 +42,6 @@ def cron_schedule(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             fix="Write an IANA name such as Europe/Zurich or Etc/UTC.",
             path=("spec", "timeZone"),
         )
-
-
-def is_zone(name: str) -> bool:
-    """Whether a time zone is called so; `Local` is what a process runs in, and none."""
-    if name.lower() == "local":
-        return False
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
-
-
-def bad_schedule(schedule: str) -> str:
-    """Why a cron schedule can't be read, or an empty text."""
-    if schedule.startswith(("TZ=", "CRON_TZ=")) or "TZ" in schedule:
-        return "a time zone goes into timeZone"
-    if schedule.startswith("@"):
-        known = schedule in _MACROS or schedule.startswith("@every ")
-        return "" if known else "there is no such word"
-    fields = schedule.split()
-    if len(fields) != len(_CRON_FIELDS):
-        return f"it has {len(fields)} fields, and a schedule has 5"
-    for text, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
-        for part in text.split(","):
-            if not _cron_part(part.lower(), low, high, words):
-                return f"{part!r} is no {name} ({low} to {high})"
-    return ""
-
-
-def _cron_part(part: str, low: int, high: int, words: list[str]) -> bool:
-    span, slash, step = part.partition("/")
-    if slash and not (step.isdigit() and int(step) > 0):
-        return False
-    if span in {"*", "?"}:
-        return True
-    first, dash, last = span.partition("-")
-    numbers = [_cron_number(each, low, words) for each in ([first, last] if dash else [first])]
-    if any(number is None or not low <= number <= high for number in numbers):
-        return False
-    return not dash or (numbers[0] or 0) <= (numbers[1] or 0)
-
-
-def _cron_number(text: str, low: int, words: list[str]) -> int | None:
-    if text in words:
-        return words.index(text) + low
-    return int(text) if text.isdigit() else None
 
 
 @rule("indexed-job", source=_SOURCE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kinds import BUILT_IN_GROUPS
+from treecheck.kube.names import fits
+from treecheck.kube.pod_security import level_faults
 from treecheck.limits.words import (
     DNS_1035,
     DNS_LABEL,
@@ -17,11 +18,11 @@ from treecheck.limits.words import (
 )
 from treecheck.model import Problem, as_list, as_mapping, as_text, show_path
 from treecheck.registry import rule
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
@@ -41,13 +42,6 @@ NAME_FORMS: dict[tuple[str, str], Keywords] = {
 }
 _PATH_NAMES = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
 _STANDARD_FINALIZERS = frozenset({"foregroundDeletion", "orphan", "kubernetes"})
-_SECURITY_LEVELS = ("privileged", "baseline", "restricted")
-
-
-def fits(text: str, form: Keywords) -> bool:
-    """Whether a text has a form of `limits.words`."""
-    longest = form.get("maxLength", len(text))
-    return len(text) <= longest and re.search(str(form["pattern"]), text) is not None
 
 
 @rule("resource-name", source=_NAMES_SOURCE)
@@ -193,17 +187,3 @@ def pod_security_level(resource: Resource, _cluster: Cluster) -> Iterator[Proble
     """
     for key, wrong, fix in level_faults(resource.labels):
         yield Problem(wrong, fix=fix, path=("metadata", "labels", key))
-
-
-def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """(label, what is wrong, how to mend it) of a namespace's levels and releases."""
-    for mode in ("enforce", "audit", "warn"):
-        key = f"pod-security.kubernetes.io/{mode}"
-        level = labels.get(key, "restricted")
-        if level not in _SECURITY_LEVELS:
-            near = f"one of {', '.join(_SECURITY_LEVELS)}"
-            yield key, f"{shown(level)} is no Pod Security level", f"Write {near}."
-        version = labels.get(f"{key}-version", "latest")
-        if version != "latest" and not re.fullmatch(r"v1\.(0|[1-9]\d*)", version):
-            wrong = f"{shown(version)} is no release of Pod Security"
-            yield f"{key}-version", wrong, "Write latest, or a release such as v1.30."

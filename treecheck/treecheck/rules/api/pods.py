@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.addresses import is_address
 from treecheck.model import Problem, as_list, as_mapping, at, show_path
 from treecheck.quantities import quantity
 from treecheck.registry import rule
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,15 +98,6 @@ def pod_address(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Add dnsConfig.nameservers, or leave dnsPolicy out.",
                 path=(*path, "dnsPolicy"),
             )
-
-
-def is_address(value: Any) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 @rule("host-sharing", source=_SOURCE)

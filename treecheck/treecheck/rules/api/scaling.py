@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.workloads import bad_share
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.quantities import quantity
 from treecheck.registry import rule
-from treecheck.rules.api.workloads import bad_share
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.addresses import is_address, is_network
+from treecheck.kube.names import fits
+from treecheck.kube.ports import is_port
 from treecheck.limits.words import SUBDOMAIN
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
 from treecheck.registry import rule
-from treecheck.rules.api.containers import is_port
-from treecheck.rules.api.names import fits
-from treecheck.rules.api.pods import is_address
-from treecheck.rules.schema.fields import shown
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,15 +218,6 @@ def _addresses(resource: Resource) -> Iterator[tuple[FieldPath, Any, bool]]:
         for index, each in enumerate(as_list(spec.get(field))):
             if field != "clusterIPs" or each not in {"", "None"}:
                 yield ("spec", field, index), each, field == "loadBalancerSourceRanges"
-
-
-def is_network(value: str) -> bool:
-    """Whether a text is a network in CIDR notation; host bits may be set, as in Kubernetes."""
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return False
-    return "/" in value
 
 
 def _can_be_endpoint(value: Any, family: str = "") -> bool:

@@ -6,15 +6,14 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.addresses import is_address, is_network
+from treecheck.kube.names import fits
+from treecheck.kube.ports import is_port
 from treecheck.limits.words import SUBDOMAIN
 from treecheck.model import Problem, as_list, as_text, show_path
 from treecheck.registry import rule
-from treecheck.rules.api.containers import is_port
-from treecheck.rules.api.names import fits
-from treecheck.rules.api.pods import is_address
-from treecheck.rules.api.services import is_network
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

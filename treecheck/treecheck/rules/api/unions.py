@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treecheck.model import Problem, as_list, show_path
 from treecheck.registry import rule
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from treecheck.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
 from treecheck.model import Problem, as_text, at, show_path
 from treecheck.registry import rule
-from treecheck.rules.schema.fields import shown
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
+from treecheck.kube.workloads import bad_share, leading_number
 from treecheck.model import Problem, as_list, as_mapping, at
 from treecheck.registry import rule
-from treecheck.rules.schema.fields import shown
 from treecheck.typed import of_type
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 CONTROLLERS = ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")
 _SOURCE = "Kubernetes: validation of apps/v1 (pkg/apis/apps/validation)."
-_PERCENT = re.compile(r"[0-9]+%\Z")
 
 
 @rule("selector-mismatch", source=_SOURCE, kinds=CONTROLLERS)
@@ -121,28 +121,16 @@ def rolling_update(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                 path=(*path, name),
             )
             return
-    both = bool(_amount(surge)) == bool(_amount(gone))
-    if both and (resource.kind == "DaemonSet" or not _amount(gone)):
+    both = bool(leading_number(surge)) == bool(leading_number(gone))
+    if both and (resource.kind == "DaemonSet" or not leading_number(gone)):
         yield Problem(
             f"maxSurge ({surge}) and maxUnavailable ({gone}) "
-            + ("can't both be more than 0" if _amount(gone) else "can't both be 0"),
-            fix="Let one of the two be more than 0." if not _amount(gone) else "Set one to 0.",
+            + ("can't both be more than 0" if leading_number(gone) else "can't both be 0"),
+            fix="Let one of the two be more than 0."
+            if not leading_number(gone)
+            else "Set one to 0.",
             path=(*path, "maxUnavailable"),
         )
-
-
-def _amount(value: Any) -> int:
-    text = str(value).removesuffix("%")
-    return int(text) if text.isdigit() else 0
-
-
-def bad_share(value: Any, *, most: int | None = 100) -> str:
-    """Why a value is no count and no percentage; "" if it is one."""
-    if isinstance(value, int):
-        return "which is negative" if value < 0 else ""
-    if not isinstance(value, str) or not _PERCENT.match(value):
-        return "which is no number and no percentage"
-    return f"more than {most}%" if most is not None and _amount(value) > most else ""
 
 
 @rule(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
 from treecheck.kube.applications import (
+    DURATION,
     IN_CLUSTER,
     IN_CLUSTER_NAME,
     applications,
@@ -18,10 +18,9 @@ from treecheck.kube.applications import (
     sync_options,
     sync_policy,
 )
+from treecheck.kube.pod_security import level_faults, unknown_modes
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
-from treecheck.rules.api.names import level_faults
-from treecheck.rules.security.access import unknown_modes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +42,6 @@ FINALIZERS = (
     "post-delete-finalizer.argocd.argoproj.io",
     "pre-delete-finalizer.argocd.argoproj.io",
 )
-DURATION = re.compile(r"-?\d+|-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
 
 
 @rule("application-destination", kinds=("Application",), source=SPECIFICATION)

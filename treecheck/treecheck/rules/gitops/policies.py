@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from treecheck.kube.applications import DURATION
+from treecheck.kube.schedules import bad_schedule, is_zone
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
-from treecheck.rules.api.jobs import bad_schedule, is_zone
-from treecheck.rules.gitops.applications import DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

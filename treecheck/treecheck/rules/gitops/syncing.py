@@ -11,6 +11,7 @@ from treecheck.kube.applications import (
     sync_options,
     sync_policy,
 )
+from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.waves import (
     DELETE_POLICIES,
     HOOK,
@@ -24,8 +25,6 @@ from treecheck.kube.waves import (
 )
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
-from treecheck.rules.references.declarations import declared
-from treecheck.rules.runtime.data import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,8 +13,10 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from treecheck.kube.declarations import ROUTES, VARIABLES, declared
 from treecheck.kube.ports import container_ports, find, shown
-from treecheck.kube.variables import variables_of
+from treecheck.kube.probes import network_probes
+from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.model import Problem, as_mapping, as_text
 from treecheck.registry import rule
 
@@ -22,18 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
-
-VARIABLES = "declare.validate/environment"
-ROUTES = "declare.validate/routes"
-LISTENS = {"PORT", "APP_PORT", "SERVER_PORT", "LISTEN_PORT"}
-PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-
-
-def declared(pod: PodTemplate, annotation: str) -> list[str]:
-    """The words of an annotation on the pod or on the workload that makes it."""
-    text = pod.annotations.get(annotation) or pod.owner.annotations.get(annotation)
-    return as_text(text).split()
+    from treecheck.model import Resource
 
 
 @rule(
@@ -158,14 +149,3 @@ def probe_route_unknown(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 fix="Probe one of the paths that the application declares.",
                 path=(*path, name, handler, "path"),
             )
-
-
-def network_probes(resource: Resource) -> Iterator[tuple[FieldPath, Manifest, str, str]]:
-    """(container's path, container, probe, handler) of the probes that ask a port."""
-    for path, container in resource.pod.containers() if resource.pod else ():
-        for name in PROBES:
-            for handler in ("httpGet", "tcpSocket", "grpc"):
-                asked = as_mapping(container.get(name)).get(handler)
-                # With a host of its own, a probe asks somebody else.
-                if isinstance(asked, dict) and "host" not in asked:
-                    yield path, container, name, handler

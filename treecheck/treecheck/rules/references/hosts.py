@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.hosts import dependencies, host_and_port, service_ports
 from treecheck.kube.ports import DATABASES, pod_ports
-from treecheck.kube.variables import variables_of
+from treecheck.kube.services import selected_pods
+from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.model import Problem
 from treecheck.registry import rule
-from treecheck.rules.references.declarations import LISTENS
-from treecheck.rules.references.services import selected_pods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

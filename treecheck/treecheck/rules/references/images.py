@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.files import line_of
 from treecheck.kube.images import repository
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
@@ -11,7 +12,6 @@ from treecheck.rendering import built_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
@@ -63,11 +63,3 @@ def _there(names: set[str]) -> str:
 def _left_bare(users: dict[str, Resource]) -> Resource | None:
     """The workload whose image has no tag: most likely the entry was meant for it."""
     return next((user for image, user in users.items() if repository(image) == image), None)
-
-
-def line_of(file: Path, name: str) -> int:
-    """The first line of a file with a name in it, or 1."""
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if name and name in line:
-            return number
-    return 1

@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.errors import InputError
-from treecheck.files import load_text
+from treecheck.files import line_of, load_text
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.reading import read_documents
 from treecheck.registry import Scope, rule
 from treecheck.rendering import built_by, closure, remote_sources
-from treecheck.rules.references.images import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.ports import container_ports, find, pod_ports, shown, target_of
+from treecheck.kube.services import nearest, selected_pods
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
 
@@ -12,17 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import PodTemplate, Resource
+    from treecheck.model import Resource
 
 SERVICE = "https://kubernetes.io/docs/concepts/services-networking/service/"
-
-
-def selected_pods(service: Resource, cluster: Cluster) -> list[PodTemplate]:
-    """The pods behind a Service; an empty selector selects none (its endpoints are hand-made)."""
-    selector = as_mapping(service.spec.get("selector"))
-    if not selector or service.spec.get("type") == "ExternalName":
-        return []
-    return cluster.pods_matching(service.namespace, selector)
 
 
 @rule(
@@ -52,16 +45,6 @@ def service_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Pr
         path=("spec", "selector"),
         related=cluster.meant(resource.namespace, selector),
     )
-
-
-def nearest(selector: dict[str, str], pods: list[PodTemplate]) -> str:
-    """A hint at the pods that share most labels with a selector, or an empty text."""
-    shared = [(len(selector.items() & pod.labels.items()), pod) for pod in pods]
-    most, pod = max(shared, key=lambda pair: pair[0], default=(0, None))
-    if pod is None or most == 0:
-        return ""
-    labels = ", ".join(f"{key}={value}" for key, value in pod.labels.items())
-    return f"; {pod.owner.title} has {labels}"
 
 
 @rule(

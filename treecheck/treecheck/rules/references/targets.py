@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
 from treecheck.kube.config import find_store
+from treecheck.kube.ingresses import backends
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown
+from treecheck.kube.services import nearest
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
-from treecheck.rules.references.services import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,17 +260,6 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
                 path=(*path, "service", "port"),
                 related=(service,),
             )
-
-
-def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
-    """(place, backend) of an Ingress's default and its paths."""
-    if "defaultBackend" in ingress.spec:
-        yield ("spec", "defaultBackend"), as_mapping(ingress.spec["defaultBackend"])
-    for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
-        paths = as_list(as_mapping(each.get("http")).get("paths"))
-        for index, entry in enumerate(map(as_mapping, paths)):
-            where = ("spec", "rules", number, "http", "paths", index, "backend")
-            yield where, as_mapping(entry.get("backend"))
 
 
 def _is_port(wanted: Manifest, port: dict[str, Any]) -> bool:

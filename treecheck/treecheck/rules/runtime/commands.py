@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pod_security import on_windows
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, at
 from treecheck.registry import rule
-from treecheck.rules.security.pod_security import on_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

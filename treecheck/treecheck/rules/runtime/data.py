@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import ImageFacts, facts_of
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
-from treecheck.rules.references.declarations import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
-DATA = "declare.validate/data"
 SERVERS = ("Deployment", "StatefulSet", "ReplicaSet")
 VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 

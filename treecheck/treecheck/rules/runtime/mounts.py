@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from treecheck.kube.config import find_store
 from treecheck.kube.images import facts_of
+from treecheck.kube.mounts import Mount, mounts
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
 
@@ -14,63 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.kube.config import Store
-    from treecheck.model import FieldPath, Manifest, Resource
+    from treecheck.model import Resource
 
 VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 SYSTEM_FOLDERS = {
     "/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local",
     "/usr/local/bin", "/usr/sbin",
 }  # fmt: skip
-
-
-class Mount(NamedTuple):
-    """A mount of a container, with its volume (empty for a claim template's).
-
-    `files` are the names of the files that the volume brings, None where that can't be told.
-    """
-
-    path: FieldPath
-    container: Manifest
-    body: Manifest
-    volume: Manifest
-    files: frozenset[str] | None
-
-    @property
-    def place(self) -> PurePosixPath:
-        """Where it is mounted."""
-        return PurePosixPath(as_text(self.body.get("mountPath")))
-
-
-def mounts(resource: Resource, cluster: Cluster) -> Iterator[Mount]:
-    """The mounts of a resource's main containers."""
-    if resource.pod is None:
-        return
-    volumes = {
-        as_text(volume.get("name")): volume
-        for volume in map(as_mapping, as_list(resource.pod.spec.get("volumes")))
-    }
-    for path, container in resource.pod.containers("containers"):
-        for index, body in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
-            volume = volumes.get(as_text(body.get("name")), {})
-            files = _files(resource, cluster, volume)
-            yield Mount((*path, "volumeMounts", index), container, body, volume, files)
-
-
-def _files(resource: Resource, cluster: Cluster, volume: Manifest) -> frozenset[str] | None:
-    for field, kind, key in (
-        ("configMap", "ConfigMap", "name"),
-        ("secret", "Secret", "secretName"),
-    ):
-        source = as_mapping(volume.get(field))
-        items = [as_text(as_mapping(item).get("path")) for item in as_list(source.get("items"))]
-        if items:
-            return frozenset(items)
-        if source:
-            name = as_text(source.get(key))
-            store: Store | None = find_store(cluster, kind, resource.namespace, name)
-            return store.keys if store else None
-    return frozenset() if "emptyDir" in volume else None
 
 
 @rule("mount-hides-program", source=VOLUMES)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.hosts import dependencies
+from treecheck.kube.ingresses import backends
 from treecheck.kube.network import DIRECTIONS, Connection, Network, Pod
 from treecheck.kube.ports import find, pod_ports, target_of
+from treecheck.kube.services import selected_pods
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
-from treecheck.rules.references.services import selected_pods
-from treecheck.rules.references.targets import backends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.kube.ports import container_ports, find
+from treecheck.kube.probes import PROBES as PROBE_NAMES
+from treecheck.kube.probes import network_probes
 from treecheck.model import Problem, Severity, as_mapping, as_text, at
 from treecheck.registry import Family, rule
-from treecheck.rules.references.declarations import PROBES as PROBE_NAMES
-from treecheck.rules.references.declarations import network_probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

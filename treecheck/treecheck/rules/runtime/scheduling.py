@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
+from treecheck.kube.services import nearest
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
-from treecheck.rules.references.services import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

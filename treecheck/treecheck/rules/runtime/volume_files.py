@@ -6,18 +6,18 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from treecheck.kube.mounts import mounts
+from treecheck.kube.pod_security import context_of, on_windows
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
-from treecheck.rules.runtime.mounts import mounts
-from treecheck.rules.security.pod_security import context_of, on_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
+    from treecheck.kube.mounts import Mount
     from treecheck.model import FieldPath, Manifest, Resource
-    from treecheck.rules.runtime.mounts import Mount
 
 SECRETS = "https://kubernetes.io/docs/concepts/configuration/secret/"
 VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from typing import TYPE_CHECKING, Any
 
+from treecheck.conformance import is_unquoted
 from treecheck.model import Problem, as_text, show_path
 from treecheck.registry import rule
 from treecheck.schemas import schemas
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,12 +73,6 @@ def wrong_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def is_unquoted(error: SchemaError) -> bool:
-    """Whether a plain number or boolean stands where only text may."""
-    types = [name for name in error.expected or () if name != "null"]
-    return types == ["string"] and isinstance(error.value, (bool, int, float))
-
-
 def type_names(expected: Any) -> str:
     """Types of JSON Schema in people's words."""
     words = {
@@ -91,16 +86,6 @@ def type_names(expected: Any) -> str:
     return (
         " or ".join(words.get(each, each) for each in expected or () if each != "null") or "another"
     )
-
-
-def shown(value: Any) -> str:
-    """A value, cut to what fits a sentence; of a mapping or list only that it is one."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + '…"'
 
 
 @rule("nameless-manifest", source="Kubernetes API conventions: types and metadata.")

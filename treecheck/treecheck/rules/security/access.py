@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pod_security import unknown_modes
 from treecheck.kube.ports import DATABASES, find, pod_ports, target_of
+from treecheck.kube.services import selected_pods
 from treecheck.model import Problem, Severity, as_list, as_mapping
 from treecheck.registry import Family, rule
-from treecheck.rules.references.services import selected_pods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
@@ -19,7 +20,6 @@ RBAC = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
 
 # Verbs that let their holder give itself more rights.
 ESCALATING = {"bind", "escalate", "impersonate"}
-MODES = {"enforce", "audit", "warn"}
 STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated"}
 
 
@@ -92,14 +92,6 @@ def pod_security_mode(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             fix=f"Write {key.partition('/')[0]}/enforce.",
             path=("metadata", "labels", key),
         )
-
-
-def unknown_modes(labels: Iterable[str]) -> Iterator[str]:
-    """The labels of Pod Security whose mode does not exist."""
-    for key in labels:
-        domain, _, mode = key.partition("/")
-        if domain == "pod-security.kubernetes.io" and mode.removesuffix("-version") not in MODES:
-            yield key
 
 
 @rule("role-too-broad", family=Family.POLICY, kinds=("Role", "ClusterRole"), source=RBAC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.pod_security import context_of, on_windows
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
 
@@ -40,16 +41,6 @@ SAFE_SYSCTLS = {
 }
 SELINUX_TYPES = {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 SECCOMP = {"RuntimeDefault", "Localhost"}
-
-
-def on_windows(pod: PodTemplate) -> bool:
-    """Whether a pod says that it runs on Windows, where some controls don't exist."""
-    return as_mapping(pod.spec.get("os")).get("name") == "windows"
-
-
-def context_of(pod: PodTemplate) -> Manifest:
-    """The pod's own securityContext."""
-    return as_mapping(pod.spec.get("securityContext"))
 
 
 def own_contexts(pod: PodTemplate) -> Iterator[tuple[FieldPath, Manifest, Manifest]]:

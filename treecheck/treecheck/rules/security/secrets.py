@@ -5,11 +5,10 @@ No message shows a value: it shows the place, what was recognised, and the lengt
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
+from treecheck.kube.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Family, Scope, rule
 
@@ -24,22 +23,6 @@ if TYPE_CHECKING:
 SOURCE = "https://kubernetes.io/docs/concepts/security/secrets-good-practices/"
 SEAL = "Take it out, change it wherever it is valid, and bring the new one as a SealedSecret."
 
-# Forms that credentials are issued in, by what issues them.
-FORMS: dict[str, re.Pattern[str]] = {
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "a GitHub token": re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})\b"),
-    "a GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
-    "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
-    "a Stripe key": re.compile(r"\b[rs]k_live_[0-9A-Za-z]{16,}"),
-    "a Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
-    "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
-    "a password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:[^\s@/'\"$<{]{3,}@"),
-}
-SECRET_NAME = re.compile(
-    r"(^|[_.-])(PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|(API|SECRET|PRIVATE)_?KEY|CREDENTIALS?)$",
-    re.IGNORECASE,
-)
 # A password in a line of a longer text: `password: …` in a file, `--db-password=…` in a command.
 IN_TEXT = re.compile(
     r"(?:^|[\s;,.&?]|--)[\w.-]*(?:pass(?:word|wd)?|pwd)[\"']?\s*[:= ]\s*[\"']?"
@@ -48,31 +31,11 @@ IN_TEXT = re.compile(
 )
 BEARER = re.compile(r"(Bearer|Basic|Token) +(?P<value>[\w.~+/=-]{16,})$")
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-NO_VALUE = re.compile(
-    r"^(|true|false|yes|no|on|off|\d{1,3}|none|null|unused|changeme|\$\(.*\)|\$\{.*\}|<.*>|[/.].*)$",
-    re.IGNORECASE,
-)
-ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
-HEX = re.compile(r"[0-9a-f]+")
-ENTROPY = 4.3  # bits a character: above any text in words, below what 24 random characters have
 
 
 def recognised(text: str) -> str:
     """The form of credential that a text holds, or an empty text."""
     return next((name for name, form in FORMS.items() if form.search(text)), "")
-
-
-def is_random(text: str) -> bool:
-    """Whether a text looks drawn at random: long, of base64's characters, and of high entropy.
-
-    Hexadecimal texts are left alone: digests and commits are no secrets.
-    """
-    if not ENCODED.fullmatch(text) or HEX.fullmatch(text):
-        return False
-    counts = Counter(text)
-    bits = -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
-    mixed = re.search(r"[a-z]", text) and re.search(r"[A-Z]", text) and re.search(r"\d", text)
-    return bits >= ENTROPY and mixed is not None
 
 
 @rule("credential-in-file", family=Family.POLICY, scope=Scope.FILE, source=SOURCE)

@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.blame import written
+from treecheck.conformance import is_unquoted
 from treecheck.model import Problem, Severity, show_path
 from treecheck.registry import Family, Scope, rule
-from treecheck.rules.schema.fields import is_unquoted, shown
+from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
