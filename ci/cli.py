@@ -33,7 +33,7 @@ VERBS: dict[str, Verb] = {
     "render": Verb("ci.render", "Print what Argo CD would apply to an environment."),
     "resume": Verb("ci.oncall.resume", "Revert a rolled-back version in git; auto-sync on again."),
     "rollback": Verb("ci.oncall.rollback", "Roll an environment back, as Argo CD's web page does."),
-    "seal": Verb("ci.seal", "Seal the database's password, or ask for its age."),
+    "seal": Verb("ci.seal", "Seal the database's password or an access key."),
     "seal-cert": Verb("ci.seal_cert", "Fetch a cluster's sealing certificate."),
     "set-image": Verb("ci.ship.set_image", "Write a build's image tag into an overlay, in order."),
     "snapshots": Verb("ci.snapshots", "Accept what both environments render to now."),

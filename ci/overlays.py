@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("coworking", "postgres")
 SECRET = "coworking-secret"  # noqa: S105 - a name
 PASSWORD_KEY = "DB_PASSWORD"  # noqa: S105 - a name
+# The files that the service's ACCESS_KEY_FILE names: the present key, and the one before it.
+ACCESS_KEY = "ACCESS_KEY"
+ACCESS_KEY_OLD = "ACCESS_KEY_OLD"
 
 
 def environments(root: Path = ROOT) -> list[str]:

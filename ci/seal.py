@@ -1,18 +1,17 @@
-"""`make seal ENV=dev`: seal the database's password, a new one or one from standard input."""
+"""`make seal ENV=dev`: seal the database's password, or an access key; a new one, or from stdin."""
 
 from __future__ import annotations
 
-import difflib
 import secrets
 import sys
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import yaml
 
-from ci import overlays, seal_cert, sealing
+from ci import access_key, overlays, seal_cert, sealed_file, sealing
 from ci.errors import InputError
+from ci.sealed_file import OF_ACCESS_KEY, OF_PASSWORD, SEALED_FOR, Contents, Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,16 +21,33 @@ LONGEST = 512
 FETCH_PATIENCE = 120.0  # seconds for a controller that is starting
 
 
-@click.command(help="Seal the database's password for environments, or ask for the ages (--age).")
+@click.command(help="Seal the database's password for environments, or an access key.")
 @click.argument("environments", nargs=-1)
-@click.option("--stdin", is_flag=True, help="Read the password from standard input.")
 @click.option(
-    "--age", is_flag=True, help="Print how old secrets and certificates are; write nothing."
+    "--access-key",
+    "task",
+    flag_value="access-key",
+    help="Seal an access key; the one before it stays valid until --drop-old.",
 )
+@click.option(
+    "--drop-old",
+    "task",
+    flag_value="drop-old",
+    help="Remove the access key before the present one.",
+)
+@click.option(
+    "--age",
+    "task",
+    flag_value="age",
+    help="Print how old secrets and certificates are; write nothing.",
+)
+@click.option("--stdin", is_flag=True, help="Read the password or the key from standard input.")
 @click.option("--fetch", is_flag=True, help="First fetch the cluster's certificate (seal-cert).")
 @overlays.root_option
-def command(environments: tuple[str, ...], stdin: bool, age: bool, fetch: bool, root: Path) -> None:
-    if age:
+def command(
+    environments: tuple[str, ...], task: str | None, stdin: bool, fetch: bool, root: Path
+) -> None:
+    if task == "age":
         for name in environments or overlays.environments(root):
             click.echo(describe_age(name, root))
         return
@@ -39,11 +55,17 @@ def command(environments: tuple[str, ...], stdin: bool, age: bool, fetch: bool, 
         known = " or ".join(overlays.environments(root))
         raise InputError(f"name the environment: python -m ci seal ENV, ENV being {known}")
     if stdin and len(environments) > 1:
-        raise InputError("two environments must not share a password; with --stdin name one")
+        what = "an access key" if task else "a password"
+        raise InputError(f"two environments must not share {what}; with --stdin name one")
     if fetch:
         fetch_certificate(environments, root)
     for name in environments:
-        seal(name, _password_from_stdin() if stdin else new_password(), root)
+        if task == "access-key":
+            access_key.add(name, root, _from_stdin("Access key") if stdin else None)
+        elif task == "drop-old":
+            access_key.drop_old(name, root)
+        else:
+            seal(name, _from_stdin("Password") if stdin else new_password(), root)
 
 
 def fetch_certificate(environments: tuple[str, ...], root: Path) -> None:
@@ -65,43 +87,20 @@ def new_password() -> str:
 
 
 def seal(environment: str, password: str, root: Path) -> None:
-    """Write an environment's sealed secret anew, and show what changed.
+    """Seal an environment's password, keep its access keys, and show what changed.
 
     Raises:
         InputError: the environment, its certificate or the password can't be used.
     """
     check_password(password)
-    target = overlays.secret_target(environment, root)
-    source = overlays.certificate_path(environment, root)
-    certificate = sealing.read_certificate(source)
-    now = sealing.utc_now()
-    sealing.require_valid(certificate, str(source), now)
-    path = overlays.sealed_secret_path(environment, root)
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    after = sealing.sealed_secret(
-        {overlays.PASSWORD_KEY: password}, certificate, target, now.date()
-    )
-    path.write_text(after, encoding="utf-8")
-    shown = str(path.relative_to(root))
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), shown, shown, n=1, lineterm=""
-    )
-    click.echo("\n".join(_shorten(line) for line in lines))
-    click.echo(f"Sealed for {target}; commit {shown}.")
+    place = Place.of(environment, root)
+    kept = place.kept()
+    entries = {**kept.entries, overlays.PASSWORD_KEY: place.seal(password)}
+    place.write(Contents(entries, {**kept.notes, **place.note(OF_PASSWORD)}))
     click.echo(
         "Where the database holds data already, this alone does not change its password:"
         " see docs/secrets.md."
     )
-    if certificate.throw_away:
-        click.echo(
-            f"{source.relative_to(root)} is the throw-away certificate that this repository came"
-            f" with: no cluster can open this. First: make seal-cert ENV={environment}",
-            err=True,
-        )
-
-
-def _shorten(line: str, width: int = 100) -> str:
-    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def check_password(password: str) -> None:
@@ -123,54 +122,46 @@ def check_password(password: str) -> None:
         )
 
 
-def _password_from_stdin() -> str:
+def _from_stdin(what: str) -> str:
     if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        return str(click.prompt(what, hide_input=True, confirmation_prompt=True, err=True))
     return sys.stdin.readline().rstrip("\r\n")
 
 
 def describe_age(environment: str, root: Path) -> str:
-    """A sentence about an environment's sealed secret and its certificate: how old, and whether
-    they belong together."""
+    """Sentences about an environment's sealed secret and its certificate: how old they are, whether
+    they belong together, and which access keys are valid."""
     today = sealing.utc_now().date()
     certificate = sealing.read_certificate(overlays.certificate_path(environment, root))
-    notes = _notes(overlays.sealed_secret_path(environment, root))
-    sealed_on = date.fromisoformat(notes[sealing.SEALED_ON])
+    entries, notes = sealed_file.read(overlays.sealed_secret_path(environment, root))
     begins, ends = certificate.begins.date(), certificate.ends.date()
     words = [
-        f"{environment}: sealed {(today - sealed_on).days} days ago ({sealed_on}),",
-        f"for {notes[sealing.SEALED_FOR]};",
+        f"{environment}: sealed {_ago(notes[OF_PASSWORD.on], today)},",
+        f"for {notes[SEALED_FOR]};",
         f"certificate {certificate.fingerprint[:12]} made {(today - begins).days} days ago,",
         f"valid until {ends}." if ends >= today else f"EXPIRED on {ends}.",
     ]
-    if notes[sealing.SEALED_WITH] != certificate.fingerprint:
+    if notes[OF_PASSWORD.with_] != certificate.fingerprint:
         words.append(
-            f"The secret was sealed with another, {notes[sealing.SEALED_WITH][:12]}: seal it anew"
+            f"The secret was sealed with another, {notes[OF_PASSWORD.with_][:12]}: seal it anew"
             " when that key is gone from the cluster."
         )
     if certificate.throw_away:
         words.append("The certificate is the throw-away one: make seal-cert, then make seal.")
+    if overlays.ACCESS_KEY not in entries:
+        words.append("No access key.")
+    elif OF_ACCESS_KEY.on in notes:
+        words.append(f"Access key sealed {_ago(notes[OF_ACCESS_KEY.on], today)}.")
+    if overlays.ACCESS_KEY_OLD in entries:
+        words.append(f"The one before is valid too: make seal ENV={environment} ARGS=--drop-old")
     return " ".join(words)
+
+
+def _ago(day: str, today: date) -> str:
+    return f"{(today - date.fromisoformat(day)).days} days ago ({day})"
 
 
 def sealed_with(environment: str, root: Path) -> str:
     """The fingerprint of the certificate that an environment's secret was sealed with."""
-    return _notes(overlays.sealed_secret_path(environment, root))[sealing.SEALED_WITH]
-
-
-def _notes(path: Path) -> dict[str, str]:
-    """The three annotations that `seal` writes."""
-    try:
-        body: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        annotations = body["metadata"]["annotations"]
-        notes = {
-            key: str(annotations[key])
-            for key in (sealing.SEALED_FOR, sealing.SEALED_ON, sealing.SEALED_WITH)
-        }
-        date.fromisoformat(notes[sealing.SEALED_ON])
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} does not say when and for what it was sealed",
-            hint="Seal it anew: make seal ENV=dev (or prod).",
-        ) from error
-    return notes
+    path = overlays.sealed_secret_path(environment, root)
+    return sealed_file.read(path).notes[OF_PASSWORD.with_]

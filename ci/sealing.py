@@ -1,4 +1,4 @@
-"""Seal a secret for a sealed-secrets controller: its certificate, its format, and what we note.
+"""Seal a value for a sealed-secrets controller: its certificate and its format.
 
 The format is the controller's own: for each value base64 of (2 bytes, big-endian, the length of R;
 R; C), where K is a fresh 32-byte key, R = RSA-OAEP with SHA-256 of K under the label, and
@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import struct
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
@@ -24,10 +24,6 @@ from ci.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SEALED_FOR = "coworking/sealed-for"  # namespace/name
-SEALED_WITH = "coworking/sealed-with"  # the certificate's SHA-256, hexadecimal
-SEALED_ON = "coworking/sealed-on"  # a date
 
 NONCE = bytes(12)
 SMALLEST_KEY = 2048  # bits
@@ -133,38 +129,6 @@ def seal_value(value: bytes, key: rsa.RSAPublicKey, target: Target) -> str:
     wrapped = key.encrypt(session_key, oaep)
     sealed = AESGCM(session_key).encrypt(NONCE, value, None)
     return base64.b64encode(struct.pack(">H", len(wrapped)) + wrapped + sealed).decode()
-
-
-def sealed_secret(
-    values: dict[str, str], certificate: Certificate, target: Target, today: date
-) -> str:
-    """The manifest of a SealedSecret, with notes of what it was sealed for, with what and when."""
-    sealed = "\n".join(
-        f"    {key}: {seal_value(value.encode(), certificate.key, target)}"
-        for key, value in sorted(values.items())
-    )
-    return f"""\
-# Written by `make seal`. It opens on one cluster, as {target}, and nowhere else.
-apiVersion: bitnami.com/v1alpha1
-kind: SealedSecret
-metadata:
-  name: {target.name}
-  labels:
-    app.kubernetes.io/name: postgresql
-    app.kubernetes.io/part-of: coworking
-  annotations:
-    {SEALED_FOR}: {target}
-    {SEALED_ON}: "{today.isoformat()}"
-    {SEALED_WITH}: {certificate.fingerprint}
-spec:
-  encryptedData:
-{sealed}
-  template:
-    metadata:
-      name: {target.name}
-      namespace: {target.namespace}
-    type: Opaque
-"""
 
 
 def utc_now() -> datetime:

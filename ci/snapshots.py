@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from ci import overlays, sealing, settings
+from ci import overlays, sealed_file, settings
 from treecheck import kustomize
 
 if TYPE_CHECKING:
@@ -54,8 +54,11 @@ def snapshot(environment: str, root: Path = overlays.ROOT) -> str:
 
 
 def _mask_sealed(resource: kustomize.Resource) -> None:
-    values = resource["spec"]["encryptedData"]
-    values.update(dict.fromkeys(values, LEFT_OUT))
-    annotations = resource["metadata"]["annotations"]
-    for name in (sealing.SEALED_ON, sealing.SEALED_WITH):
+    """Access keys come and go by `make seal` alone, so the snapshot has none."""
+    spec, annotations = resource["spec"], resource["metadata"]["annotations"]
+    keys = (overlays.ACCESS_KEY, overlays.ACCESS_KEY_OLD)
+    spec["encryptedData"] = {name: LEFT_OUT for name in spec["encryptedData"] if name not in keys}
+    for name in sealed_file.OF_ACCESS_KEY:
+        annotations.pop(name, None)
+    for name in sealed_file.OF_PASSWORD:
         annotations[name] = LEFT_OUT
