@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ci import reach
+from ci.argocd import pruning
 from ci.argocd.application import Application
 from ci.argocd.causes import causes
 from ci.argocd.client import ArgoError, connect
@@ -212,7 +213,8 @@ def report(
     api: ArgoCD, cluster: lost_nodes.ClusterState, name: str, url: str | None, now: datetime
 ) -> Environment:
     """Look at an environment: its Applications, its branch, its nodes."""
-    seen = {app["metadata"]["name"] for app in api.applications()}
+    applications = api.applications()
+    seen = {app["metadata"]["name"] for app in applications}
     parts = tuple(
         look_at(api, application_name(name, part))
         for part in PARTS
@@ -224,7 +226,8 @@ def report(
     late = unseen(git, app, now)
     missing = [part for part in PARTS if application_name(name, part) not in seen]
     reached_by, wrong = reach.judge(live_service(api, app), app.namespace)
-    person += [sentence for sentence in (late, wrong) if sentence]
+    waits = pruning.waiting(applications, app.name)
+    person += [sentence for sentence in (late, wrong, waits) if sentence]
     person += [f"there is no Application {application_name(name, part)}" for part in missing]
     person += lost_nodes.needs_person(cluster, name, now)
     return Environment(name, git, parts, tuple(person), reached_by=reached_by)

@@ -172,13 +172,13 @@ def private_repository(names: Names) -> Step:
 
 def argocd_address(names: Names) -> Step:
     """An address for Argo CD's page and webhook."""
-    del names
+    who = ", ".join(names.settings.argocd_cidrs) or "the VPC alone: argocd_cidrs is empty"
     return Step(
         "argocd-address",
         "Give Argo CD an address",
         "By port-forward alone, everything but GitHub's webhook works: page, `argocd`, `python -m"
-        " ci`. A load balancer with TLS and source ranges is in argocd/bootstrap.md.",
-        (),
+        f" ci`. This makes a load balancer, open to {who} (argocd/bootstrap.md, After that).",
+        (Action("kubectl apply -k argocd/address"),),
         "Argo CD's page at its address",
         "the Service argocd-server has an address outside the cluster",
         optional="for a page without port-forward, and for the webhook",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ci import settings
+from ci import reach, settings
 from treecheck.kustomize import render_objects
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +71,38 @@ def test_removing_an_application_removes_what_it_deployed_but_never_prods_data(a
     for app in children(argocd):
         keeps = app["metadata"]["name"] == "postgres-prod"
         assert bool(app["metadata"].get("finalizers")) is not keeps
+
+
+def test_only_prods_service_waits_for_a_confirmation_before_it_is_removed(argocd):
+    """Never on a Deployment or Service: the sync that waits would be that of every deployment."""
+    option = "argocd.argoproj.io/sync-options"
+    waits = [
+        resource["metadata"]["name"]
+        for resource in argocd.resources
+        if "confirm" in resource["metadata"].get("annotations", {}).get(option, "")
+    ]
+    assert waits == ["coworking-prod"]
+    for environment in ("dev", "prod"):
+        for resource in render_objects(ROOT / "overlays" / environment):
+            assert "confirm" not in resource["metadata"].get("annotations", {}).get(option, "")
+
+
+def test_argo_cds_own_pods_meet_pod_security_restricted(argocd):
+    labels = argocd.one("Namespace", "argocd")["metadata"]["labels"]
+    of_dev = children(argocd)[0]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
+    assert labels == of_dev
+
+
+def test_argo_cds_address_is_an_option_that_settings_yaml_closes(argocd):
+    assert argocd.all("Service") == []
+    (service,) = render_objects(ROOT / "argocd/address")
+    values = settings.read()
+    found = reach.door(service)
+    assert found == reach.Door(
+        values.argocd_internal, values.argocd_cidrs, values.argocd_certificate
+    )
+    assert service["spec"]["ports"] == [{"name": "https", "port": 443, "targetPort": 8080}]
+    assert service["metadata"]["annotations"][f"{reach.PREFIX}backend-protocol"] == "ssl"
 
 
 def test_a_removed_config_map_outlives_the_pods_that_read_it(argocd):

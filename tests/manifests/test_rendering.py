@@ -43,6 +43,7 @@ LOCAL = [folder for folder in FOLDERS if str(folder) not in REMOTE]
 RENDERED = [
     "overlays/dev",
     "overlays/prod",
+    "argocd/address",
     "argocd/apps",
     "argocd/config",
     "argocd/projects",

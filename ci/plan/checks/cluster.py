@@ -130,7 +130,7 @@ def look(outside: Outside) -> Mark:
     if scheme != wanted:
         return still_open(
             f"{address} is {scheme}, and settings.yaml wants {wanted}. AWS does not change the"
-            " scheme of a load balancer: the Service must be made anew (docs/front-door.md)"
+            " scheme of a load balancer: the Service must be made anew (docs/reach.md)"
         )
     return done(f"prod serves; its load balancer {address} is {scheme}")
 

@@ -29,15 +29,19 @@ def service_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     The API server accepts any selector. A Service that selects no pod has no endpoints, so every
     connection to it is refused or times out.
 
-    Every label of the selector has to be on the pods.
+    Every label of the selector has to be on the pods. A namespace that the facts name, and that has
+    no pod in the tree, has its pods from elsewhere.
     """
     selector = as_mapping(resource.spec.get("selector"))
     if not selector or resource.spec.get("type") == "ExternalName":
         return
+    pods = cluster.pods(resource.namespace)
+    if not pods and resource.namespace in cluster.facts.namespaces:
+        return
     if selected_pods(resource, cluster):
         return
     wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
-    near = nearest(selector, cluster.pods(resource.namespace))
+    near = nearest(selector, pods)
     yield Problem(
         f"no pod in namespace {resource.namespace} has the labels {wanted}, so this Service has no "
         "endpoints and every connection to it fails",
