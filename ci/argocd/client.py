@@ -46,7 +46,8 @@ class ArgoCD:
         self._session.headers["Authorization"] = f"Bearer {login.token}"
         # Against forged requests, Argo CD refuses whatever isn't a GET and doesn't say this (415).
         self._session.headers["Content-Type"] = "application/json"
-        self._session.verify = login.verify
+        # Given with each request: a session's own gives way to REQUESTS_CA_BUNDLE.
+        self._verify = login.verify
 
     def version(self) -> str:
         """The server's version, such as `v3.4.7+1a2b3c4`."""
@@ -184,6 +185,7 @@ class ArgoCD:
                 params=query,
                 json=body,
                 timeout=self._timeout,
+                verify=self._verify,
                 allow_redirects=False,
             )
         except requests.exceptions.SSLError as error:

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The service, deployed from an empty cluster; an unusable environment ends the run here."""
     try:
         settings = check(os.environ)
@@ -39,9 +39,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         pytest.exit(str(unusable), returncode=2)
     found = World(settings, tmp_path_factory.mktemp("e2e"))
     _WORLDS.append(found)
-    began = time.monotonic()
-    found.reset()
-    found.figure(f"{time.monotonic() - began:6.1f} s  an earlier run's leftovers are gone")
+    try:
+        _deploy(found)
+        yield found
+    finally:
+        found.access.close()
+
+
+def _deploy(found: World) -> None:
+    found.measure("an earlier run's leftovers are gone", found.reset)
     found.measure("ten versions of the image are loaded", lambda: found.load(*VERSIONS))
     found.prepare_tree()
     began = time.monotonic()
@@ -52,7 +58,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         f"{time.monotonic() - began:6.1f} s  from an empty cluster to all Applications settled"
     )
     found.start_client()
-    return found
 
 
 @pytest.fixture(autouse=True)

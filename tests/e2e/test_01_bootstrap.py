@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.harness import bootstrap
+from tests.e2e.harness.cluster import uids
+from tests.e2e.harness.upstream import RELEASES
 from tests.e2e.harness.world import APPLICATIONS, GOOD
 
 if TYPE_CHECKING:
@@ -15,6 +19,16 @@ if TYPE_CHECKING:
 
 def test_01_every_application_is_synced_and_healthy(world: World) -> None:
     assert [name for name in ("root", *APPLICATIONS) if not world.is_settled(name)] == []
+
+
+def test_01_what_the_page_says_is_fetched_was_fetched_and_nothing_else(world: World) -> None:
+    table = bootstrap.PAGE.read_text(encoding="utf-8").partition("## What is fetched")[2]
+    said = re.findall(r"^\| `(\S+)` \| `https://(\S+)` \|$", table, re.MULTILINE)
+    by_the_lines = {address for folder, address in said if folder != "argocd/addons/metrics-server"}
+    asked = {address for address, _ in world.fetched}
+
+    assert {address for address in asked if not address.startswith(f"{RELEASES}/")} == by_the_lines
+    assert {status for _, status in world.fetched} == {200, 302}
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
@@ -39,3 +53,33 @@ def test_01_both_databases_are_migrated(world: World) -> None:
 
     assert len(revisions) == 1
     assert revisions != {""}
+
+
+def test_01_every_controller_of_upstream_s_that_is_kept_is_ready(world: World) -> None:
+    workloads = world.argo.items("deployment,statefulset")
+
+    assert {
+        each["metadata"]["name"]: each["status"].get("readyReplicas", 0) for each in workloads
+    } == {
+        "argocd-application-controller": 1,
+        "argocd-notifications-controller": 1,
+        "argocd-redis": 1,
+        "argocd-repo-server": 1,
+        "argocd-server": 1,
+    }
+    assert not world.argo.exists("deployment", "argocd-dex-server")
+
+
+def test_01_the_page_s_lines_can_be_typed_again(world: World) -> None:
+    world.repo.pull()
+    before = uids(world.argo.items("pods"))
+
+    world.type_bootstrap()
+
+    commit = world.repo.head
+    world.repo.notify()
+    for name in APPLICATIONS:
+        world.settle(name, commit=commit)
+    assert uids(world.argo.items("pods")) == before
+    for environment in ("dev", "prod"):
+        world.get(environment, "/readiness_check")  # with the password that was sealed anew

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.e2e.harness.cluster import uids, until
 from tests.e2e.harness.images import Version
@@ -23,6 +26,11 @@ branch_labels = depends_on = None
 def upgrade(): op.execute("CREATE TABLE e2e_marker (id integer)")
 def downgrade(): op.execute("DROP TABLE e2e_marker")
 '''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _receiver(world: World) -> None:
+    world.start_receiver()
 
 
 def test_03_a_rollback_in_the_web_page_serves_the_old_version_and_no_request_fails(
@@ -52,6 +60,23 @@ def _roll_back_as_the_web_page_does(world: World, target: int, tag: str) -> None
     world.argocd.update(application)
     world.argocd.rollback("coworking-prod", target)
     until(f"prod serves {tag}", lambda: world.prod.serving(tag), within=60)
+
+
+def test_03_a_forgotten_rollback_arrives_at_the_webhook_of_who_is_on_call(world: World) -> None:
+    told = until(
+        "the webhook is told of the rollback",
+        lambda: [line for line in _told(world) if "was rolled back" in line],
+        within=90,
+    )
+
+    kind, _, body = told[0].partition(" ")
+    assert kind == "application/json"
+    assert json.loads(body)["text"].startswith("coworking-prod was rolled back")
+    assert len(told) == 1  # once a day
+
+
+def _told(world: World) -> list[str]:
+    return world.client.run("logs", "receiver").splitlines()
 
 
 def test_03_it_still_serves_the_old_version_after_root_and_child_were_refreshed_and_healed(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,7 +118,7 @@ def _token(world: World, account: str) -> str:
 
 
 def _as(world: World, token: str) -> ArgoCD:
-    return ArgoCD(Login(world.argocd.url, token, verify=True))
+    return ArgoCD(Login(world.access.url, token, verify=str(world.access.certificate)))
 
 
 def test_12_a_developer_may_sync_dev_and_neither_syncs_nor_rolls_back_prod(
@@ -169,14 +166,4 @@ def test_12_who_is_on_call_rolls_prod_back_and_resumes(
 
 
 def _ci(world: World, token: str, *arguments: str, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "ci", *arguments],
-        cwd=world.repo.folder,
-        env={**os.environ, "PYTHONPATH": str(world.repo.folder), "ARGOCD_AUTH_TOKEN": token},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == status, f"{done.stdout}{done.stderr}"
-    return f"{done.stdout}{done.stderr}"
+    return world.repo.ci(*arguments, status=status, ARGOCD_AUTH_TOKEN=token)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
+import certifi
 import pytest
 from click.testing import CliRunner
 
@@ -12,8 +16,10 @@ from ci.argocd.client import ArgoCD, ArgoError, connect
 from ci.argocd.login import SETTINGS, Login, find_login, how_to_log_in
 from ci.errors import InputError
 from ci.oncall.status import command as status
+from tests.e2e.harness.upstream import Authority
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.ci.argocd_server import FakeArgo
@@ -153,3 +159,44 @@ def test_a_file_of_another_form_is_no_login(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="no Argo CD is named"):
         connect({"ARGOCD_CONFIG_DIR": str(tmp_path)})
+
+
+@pytest.fixture
+def own_certificate(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server with a certificate that only its own authority vouches for; its address and that."""
+    authority = Authority(tmp_path)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"Version": "v3.4.7+1a2b3c4"}')
+
+        def log_message(self, *_arguments: object) -> None:
+            """Tests print nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = authority.context("localhost").wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_port}", authority.file
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("chosen", ["--server-crt", "--insecure"])
+def test_the_options_of_argocd_win_over_a_bundle_of_the_environment(
+    own_certificate: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    url, authority = own_certificate
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # as a company's laptop has it
+    verify = str(authority) if chosen == "--server-crt" else False
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # urllib3 warns of what --insecure asks for
+        assert ArgoCD(Login(url, "t", verify)).version() == "v3.4.7+1a2b3c4"
+    with pytest.raises(ArgoError, match="is not trusted"):
+        ArgoCD(Login(url, "t", verify=True)).version()

@@ -11,9 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ci.argocd.client import ArgoCD, ArgoError
-from ci.argocd.login import find_login
-from ci.errors import CiError
+from ci import settings
+from tests.e2e.harness import upstream
 from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 # The variables, with what each is; docs/e2e.md shows this table and a test compares.
 VARIABLES: dict[str, str] = {
     "KUBECONFIG": "the throw-away cluster's administrator",
-    "ARGOCD_URL": "its Argo CD, as an address that this machine reaches, with http:// or https://",
-    "ARGOCD_AUTH_TOKEN": "a token of its administrator",
+    "E2E_UPSTREAM": "a folder with the files of upstream that bootstrap.md's lines fetch",
     "E2E_GIT_URL": "an http(s) git repository that machine and pods reach; `main` is overwritten",
     "GIT_USER": "who may push to it",
     "GIT_TOKEN": "their token or password",
@@ -31,8 +29,8 @@ VARIABLES: dict[str, str] = {
     "E2E_LOAD_IMAGE": "a command that makes the image archives named after it available to pods",
 }
 
-KUBERNETES = "1.32"
-ARGO_CD = "v3.4."
+# What the cluster must be, where the variable isn't set: settings.yaml's `kubernetes`.
+KUBERNETES = "E2E_KUBERNETES"
 # Whoever makes a throw-away cluster says so by this ConfigMap.
 MARK = ("kube-system", "throw-away-cluster")
 
@@ -44,7 +42,8 @@ class Unusable(Exception):  # noqa: N818 - it is shown as a sentence, not as an 
 class Settings(NamedTuple):
     """The environment, checked."""
 
-    argocd: ArgoCD
+    kubernetes: str
+    upstream: Path
     git_url: str
     git_user: str
     git_token: str
@@ -66,9 +65,11 @@ def check(environ: Mapping[str, str]) -> Settings:
     image = Path(environ["E2E_IMAGE"])
     if not image.is_file():
         raise Unusable(f"E2E_IMAGE {str(image)!r} is not a file; nothing was changed")
-    _check_cluster()
+    kubernetes = environ.get(KUBERNETES) or settings.read().kubernetes
+    _check_cluster(kubernetes)
     return Settings(
-        _check_argocd(environ),
+        kubernetes,
+        _check_upstream(Path(environ["E2E_UPSTREAM"]).resolve()),
         environ["E2E_GIT_URL"],
         environ["GIT_USER"],
         environ["GIT_TOKEN"],
@@ -77,33 +78,27 @@ def check(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _check_cluster() -> None:
+def _check_cluster(kubernetes: str) -> None:
     version = json.loads(_kubectl("get", "--raw=/version", what="no cluster answers at KUBECONFIG"))
     found = f"{version['major']}.{version['minor'].rstrip('+')}"
-    if found != KUBERNETES:
-        raise Unusable(f"the cluster is Kubernetes {found}, not {KUBERNETES}; nothing was changed")
+    if found != kubernetes:
+        raise Unusable(
+            f"the cluster is Kubernetes {found}, not {kubernetes} ({KUBERNETES} names another);"
+            " nothing was changed"
+        )
     namespace, name = MARK
     _kubectl(
         *("--namespace", namespace, "get", "configmap", name),
         what="the cluster is not marked as throw-away, and these tests delete what they find there"
         f" (if it is one: kubectl -n {namespace} create configmap {name})",
     )
-    _kubectl(
-        *("get", "crd", "sealedsecrets.bitnami.com"), what="sealed-secrets is not in the cluster"
-    )
-    _kubectl(*("get", "crd", "applications.argoproj.io"), what="Argo CD is not in the cluster")
 
 
-def _check_argocd(environ: Mapping[str, str]) -> ArgoCD:
-    try:
-        api = ArgoCD(find_login(environ))
-        version = api.version()
-        api.applications()
-    except (ArgoError, CiError) as error:
-        raise Unusable(f"Argo CD can't be used: {error}; nothing was changed") from error
-    if not version.startswith(ARGO_CD):
-        raise Unusable(f"Argo CD is {version}, not {ARGO_CD}x; nothing was changed")
-    return api
+def _check_upstream(folder: Path) -> Path:
+    missing = [name for name in upstream.names() if not (folder / name).is_file()]
+    if missing:
+        raise Unusable(f"E2E_UPSTREAM {str(folder)!r} has no {missing[0]}; nothing was changed")
+    return folder
 
 
 def _kubectl(*arguments: str, what: str) -> str:

@@ -34,11 +34,12 @@ def collect(world: World, folder: Path) -> None:
     for name in (
         "deployment/argocd-server",
         "deployment/argocd-repo-server",
+        "deployment/argocd-notifications-controller",
         "statefulset/argocd-application-controller",
     ):
         file = folder / f"{name.partition('/')[2]}.log"
         _write(file, lambda n=name: world.argo.run("logs", n, "--tail=400"))
-    with contextlib.suppress(ArgoError):
+    with contextlib.suppress(ArgoError, OSError):  # also before anybody could log in
         for application in world.argocd.applications():
             application["metadata"].pop("managedFields", None)
             file = folder / f"application-{application['metadata']['name']}.json"

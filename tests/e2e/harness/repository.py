@@ -14,6 +14,8 @@ import requests
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.e2e.harness.argo_access import ArgoAccess
+
 
 class Repository:
     """A clone with `origin` at the git server.
@@ -23,15 +25,19 @@ class Repository:
         url: the repository's address.
         user: who pushes.
         token: their token.
-        webhook: Argo CD's address for webhooks.
+
+    Attributes:
+        variables: what `python -m ci` finds beside the process's own environment.
     """
 
-    def __init__(self, folder: Path, url: str, user: str, token: str, webhook: str) -> None:
+    def __init__(self, folder: Path, url: str, user: str, token: str) -> None:
         self.folder = folder
         self.url = url
         parts = urlsplit(url)
         self._push_url = parts._replace(netloc=f"{user}:{token}@{parts.netloc}").geturl()
-        self._webhook = webhook
+        self._user, self._token = user, token
+        self._webhook: tuple[str, str] | None = None
+        self.variables: dict[str, str] = {}
 
     def begin(self, source: Path) -> None:
         """Copy a checkout's HEAD, with its history, and overwrite the server's `main` by it."""
@@ -43,6 +49,16 @@ class Repository:
         self.git("config", "user.email", "e2e@example.com")
         # Also for `python -m ci` in this clone: what it pushes to is what Argo CD follows.
         self.git("remote", "set-url", "origin", self.url)
+        self.git("config", "branch.main.remote", "origin")
+        self.git("config", "branch.main.merge", "refs/heads/main")
+        # A person's git knows their password; a line that says `git push` needs no more.
+        answer = f"!f() {{ echo username={self._user}; echo password={self._token}; }}; f"
+        self.git("config", "credential.helper", answer)
+
+    def use(self, access: ArgoAccess) -> None:
+        """Let the verbs, and the webhook, reach Argo CD."""
+        self.variables = access.variables
+        self._webhook = (f"{access.url}/api/webhook", str(access.certificate))
 
     def git(self, *arguments: str) -> str:
         """Run git in the clone."""
@@ -59,7 +75,12 @@ class Repository:
         done = subprocess.run(
             [sys.executable, "-m", "ci", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder), **environment},
+            env={
+                **os.environ,
+                **self.variables,
+                "PYTHONPATH": os.pathsep.join((str(self.folder), str(self.folder / "treecheck"))),
+                **environment,
+            },
             input=stdin,
             capture_output=True,
             text=True,
@@ -132,7 +153,9 @@ class Repository:
             },
             "commits": [{"id": self.head, "added": [], "removed": [], "modified": ["overlays"]}],
         }
+        assert self._webhook is not None, "nobody has logged in to Argo CD yet"
+        url, certificate = self._webhook
         answer = requests.post(
-            self._webhook, json=event, headers={"X-GitHub-Event": "push"}, timeout=10
+            url, json=event, headers={"X-GitHub-Event": "push"}, timeout=10, verify=certificate
         )
         assert answer.ok, f"the webhook answered {answer.status_code}: {answer.text}"

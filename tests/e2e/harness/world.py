@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.argocd.application import Application
-from ci.argocd.client import ArgoError
-from tests.e2e.harness import images
+from ci.argocd.client import ArgoCD, ArgoError
+from ci.argocd.login import Login
+from tests.e2e.harness import bootstrap, images
+from tests.e2e.harness.argo_access import ArgoAccess
 from tests.e2e.harness.cluster import Cluster, Refused, until
+from tests.e2e.harness.emptiness import make_empty
 from tests.e2e.harness.images import Version
 from tests.e2e.harness.repository import Repository
+from tests.e2e.harness.upstream import Upstream, host_of
 
 if TYPE_CHECKING:
     from tests.e2e.harness.environment import Settings
@@ -22,20 +25,18 @@ ROOT = Path(__file__).resolve().parents[3]
 APPLICATIONS = ("coworking-dev", "coworking-prod", "postgres-dev", "postgres-prod")
 CLIENT_NAMESPACE = "coworking-e2e"
 
-# Shown in argocd/bootstrap.md, which a test compares: what it takes beside Argo CD and
-# sealed-secrets themselves, whose pinned manifests need the network.
-STORAGE = ("apply", "-k", "argocd/addons/storage")
-FORGET = (
-    *("-n", "argocd", "annotate", "configmap", "--all"),
-    "kubectl.kubernetes.io/last-applied-configuration-",
-)
-CONFIGURE = (
-    *("apply", "--server-side", "--force-conflicts", "--field-manager=coworking"),
-    *("-k", "argocd/config"),
-)
-RESTART = ("-n", "argocd", "rollout", "restart", "deployment,statefulset")
-PROJECTS = ("apply", "-k", "argocd/projects")
-ROOT_APPLICATION = ("apply", "-f", "argocd/apps/root.yaml")
+# The webhook's address in argocd/bootstrap.md, and a webhook that shows what it is told.
+ON_CALL = "https://hooks.example.com/on-call"
+RECEIVER = """\
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        print(self.headers["Content-Type"], body.decode(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
 
 # Versions that differ in their tag alone, and those that each break in one way.
 GOOD = tuple(Version(f"good-{n}") for n in range(1, 7))
@@ -91,23 +92,26 @@ class World:
 
     def __init__(self, settings: Settings, scratch: Path) -> None:
         self.settings = settings
-        self.argocd = settings.argocd
         self.all = Cluster()
         self.dev = Cluster("coworking-dev")
         self.prod = Cluster("coworking-prod")
         self.argo = Cluster("argocd")
         self.client = Cluster(CLIENT_NAMESPACE)
         self.repo = Repository(
-            scratch / "tree",
-            settings.git_url,
-            settings.git_user,
-            settings.git_token,
-            f"{settings.argocd.url}/api/webhook",
+            scratch / "tree", settings.git_url, settings.git_user, settings.git_token
         )
+        self.access = ArgoAccess(self.argo, scratch)
         self.scratch = scratch
         self.figures: list[str] = []
+        self.fetched: list[tuple[str, int]] = []
 
     # --- asking -----------------------------------------------------------------------------------
+
+    @property
+    def argocd(self) -> ArgoCD:
+        """Argo CD, spoken to as admin; before `bootstrap` has logged in, nothing answers."""
+        access = self.access
+        return ArgoCD(Login(access.url, access.token, str(access.certificate)))
 
     def app(self, name: str) -> Application:
         """An Application as Argo CD sees it."""
@@ -188,55 +192,50 @@ class World:
         archive.unlink()
 
     def reset(self) -> None:
-        """Take away what an earlier run left: Applications, namespaces, and their volumes."""
-        for name in ("root", *APPLICATIONS):
-            if self.argo.exists("application", name):
-                self.argo.patch("application", name, {"metadata": {"finalizers": None}})
-                self.argo.delete("application", name)
-        for namespace in (self.dev.namespace, self.prod.namespace, CLIENT_NAMESPACE):
-            self.all.delete("namespace", namespace, "--timeout=150s")
-        for volume in self.all.items("persistentvolume"):
-            if volume["spec"].get("claimRef", {}).get("namespace") == self.prod.namespace:
-                self.all.delete("persistentvolume", volume["metadata"]["name"])
+        """Take away what an earlier run left, Argo CD and sealed-secrets with it."""
+        namespaces = (self.dev.namespace, self.prod.namespace, CLIENT_NAMESPACE)
+        make_empty(namespaces, self.settings.upstream)
 
     def prepare_tree(self) -> None:
-        """Make the copy of this checkout a fork: its own git URL, its own sealed passwords."""
+        """Make the copy of this checkout a fork, pushed, whose images are there (fork.md)."""
         self.repo.begin(ROOT)
-        self.repo.ci("configure", "--git-url", self.settings.git_url)
+        self.repo.ci(
+            *("configure", "--git-url", self.settings.git_url),
+            *("--kubernetes", self.settings.kubernetes),
+        )
         for environment in ("dev", "prod"):
-            self.repo.ci("seal-cert", environment)
-            self.repo.ci("seal", environment)
             self.repo.set_tag(environment, GOOD[0].tag)
         for path, pattern, replacement in SHORTER:
             self.repo.edit(path, pattern, replacement)
-        self.repo.commit("Seal for this cluster, and wait less")
+        self.repo.commit("Name the first images, and wait less")
         self.repo.push(force=True, webhook=False)
+        bootstrap.type_line("make --silent .venv/run.stamp", self.repo.folder, {})
 
     def bootstrap(self) -> None:
-        """Run the commands of argocd/bootstrap.md that need no network."""
-        tree = self.repo.folder
-        for arguments in (STORAGE, FORGET, CONFIGURE, RESTART):
-            self.kubectl_in(tree, *arguments)
-        for workload in ("deployment/argocd-server", "deployment/argocd-repo-server"):
-            self.argo.run("rollout", "status", workload, "--timeout=120s")
-        self.argo.run(
-            "rollout", "status", "statefulset/argocd-application-controller", "--timeout=120s"
-        )
-        until("Argo CD answers", self._argocd_answers, within=60)
-        for arguments in (PROJECTS, ROOT_APPLICATION):
-            self.kubectl_in(tree, *arguments)
+        """Type the lines of argocd/bootstrap.md, and log in to Argo CD as it says."""
+        self.type_bootstrap()
+        self.access.open()
+        self.repo.use(self.access)
 
-    def kubectl_in(self, folder: Path, *arguments: str) -> None:
-        """Run kubectl in a folder, as a person does."""
-        done = subprocess.run(
-            self.all.command(*arguments), cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+    def type_bootstrap(self) -> None:
+        """Type the lines of argocd/bootstrap.md, and keep what they fetched."""
+        with Upstream(self.settings.upstream, self.scratch) as upstream:
+            variables = upstream.variables(*self._direct())
+            for line in bootstrap.runnable(bootstrap.lines()):
+                self.measure(
+                    f"bootstrap.md: {line}",
+                    lambda text=line: self.type_line(text, **variables),
+                )
+        self.fetched = upstream.asked
 
-    def _argocd_answers(self) -> bool:
-        with contextlib.suppress(ArgoError):
-            return bool(self.argocd.version()) and bool(self.argocd.applications() is not None)
-        return False
+    def type_line(self, line: str, **variables: str) -> str:
+        """Type a line of a page into a shell in the copy; returns what it printed."""
+        return bootstrap.type_line(line, self.repo.folder, variables)
+
+    def _direct(self) -> tuple[str, ...]:
+        """The hosts that no proxy stands before: the API server, and git's."""
+        config = ("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+        return host_of(self.all.run(*config)), host_of(self.settings.git_url)
 
     def recover(self) -> None:
         """Bring both environments back to a good version, whatever a failed scenario left."""
@@ -262,6 +261,15 @@ class World:
         until("the client's namespace is ready", self._has_account, within=30)
         self.client.apply(self.pod("client", "import time; time.sleep(1e6)"))
         until("the client runs", lambda: self._runs(self.client, "client"), within=60)
+
+    def start_receiver(self) -> None:
+        """Start a webhook that prints what it gets, and name it to Argo CD as bootstrap.md does."""
+        self.client.apply(self.pod("receiver", RECEIVER))
+        until("the receiver runs", lambda: self._runs(self.client, "receiver"), within=60)
+        address = self.client.get("pod", "receiver")["status"]["podIP"]
+        (line,) = bootstrap.lines("Who is told")
+        assert ON_CALL in line
+        self.type_line(line.replace(ON_CALL, f"http://{address}:8080"))
 
     def pod(self, name: str, script: str, **labels: str) -> dict[str, Any]:
         """A pod of the service's image that runs a Python script, as Pod Security wants it."""
