@@ -125,6 +125,11 @@ class PodState(NamedTuple):
         prefix = f"{SERVICE}-"
         return self.namespace.removeprefix(prefix) if self.namespace.startswith(prefix) else ""
 
+    @property
+    def shown(self) -> str:
+        """Its name, and Argo CD's namespace, where it is not of an environment."""
+        return self.name if self.environment else f"{self.namespace}/{self.name}"
+
 
 class ClusterState(NamedTuple):
     """What the Kubernetes API says: the nodes, and the pods of our namespaces; or why nothing."""
@@ -185,27 +190,32 @@ def needs_person(cluster: ClusterState, environment: str, now: datetime) -> tupl
     A kubeconfig of another cluster has no pods of the environment, and so nothing to say.
     """
     mine = [pod for pod in cluster.pods if pod.environment == environment]
+    if not mine:
+        return ()
+    watched = mine + [pod for pod in cluster.pods if pod.namespace == ARGO_CD]
     sentences = []
     for node in cluster.nodes:
-        here = [pod for pod in mine if pod.node == node.name]
+        here = [pod for pod in watched if pod.node == node.name]
         if here and node.lost(now):
             sentences += _lost(node, here)
-        elif mine and node.ready == "True" and node.out_of_service:
+        elif node.ready == "True" and node.out_of_service:
             sentences.append(
                 f"node {node.name} is Ready again and gets no pods, as it is still marked"
                 f" out-of-service: kubectl taint nodes {node.name} {OUT_OF_SERVICE}-"
             )
     lost = {node.name for node in cluster.nodes if node.lost(now)}
-    sentences += [_overdue(pod) for pod in mine if pod.node not in lost and _is_overdue(pod, now)]
+    sentences += [
+        _overdue(pod) for pod in watched if pod.node not in lost and _is_overdue(pod, now)
+    ]
     return tuple(sentences)
 
 
 def _lost(node: NodeState, pods: Sequence[PodState]) -> list[str]:
-    """What to say about a lost node with these pods of an environment."""
+    """What to say about a lost node with these pods on it, an environment's and Argo CD's."""
     instance = f" (instance {node.instance})" if node.instance else ""
     since = f" since {_when(node.since)}" if node.since else ""
     state = "is silent" if node.ready == "Unknown" else "is not Ready"
-    names = ", ".join(pod.name for pod in pods)
+    names = ", ".join(pod.shown for pod in pods)
     said = [f"node {node.name}{instance} {state}{since}, with {names} on it: {PAGE}"]
     stuck = [pod for pod in pods if pod.owner == "StatefulSet" and pod.gone_by is not None]
     return said + [_waits(pod, node) for pod in stuck]
@@ -214,13 +224,13 @@ def _lost(node: NodeState, pods: Sequence[PodState]) -> list[str]:
 def _waits(pod: PodState, node: NodeState) -> str:
     if node.out_of_service:
         return (
-            f"pod {pod.name} is Terminating on the lost node, which is marked out-of-service:"
-            " Kubernetes removes it now, and its volume follows within minutes"
+            f"pod {pod.shown} is Terminating on the lost node, which is marked out-of-service:"
+            " Kubernetes removes it now, and a volume follows within minutes"
         )
     return (
-        f"pod {pod.name} is Terminating on the lost node, and no other starts until Node"
+        f"pod {pod.shown} is Terminating on the lost node, and no other starts until Node"
         f" {node.name} is gone or marked out-of-service. First make sure that its machine is"
-        f" stopped, or two of them write to one volume: {PAGE}"
+        f" stopped: {PAGE}"
     )
 
 
@@ -230,7 +240,7 @@ def _is_overdue(pod: PodState, now: datetime) -> bool:
 
 def _overdue(pod: PodState) -> str:
     return (
-        f"pod {pod.name} should have been gone at {_when(pod.gone_by)}, after its {pod.grace} s,"
+        f"pod {pod.shown} should have been gone at {_when(pod.gone_by)}, after its {pod.grace} s,"
         f" and is still Terminating: kubectl -n {pod.namespace} describe pod {pod.name}"
     )
 

@@ -49,9 +49,16 @@ def test_a_stateful_pod_on_it_holds_the_next_one_up() -> None:
     assert "with postgresql-0 on it" in first
     assert second == (
         "pod postgresql-0 is Terminating on the lost node, and no other starts until Node a is gone"
-        " or marked out-of-service. First make sure that its machine is stopped, or two of them"
-        f" write to one volume: {PAGE}"
+        f" or marked out-of-service. First make sure that its machine is stopped: {PAGE}"
     )
+
+
+def test_argo_cds_own_pods_on_it_are_named_too() -> None:
+    """Its controller is a StatefulSet: nothing is synced until it is back."""
+    controller = terminating("controller-0", "a", owner="StatefulSet", namespace="argocd")
+    found = said(node("a", "Unknown"), node("b"), controller, pod("coworking-1", "b"))
+    assert "with argocd/controller-0 on it" in found[0]
+    assert found[1].startswith("pod argocd/controller-0 is Terminating on the lost node")
 
 
 def test_a_deployments_pod_on_it_holds_nothing_up() -> None:
