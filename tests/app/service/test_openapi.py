@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from coworking.periods import ParameterError
+from coworking.web.v1.queries import Query
+
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
@@ -104,3 +107,23 @@ def test_the_documentation_s_examples_answer(client: FlaskClient) -> None:
 def test_the_page_is_there_without_its_slash_too(client: FlaskClient) -> None:
     """It was a redirect to http and the Host header: a dead end behind a proxy that ends TLS."""
     assert client.get("/openapi").data == client.get("/openapi/").data
+
+
+class MembersQuery(Query):
+    """The query of an endpoint that only this module knows."""
+
+    limit: int = 10
+
+
+def members(query: MembersQuery) -> str:
+    return str(query.limit)
+
+
+def test_a_new_endpoints_query_needs_no_entry_elsewhere(app: App) -> None:
+    """A model that only the endpoint itself named once turned a bad parameter into status 500."""
+    app.get("/api/v1/members-of-this-test")(members)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    client = app.test_client()
+    with pytest.raises(ParameterError, match="limit='many' is not valid: input should be") as caught:
+        client.get("/api/v1/members-of-this-test?limit=many")
+    assert caught.value.valid == "10"

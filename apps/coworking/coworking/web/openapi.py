@@ -17,7 +17,7 @@ from coworking.web.bodies import Body
 from coworking.web.openapi_untyped import UNTYPED
 from coworking.web.pages import page
 from coworking.web.problems import Problem
-from coworking.web.v1.queries import BucketQuery, PeriodQuery, explained
+from coworking.web.v1.queries import explained, query_named
 
 if TYPE_CHECKING:
     from flask_openapi3 import OpenAPI
@@ -32,7 +32,6 @@ The reports under `/api/reports` are the older ones and stay as they are; new qu
 `/api/v1`.
 """
 SWAGGER = Path(str(files(flask_openapi3_swagger))) / "templates" / "swagger"
-QUERIES = {model.__name__: model for model in (PeriodQuery, BucketQuery)}
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -85,4 +84,4 @@ def asset(name: str) -> Response:
 
 
 def _refuse(error: ValidationError) -> NoReturn:
-    raise explained(error, QUERIES[error.title])
+    raise explained(error, query_named(error.title))

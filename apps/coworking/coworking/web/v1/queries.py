@@ -41,10 +41,14 @@ def _local_date(name: str) -> BeforeValidator:
     return BeforeValidator(lambda text: parse_date(name, text))
 
 
-class PeriodQuery(BaseModel):
-    """What every report takes."""
+class Query(BaseModel):
+    """The parameters of an endpoint: every model of them extends this one."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class PeriodQuery(Query):
+    """What every report takes."""
 
     first: Annotated[date | None, _local_date("from"), WithJsonSchema(_FIRST_SCHEMA)] = Field(
         None,
@@ -78,6 +82,14 @@ class BucketQuery(PeriodQuery):
     )
 
 
+def query_named(name: str) -> type[Query]:
+    """The model of that name, which pydantic gives as its errors' title."""
+    models = [Query]
+    for model in models:  # grows while it is walked
+        models += model.__subclasses__()
+    return next(model for model in models if model.__name__ == name)
+
+
 def names(model: type[BaseModel]) -> list[str]:
     """The parameters that a query model takes, as they are written in a URL."""
     return [field.alias or name for name, field in model.model_fields.items()]
@@ -106,7 +118,17 @@ def explained(error: ValidationError, model: type[BaseModel]) -> ParameterError:
     if first["type"] == "extra_forbidden":
         return unknown(name, value, names(model))
     choices = re.findall(r"'([^']+)'", first.get("ctx", {}).get("expected", ""))
-    return not_one_of(name, value, choices)
+    if choices:
+        return not_one_of(name, value, choices)
+    return _not_valid(name, value, first["msg"], model)
+
+
+def _not_valid(name: str, value: str, why: str, model: type[BaseModel]) -> ParameterError:
+    """Any other complaint of pydantic's; the parameter's default is a value that is valid."""
+    fields = {field.alias or key: field for key, field in model.model_fields.items()}
+    default = fields[name].get_default(call_default_factory=False)
+    example = (fields[name].examples or [default])[0]
+    return ParameterError(name, value, f"is not valid: {why[:1].lower()}{why[1:]}", str(example))
 
 
 def not_one_of(name: str, value: str, choices: Sequence[str]) -> ParameterError:
