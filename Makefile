@@ -110,7 +110,7 @@ validate: $(VENV)/run.stamp ## Look for what would break after the merge, in all
 agree: $(VENV)/run.stamp ## Ask the API server of KUBECONFIG (a throw-away cluster) whether it agrees
 	@$(BIN)/python treecheck/tests/agree $(ARGS)
 
-docs: $(VENV)/run.stamp ## Write the generated pages: every rule, every verb
+docs: $(VENV)/run.stamp ## Write the generated pages: every rule, verb and variable
 	@$(BIN)/python -m ci.rules_page
 	@$(BIN)/python -m ci.reference
 

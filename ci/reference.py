@@ -1,17 +1,22 @@
-"""Writes docs/reference.md, every verb with its arguments and options, from the verbs themselves.
+"""Writes the pages that repeat what the code says: every verb, and every variable of the service.
 
-`make docs` calls it; a test compares the page with the verbs.
+`make docs` calls it; tests compare the pages with the code.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from ci.cli import VERBS, load
+from coworking import config
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = DOCS / "reference.md"
+VARIABLES_PAGE = DOCS / "configuration.md"
+_TABLE = re.compile(r"^\| variable \| default \| what it is \|\n(?:\|.*\n)+", re.MULTILINE)
 HEAD = """\
 # Every verb
 
@@ -26,6 +31,11 @@ used.
 def page() -> str:
     """The whole page, in Markdown."""
     return HEAD + "\n".join(_section(name) for name in sorted(VERBS))
+
+
+def with_variables(text: str) -> str:
+    """The page on the service's variables, its table written from the registry."""
+    return _TABLE.sub(lambda _: config.markdown(), text)
 
 
 def _section(name: str) -> str:
@@ -69,3 +79,5 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    text = VARIABLES_PAGE.read_text(encoding="utf-8")
+    VARIABLES_PAGE.write_text(with_variables(text), encoding="utf-8")

@@ -124,6 +124,8 @@ def test_a_new_endpoints_query_needs_no_entry_elsewhere(app: App) -> None:
     app.get("/api/v1/members-of-this-test")(members)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     client = app.test_client()
-    with pytest.raises(ParameterError, match="limit='many' is not valid: input should be") as caught:
+    with pytest.raises(
+        ParameterError, match="limit='many' is not valid: input should be"
+    ) as caught:
         client.get("/api/v1/members-of-this-test?limit=many")
     assert caught.value.valid == "10"

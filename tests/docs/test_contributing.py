@@ -1,0 +1,94 @@
+"""CONTRIBUTING.md's steps, followed in a copy of the repository as they are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w+)(?: (new|into)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)+)", PAGE, re.MULTILINE))
+WITH_STEPS = [title for title, text in SECTIONS.items() if "into=" in text]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The files that git tracks, as they are now."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in filter(None, names):
+        source, target = ROOT / name, tmp_path / name
+        if source.is_file() and source.suffix != ".png":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def run(copy: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run a line of a `sh` block in the copy, with this environment's python."""
+    paths = [copy, copy / "apps" / "coworking", copy / "treecheck"]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+    }
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", line],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def apply(copy: Path, how: str, name: str, text: str) -> None:
+    """Make a block's change: a new file, or lines below one that is there exactly once."""
+    path = copy / name
+    if how == "new":
+        assert not path.exists(), f"{name} is there already"
+        path.write_text(text, encoding="utf-8")
+        return
+    anchor, _, added = text.partition("\n")
+    before = path.read_text(encoding="utf-8")
+    assert before.count(f"{anchor}\n") == 1, f"{name} has not exactly one line {anchor!r}"
+    path.write_text(before.replace(f"{anchor}\n", f"{anchor}\n{added}"), encoding="utf-8")
+
+
+@pytest.mark.parametrize("title", WITH_STEPS)
+def test_the_steps_are_complete(
+    title: str, copy: Path, run: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    commands = []
+    for language, how, name, text in BLOCK.findall(SECTIONS[title]):
+        if how:
+            apply(copy, how, name, text)
+        elif language == "sh":
+            commands += text.splitlines()
+    assert commands, f"{title!r} ends without a command that shows the result"
+    for line in commands:
+        done = run(line)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def test_each_of_these_questions_has_steps() -> None:
+    assert {title.removeprefix("Add a ").removeprefix("Add an ") for title in WITH_STEPS} >= {
+        "verb",
+        "setting of the service",
+        "endpoint",
+    }
