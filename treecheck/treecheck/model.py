@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from treecheck.kinds import is_cluster_scoped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from treecheck.conformance import SchemaError
@@ -295,3 +296,24 @@ def show_path(path: FieldPath) -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+def each(value: Any, *path: str) -> Iterator[tuple[FieldPath, Manifest]]:
+    """(place, item) of each item in the list at `path`; an item that is no mapping is empty.
+
+    >>> list(each({"ports": [{"port": 80}]}, "ports"))
+    [(('ports', 0), {'port': 80})]
+
+    `value` is a mapping, or a resource, whose body is meant. The place is relative to it.
+    """
+    body = value.body if isinstance(value, Resource) else value
+    for index, item in enumerate(as_list(at(body, *path))):
+        yield (*path, index), as_mapping(item)
+
+
+def containers(resource: Resource, *kinds: str) -> list[tuple[FieldPath, Manifest]]:
+    """(path, container) of the pod that a resource is or makes; nothing where it makes none.
+
+    `kinds` are those of `PodTemplate.containers`.
+    """
+    return resource.pod.containers(*kinds) if resource.pod is not None else []

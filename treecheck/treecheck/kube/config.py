@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from treecheck.model import as_list, as_mapping, as_text
+from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,27 +115,25 @@ def references(pod: PodTemplate) -> Iterator[Reference]:
     for path, container in pod.containers():
         name = as_text(container.get("name"))
         yield from _of_environment(path, container, f"container {name}")
-    for index, pull in enumerate(map(as_mapping, as_list(pod.spec.get("imagePullSecrets")))):
-        path = (*pod.spec_path, "imagePullSecrets", index)
+    for place, pull in each(pod.spec, "imagePullSecrets"):
+        path = (*pod.spec_path, *place)
         yield _reference("Secret", pull, "", path, "imagePullSecrets")
-    for index, volume in enumerate(map(as_mapping, as_list(pod.spec.get("volumes")))):
-        yield from _of_volume((*pod.spec_path, "volumes", index), volume, pod)
+    for spot, volume in each(pod.spec, "volumes"):
+        yield from _of_volume((*pod.spec_path, *spot), volume, pod)
 
 
 def _of_environment(path: FieldPath, container: Manifest, use: str) -> Iterator[Reference]:
-    for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+    for place, entry in each(container, "env"):
         source = as_mapping(entry.get("valueFrom"))
         for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
             if field in source:
                 ref = as_mapping(source[field])
-                where = (*path, "env", index, "valueFrom", field)
+                where = (*path, *place, "valueFrom", field)
                 yield _reference(kind, ref, as_text(ref.get("key")), where, use)
-    for index, entry in enumerate(map(as_mapping, as_list(container.get("envFrom")))):
+    for spot, entry in each(container, "envFrom"):
         for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             if field in entry:
-                yield _reference(
-                    kind, as_mapping(entry[field]), "", (*path, "envFrom", index, field), use
-                )
+                yield _reference(kind, as_mapping(entry[field]), "", (*path, *spot, field), use)
 
 
 def _reference(kind: str, ref: Manifest, key: str, path: FieldPath, use: str) -> Reference:
@@ -168,15 +166,15 @@ def _of_files(
     kind: str, named: Manifest, ref: Manifest, path: FieldPath, use: str
 ) -> Iterator[Reference]:
     yield _reference(kind, named, "", path, use)
-    for index, item in enumerate(map(as_mapping, as_list(ref.get("items")))):
-        yield _reference(kind, named, as_text(item.get("key")), (*path, "items", index), use)
+    for place, item in each(ref, "items"):
+        yield _reference(kind, named, as_text(item.get("key")), (*path, *place), use)
 
 
 def _of_sub_paths(kind: str, named: Manifest, volume: str, pod: PodTemplate) -> Iterator[Reference]:
     """A `subPath` of such a volume is the name of a file, so of a key."""
     for path, container in pod.containers():
-        for index, mount in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+        for place, mount in each(container, "volumeMounts"):
             key = as_text(mount.get("subPath"))
             if mount.get("name") == volume and key and "/" not in key:
-                where = (*path, "volumeMounts", index, "subPath")
+                where = (*path, *place, "subPath")
                 yield _reference(kind, named, key, where, f"container {container.get('name')}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.model import as_list, as_mapping
+from treecheck.model import as_list, as_mapping, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,8 @@ def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     """(place, backend) of an Ingress's default and its paths."""
     if "defaultBackend" in ingress.spec:
         yield ("spec", "defaultBackend"), as_mapping(ingress.spec["defaultBackend"])
-    for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
-        paths = as_list(as_mapping(each.get("http")).get("paths"))
+    for place, item in each(ingress, "spec", "rules"):
+        paths = as_list(as_mapping(item.get("http")).get("paths"))
         for index, entry in enumerate(map(as_mapping, paths)):
-            where = ("spec", "rules", number, "http", "paths", index, "backend")
+            where = (*place, "http", "paths", index, "backend")
             yield where, as_mapping(entry.get("backend"))

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.config import find_store
-from treecheck.model import as_list, as_mapping, as_text
+from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +43,10 @@ def mounts(resource: Resource, cluster: Cluster) -> Iterator[Mount]:
         for volume in map(as_mapping, as_list(resource.pod.spec.get("volumes")))
     }
     for path, container in resource.pod.containers("containers"):
-        for index, body in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+        for place, body in each(container, "volumeMounts"):
             volume = volumes.get(as_text(body.get("name")), {})
             files = _files(resource, cluster, volume)
-            yield Mount((*path, "volumeMounts", index), container, body, volume, files)
+            yield Mount((*path, *place), container, body, volume, files)
 
 
 def _files(resource: Resource, cluster: Cluster, volume: Manifest) -> frozenset[str] | None:

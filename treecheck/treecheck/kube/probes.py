@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.model import as_mapping
+from treecheck.model import as_mapping, containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 def network_probes(resource: Resource) -> Iterator[tuple[FieldPath, Manifest, str, str]]:
     """(container's path, container, probe, handler) of the probes that ask a port."""
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         for name in PROBES:
             for handler in ("httpGet", "tcpSocket", "grpc"):
                 asked = as_mapping(container.get(name)).get(handler)

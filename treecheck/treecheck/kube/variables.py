@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from treecheck.cluster import Cluster
@@ -60,7 +60,7 @@ def variables_of(
     complete = True
     sources: list[Resource] = []
     namespace = pod.owner.namespace
-    for index, source in enumerate(map(as_mapping, as_list(container.get("envFrom")))):
+    for place, source in each(container, "envFrom"):
         for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             name = as_text(as_mapping(source.get(field)).get("name"))
             if not name:
@@ -73,9 +73,9 @@ def variables_of(
                 sources.append(store.resource)
             prefix = as_text(source.get("prefix"))
             for key in store.keys:
-                named[prefix + key] = _stored(store, key, pod.owner, (*path, "envFrom", index))
-    for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
-        named[as_text(entry.get("name"))] = _entry(cluster, pod, entry, (*path, "env", index))
+                named[prefix + key] = _stored(store, key, pod.owner, (*path, *place))
+    for spot, entry in each(container, "env"):
+        named[as_text(entry.get("name"))] = _entry(cluster, pod, entry, (*path, *spot))
     return Variables(named, complete, tuple(sources))
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from treecheck.kube.applications import DURATION
 from treecheck.kube.schedules import bad_schedule, is_zone
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def sync_window(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     A window is of kind allow or deny, has a schedule of five fields, a duration such as 8h, and a
     time zone by its IANA name. The project is then in error, and its Applications are not synced.
     """
-    for index, window in enumerate(map(as_mapping, as_list(resource.spec.get("syncWindows")))):
+    for place, window in each(resource, "spec", "syncWindows"):
         for field, wrong, fix in _window_faults(window):
             yield Problem(
                 f"the {field} {as_text(window.get(field))!r} of a sync window {wrong}: Argo CD "
                 "takes the project for invalid",
                 fix=fix,
-                path=("spec", "syncWindows", index, field),
+                path=(*place, field),
             )
 
 
@@ -77,7 +77,7 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     It reads `p, proj:PROJECT:ROLE, resource, action, PROJECT/object, allow`: the subject is the
     role that the line stands in, and the object lies in the project.
     """
-    for index, role in enumerate(map(as_mapping, as_list(resource.spec.get("roles")))):
+    for place, role in each(resource, "spec", "roles"):
         for number, policy in enumerate(map(as_text, as_list(role.get("policies")))):
             words = [word.strip() for word in policy.split(",")]
             wrong = _policy_fault(words, PROJECT_RESOURCES)
@@ -90,7 +90,7 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(
                     f"a policy of role {role.get('name')} can't be: {wrong[0]}",
                     fix=wrong[1],
-                    path=("spec", "roles", index, "policies", number),
+                    path=(*place, "policies", number),
                 )
 
 

@@ -17,7 +17,7 @@ from treecheck.kube.declarations import ROUTES, VARIABLES, declared
 from treecheck.kube.ports import container_ports, find, shown
 from treecheck.kube.probes import network_probes
 from treecheck.kube.variables import LISTENS, variables_of
-from treecheck.model import Problem, as_mapping, as_text
+from treecheck.model import Problem, as_mapping, as_text, containers
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
     Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
     at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         ports = container_ports(container)
         if resource.pod is None or not ports:
             continue

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import line_of
 from treecheck.kube.images import repository
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import Scope, rule
 from treecheck.rendering import built_by
 
@@ -51,7 +51,7 @@ def _users(resources: list[Resource]) -> dict[str, Resource]:
     """The images that containers name, each with the first workload that does."""
     found: dict[str, Resource] = {}
     for resource in resources:
-        for _, container in resource.pod.containers() if resource.pod else ():
+        for _, container in containers(resource):
             found.setdefault(as_text(container.get("image")), resource)
     return found
 

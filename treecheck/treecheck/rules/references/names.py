@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     if resource.pod is None:
         return
-    for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
+    for place, volume in each(resource.pod.spec, "volumes"):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
         if not name or cluster.get("PersistentVolumeClaim", resource.namespace, name):
             continue
@@ -75,7 +75,7 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"volume {volume.get('name')} needs the PersistentVolumeClaim {name}, which does not "
             f"exist in namespace {resource.namespace}: the pods stay Pending",
             fix="Name a claim that exists, or add it.",
-            path=(*resource.pod.spec_path, "volumes", index, "persistentVolumeClaim", "claimName"),
+            path=(*resource.pod.spec_path, *place, "persistentVolumeClaim", "claimName"),
         )
 
 
@@ -102,17 +102,17 @@ def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     See `Class`; an empty storageClassName asks for no class at all.
     """
-    for each in _classes(resource, cluster):
-        in_tree = {found.name for found in cluster.of_kind(each.kind)}
-        if not cluster.facts.knows(each.key) and not in_tree:
+    for wanted in _classes(resource, cluster):
+        in_tree = {found.name for found in cluster.of_kind(wanted.kind)}
+        if not cluster.facts.knows(wanted.key) and not in_tree:
             continue
-        for path, name in each.uses:
-            if name and name not in each.known | in_tree:
-                known = ", ".join(sorted(each.known | in_tree)) or "none"
+        for path, name in wanted.uses:
+            if name and name not in wanted.known | in_tree:
+                known = ", ".join(sorted(wanted.known | in_tree)) or "none"
                 yield Problem(
-                    f"there is no {each.kind} {name} on the cluster; known: {known}",
-                    fix=f"Name one of these, add the {each.kind} to the tree, or name it under "
-                    f"{each.key} in the facts.",
+                    f"there is no {wanted.kind} {name} on the cluster; known: {known}",
+                    fix=f"Name one of these, add the {wanted.kind} to the tree, or name it under "
+                    f"{wanted.key} in the facts.",
                     path=path,
                 )
 
@@ -122,9 +122,9 @@ def _classes(resource: Resource, cluster: Cluster) -> Iterator[Class]:
     storage: list[tuple[FieldPath, str]] = []
     if resource.kind in {"PersistentVolumeClaim", "PersistentVolume"}:
         storage.append((("spec", "storageClassName"), as_text(spec.get("storageClassName"))))
-    for index, claim in enumerate(map(as_mapping, as_list(spec.get("volumeClaimTemplates")))):
+    for place, claim in each(spec, "volumeClaimTemplates"):
         name = as_text(as_mapping(claim.get("spec")).get("storageClassName"))
-        storage.append((("spec", "volumeClaimTemplates", index, "spec", "storageClassName"), name))
+        storage.append((("spec", *place, "spec", "storageClassName"), name))
     yield Class("StorageClass", "storageClasses", facts.storage_classes, storage)
     if resource.kind == "Ingress":
         ingress = [(("spec", "ingressClassName"), as_text(spec.get("ingressClassName")))]
@@ -171,7 +171,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             fix=f"Add the {kind} {name}, or name one that exists.",
             path=("roleRef", "name"),
         )
-    for index, subject in enumerate(map(as_mapping, as_list(resource.body.get("subjects")))):
+    for place, subject in each(resource, "subjects"):
         if subject.get("kind") != "ServiceAccount":
             continue
         account = as_text(subject.get("name"))
@@ -181,7 +181,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             yield Problem(
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
                 fix="Name the account that the pods run as, with its namespace.",
-                path=("subjects", index, "name"),
+                path=(*place, "name"),
             )
 
 
@@ -196,9 +196,9 @@ def downward_field_missing(resource: Resource, cluster: Cluster) -> Iterator[Pro
     Labels that controllers add are left alone.
     """
     pod = resource.pod
-    names = {as_text(each.get("name")) for _, each in pod.containers()} if pod else set()
+    names = {as_text(item.get("name")) for _, item in pod.containers()} if pod else set()
     for path, container in pod.containers() if pod else ():
-        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+        for place, entry in each(container, "env"):
             source = as_mapping(entry.get("valueFrom"))
             other = as_text(as_mapping(source.get("resourceFieldRef")).get("containerName"))
             field = as_text(as_mapping(source.get("fieldRef")).get("fieldPath"))
@@ -213,7 +213,7 @@ def downward_field_missing(resource: Resource, cluster: Cluster) -> Iterator[Pro
                     f"variable {entry.get('name')} of container {container.get('name')} comes from "
                     f"{what}",
                     fix="Name one that the pod template has.",
-                    path=(*path, "env", index, "valueFrom"),
+                    path=(*path, *place, "valueFrom"),
                 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -48,19 +48,19 @@ def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Prob
     `read` grant nothing, and whoever needs the right is forbidden. Groups of custom kinds are left
     alone.
     """
-    for index, each in enumerate(map(as_mapping, as_list(resource.body.get("rules")))):
-        groups = [as_text(group) for group in as_list(each.get("apiGroups"))]
-        kinds = [as_text(name).partition("/")[0] for name in as_list(each.get("resources"))]
+    for place, item in each(resource, "rules"):
+        groups = [as_text(group) for group in as_list(item.get("apiGroups"))]
+        kinds = [as_text(name).partition("/")[0] for name in as_list(item.get("resources"))]
         wrong, fix = _wrong_rule(groups, kinds)
         known_groups = groups and all(group in API_RESOURCES for group in groups)
-        for verb in as_list(each.get("verbs")) if known_groups else ():
+        for verb in as_list(item.get("verbs")) if known_groups else ():
             if verb not in VERBS:
                 wrong, fix = f"has the verb {verb}", "Use get, list, watch, create, update, patch…"
         if wrong:
             yield Problem(
                 f"it {wrong}, which the API does not have: it grants nothing of what is meant",
                 fix=f"{fix}.",
-                path=("rules", index),
+                path=place,
             )
 
 

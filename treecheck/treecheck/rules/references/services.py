@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.ports import container_ports, find, pod_ports, shown, target_of
 from treecheck.kube.services import nearest, selected_pods
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
-    for index, service_port in enumerate(map(as_mapping, as_list(resource.spec.get("ports")))):
+    for place, service_port in each(resource, "spec", "ports"):
         target = target_of(service_port)
         protocol = as_text(service_port.get("protocol")) or "TCP"
         if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
@@ -76,7 +76,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             f"port {service_port.get('port')} leads to {protocol} port {target} of the pods, and "
             f"their containers declare only {shown(ports)}: connections to it fail",
             fix="Set targetPort to the name or number of a port that a container declares.",
-            path=("spec", "ports", index, "targetPort" if "targetPort" in service_port else "port"),
+            path=(*place, "targetPort" if "targetPort" in service_port else "port"),
             related=tuple(pod.owner for pod in pods),
         )
 

@@ -10,7 +10,7 @@ from treecheck.kube.ingresses import backends
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown
 from treecheck.kube.services import nearest
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
 def _container_missing(hpa: Resource, pod: PodTemplate) -> Iterator[Problem]:
     """Metrics of a container that the scaled pods don't have."""
     names = {as_text(container.get("name")) for _, container in pod.containers()}
-    for index, metric in enumerate(map(as_mapping, as_list(hpa.spec.get("metrics")))):
+    for place, metric in each(hpa, "spec", "metrics"):
         wanted = as_text(as_mapping(metric.get("containerResource")).get("container"))
         if wanted and wanted not in names:
             yield Problem(
                 f"it measures container {wanted}, and the pods of {pod.owner.title} have only "
                 f"{', '.join(sorted(names))}: nothing will scale",
                 fix="Name a container of the pod template.",
-                path=("spec", "metrics", index, "containerResource", "container"),
+                path=(*place, "containerResource", "container"),
             )
 
 
@@ -163,9 +163,9 @@ def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterato
 
 def _peers(policy: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     for rules_key, peers_key in DIRECTIONS.values():
-        for number, each in enumerate(map(as_mapping, as_list(policy.spec.get(rules_key)))):
-            for index, peer in enumerate(map(as_mapping, as_list(each.get(peers_key)))):
-                yield ("spec", rules_key, number, peers_key, index), peer
+        for place, entry in each(policy, "spec", rules_key):
+            for spot, peer in each(entry, peers_key):
+                yield (*place, *spot), peer
 
 
 def _namespaces(peer: Manifest, policy: Resource, cluster: Cluster) -> list[str] | None:
@@ -200,8 +200,8 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
     ports = [port for pod in pods for port in pod_ports(pod)]
     if not ports:
         return
-    for number, each in enumerate(map(as_mapping, as_list(resource.spec.get("ingress")))):
-        for index, allowed in enumerate(map(as_mapping, as_list(each.get("ports")))):
+    for place, item in each(resource, "spec", "ingress"):
+        for spot, allowed in each(item, "ports"):
             wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
             if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
                 continue
@@ -209,7 +209,7 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
                 f"{shown(ports)}",
                 fix="Open the port on which the containers listen (not the Service's).",
-                path=("spec", "ingress", number, "ports", index, "port"),
+                path=(*place, *spot, "port"),
                 related=(
                     resource,
                     *(pod.owner for pod in pods),
@@ -282,7 +282,7 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
     """
     if CERTIFICATE_MAKERS & set(resource.annotations):
         return
-    for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
+    for place, entry in each(resource, "spec", "tls"):
         name = as_text(entry.get("secretName"))
         store = find_store(cluster, "Secret", resource.namespace, name) if name else None
         lacking = {"tls.crt", "tls.key"} - (store.keys or set()) if store else set()
@@ -291,7 +291,7 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
                 f"Secret {name} has no {' and no '.join(sorted(lacking))}: the controller serves a "
                 "certificate of its own, and browsers warn",
                 fix="Name a Secret of type kubernetes.io/tls.",
-                path=("spec", "tls", index, "secretName"),
+                path=(*place, "secretName"),
                 related=(store.resource,) if store.resource else (),
             )
         if name and store is None:
@@ -299,7 +299,7 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
                 f"there is no Secret {name} in namespace {resource.namespace}: the controller "
                 "serves a certificate of its own, and browsers warn",
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
-                path=("spec", "tls", index, "secretName"),
+                path=(*place, "secretName"),
                 related=cluster.lookalikes("Secret", name),
             )
 
@@ -315,8 +315,8 @@ def ingress_host_without_certificate(resource: Resource, cluster: Cluster) -> It
     The controller picks a certificate by the names under `tls`; a misspelt one leaves the real host
     with the controller's own certificate, and browsers warn.
     """
-    served = {as_text(as_mapping(each).get("host")) for each in as_list(resource.spec.get("rules"))}
-    for index, entry in enumerate(map(as_mapping, as_list(resource.spec.get("tls")))):
+    served = {as_text(as_mapping(item).get("host")) for item in as_list(resource.spec.get("rules"))}
+    for place, entry in each(resource, "spec", "tls"):
         for number, host in enumerate(map(as_text, as_list(entry.get("hosts")))):
             bare = [name for name in served if name and not _covered(resource, name)]
             if bare and "*" not in host and host not in served:
@@ -324,7 +324,7 @@ def ingress_host_without_certificate(resource: Resource, cluster: Cluster) -> It
                     f"tls names {host}, which no rule serves, and not {bare[0]}: browsers get the "
                     "controller's own certificate there, and warn",
                     fix=f"Name {bare[0]} under tls.",
-                    path=("spec", "tls", index, "hosts", number),
+                    path=(*place, "hosts", number),
                     related=(resource,),
                 )
 
@@ -353,15 +353,15 @@ def ingress_path_twice(cluster: Cluster) -> Iterator[Problem]:
     seen: dict[tuple[str, ...], Resource] = {}
     for ingress in cluster.of_kind("Ingress"):
         kind = as_text(ingress.spec.get("ingressClassName"))
-        for number, each in enumerate(map(as_mapping, as_list(ingress.spec.get("rules")))):
-            for entry in map(as_mapping, as_list(as_mapping(each.get("http")).get("paths"))):
-                key = (kind, as_text(each.get("host")), as_text(entry.get("path")))
+        for place, item in each(ingress, "spec", "rules"):
+            for entry in map(as_mapping, as_list(as_mapping(item.get("http")).get("paths"))):
+                key = (kind, as_text(item.get("host")), as_text(entry.get("path")))
                 first = seen.setdefault((*key, as_text(entry.get("pathType"))), ingress)
                 if first is not ingress:
                     yield Problem(
                         f"{first.title} has {key[1] or 'any host'}{key[2]} too: one of them gets "
                         "no requests",
                         fix="Give them different hosts or paths, or join them.",
-                        path=("spec", "rules", number),
+                        path=place,
                         resource=ingress,
                     )

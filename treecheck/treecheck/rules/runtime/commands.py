@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.pod_security import on_windows
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, as_list, as_mapping, as_text, at
+from treecheck.model import Problem, as_list, as_mapping, as_text, at, containers
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def job_never_ends(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     work keeps the Job Running, and a hook or the next run waits for it. As an init container with
     restartPolicy Always it is ended with the work.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         words = [*as_list(container.get("command")), *as_list(container.get("args"))]
         line = " ".join(map(as_text, words))
         several = len(as_list(resource.pod.spec.get("containers"))) > 1 if resource.pod else False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import ImageFacts, facts_of
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def claim_template_unmounted(resource: Resource, cluster: Cluster) -> Iterator[P
     """
     mounted = {
         as_mapping(mount).get("name")
-        for _, container in (resource.pod.containers() if resource.pod else ())
+        for _, container in containers(resource)
         for mount in (
             *as_list(container.get("volumeMounts")),
             *as_list(container.get("volumeDevices")),
@@ -209,7 +209,7 @@ def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]
                 fix="Leave readOnly out of the mount.",
                 path=(*store.path, "volumeMounts"),
             )
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         context = as_mapping(container.get("securityContext"))
         if context.get("readOnlyRootFilesystem") is not True:
             continue
@@ -242,13 +242,13 @@ def volume_owned_by_root(resource: Resource, cluster: Cluster) -> Iterator[Probl
         return
     disks = _disks(resource, cluster)
     for path, container in resource.pod.containers("containers"):
-        for index, mount in enumerate(map(as_mapping, as_list(container.get("volumeMounts")))):
+        for place, mount in each(container, "volumeMounts"):
             if mount.get("name") in disks and mount.get("readOnly") is not True:
                 yield Problem(
                     f"volume {mount.get('name')} belongs to root and the pod's user is another: "
                     f"container {container.get('name')} can't write to {mount.get('mountPath')}",
                     fix="Set fsGroup in the pod's securityContext to the user's group.",
-                    path=(*path, "volumeMounts", index),
+                    path=(*path, *place),
                 )
 
 

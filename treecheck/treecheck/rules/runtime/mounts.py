@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.images import facts_of
 from treecheck.kube.mounts import Mount, mounts
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def mount_hides_program(resource: Resource, cluster: Cluster) -> Iterator[Proble
     """
     filled = {
         as_mapping(mount).get("name")
-        for _, each in (resource.pod.containers("initContainers") if resource.pod else ())
+        for _, each in containers(resource, "initContainers")
         for mount in as_list(each.get("volumeMounts"))
     }
     for mount in mounts(resource, cluster):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from treecheck.cluster import matches
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, containers, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def port_taken_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     use.
     """
     taken: dict[tuple[int, str], str] = {}
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         name = as_text(container.get("name"))
         for index, port in enumerate(container_ports(container)):
             key = (port.number, port.protocol)
@@ -121,15 +121,15 @@ def variable_set_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
     The last one wins, and a patch that changes the first has no effect.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         seen: set[str] = set()
-        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+        for place, entry in each(container, "env"):
             name = as_text(entry.get("name"))
             if name in seen:
                 yield Problem(
                     f"container {container.get('name')} sets {name} twice; only the last counts",
                     fix=f"Keep one entry for {name}.",
-                    path=(*path, "env", index),
+                    path=(*path, *place),
                 )
             seen.add(name)
 
@@ -163,8 +163,8 @@ def spread_of_others(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 def _terms(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     assert resource.pod is not None  # noqa: S101 - the one caller has looked
     spec, here = resource.pod.spec, resource.pod.spec_path
-    for index, term in enumerate(map(as_mapping, as_list(spec.get("topologySpreadConstraints")))):
-        yield (*here, "topologySpreadConstraints", index), term
+    for place, term in each(spec, "topologySpreadConstraints"):
+        yield (*here, *place), term
 
 
 @rule(
@@ -178,7 +178,7 @@ def resource_unit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     all are valid.
     """
     yield from _volume_units(resource)
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         asked = as_mapping(container.get("resources"))
         for group in ("requests", "limits"):
             amounts = as_mapping(asked.get(group))

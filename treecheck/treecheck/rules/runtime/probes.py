@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.ports import container_ports, find
 from treecheck.kube.probes import PROBES as PROBE_NAMES
 from treecheck.kube.probes import network_probes
-from treecheck.model import Problem, Severity, as_mapping, as_text, at
+from treecheck.model import Problem, Severity, as_mapping, as_text, at, containers
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def liveness_before_ready(resource: Resource, cluster: Cluster) -> Iterator[Prob
     A container that needs as long as its readiness probe allows is killed while it starts, again
     and again. A startup probe holds the liveness probe back.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         live = as_mapping(container.get("livenessProbe"))
         ready = as_mapping(container.get("readinessProbe"))
         if not live or not ready or "startupProbe" in container:
@@ -61,7 +61,7 @@ def liveness_too_eager(resource: Resource, cluster: Cluster) -> Iterator[Problem
     A garbage collection, a slow disk or a busy node make a healthy process miss an answer. Under
     load the pods are then restarted one after the other, just when they are needed.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         live = as_mapping(container.get("livenessProbe"))
         patience = live.get("periodSeconds", 10) * (live.get("failureThreshold", 3) - 1)
         patience += live.get("timeoutSeconds", 1)

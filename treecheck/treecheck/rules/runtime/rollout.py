@@ -14,7 +14,7 @@ from treecheck.kube.workloads import (
     scaled,
     sleep_seconds,
 )
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
     if resource.pod is None:
         return
     most = replicas(cluster, resource).most
-    for index, volume in enumerate(map(as_mapping, as_list(resource.pod.spec.get("volumes")))):
+    for place, volume in each(resource.pod.spec, "volumes"):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
         claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
         if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
@@ -49,7 +49,7 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 "need it: one of them never starts",
                 fix="Use a StatefulSet with volumeClaimTemplates, or one replica with strategy "
                 "Recreate, or a ReadWriteMany claim.",
-                path=(*resource.pod.spec_path, "volumes", index),
+                path=(*resource.pod.spec_path, *place),
                 related=(claim,),
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.workloads import autoscalers
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def hpa_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     with averageValue, an amount such as 500m. The API server takes either, and the controller goes
     by the number: averageValue: 70 is 70 processors for each pod, so nothing ever scales.
     """
-    for index, metric in enumerate(map(as_mapping, as_list(resource.spec.get("metrics")))):
+    for place, metric in each(resource, "spec", "metrics"):
         for field in ("resource", "containerResource"):
             target = as_mapping(as_mapping(metric.get(field)).get("target"))
             kind = as_text(target.get("type"))
@@ -76,7 +76,7 @@ def hpa_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     f"its target is of type {kind} and has {other} ({target[other]}), not {wanted}:"
                     " it scales by another measure than it says",
                     fix=f"Write {wanted}, or change the type.",
-                    path=("spec", "metrics", index, field, "target", other),
+                    path=(*place, field, "target", other),
                 )
 
 

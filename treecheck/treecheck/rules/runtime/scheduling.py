@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
 from treecheck.kube.services import nearest
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -83,21 +83,21 @@ def _node_labels(pod: PodTemplate) -> Iterator[tuple[FieldPath, str, list[str]]]
     node = as_mapping(as_mapping(spec.get("affinity")).get("nodeAffinity"))
     required = as_mapping(node.get("requiredDuringSchedulingIgnoredDuringExecution"))
     for number, term in enumerate(map(as_mapping, as_list(required.get("nodeSelectorTerms")))):
-        for index, each in enumerate(map(as_mapping, as_list(term.get("matchExpressions")))):
+        for spot, item in each(term, "matchExpressions"):
             where = (*here, "affinity", "nodeAffinity")
             where += ("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
-            where += (number, "matchExpressions", index)
-            if each.get("operator") in {"In", "Exists"}:
+            where += (number, *spot)
+            if item.get("operator") in {"In", "Exists"}:
                 yield (
                     where,
-                    as_text(each.get("key")),
-                    list(map(as_text, as_list(each.get("values")))),
+                    as_text(item.get("key")),
+                    list(map(as_text, as_list(item.get("values")))),
                 )
     for path, term in _pod_terms(pod):
         yield (*path, "topologyKey"), as_text(term.get("topologyKey")), []
-    for index, each in enumerate(map(as_mapping, as_list(spec.get("topologySpreadConstraints")))):
-        where = (*here, "topologySpreadConstraints", index, "topologyKey")
-        yield where, as_text(each.get("topologyKey")), []
+    for place, item in each(spec, "topologySpreadConstraints"):
+        where = (*here, *place, "topologyKey")
+        yield where, as_text(item.get("topologyKey")), []
 
 
 def _pod_terms(pod: PodTemplate) -> Iterator[tuple[FieldPath, Manifest]]:

@@ -8,7 +8,7 @@ from treecheck.kube.images import facts_of, is_official
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import replicas
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def image_runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem
     refuses: container has runAsNonRoot and image will run as root. Known are some official images.
     """
     shared = as_mapping(resource.pod.spec.get("securityContext")) if resource.pod else {}
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         image = as_text(container.get("image"))
         context = {**shared, **as_mapping(container.get("securityContext"))}
         if context.get("runAsNonRoot") is not True or "runAsUser" in context:
@@ -82,7 +82,7 @@ def image_never_pulled(resource: Resource, cluster: Cluster) -> Iterator[Problem
     imagePullPolicy Never works where somebody has loaded the image onto the node, as on a
     developer's machine. On a new node: ErrImageNeverPull.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         if container.get("imagePullPolicy") == "Never":
             yield Problem(
                 f"container {container.get('name')} has imagePullPolicy Never: on a node that does "
@@ -132,7 +132,7 @@ def database_without_password(resource: Resource, cluster: Cluster) -> Iterator[
     uninitialized and superuser password is not specified. Only a container that sets other
     variables of the image is looked at: without any, its volume may have been filled elsewhere.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         needs = facts_of(as_text(container.get("image"))).needs
         if resource.pod is None or not needs or "command" in container:
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.mounts import mounts
 from treecheck.kube.pod_security import context_of, on_windows
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ def _modes(volume: Manifest) -> Iterator[tuple[FieldPath, int]]:
         default = source.get("defaultMode", MODE)
         if field in volume and isinstance(default, int):
             yield (field, "defaultMode"), default
-        for index, item in enumerate(map(as_mapping, as_list(source.get("items")))):
+        for place, item in each(source, "items"):
             mode = item.get("mode", default)
             if isinstance(mode, int):
-                yield (field, "items", index), mode
+                yield (field, *place), mode
 
 
 @rule(
@@ -154,18 +154,18 @@ def volume_unmounted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     if pod is None:
         return
     used = {
-        as_mapping(each).get("name")
+        as_mapping(item).get("name")
         for _, container in pod.containers("containers", "initContainers", "ephemeralContainers")
         for field in ("volumeMounts", "volumeDevices")
-        for each in as_list(container.get(field))
+        for item in as_list(container.get(field))
     }
-    for index, volume in enumerate(map(as_mapping, as_list(pod.spec.get("volumes")))):
+    for place, volume in each(pod.spec, "volumes"):
         name = as_text(volume.get("name"))
         if name and name not in used:
             yield Problem(
                 f"no container mounts the volume {name}",
                 fix=f"Mount {name} under a container's volumeMounts, or remove it.",
-                path=(*pod.spec_path, "volumes", index, "name"),
+                path=(*pod.spec_path, *place, "name"),
             )
 
 

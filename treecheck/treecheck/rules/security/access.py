@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.pod_security import unknown_modes
 from treecheck.kube.ports import DATABASES, find, pod_ports, target_of
 from treecheck.kube.services import selected_pods
-from treecheck.model import Problem, Severity, as_list, as_mapping
+from treecheck.model import Problem, Severity, as_list, as_mapping, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def database_exposed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     kind = resource.spec.get("type", "ClusterIP")
     if kind not in {"LoadBalancer", "NodePort"} and not resource.spec.get("externalIPs"):
         return
-    for index, port in enumerate(map(as_mapping, as_list(resource.spec.get("ports")))):
+    for place, port in each(resource, "spec", "ports"):
         numbers = {port.get("port"), target_of(port)}
         for pod in selected_pods(resource, cluster):
             declared = find(pod_ports(pod), target_of(port))
@@ -49,7 +49,7 @@ def database_exposed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"it opens {DATABASES[number]}'s port {number} to the outside of the cluster "
                 f"({kind})",
                 fix="Set type to ClusterIP; for a person, kubectl port-forward.",
-                path=("spec", "type") if "type" in resource.spec else ("spec", "ports", index),
+                path=("spec", "type") if "type" in resource.spec else place,
             )
             return
 
@@ -101,7 +101,7 @@ def role_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     `*` also covers what will be invented later. Reading every Secret is as good as being every
     service account. bind, escalate and impersonate let their holder become more than it is.
     """
-    for index, entry in enumerate(map(as_mapping, as_list(resource.body.get("rules")))):
+    for place, entry in each(resource, "rules"):
         verbs = set(as_list(entry.get("verbs")))
         resources = set(as_list(entry.get("resources")))
         reads = verbs & {"get", "list", "watch", "*"}
@@ -119,7 +119,7 @@ def role_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             yield Problem(
                 f"it grants {what}",
                 fix="Name the kinds, verbs and names that are needed.",
-                path=("rules", index),
+                path=place,
             )
 
 
@@ -136,7 +136,7 @@ def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     is everyone who can reach the API server.
     """
     role = as_mapping(resource.body.get("roleRef")).get("name")
-    for index, subject in enumerate(map(as_mapping, as_list(resource.body.get("subjects")))):
+    for place, subject in each(resource, "subjects"):
         who = subject.get("name")
         if who in STRANGERS:
             what = f"{role} is given to {who}, which is anybody"
@@ -144,4 +144,4 @@ def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             what = f"service account {who} is made cluster-admin"
         else:
             continue
-        yield Problem(what, fix="Bind a role with the rights needed.", path=("subjects", index))
+        yield Problem(what, fix="Bind a role with the rights needed.", path=place)

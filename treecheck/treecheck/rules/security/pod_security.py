@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.pod_security import context_of, on_windows
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -222,14 +222,14 @@ def host_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     It goes around the Service and its NetworkPolicies, and one pod a node can have it.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
-        for index, port in enumerate(map(as_mapping, as_list(container.get("ports")))):
+    for path, container in containers(resource):
+        for place, port in each(container, "ports"):
             if port.get("hostPort"):
                 yield Problem(
                     f"container {container.get('name')} takes port {port['hostPort']} of its node; "
                     "Pod Security refuses it",
                     fix="Leave hostPort out and use a Service.",
-                    path=(*path, "ports", index, "hostPort"),
+                    path=(*path, *place, "hostPort"),
                 )
 
 

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.kube.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _settings(resource: Resource) -> Iterator[tuple[FieldPath, str, str]]:
             yield ("data", key), key, as_text(value).strip()
     for key, value in resource.annotations.items():
         yield ("metadata", "annotations", key), key.rpartition("/")[2], as_text(value)
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         for field in ("command", "args"):
             words = [as_text(word) for word in as_list(container.get(field))]
             for index, word in enumerate(words):
@@ -119,9 +119,9 @@ def _settings(resource: Resource) -> Iterator[tuple[FieldPath, str, str]]:
                 yield (*path, field, index), name or field, word
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             asked = as_mapping(as_mapping(container.get(probe)).get("httpGet"))
-            for index, header in enumerate(map(as_mapping, as_list(asked.get("httpHeaders")))):
-                where = (*path, probe, "httpGet", "httpHeaders", index, "value")
+            for spot, header in each(asked, "httpHeaders"):
+                where = (*path, probe, "httpGet", *spot, "value")
                 yield where, as_text(header.get("name")), as_text(header.get("value"))
-        for index, entry in enumerate(map(as_mapping, as_list(container.get("env")))):
+        for place, entry in each(container, "env"):
             value = as_text(entry.get("value"))
-            yield (*path, "env", index, "value"), as_text(entry.get("name")), value
+            yield (*path, *place, "value"), as_text(entry.get("name")), value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.images import tag
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def image_unpinned(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     What runs then depends on when a node pulled it: two pods of a Deployment may differ, and git
     does not say what is deployed. A rollback brings back nothing.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         image = as_text(container.get("image"))
         if image and "@sha256:" not in image and tag(image) in MOVING_TAGS:
             yield Problem(
@@ -124,7 +124,7 @@ def resources_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     memory limit its leak is the whole node's. A limit alone counts as the request. A CPU limit is
     a matter of taste and not asked for.
     """
-    for path, container in resource.pod.containers("containers") if resource.pod else ():
+    for path, container in containers(resource, "containers"):
         asked = as_mapping(container.get("resources"))
         limits = as_mapping(asked.get("limits"))
         requests = {*as_mapping(asked.get("requests")), *limits}
@@ -151,7 +151,7 @@ def root_filesystem_writable(resource: Resource, cluster: Cluster) -> Iterator[P
     Whoever breaks in can change the program. A container that says nothing is left alone: many
     images can't do without.
     """
-    for path, container in resource.pod.containers() if resource.pod else ():
+    for path, container in containers(resource):
         context = as_mapping(container.get("securityContext"))
         if context.get("readOnlyRootFilesystem") is False:
             yield Problem(
