@@ -13,7 +13,7 @@ import shutil
 import threading
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -22,12 +22,14 @@ from sqlalchemy.pool import NullPool
 from werkzeug.serving import make_server
 
 from coworking import schema, seed
+from coworking.access import new_key
 from coworking.app import create_app
 from coworking.config import Config
 from coworking.web import EXTENSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
@@ -81,8 +83,9 @@ def seeded(postgres_servers: Any) -> Iterator[Database]:
 
 
 @contextmanager
-def _serving(database: Database) -> Iterator[str]:
+def _serving(database: Database, **settings: Any) -> Iterator[str]:
     config = Config(
+        **settings,
         DB_HOST=database.host,
         DB_PORT=database.port,
         DB_USERNAME=database.user,
@@ -114,6 +117,24 @@ def empty_site(database: Database) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def closed_site(seeded: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closed]:
+    """The same behind an access key; the file may be changed, as a rotation does."""
+    file = tmp_path_factory.mktemp("keys") / "ACCESS_KEY"
+    key = new_key()
+    file.write_text(key)
+    with _serving(seeded, ACCESS_KEY_FILE=file) as address:
+        yield Closed(address, key, file)
+
+
+class Closed(NamedTuple):
+    """A service that needs a key: its address, the key, and the file of it."""
+
+    address: str
+    key: str
+    file: Path
+
+
 class Watched:
     """A page, and what went wrong on it."""
 
@@ -136,6 +157,7 @@ class Watched:
     def leave(self) -> None:
         """Go where nothing happens, and forget what a test had answered in the service's place."""
         self.page.unroute_all()
+        self.page.context.clear_cookies()
         self.page.goto("about:blank")
 
     def _said(self, message: ConsoleMessage) -> None:

@@ -228,7 +228,7 @@ def test_the_api_s_page_works_under_its_policy(visit: Callable[..., Page]) -> No
 
 
 def test_screenshots_are_written(
-    visit: Callable[..., Page], empty_site: str, tmp_path: Path
+    visit: Callable[..., Page], empty_site: str, closed_site: Any, tmp_path: Path
 ) -> None:
     """Into the folder that SCREENSHOTS names, for people to look at; docs/ shows these."""
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
@@ -238,6 +238,7 @@ def test_screenshots_are_written(
         "phone": {"path": "/", **PHONE},
         "empty": {"path": "/", "at": empty_site},
         "error": {"path": "/?tz=Europe/Berln"},
+        "login": {"path": "/", "at": closed_site.address},
     }
 
     for name, place in shots.items():
