@@ -203,10 +203,9 @@ def needs_person(cluster: ClusterState, environment: str, now: datetime) -> tupl
                 f"node {node.name} is Ready again and gets no pods, as it is still marked"
                 f" out-of-service: kubectl taint nodes {node.name} {OUT_OF_SERVICE}-"
             )
-    lost = {node.name for node in cluster.nodes if node.lost(now)}
-    sentences += [
-        _overdue(pod) for pod in watched if pod.node not in lost and _is_overdue(pod, now)
-    ]
+    # A pod whose Node object is gone is removed by Kubernetes within a minute.
+    well = {node.name for node in cluster.nodes if not node.lost(now)}
+    sentences += [_overdue(pod) for pod in watched if pod.node in well and _is_overdue(pod, now)]
     return tuple(sentences)
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from ci.capacity import load_cluster, load_prices, report
 from ci.capacity.gather import CLUSTER, PRICES, gather
+from ci.plan.checks.aws import WITHOUT_EKS
 from tests.infra.eksctl_rules import refusals
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,10 @@ def test_the_larger_reserve_of_the_page_reaches_the_kubelet(tmp_path: Path) -> N
     (group,) = load_cluster(path).groups
     assert group.kube_reserved is not None
     assert group.kube_reserved.memory == 585
+
+
+def test_the_page_names_every_zone_that_the_plan_refuses() -> None:
+    assert all(f"`{zone}`" in PAGE for zone in WITHOUT_EKS)
 
 
 def test_spot_nodes_are_counted_as_spot(tmp_path: Path) -> None:

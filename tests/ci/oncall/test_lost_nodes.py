@@ -114,6 +114,11 @@ def test_a_pod_that_outlives_its_grace_on_a_node_that_is_well_is_said(
     assert all("should have been gone at 2026-11-28 21:01 UTC, after its 60 s" in x for x in found)
 
 
+def test_a_pod_whose_node_object_is_gone_is_left_to_kubernetes() -> None:
+    """It removes such pods by itself (kube-controller-manager, pod garbage collector)."""
+    assert said(node("b"), terminating("postgresql-0", "a", owner="StatefulSet")) == ()
+
+
 def test_it_says_which_pods_serve() -> None:
     items = [pod("coworking-1", "a"), pod("coworking-2", "b", ready="False")]
     cluster = parse([*items, terminating("postgresql-0", "b")])
