@@ -77,7 +77,7 @@ configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= Z
 snapshots: $(VENV)/run.stamp ## Accept what both environments render to now (tests/manifests/snapshots)
 	@$(CI) snapshots
 
-checkov: $(VENV)/dev.stamp .venv-checkov/dev.stamp ## Hold both environments against checkov's checks of Kubernetes
+checkov: $(VENV)/dev.stamp .venv-checkov/dev.stamp ## Check both environments with checkov
 	@$(BIN)/python -m pytest -q tests/manifests/test_checkov.py
 
 cluster: $(VENV)/run.stamp ## Make a cluster here with kind and Docker (needs the internet; CI doesn't run it)
@@ -132,7 +132,7 @@ bench: $(VENV)/dev.stamp ## Measure what the documentation claims, and write JSO
 # --- dependencies --------------------------------------------------------------------------------
 
 .PHONY: lock upgrade base-images
-lock: $(VENV)/dev.stamp ## Write the lock files anew from the *.in files, keeping the versions that still fit
+lock: $(VENV)/dev.stamp ## Write the lock files again from the *.in files, keeping the versions that still fit
 	@$(UV_COMPILE) $(UPGRADE) apps/coworking/requirements.in -o apps/coworking/requirements.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements.in -c apps/coworking/requirements.txt -o requirements.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements-write-back.in -c requirements.txt -o requirements-write-back.txt
