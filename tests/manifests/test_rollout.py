@@ -109,15 +109,17 @@ def test_the_settings_are_those_that_the_service_reads(both, clean_environment, 
     names = {variable["name"] for variable in container["env"]}
     for name, value in both.settings().items():
         clean_environment.setenv(name, value)
-    clean_environment.setenv("DB_PASSWORD_FILE", str(tmp_path / "password"))
-    assert names == {"DB_PASSWORD_FILE"}
+    assert names == {"ACCESS_KEY_FILE", "DB_PASSWORD_FILE"}
+    for name in names:
+        clean_environment.setenv(name, str(tmp_path / name))
     assert both.settings().keys() <= {
         str(field.validation_alias) for field in Config.model_fields.values()
     }
     config = Config.read()
     service = both.one("Service", config.db_host)
     assert config.db_port == service["spec"]["ports"][0]["port"]
-    assert config.app_port == container["ports"][0]["containerPort"]
+    ports = [port["containerPort"] for port in container["ports"]]
+    assert [config.app_port, config.metrics_port] == ports
 
 
 def test_the_database_is_the_one_that_the_service_asks_for(both):
@@ -127,12 +129,27 @@ def test_the_database_is_the_one_that_the_service_asks_for(both):
     assert f"CREATE DATABASE {name} OWNER {user};" in script
 
 
+def secrets_of(volume):
+    """The Secrets of a volume: name, keys that become files, whether they may be missing."""
+    sources = volume["projected"]["sources"] if "projected" in volume else [volume]
+    return [
+        {
+            "name": secret.get("name") or secret.get("secretName"),
+            "keys": [item["key"] for item in secret.get("items", ())],
+            "optional": secret.get("optional", False),
+        }
+        for secret in (source["secret"] for source in sources)
+    ]
+
+
 def test_the_password_is_a_file_from_the_sealed_secret(both):
     (sealed,) = both.all("SealedSecret")
-    (key,) = sealed["spec"]["encryptedData"]
+    key = "DB_PASSWORD"
+    assert key in sealed["spec"]["encryptedData"]
     for pod in both.pods().values():
-        (volume,) = [v for v in pod["spec"]["volumes"] if "secret" in v]
-        assert volume["secret"]["secretName"] == sealed["metadata"]["name"]
+        (volume,) = [v for v in pod["spec"]["volumes"] if "secret" in v or "projected" in v]
+        (required, *_) = secrets_of(volume)
+        assert required == {"name": sealed["metadata"]["name"], "keys": [key], "optional": False}
         (container,) = pod["spec"]["containers"]
         (mount,) = [m for m in container["volumeMounts"] if m["name"] == volume["name"]]
         assert "subPath" not in mount, "a file mounted by subPath never changes"

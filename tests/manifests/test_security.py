@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from ci import reach, settings
+from tests.manifests.test_rollout import secrets_of
 
 VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
@@ -153,10 +154,24 @@ def test_prod_is_reached_as_settings_yaml_says(prod):
 
 
 def test_the_access_key_is_a_file_of_the_pods_that_serve_alone(both):
+    keys = ["ACCESS_KEY", "ACCESS_KEY_OLD"]
     for name, pod in both.pods().items():
-        (secret,) = [each["secret"] for each in pod["spec"]["volumes"] if "secret" in each]
-        keys = [item["key"] for item in secret.get("items", ())]
-        assert keys == ([] if name == "coworking" else ["DB_PASSWORD"])
+        (volume,) = [
+            each for each in pod["spec"]["volumes"] if "secret" in each or "projected" in each
+        ]
+        found = secrets_of(volume)
+        expected = ["DB_PASSWORD", *keys] if name == "coworking" else ["DB_PASSWORD"]
+        assert [key for each in found for key in each["keys"]] == expected
+        for each in found:  # the pods start without the keys, and never without the password
+            assert each["optional"] is (each["keys"] == keys)
+    (mount,) = [m for m in both.service_container()["volumeMounts"] if m["name"] == "password"]
+    env = {each["name"]: each["value"] for each in both.service_container()["env"]}
+    assert env["ACCESS_KEY_FILE"] == f"{mount['mountPath']}/ACCESS_KEY"
+
+
+def test_the_login_s_cookie_is_secure_where_tls_ends_at_the_balancer(prod):
+    tls = bool(settings.read().prod_certificate)
+    assert prod.settings()["COOKIE_SECURE"] == str(tls).lower()
 
 
 def test_the_service_is_no_superuser_and_the_superuser_has_no_password(both):
