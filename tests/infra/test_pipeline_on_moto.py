@@ -10,6 +10,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from ci.codebuild.eventbridge import TEMPLATE, Template
+from ci.codebuild.finished import Finished
+
+ROOT = Path(__file__).parents[2]
+
 # moto reads these and makes nothing: cfn-lint and test_pipeline_template.py look after them.
 IGNORED_BY_MOTO = {
     "AWS::CloudWatch::Alarm",
@@ -156,6 +161,38 @@ def test_the_rule_passes_on_the_build_and_nothing_else(aws: Aws) -> None:
     (target,) = events.list_targets_by_rule(Rule="coworking-write-back")["Targets"]
     assert target["InputTransformer"]["InputPathsMap"] == {"build": "$.detail.build-id"}
     assert target["DeadLetterConfig"]["Arn"].endswith(":coworking-lost-write-backs")
+
+
+def test_moto_s_eventbridge_lets_the_same_events_through_as_ours(aws: Aws) -> None:
+    """A second opinion on ci/codebuild/eventbridge.py: moto delivers to a queue what matches."""
+    aws.cloudformation.create_stack(**aws.arguments())
+    events, sqs = boto3.client("events"), boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="seen")["QueueUrl"]
+    (arn,) = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
+        "Attributes"
+    ].values()
+    pattern = events.describe_rule(Name="coworking-write-back")["EventPattern"]
+    events.remove_targets(Rule="coworking-write-back", Ids=["write-back"])
+    events.put_rule(Name="seen", EventPattern=pattern)
+    events.put_targets(Rule="seen", Targets=[{"Id": "seen", "Arn": arn}])
+    ours = Template.read(ROOT / TEMPLATE, "coworking")
+    assert ours is not None
+    for project in ("coworking", "coworking-pr", "coworking-write-back"):
+        for succeeded in (True, False):
+            event = Finished(project, "1", 57, "0" * 40, succeeded, {}).event()
+            events.put_events(
+                Entries=[
+                    {
+                        "Source": event["source"],
+                        "DetailType": event["detail-type"],
+                        "Detail": json.dumps(event["detail"]),
+                    }
+                ]
+            )
+            seen = sqs.receive_message(QueueUrl=queue).get("Messages", [])
+            for message in seen:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            assert len(seen) == len(list(ours.starts(event))), (project, succeeded)
 
 
 def test_the_same_template_again_changes_nothing(aws: Aws) -> None:

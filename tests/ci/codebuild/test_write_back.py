@@ -214,18 +214,29 @@ def test_it_needs_no_package_but_those_of_its_own_lock(
     assert "No module named 'flask'" in done.stderr
 
 
-def test_the_verb_runs_the_write_back_after_the_build_of_main(world: World, tag: str) -> None:
-    done = subprocess.run(
+def _codebuild(world: World, secret: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             *(sys.executable, "-m", "ci", "codebuild", "ci/buildspec.yaml", "--number", "57"),
             *("--source", str(world.remote), "--commit", "main"),
         ],
         cwd=ROOT,
-        env={**os.environ, **world.environment, "GIT_TOKEN_SECRET": stand_ins.SECRET},
+        env={**os.environ, **world.environment, "GIT_TOKEN_SECRET": secret},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_verb_says_when_the_write_back_fails(world: World, tag: str) -> None:
+    done = _codebuild(world, "no/such/secret")
+    assert done.returncode == 1
+    assert "error: the write-back failed" in done.stderr
+    assert world.git("rev-parse", "main") == world.commit
+
+
+def test_the_verb_runs_the_write_back_after_the_build_of_main(world: World, tag: str) -> None:
+    done = _codebuild(world, stand_ins.SECRET)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^write-back build +succeeded +[\d.]+ s$", done.stdout, re.MULTILINE)
     assert f'newTag: "{tag}"' in world.git("show", f"main:{OVERLAY}")
