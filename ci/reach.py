@@ -16,6 +16,8 @@ from ci import networks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ci.settings import Settings
+
 PAGE = "docs/reach.md"
 SERVICE, PORT = "coworking", 5153
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
@@ -80,6 +82,11 @@ def door(service: Mapping[str, Any]) -> Door | None:
 def forward(namespace: str) -> str:
     """The command that reaches a namespace's service without a balancer."""
     return f"kubectl -n {namespace} port-forward service/{SERVICE} {PORT}"
+
+
+def planned(settings: Settings) -> Door:
+    """The balancer that settings.yaml asks for in prod."""
+    return Door(settings.prod_internal, settings.prod_cidrs, settings.prod_certificate)
 
 
 def is_wider(before: Door, after: Door) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from ci import networks
+from ci import reach
 from ci.plan.step import Action, Step
 
 if TYPE_CHECKING:
@@ -17,25 +17,21 @@ ACCESS_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminViewPolicy
 COLLEAGUE = "arn:aws:iam::{account}:role/ROLE"
 
 
-def is_internal(values: Settings) -> bool:
-    """Whether prod's load balancer has no address on the internet."""
-    return all(networks.is_private(each) for each in values.prod_cidrs)
-
-
 def how_prod_is_reached(values: Settings) -> str:
     """Say who reaches prod and how, from settings.yaml."""
+    door = reach.planned(values)
     forward = "The command stays: leave it in a terminal."
-    if not values.prod_cidrs:
+    if door.internal:
         return (
-            "prod_cidrs is empty: prod's load balancer is internal, and from outside the VPC only"
-            f" a port-forward reaches it. {forward} Who else may reach it is one setting: make"
-            " configure PROD_CIDRS=203.0.113.7/32."
+            f"Prod gets {door.sentence}; from elsewhere only a port-forward reaches it. {forward}"
+            f" Who else may reach it is one setting: make configure PROD_CIDRS=203.0.113.7/32"
+            f" ({reach.PAGE})."
         )
-    scheme = "https" if values.prod_certificate else "http"
+    scheme = "https" if door.certificate else "http"
     return (
-        f"It answers {', '.join(values.prod_cidrs)} at {scheme}://ADDRESS:5153; ADDRESS is the"
-        " EXTERNAL-IP of `kubectl --namespace coworking-prod get service coworking`. From anywhere"
-        f" else a port-forward reaches it. {forward}"
+        f"Prod gets {door.sentence}, at {scheme}://ADDRESS:{reach.PORT}; ADDRESS is the EXTERNAL-IP"
+        " of `kubectl --namespace coworking-prod get service coworking`. From anywhere else a"
+        f" port-forward reaches it. {forward}"
     )
 
 

@@ -146,8 +146,7 @@ def test_no_service_carries_the_metrics(both):
 def test_prod_is_reached_as_settings_yaml_says(prod):
     values = settings.read()
     service = prod.one("Service", "coworking")
-    ranges, certificate = values.prod_cidrs, values.prod_certificate
-    assert reach.door(service) == reach.Door(values.prod_internal, ranges, certificate)
+    assert reach.door(service) == reach.planned(values)
     assert service["metadata"]["annotations"][f"{reach.PREFIX}ssl-ports"] == "http"
     # A Network Load Balancer of this controller would open the nodes themselves to the ranges.
     assert f"{reach.PREFIX}type" not in service["metadata"]["annotations"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ci import reach
 from ci.capacity.gather import patched_workloads
 from ci.capacity.offered import offered
-from ci.plan.options import is_internal
 from ci.plan.step import done, still_open, unknown
 from treecheck.quantities import parse_quantity
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ci.plan.checks.outside import Outside
     from ci.plan.step import Mark
 
-SCHEMES = {True: "internal", False: "internet-facing"}
 MIB = 1 << 20
 UPSTREAM = (("argocd", "argocd/install"), ("kube-system", "argocd/addons/sealed-secrets"))
 
@@ -126,10 +125,10 @@ def look(outside: Outside) -> Mark:
     scheme = _scheme(outside, address)
     if not scheme:
         return unknown(f"AWS names no load balancer with the address {address}")
-    wanted = SCHEMES[is_internal(outside.names.settings)]
+    wanted = reach.planned(outside.names.settings).scheme
     if scheme != wanted:
         return still_open(
-            f"{address} is {scheme}, and settings.yaml wants {wanted}. AWS does not change the"
+            f" scheme of a load balancer: the Service must be made anew ({reach.PAGE})"
             " scheme of a load balancer: the Service must be made anew (docs/reach.md)"
         )
     return done(f"prod serves; its load balancer {address} is {scheme}")
