@@ -96,7 +96,7 @@ class AccessKeys:
         fault: why the present content of the files is not used; empty if it is.
 
     Raises:
-        ConfigError: the files can't be used. A missing file is no fault, its folder is one.
+        ConfigError: the files can't be used. A missing file is allowed, a missing folder is not.
     """
 
     def __init__(self, path: Path | None) -> None:

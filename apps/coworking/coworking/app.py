@@ -72,7 +72,7 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
     app.extensions[EXTENSION] = services
     register(app)
     app.after_request(note_route)
-    app.wsgi_app = Edge(  # type: ignore[method-assign]  # as Flask's documentation tells
+    app.wsgi_app = Edge(  # type: ignore[method-assign]  # as Flask's documentation says
         app.wsgi_app, services.metrics, stopping
     )
     return app

@@ -79,19 +79,19 @@ def verify() -> None:
     for difference in found.listed:
         click.echo(str(difference))
     if found.total:
-        click.echo(f"{found.total} differences; `coworking rebuild` mends them.", err=True)
+        click.echo(f"{found.total} differences; `coworking rebuild` fixes them.", err=True)
         sys.exit(1)
     click.echo("The rollups equal the tokens.")
 
 
 @group.command()
 def rebuild() -> None:
-    """Compute the rollups anew from the tokens."""
+    """Compute the rollups again from the tokens."""
     from coworking import rollups  # noqa: PLC0415
 
     with _engine() as engine:
         rollups.rebuild(engine, progress=click.echo)
-    click.echo("The rollups were computed anew.")
+    click.echo("The rollups were computed again.")
 
 
 @group.command()
@@ -109,7 +109,7 @@ def rebuild() -> None:
 @click.option("--if-empty", is_flag=True, help="Do nothing if the database has data.")
 @click.option("--replace", is_flag=True, help="Remove the data that is there first.")
 def seed(*, if_empty: bool, replace: bool, end: datetime, **sizes: int) -> None:
-    """Fill the database with demo data; refuses one that has data unless told."""
+    """Fill the database with demo data; refuses one that has data, unless forced."""
     from coworking.seed import Plan, has_data, sow  # noqa: PLC0415
 
     plan = Plan(end=end.date(), **sizes)

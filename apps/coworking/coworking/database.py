@@ -75,7 +75,7 @@ class Database:
         The password is read from its file here, so each new connection uses the present one.
 
         Args:
-            within: seconds until DatabaseAway is raised; `db_check_timeout` unless told.
+            within: seconds until DatabaseAway is raised; by default `db_check_timeout`.
 
         Raises:
             DatabaseAway: refused, unreachable, or no answer in time; or, for a request, the

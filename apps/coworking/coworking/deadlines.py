@@ -1,6 +1,6 @@
 """A time limit on anything that waits for the database, kept from outside the waiting thread.
 
-PostgreSQL's own statement timeout is no help when the server hangs or the network swallows its
+PostgreSQL's own statement timeout doesn't help when the server hangs or the network swallows its
 packets: libpq waits in recv() for ever. So each guarded block registers its connection, and one
 thread shuts down the sockets of those that are late; recv() then returns, and psycopg2 raises what
 it raises for a server that went away.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """Something that the caller can be told about; never shown as a stack trace.
+    """An error that the caller may see; never shown as a stack trace.
 
     Attributes:
         exit_code: the process's exit status when a command ends with it.
@@ -37,6 +37,6 @@ class DatabaseAway(ServiceError):  # noqa: N818 (a state of the world, and it pa
 
 
 class SchemaTooOld(ServiceError):  # noqa: N818
-    """The database's schema is older than this build needs; `coworking migrate` mends it."""
+    """The database's schema is older than this build needs; `coworking migrate` fixes it."""
 
     exit_code = 4

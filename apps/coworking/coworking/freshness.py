@@ -1,4 +1,4 @@
-"""Answers that are kept until the data changes, and the one question that tells whether it has.
+"""Answers that are kept until the data changes, and the one question that shows whether it has.
 
     freshness = Freshness(database, max_age=0, keep_bytes=24_000_000)
     answer = freshness.answer("daily_usage", build)   # build(connection) -> Body
@@ -21,18 +21,18 @@ query gives the same rows under both:
     carries the number of its checking connection, and nothing outlives it: a body is filed under
     the number as it was read *before* its snapshot was taken, so a body from before a crash never
     carries the number of a connection from after it.
-5.  On a standby the list xip is empty by construction and 1 does not hold; there the text has the
-    clock's time in it, so that no two are equal and every answer is built anew.
+5.  On a standby the list xip is empty by construction and 1 is not true; there the text has the
+    clock's time in it, so that no two are equal and every answer is built again.
 
 It is conservative: any write in the same server (other databases, other tables, a rolled-back one)
 changes the text, and the answer is built again though its rows are the same. Reads don't change it.
 Sequences change outside transactions and are not covered; no report reads one.
 
 **Sharing.** An answer is exact if it was true at some moment between the request's arrival and its
-answer. So a request may use any check that *began* after it arrived, whoever made it; and any body
-whose snapshot was taken after it arrived. Requests that come during a check wait for the next one,
-and one of them makes it for all: at most one check is under way in a process. With `max_age`, a
-check that began up to so many seconds before the arrival serves too.
+answer. So a request may use any check that *began* after it arrived, no matter which request made
+it; and any body whose snapshot was taken after it arrived. Requests that come during a check wait
+for the next one, and one of them makes it for all: at most one check is under way in a process.
+With `max_age`, a check that began up to so many seconds before the arrival serves too.
 """
 
 from __future__ import annotations

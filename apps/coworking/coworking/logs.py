@@ -3,7 +3,7 @@
     logs.configure("INFO")
     logging.getLogger("coworking").info("started", extra={"fields": {"port": 5153}})
 
-What a line may hold is what the code names in `fields`: no query string, no body, no address, no
+A line contains only what the code names in `fields`: no query string, no body, no address, no
 header but the request id. Credentials can't get in, because nothing logs a setting.
 """
 

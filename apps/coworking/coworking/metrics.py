@@ -65,7 +65,7 @@ class Metrics:
         series[0].inc()
         series[1].observe(seconds)
 
-    def _gauge(self, name: str, help_text: str, holds: Callable[[], object]) -> None:
-        """1 while something holds, as of each scrape."""
+    def _gauge(self, name: str, help_text: str, is_true: Callable[[], object]) -> None:
+        """1 while something is true, at each scrape."""
         gauge = Gauge(f"coworking_{name}", help_text, registry=self.registry)
-        gauge.set_function(lambda: float(bool(holds())))
+        gauge.set_function(lambda: float(bool(is_true())))

@@ -137,7 +137,7 @@ class Period:
         return found
 
     def keeps_quarter_hours(self) -> bool:
-        """Tell whether every local day and hour in it begins on a quarter hour of UTC.
+        """Return whether every local day and hour in it begins on a quarter hour of UTC.
 
         True of every zone today. Liberia was 44½ minutes behind until 1972, and the clocks of
         St. John's changed one minute after midnight until 2011.
@@ -216,8 +216,8 @@ def parse_date(parameter: str, text: str) -> date:
     """Read `YYYY-MM-DD`, the only form accepted.
 
     Raises:
-        ParameterError: it is another form, no date, or outside EARLIEST … LATEST, where only `to`
-            may be the end of all and only another parameter its beginning.
+        ParameterError: the form is another, the calendar has no such date, or it is out of range:
+            EARLIEST to the day before LATEST, and for `to` one day later at both ends.
     """
     valid = "2024-05-01"
     if not _DATE.fullmatch(text):

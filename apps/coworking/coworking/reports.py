@@ -94,7 +94,7 @@ def period_of(
 
 
 def tokens_issued(connection: Connection) -> bool:
-    """Tell whether any token was ever issued, used or not."""
+    """Return whether any token was ever issued, used or not."""
     return bool(connection.execute(text("SELECT EXISTS (SELECT FROM public.tokens)")).scalar_one())
 
 

@@ -1,4 +1,4 @@
-"""Keeps the rollups of `tokens` small, and tells whether they are right.
+"""Keeps the rollups of `tokens` small, and checks whether they are right.
 
 Readers need none of this: the views exact_daily_visits, exact_user_visits and exact_quarter_hours
 are exact at every moment. See docs/rollups.md.
@@ -124,13 +124,13 @@ def vacuum(
 
 
 def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) -> None:
-    """Compute the rollups anew from the tokens. Readers and writers go on meanwhile.
+    """Compute the rollups again from the tokens. Readers and writers go on meanwhile.
 
-    Triggers that are missing or switched off are made anew first; for that writers wait a moment.
+    Triggers that are missing or disabled are made again first; for that writers wait a moment.
 
     Args:
         engine: the database.
-        progress: is told each step in a sentence.
+        progress: gets each step as a sentence.
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         try:
@@ -152,7 +152,7 @@ def rebuild(engine: Engine, progress: Callable[[str], object] = lambda _: None) 
 
 def _mend_triggers(connection: Connection, progress: Callable[[str], object]) -> None:
     if _idle_triggers(connection):
-        progress("Making the triggers of tokens anew ...")
+        progress("Making the triggers of tokens again ...")
         make = text("SELECT public.rollup_triggers()")
         in_short_attempts(connection, lambda: connection.execute(make))
     connection.commit()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 REVISIONS = ("0001", "0002", "0003", "0004")
 REQUIRED_REVISION = REVISIONS[-1]
 
-# Held by whoever migrates. Any number does; this one is "migrate" on a telephone's keys.
+# The lock of a migration. Any number would do; this one is "migrate" on a telephone's keys.
 MIGRATION_LOCK = 6447283
 POLL = 0.25  # seconds between two looks at something that is waited for
 
@@ -58,7 +58,7 @@ def require(revision: str | None) -> None:
     """Refuse a database that lacks what this build needs.
 
     Raises:
-        SchemaTooOld: as `is_older` tells.
+        SchemaTooOld: `is_older` says so.
     """
     if is_older(revision):
         raise SchemaTooOld(
@@ -76,7 +76,7 @@ def current_revision(connection: Connection) -> str | None:
     """
     if connection.execute(text("SELECT to_regclass('public.alembic_version')")).scalar() is None:
         return None
-    # Not by Alembic's own reader: whoever only looks would import all of Alembic for it.
+    # Not by Alembic's own reader: a process that only looks would import all of Alembic.
     found = connection.execute(text("SELECT version_num FROM public.alembic_version")).scalars()
     revisions: list[str] = sorted(found)
     if len(revisions) > 1:
@@ -94,7 +94,7 @@ def upgrade(
     progress: Callable[[str], object] = lambda _: None,
     patience: float = 60.0,
 ) -> None:
-    """Bring the schema to a revision, the newest unless told; do nothing if it is there already.
+    """Bring the schema to a revision, by default the newest; do nothing if it is there already.
 
     Any number of callers may do so at once: one migrates, the others wait for it and find it done.
     A later release's database is left as it is.
@@ -102,7 +102,7 @@ def upgrade(
     Args:
         engine: the database; it may still be starting.
         to: the revision.
-        progress: is told each step in a sentence.
+        progress: gets each step as a sentence.
         patience: seconds to wait for the database to take connections.
 
     Raises:
@@ -144,7 +144,7 @@ def downgrade(
 def _migrating(
     engine: Engine, progress: Callable[[str], object], patience: float
 ) -> Iterator[Connection]:
-    """A connection of one's own that holds the migration lock."""
+    """A separate connection that holds the migration lock."""
     connection = _connected(engine, progress, patience)
     try:
         connection.execute(text("SET statement_timeout = 0"))

@@ -98,7 +98,7 @@ def sow(
         engine: a migrated database.
         plan: what to make.
         replace: remove the rows of users and tokens first.
-        progress: is told how many more rows were written.
+        progress: gets the number of rows written since.
 
     Raises:
         ArgumentError: the plan asks for tokens of no users, or for days that no report has.

@@ -106,7 +106,7 @@ def test_seed_fold_verify_rebuild_work_together(run: Run, database: Any) -> None
     wrong = run("verify", on=database)
     assert wrong.returncode == 1
     assert "exact_daily_visits 2025-12-31: expected " in wrong.stdout
-    assert "`coworking rebuild` mends them" in wrong.stderr
+    assert "`coworking rebuild` fixes them" in wrong.stderr
     assert run("rebuild", on=database).returncode == 0
     mended = run("verify", on=database)
     assert (mended.returncode, mended.stdout) == (0, "The rollups equal the tokens.\n")

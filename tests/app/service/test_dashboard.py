@@ -140,7 +140,7 @@ def test_a_link_keeps_what_else_was_picked(client: FlaskClient) -> None:
         ("days=8", "days='8' is not one of 7, 30, 90, 365", None),
         ("days=7&from=2024-01-01", "days='7' can't be combined with from or to", None),
         ("theme=pink", "theme='pink' is not one of auto, light, dark", None),
-        ("zone=UTC", "zone='UTC' is no parameter here", None),
+        ("zone=UTC", "zone='UTC' is not a parameter here", None),
         ("tz=UTC&tz=UTC", "tz='UTC, UTC' is given more than once", "tz"),
     ],
 )

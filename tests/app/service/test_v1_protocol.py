@@ -204,7 +204,7 @@ def test_only_check_ins_are_cut_into_buckets(client: FlaskClient, path: str) -> 
     assert answer.status_code == 400
     assert answer.json is not None
     assert answer.json["detail"] == (
-        "by='day' is no parameter here; there are from, to, tz, format. Leave it out."
+        "by='day' is not a parameter here; valid are from, to, tz, format. Leave it out."
     )
 
 

@@ -6,5 +6,5 @@ from alembic import context
 
 
 def progress(sentence: str) -> None:
-    """Tell whoever runs the revisions what comes now."""
+    """Report the next step to the caller who runs the revisions."""
     context.config.attributes["progress"](sentence)

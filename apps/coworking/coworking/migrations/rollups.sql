@@ -114,7 +114,7 @@ begin
     return null;
 end $function$;
 
--- Makes the triggers, or makes them anew. They fire also in sessions that switch triggers off by
+-- Creates or replaces the triggers. They fire also in sessions that switch triggers off by
 -- session_replication_role. Writers of tokens wait until the caller commits, readers don't.
 
 create function rollup_triggers() returns void
@@ -137,9 +137,9 @@ begin
 end $function$;
 
 -- Moves every delta of its snapshot into the rollups. READ COMMITTED, one caller at a time.
--- All in one statement, so in one snapshot: whoever moves a token's going but leaves its coming
--- behind brings its used_at back. first_check_in can't be subtracted from: when the earliest known
--- value may have gone, it is read from tokens again.
+-- One statement, so one snapshot: folding a delete before its insert would count the token again.
+-- A minimum can't be subtracted from: when the earliest first_check_in may be deleted, it is read
+-- from tokens again.
 
 create function rollup_fold(out days bigint, out users bigint, out quarters bigint)
     language plpgsql set search_path = pg_catalog, pg_temp as $function$
@@ -201,7 +201,7 @@ begin
     end if;
 end $function$;
 
--- Writes the rollups anew from tokens. REPEATABLE READ: what it deletes, reads and writes is one
+-- Rebuilds the rollups from tokens. REPEATABLE READ: what it deletes, reads and writes is one
 -- snapshot, so a delta that it doesn't see belongs to a token that it doesn't see either.
 
 create function rollup_rebuild() returns void

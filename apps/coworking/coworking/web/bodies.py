@@ -63,7 +63,7 @@ class Body:
 
 
 def _refuse_unmatched(response: Response) -> None:
-    """Hold the answer against `If-Match` (RFC 9110, 13.1.1).
+    """Check the answer against `If-Match` (RFC 9110, 13.1.1).
 
     The framework doesn't know `*`, and sends the whole body with its 412.
 

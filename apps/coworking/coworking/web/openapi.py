@@ -37,7 +37,7 @@ blueprint = Blueprint("openapi", __name__)
 
 
 def describe(app: OpenAPI) -> None:
-    """Tell the app what its document says of it, and how it answers a query that can't be used."""
+    """Give the app its document's texts, and the way it answers a query that can't be used."""
     app.info = Info(title="Coworking reports", version=__version__, description=DESCRIPTION)
     app.security_schemes = openapi_door.SCHEMES
     app.validation_error_status = "400"

@@ -30,7 +30,7 @@ def problem(
     value: str | None = None,
     valid: str | None = None,
 ) -> Response:
-    """The response that tells of a problem; the fields are `Problem`'s."""
+    """The response that describes a problem; the fields are `Problem`'s."""
     found = Problem(
         title=HTTPStatus(status).phrase,
         status=status,

@@ -49,7 +49,7 @@ def upgrade() -> None:
 
 
 def _refuse_unlike(name: str, column: ReflectedColumn) -> None:
-    """The rollups count by these columns: what they couldn't hold would make each write fail."""
+    """The rollups count by these columns: a value that they can't store would fail each write."""
     kind = column["type"]
     written = kind.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's
     if name.endswith("_at") and (not isinstance(kind, TIMESTAMP) or kind.timezone):
@@ -57,11 +57,11 @@ def _refuse_unlike(name: str, column: ReflectedColumn) -> None:
     if name == "tokens.user_id" and written not in {"INTEGER", "SMALLINT"}:
         raise _unlike(f"{name} is of type {written}, not integer")
     if name in NEVER_NULL and column["nullable"]:
-        raise _unlike(f"{name} may be null (ALTER TABLE … ALTER … SET NOT NULL mends it)")
+        raise _unlike(f"{name} may be null (ALTER TABLE … ALTER … SET NOT NULL fixes it)")
 
 
 def downgrade() -> None:
-    """Leave the older tables: their rows are not ours to drop, whoever made them."""
+    """Leave the older tables: we never drop their rows, whoever made the tables."""
 
 
 def _unlike(reason: str) -> ServiceError:

@@ -18,7 +18,7 @@ VALID = text("""
 
 
 def upgrade() -> None:
-    """Make the index; one that an interrupted attempt left behind is made anew."""
+    """Make the index; one that an interrupted attempt left behind is made again."""
     valid = op.get_bind().execute(VALID, {"name": f"public.{NAME}"}).scalar()
     if valid:
         return

@@ -96,9 +96,9 @@ def names(model: type[BaseModel]) -> list[str]:
 
 
 def refuse_repeated(arguments: MultiDict[str, str]) -> None:
-    """Refuse a parameter that is given twice: which of the two was meant can't be known.
+    """Refuse a parameter that is given twice: nobody can know which of the two was meant.
 
-    To be asked once the first values have been found usable, for it suggests one.
+    Call this after the first values were found valid, because the error suggests one of them.
 
     Raises:
         ParameterError: naming the first one.
@@ -143,7 +143,7 @@ def unknown(name: str, value: str, known: Sequence[str]) -> ParameterError:
     return ParameterError(
         name,
         value,
-        f"is no parameter here; there are {', '.join(known)}",
+        f"is not a parameter here; valid are {', '.join(known)}",
         near or known[0],
         hint=f"Did you mean {near}?" if near else "Leave it out.",
     )
