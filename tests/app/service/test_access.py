@@ -13,6 +13,7 @@ import pytest
 from coworking import access
 from coworking.access import AccessKeys, new_key, weakness
 from coworking.errors import ConfigError
+from tests.app.service.kubelet import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,37 +44,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "ACCESS_KEY"
-
-
-class Mount:
-    """A Secret's folder as the kubelet keeps it: links to a folder that is replaced as a whole."""
-
-    def __init__(self, folder: Path, entries: dict[str, str]) -> None:
-        self.folder = folder
-        self._number = 0
-        folder.mkdir()
-        self.write(entries)
-
-    def write(self, entries: dict[str, str]) -> None:
-        self._number += 1
-        data = self.folder / f"..2026_11_28_{self._number}"
-        data.mkdir()
-        for name, value in entries.items():
-            (data / name).write_text(value)
-        link = self.folder / "..data_tmp"
-        link.symlink_to(data.name)
-        link.replace(self.folder / "..data")
-        for name in entries:
-            if not (self.folder / name).is_symlink():
-                (self.folder / name).symlink_to(f"..data/{name}")
-        for path in self.folder.iterdir():
-            if not path.name.startswith("..") and path.name not in entries:
-                path.unlink()
-        for old in self.folder.glob("..2026*"):
-            if old != data:
-                for each in old.iterdir():
-                    each.unlink()
-                old.rmdir()
 
 
 def test_a_new_key_is_one_and_no_two_are_equal() -> None:
