@@ -115,3 +115,20 @@ def test_a_newcomer_is_not_locked_out_of_the_kubernetes_api() -> None:
 
 def test_the_control_plane_logs_who_asked_for_what() -> None:
     assert DESCRIBED["cloudWatch"]["clusterLogging"]["enableTypes"] == ["audit", "authenticator"]
+
+
+def test_the_page_names_the_policies_that_eksctl_gives_the_nodes() -> None:
+    """eksctl, pkg/cfn/builder/iam_helper.go, makeManagedPolicies, for a managed node group.
+
+    The CNI's policy is among them only because the file does not ask for an OIDC provider.
+    """
+    assert not DESCRIBED.get("iam", {}).get("withOIDC", False)
+    assert "iam" not in GROUP
+    page = (ROOT / "docs/aws.md").read_text(encoding="utf-8")
+    for policy in (
+        "AmazonEKSWorkerNodePolicy",
+        "AmazonEC2ContainerRegistryPullOnly",
+        "AmazonSSMManagedInstanceCore",
+        "AmazonEKS_CNI_Policy",
+    ):
+        assert f"`{policy}`" in page
