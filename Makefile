@@ -131,7 +131,7 @@ bench: $(VENV)/dev.stamp ## Measure what the documentation claims, and write JSO
 
 # --- dependencies --------------------------------------------------------------------------------
 
-.PHONY: lock upgrade base-images
+.PHONY: lock upgrade base-images flags
 lock: $(VENV)/dev.stamp ## Write the lock files again from the *.in files, keeping the versions that still fit
 	@$(UV_COMPILE) $(UPGRADE) apps/coworking/requirements.in -o apps/coworking/requirements.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements.in -c apps/coworking/requirements.txt -o requirements.txt
@@ -145,6 +145,9 @@ base-images: $(VENV)/run.stamp ## Move the image's base to the digest that its t
 upgrade: ## Move every pinned dependency to its newest release, the image's base too
 	@$(MAKE) lock UPGRADE=--upgrade
 	@$(MAKE) base-images
+
+flags: $(VENV)/dev.stamp ## Print a tool's flags for the tests: TOOL=argocd PROGRAM=/path/to/argocd
+	@$(BIN)/python -m tests.docs.commands.from_help '$(TOOL)' '$(PROGRAM)'
 
 .PHONY: clean
 clean: ## Remove the environments and the local database

@@ -235,10 +235,10 @@ def check_together(settings: Settings) -> Settings:
     if any(zone[:-1] != settings.region for zone in settings.zones):
         raise InputError(
             f"zones is {typed(settings.zones)}, and the region is {settings.region}",
-            hint="Choose two zones that your account has there, for example\n"
+            hint="Choose two zones that your account has there; the first command lists them.\n"
+            f"aws ec2 describe-availability-zones --region {settings.region}\n"
             f"make configure REGION={settings.region}"
-            f" ZONES={settings.region}a,{settings.region}b\n"
-            f"aws ec2 describe-availability-zones --region {settings.region} lists them.",
+            f" ZONES={settings.region}a,{settings.region}b",
         )
     for name in ("prod_certificate", "argocd_certificate"):
         _check_certificate(name, getattr(settings, name), settings)

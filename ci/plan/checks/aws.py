@@ -137,8 +137,9 @@ def stack(outside: Outside) -> Mark:
         return still_open(f"the stack {names.stack} is {status}: wait for it")
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         return still_open(
-            f"the stack {names.stack} is {status}: aws cloudformation describe-stack-events says"
-            " why; one that could not be created must be deleted first"
+            f"the stack {names.stack} is {status}: `aws cloudformation describe-stack-events"
+            f" --stack-name {names.stack}` says why; one that could not be created must be deleted"
+            " first"
         )
     has = _parameters(found)
     for key, value in names.parameters.items():
