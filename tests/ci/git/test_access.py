@@ -31,7 +31,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_name_that_is_not_utf_8_ends_nothing(
     remote: Remote, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account, _, region, *_ = REGISTRY.split(".")  # a fork's settings may be other ones
+    account, _, _, region, *_ = REGISTRY.split(".")  # a fork's settings may be other ones
     ours = settings.read()._replace(account=account, region=region, repository="coworking")
     monkeypatch.setattr(settings, "read", lambda: ours)
     config.write_bytes(b"[user]\n  name = J\xfcrgen\n  email = j@example.org\n")
