@@ -50,6 +50,7 @@ def client(service: str, region: str, *, seconds: float = 60, attempts: int = 4)
 def asking(what: str) -> Iterator[None]:
     """Turn boto3's exceptions into an AwsError: `asking("who we are")`."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     try:
         yield
@@ -60,7 +61,7 @@ def asking(what: str) -> Iterator[None]:
             hint="Check the account, the region and the role's rights; docs/aws.md lists them.",
             kind=kind,
         ) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise AwsError(
             f"AWS can't be asked {what}: {error}",
             hint="Log in to AWS: `aws sts get-caller-identity` shows as whom.",

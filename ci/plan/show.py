@@ -63,9 +63,15 @@ def _comment(words: str, indent: str = "") -> list[str]:
 # --- with --check ---------------------------------------------------------------------------------
 
 
+def first_not_done(judged: tuple[Judged, ...]) -> Judged | None:
+    """The first step that is neither done nor optional."""
+    return next((j for j in judged if not j.step.optional and j.mark.word != "done"), None)
+
+
 def next_step(judged: tuple[Judged, ...]) -> Step | None:
-    """The first step that is not done and not optional; one that can't be told does not count."""
-    return next((j.step for j in judged if not j.step.optional and j.mark.word == "open"), None)
+    """The step to do now: none when all is done, nor behind a step that is unknown."""
+    first = first_not_done(judged)
+    return first.step if first is not None and first.mark.word == "open" else None
 
 
 def word(one: Judged, following: Step | None) -> str:
@@ -79,15 +85,18 @@ def word(one: Judged, following: Step | None) -> str:
 
 def checked(judged: tuple[Judged, ...]) -> str:
     """How far each step is, with why, and what to do next."""
-    following = next_step(judged)
+    following, first = next_step(judged), first_not_done(judged)
     width = max(len(one.step.name) for one in judged)
     lines = [
         f"{word(one, following):<8}  {one.step.name:<{width}}  {one.mark.because}" for one in judged
     ]
     if following is not None:
         lines += ["", *_step(following, "Next:")]
-    elif any(one.mark.word == "unknown" and not one.step.optional for one in judged):
-        lines += ["", "Nothing is known to be left; what is unknown says what it could not ask."]
+    elif first is not None:
+        lines += [
+            "",
+            f"Which step is next is unknown until {first.step.name} is known.",
+        ]
     else:
         lines += ["", "All done: prod serves."]
     return "\n".join(lines)
@@ -100,7 +109,8 @@ def as_json(
 
     Returns:
         `actions`, their number; `repository`; `tools` and `steps`, a mapping each. With --check
-        each step has `mark` and `because`, and `next` is the name of the next one or null.
+        each step has `mark` and `because`, and `next` is the name of the next one, or null when
+        all is done, or an unknown step comes first.
     """
     following = next_step(judged) if judged else None
     marks = {one.step.name: (word(one, following), one.mark) for one in judged or ()}

@@ -230,7 +230,7 @@ def _argocd_login() -> Step:
             Action("argocd login localhost:8080 --username admin --insecure"),
         ),
         "'admin:login' logged in successfully",
-        "Argo CD answers with your login",
+        "Argo CD answers with your login, or prod has been promoted with it",
     )
 
 

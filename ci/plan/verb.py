@@ -4,8 +4,8 @@
     python -m ci plan --check                  how far each step is, and the next one
     python -m ci plan --check --format json    the same for a program
 
-With --check the exit status is 0 when all is done, 1 when something is to do, and 5 when nothing is
-known to be left and something could not be asked.
+With --check the exit status is 0 when all is done, 1 when something is to do, and 5 when the first
+step that is not done is unknown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXIT_STATUS = {
     0: "every step that is not optional is done",
     1: "something is to do; the output names the next step",
     2: "settings.yaml or infra/eksctl/cluster.yaml can't be used",
-    5: "nothing is known to be left, and something could not be asked",
+    5: "the first step that is not done is unknown; its line says what could not be asked",
 }
 
 
@@ -77,7 +77,7 @@ def _with_connection(outside: Outside) -> Names:
 
 def status(judged: tuple[Judged, ...]) -> int:
     """The exit status that goes with what was found."""
-    if show.next_step(judged) is not None:
-        return 1
-    is_unknown = any(one.mark.word == "unknown" and not one.step.optional for one in judged)
-    return 5 if is_unknown else 0
+    first = show.first_not_done(judged)
+    if first is None:
+        return 0
+    return 1 if first.mark.word == "open" else 5

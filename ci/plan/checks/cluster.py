@@ -128,8 +128,8 @@ def look(outside: Outside) -> Mark:
     wanted = reach.planned(outside.names.settings).scheme
     if scheme != wanted:
         return still_open(
+            f"{address} is {scheme}, and settings.yaml wants {wanted}. AWS does not change the"
             f" scheme of a load balancer: the Service must be made anew ({reach.PAGE})"
-            " scheme of a load balancer: the Service must be made anew (docs/reach.md)"
         )
     return done(f"prod serves; its load balancer {address} is {scheme}")
 

@@ -196,8 +196,6 @@ class Outside:
                 headers["Authorization"] = f"Bearer {token.secret}"
             try:
                 answer = requests.get(address, headers=headers, params=query, timeout=SECONDS)
-                if answer.status_code == requests.codes.not_found:
-                    return None
                 body: Any = answer.json()
             except requests.JSONDecodeError as error:
                 raise CiError(f"{api} does not answer as GitHub's API does") from error
@@ -205,6 +203,8 @@ class Outside:
                 raise CiError(f"GitHub can't be reached: {type(error).__name__}") from error
             if not answer.ok:
                 message = body.get("message", "") if isinstance(body, dict) else ""
+                if answer.status_code == requests.codes.not_found and message == "Not Found":
+                    return None
                 raise CiError(f"GitHub refuses: {answer.status_code} {message}".rstrip())
             return body if isinstance(body, dict) else {"items": body}
 
