@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ci.capacity.rules  # noqa: F401  # its rules are registered by importing them
+import ci.rules  # noqa: F401  # its rules are registered by importing them
 from treecheck.cli import command
 
 __all__ = ["command"]

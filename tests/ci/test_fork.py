@@ -24,6 +24,7 @@ PAGE = (ROOT / "docs/fork.md").read_text(encoding="utf-8")
 DEPENDENT = {
     "tests/ci/capacity/test_tree.py": "",
     "tests/ci/git/test_access.py": "not_utf_8",
+    "tests/ci/plan/test_plan.py": "first_build or settings",
     "tests/ci/test_cluster.py": "",
     "tests/ci/test_configure.py": "copy or marked or settings_file",
     "tests/ci/test_render.py": "number or snapshot",

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+import ci.rules  # noqa: F401  # its rules are registered by importing them
 from ci import networks, reach
+from treecheck.engine import check
+from treecheck.facts import Facts
+from treecheck.inputs import gather
+from treecheck.schemas import versions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ARN = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b"
 OFFICE = "203.0.113.0/24"
@@ -46,6 +55,30 @@ def test_a_manifest_says_who_can_reach_it(asked: dict[str, Any], sentence: str) 
 def test_a_service_without_a_balancer_has_no_door(spec: dict[str, Any] | None) -> None:
     assert reach.door({"kind": "Service", "spec": spec}) is None
     assert reach.door({}) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "findings"),
+    [
+        (service(None), ["balancer-open"]),
+        (service("false"), ["balancer-open"]),
+        (service("false", OFFICE), []),
+        (service("false", networks.EVERYBODY), []),
+        (service("true"), []),
+    ],
+)
+def test_the_checker_reports_a_balancer_that_names_nobody(
+    tmp_path: Path, asked: dict[str, Any], findings: list[str]
+) -> None:
+    named = {**asked["metadata"], "name": "web", "namespace": "shop"}
+    ports = [{"name": "http", "port": 80}]
+    manifest = {**asked, "apiVersion": "v1", "metadata": named}
+    manifest["spec"] = {**asked["spec"], "ports": ports}
+    file = tmp_path / "service.yaml"
+    file.write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    report = check(gather([str(file)], Facts()), Facts(), versions()[-1])
+    found = [each.rule for each in report.findings if each.rule.startswith("balancer-")]
+    assert found == findings
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-import ci.capacity.rules  # noqa: F401  # its rules are registered by importing them
+import ci.rules  # noqa: F401  # its rules are registered by importing them
 from ci.rules_page import PAGE, written
 from treecheck.engine import check
 from treecheck.facts import read_facts

@@ -120,7 +120,7 @@ def test_the_first_build_is_started_by_hand_and_says_why() -> None:
     (step,) = [step for step in steps() if step.name == "first-build"]
     (action,) = step.actions
     assert action.text == (
-        "aws codebuild start-build --region us-east-1 --project-name coworking-api"
+        f"aws codebuild start-build --region {CLUSTER.region} --project-name coworking-api"
     )
     assert "apps/coworking" in step.why
 
