@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.commands import aws, from_help
+from tests.docs.commands import aws, from_help, verbs
 from tests.docs.commands.check import faults
 from tests.docs.commands.first_words import first_words
 from tests.docs.commands.lines import PLAN, TOOLS, Line, lines_of, lines_of_the_tree, texts
@@ -34,7 +34,7 @@ def found(name: str, text: str) -> list[str]:
     return [fault for line in lines_of(name, text) for fault in faults(line)]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", [*TOOLS, "ci"])
 def test_every_line_is_one_that_its_tool_understands(tool: str) -> None:
     wrong = [fault for line in LINES if line.words[0] == tool for fault in faults(line)]
 
@@ -76,6 +76,7 @@ def test_every_exception_is_still_needed() -> None:
     assert set(aws.V2_ONLY) <= beginnings
     assert set(aws.FILES) == files
     assert {name for name, _ in NO_COMMAND} <= {name for name, _ in texts()}
+    assert set(verbs.NO_VERB) <= {(line.file, line.words[1]) for line in LINES}
 
 
 PAGE = """\
@@ -154,6 +155,11 @@ def test_a_line_is_found_wherever_people_write_one(name: str, text: str, line: i
         "eksctl create clster",
         "eksctl upgrade cluster --aprove",
         "argocd login a -z",
+        "kubectl get applicatons",
+        "kubectl -n a rollout restart deploymnt,statefulset",
+        "kubectl port-forward servce/a 1:2",
+        "ci rolback prod",
+        "ci hotfix --tagg 1",
     ],
 )
 def test_other_kinds_of_mistakes_are_seen_too(words: str) -> None:
@@ -165,7 +171,10 @@ def test_other_kinds_of_mistakes_are_seen_too(words: str) -> None:
     [
         "kubectl -n a exec -it b-0 -- psql --anything",
         "kubectl create -f a.yaml",
+        "kubectl get pods,applications.argoproj.io -o wide -n a -l b=c d",
+        "kubectl taint nodes a b=c:NoExecute-",
         "eksctl scale nodegroup --cluster=a --name=b -N 3",
+        "ci rollback ENV --to ID",
         "argocd app set a --sync-policy automated",
         "aws eks wait cluster-active --name a",
         "aws s3 cp a s3://b --recursive",

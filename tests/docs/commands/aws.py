@@ -124,6 +124,10 @@ def _driver() -> Any:
         driver = create_clidriver()
     for name in ("awscli", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for each in _customised(BasicCommand):
+        if "_run_main" in vars(each):
+            each._run_main = _parsed
+    WaiterCaller.invoke = _parsed
     driver.session.register("before-parameter-build", _look_at_values)
     driver.session.register("before-call", lambda **_: (SimpleNamespace(status_code=200), {}))
     return driver
@@ -169,7 +173,6 @@ def _refused(arguments: list[str]) -> list[str]:
     wrong.clear()
     with (
         mock.patch.dict(os.environ, CREDENTIALS | {"AWS_DEFAULT_REGION": "us-east-1"}),
-        _parsing_only(),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(output),
     ):
@@ -184,15 +187,9 @@ def _refused(arguments: list[str]) -> list[str]:
     return [" ".join(said.split())]
 
 
-@contextlib.contextmanager
-def _parsing_only() -> Iterator[None]:
-    """Customised commands and waiters end when their arguments are parsed."""
-    with contextlib.ExitStack() as stack:
-        for each in _customised(BasicCommand):
-            if "_run_main" in vars(each):
-                stack.enter_context(mock.patch.object(each, "_run_main", return_value=0))
-        stack.enter_context(mock.patch.object(WaiterCaller, "invoke", return_value=0))
-        yield
+def _parsed(*_: Any, **__: Any) -> int:
+    """In place of what a customised command or a waiter does with its parsed arguments."""
+    return 0
 
 
 def _customised(parent: type[Any]) -> Iterator[type[Any]]:

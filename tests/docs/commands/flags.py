@@ -46,7 +46,7 @@ def faults(words: Sequence[str], *, mention: bool = False) -> list[str]:
         frozenset().union(*(each.values for each in known.values())),
         frozenset().union(*(each.switches for each in known.values())),
     )
-    positional = [word for word in _split(words[1:], both) if not word.startswith("-")]
+    positional = [word for word in split(words[1:], both) if not word.startswith("-")]
     name = max(
         (each for each in known if positional[: len(each.split())] == each.split()),
         key=len,
@@ -59,12 +59,12 @@ def faults(words: Sequence[str], *, mention: bool = False) -> list[str]:
     flags = known[name]
     return [
         f"unknown flag {word}{nearest(word, flags.values | flags.switches)}"
-        for word in _split(words[1:], flags)
+        for word in split(words[1:], flags)
         if word.startswith("-") and word not in flags.values | flags.switches
     ]
 
 
-def _split(words: Sequence[str], flags: Flags) -> Iterator[str]:
+def split(words: Sequence[str], flags: Flags) -> Iterator[str]:
     """Flags by their names, without their values, and all else; as pflag reads them."""
     rest = iter(words)
     for word in rest:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from click.testing import CliRunner
 
 from ci.cli import group
+from tests.docs.commands import verbs
 from tests.docs.commands.first_words import is_command
 from tests.docs.commands.shell import PLACEHOLDER, simple_commands
 
@@ -80,7 +81,7 @@ def texts() -> tuple[tuple[str, str], ...]:
             text = path.read_text(encoding="utf-8") if path.is_file() else ""
         except UnicodeDecodeError:  # a picture
             continue
-        if re.search(rf"\b(?:{_TOOL})\b", text):
+        if re.search(rf"\b(?:{_TOOL}|ci)\b", text):
             read.append((name, text))
     return (*read, (PLAN, printed_plan()))
 
@@ -119,7 +120,7 @@ def _of_spans(name: str, text: str, first: int) -> Iterator[Line]:
     """Code in running text, which may be wrapped; a table escapes its bars."""
     for span in _SPAN.finditer(text):
         code = re.sub(r"\s+", " ", span[1].replace("\\|", "|")).strip()
-        if re.match(rf"\S* ?.*\b(?:{_TOOL})\b", code):
+        if re.match(rf"(?:\S* )*(?:{_TOOL}|ci)\b", code):
             number = first + text.count("\n", 0, span.start())
             yield from _of_shell(name, code, number, mention=True)
 
@@ -127,13 +128,21 @@ def _of_spans(name: str, text: str, first: int) -> Iterator[Line]:
 def _of_shell(name: str, text: str, first: int, *, mention: bool = False) -> Iterator[Line]:
     try:
         for simple in simple_commands(text):
-            if simple.words[0] in TOOLS and len(simple.words) > 1:
-                brief = mention and _is_brief(simple.words)
-                yield Line(name, first + simple.line, simple.words, brief)
+            words = _without_python(simple.words)
+            if words[0] in (*TOOLS, "ci") and len(words) > 1:
+                brief = mention and _is_brief(words)
+                yield Line(name, first + simple.line, words, brief)
     except ValueError as error:
         number, _, rest = str(error).partition(": ")
         if re.search(rf"\b(?:{_TOOL})[ \t]+[-\w]", rest):
             raise ValueError(f"{name}:{first + int(number)}: {rest}") from error
+
+
+def _without_python(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a verb's line from `ci` on, however it is called."""
+    return next(
+        (("ci", *words[len(call) :]) for call in verbs.CALLS if words[: len(call)] == call), words
+    )
 
 
 def _is_brief(words: Sequence[str]) -> bool:
