@@ -285,13 +285,13 @@ def test_a_cookie_that_is_no_session_opens_nothing(stranger: FlaskClient, cookie
 @pytest.mark.parametrize("path", [*REPORTS, *V1, *PAGES, "/openapi.json"])
 def test_no_shared_cache_keeps_what_a_key_opened(stranger: FlaskClient, path: str) -> None:
     answer = stranger.get(path, headers=bearer(KEY))
-    assert "private" in answer.headers["Cache-Control"].split(", ")
-    assert {"Authorization", "Cookie"} <= set(answer.headers["Vary"].split(", "))
+    assert "private" in answer.headers.getlist("Cache-Control")
+    assert "Authorization, Cookie" in answer.headers.getlist("Vary")
     if "ETag" in answer.headers and path != "/":  # which says as of when it is
         again = stranger.get(path, headers=bearer(KEY) | {"If-None-Match": answer.headers["ETag"]})
         assert again.status_code == 304
         for name in ("Cache-Control", "Vary"):
-            assert again.headers[name] == answer.headers[name]
+            assert again.headers.getlist(name) == answer.headers.getlist(name)
 
 
 def test_an_etag_without_a_key_is_worth_nothing(stranger: FlaskClient) -> None:

@@ -6,6 +6,7 @@ whatever cookie comes with it. A key in the URL is never looked at: URLs end up 
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,12 +14,16 @@ from flask import Response, request
 
 from coworking.access import TOKEN
 from coworking.web import EXTENSION, login, services, sessions
-from coworking.web.edge import REASON
+from coworking.web.edge import PRIVATE, REASON
 from coworking.web.errors import below_v1
 from coworking.web.problems import problem
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
     from flask import Flask
+
+    from coworking.access import AccessKeys
 
 # What answers everybody: probes, the build, files that are the same in every copy, and the login.
 OPEN = frozenset(
@@ -59,28 +64,37 @@ MALFORMED = Refusal(
 def register(app: Flask) -> None:
     """Put the door before every endpoint. Where no file for keys is set, no request pays for it."""
     app.register_blueprint(login.blueprint)
-    if app.extensions[EXTENSION].config.access_key_file is not None:
-        app.before_request(_guard)
-        app.after_request(_keep_private)
+    shared = app.extensions[EXTENSION]
+    if shared.config.access_key_file is not None:
+        app.before_request(functools.partial(_guard, shared.keys))
 
 
 def refusal() -> Refusal | None:
     """Why the present request may not enter a closed door; None if it has a key or a session."""
-    header = request.environ.get("HTTP_AUTHORIZATION")
+    return _refusal(services().keys, request.environ)
+
+
+def _refusal(keys: AccessKeys, environ: WSGIEnvironment) -> Refusal | None:
+    header = environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None if sessions.logged_in() else NO_KEY
     found = BEARER.fullmatch(header)
     if found:
-        return None if services().keys.opens(found[1]) else NOT_VALID
+        return None if keys.opens(found[1]) else NOT_VALID
     scheme = header.partition(" ")[0].lower()
     return OTHER_SCHEME if scheme.isalnum() and scheme != "bearer" else MALFORMED
 
 
-def _guard() -> Response | None:
-    """Refuse a request that needs a key and has none. Unknown paths need one too."""
-    if request.endpoint in OPEN or not services().keys.closed:
+def _guard(keys: AccessKeys) -> Response | None:
+    """Refuse a request that needs a key and has none. Unknown paths need one too.
+
+    What a key opened is marked, so that no cache that others share keeps it.
+    """
+    here = request._get_current_object()  # type: ignore[attr-defined]  # once: a proxy is slow
+    if here.endpoint in OPEN or not keys.closed:
         return None
-    found = refusal()
+    here.environ[PRIVATE] = True
+    found = _refusal(keys, here.environ)
     return None if found is None else _refused(found)
 
 
@@ -95,17 +109,4 @@ def _refused(found: Refusal) -> Response:
     error = f', error="{found.error}"' if found.error else ""
     response.headers["WWW-Authenticate"] = login.CHALLENGE + error
     response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _keep_private(response: Response) -> Response:
-    """Keep what a key opened out of caches that others share; a 304 says the same."""
-    if request.endpoint in OPEN or not services().keys.closed:
-        return response
-    headers = response.headers
-    control = headers.get("Cache-Control", "")
-    if "no-store" not in control:
-        headers["Cache-Control"] = f"private, {control}" if control else "private"
-    vary = headers.get("Vary", "")
-    headers["Vary"] = f"{vary}, Authorization, Cookie" if vary else "Authorization, Cookie"
     return response

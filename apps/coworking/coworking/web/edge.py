@@ -29,6 +29,8 @@ SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 REQUEST_ID = "coworking.request_id"
 ROUTE = "coworking.route"
 REASON = "coworking.reason"  # why an answer is not the one that was asked for; for the log
+PRIVATE = "coworking.private"  # whether the answer depends on the request's key or cookie
+PRIVATE_HEADERS = (("Cache-Control", "private"), ("Vary", "Authorization, Cookie"))
 SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -94,6 +96,8 @@ class Edge:
             statuses.append(status)
             headers.extend(SAFE_HEADERS)
             headers.append(("X-Request-ID", request_id))
+            if PRIVATE in environ:  # beside what the answer itself says: both headers are lists
+                headers.extend(PRIVATE_HEADERS)
             if self._stopping():
                 headers.append(("Connection", "close"))
             return start_response(status, headers, exc_info)
