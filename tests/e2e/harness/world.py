@@ -217,15 +217,20 @@ class World:
         self.access.open()
         self.repo.use(self.access)
 
-    def type_bootstrap(self) -> None:
-        """Type the lines of argocd/bootstrap.md, and keep what they fetched."""
+    def type_bootstrap(self, *programs: str) -> None:
+        """Type the lines of argocd/bootstrap.md, and keep what they fetched.
+
+        Args:
+            programs: the lines to type begin with one of these; none: all lines.
+        """
         with Upstream(self.settings.upstream, self.scratch) as upstream:
             variables = upstream.variables(*self._direct())
             for line in bootstrap.runnable(bootstrap.lines()):
-                self.measure(
-                    f"bootstrap.md: {line}",
-                    lambda text=line: self.type_line(text, **variables),
-                )
+                if line.startswith(programs or ("",)):
+                    self.measure(
+                        f"bootstrap.md: {line}",
+                        lambda text=line: self.type_line(text, **variables),
+                    )
         self.fetched = upstream.asked
 
     def type_line(self, line: str, **variables: str) -> str:
