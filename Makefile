@@ -14,6 +14,8 @@ WORKERS ?= 3
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
+E2E := $(BIN)/python -m pytest -p no:xdist -v -rs --no-header
+
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the tasks
@@ -94,7 +96,7 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test test-image e2e validate agree docs check format
+.PHONY: test test-image e2e e2e-long validate agree docs check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests treecheck/tests --ignore=tests/e2e --ignore=tests/manifests/test_checkov.py $(ARGS)
 
@@ -102,7 +104,10 @@ test-image: $(VENV)/dev.stamp ## Run the image that COWORKING_IMAGE names, and a
 	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/codebuild/test_whole_build.py
 
 e2e: $(VENV)/dev.stamp ## Deploy everything to a throw-away cluster and try what can go wrong (docs/e2e.md)
-	@$(BIN)/python -m pytest -p no:xdist -v -rs --no-header $(or $(ARGS),tests/e2e)
+	@$(E2E) -m 'not long' $(or $(ARGS),tests/e2e)
+
+e2e-long: $(VENV)/dev.stamp ## The end-to-end tests that take minutes each, the last of which tears down
+	@$(E2E) -m long $(or $(ARGS),tests/e2e)
 
 validate: $(VENV)/run.stamp ## Look for what would break after the merge, in all environments and Argo CD's tree
 	@$(CI) validate $(ARGS)

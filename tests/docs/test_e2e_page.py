@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import bootstrap, world
-from tests.e2e.harness.environment import VARIABLES, Unusable, check
+from tests.e2e.harness.environment import OPTIONAL, VARIABLES, Unusable, check
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "e2e.md").read_text(encoding="utf-8")
 
 
 def test_every_variable_is_in_the_table() -> None:
-    for name, meaning in VARIABLES.items():
+    for name, meaning in {**VARIABLES, **OPTIONAL}.items():
         assert f"| `{name}` | {meaning} |" in PAGE
 
 
@@ -25,6 +25,14 @@ def test_every_module_is_in_the_table() -> None:
     assert [
         line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `test_")
     ] == modules
+
+
+def test_long_modules_are_in_the_table_of_their_own() -> None:
+    long = PAGE.partition("And by `make e2e-long`:")[2]
+
+    for path in (ROOT / "tests" / "e2e").glob("test_*.py"):
+        marked = "pytestmark = pytest.mark.long" in path.read_text(encoding="utf-8")
+        assert (f"| `{path.stem}` |" in long) == marked, path.stem
 
 
 def test_the_suite_types_all_lines_of_the_bootstrap_page_but_the_one_for_aws() -> None:

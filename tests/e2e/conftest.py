@@ -79,8 +79,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     if report.when == "call":
         item.e2e_report = report  # type: ignore[attr-defined] - pytest's own idiom for this
-    if report.when == "setup" and report.failed and _WORLDS:
-        evidence.collect(_WORLDS[0], EVIDENCE / item.name)
+    if report.when == "setup" and report.failed and _WORLDS and not item.session.testsfailed:
+        evidence.collect(_WORLDS[0], EVIDENCE / item.name)  # once: the others fail for the same
     return report
 
 

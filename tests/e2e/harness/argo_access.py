@@ -66,6 +66,10 @@ class ArgoAccess:
         self.certificate.write_bytes(base64.b64decode(secret))
         self.token = until("admin can log in", self._log_in, within=180)
 
+    def log_in_again(self) -> None:
+        """Wait for argocd-server after it was away; a session outlives it."""
+        until("admin can log in again", self._log_in, within=240)
+
     def close(self) -> None:
         """End the port-forward."""
         self._ended.set()

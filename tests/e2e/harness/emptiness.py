@@ -26,6 +26,8 @@ def make_empty(namespaces: Iterable[str], upstream: Path) -> None:
     everything, argo = Cluster(), Cluster("argocd")
     _forget_applications(argo)
     chosen = tuple(namespaces)
+    for namespace in chosen:
+        _forget_hooks(Cluster(namespace))
     everything.run(
         *("delete", "namespace", *chosen, "--ignore-not-found", "--timeout=170s"), timeout=180
     )
@@ -37,12 +39,12 @@ def make_empty(namespaces: Iterable[str], upstream: Path) -> None:
             # Objects without a namespace of their own went into argocd.
             argo_or_own = argo if file.name.startswith("argo-cd") else everything
             argo_or_own.run(
-                *("delete", "--ignore-not-found", "--timeout=170s", "-f", str(file)), timeout=180
+                *("delete", "--ignore-not-found", "--wait=false", "-f", str(file)), timeout=180
             )
     everything.delete("namespace", "argocd", "--timeout=170s")
     everything.run("-n", "kube-system", "delete", "secret", "-l", SEALING_KEY, "--ignore-not-found")
     everything.delete("storageclass", "gp3")
-    until("nothing of Argo CD or sealed-secrets is left", lambda: not leftovers(), within=60)
+    until("nothing of Argo CD or sealed-secrets is left", lambda: not leftovers(), within=120)
 
 
 def leftovers() -> list[str]:
@@ -69,3 +71,9 @@ def _forget_applications(argo: Cluster) -> None:
     for name in names:
         argo.patch("application", name, {"metadata": {"finalizers": None}})
         argo.delete("application", name)
+
+
+def _forget_hooks(cluster: Cluster) -> None:
+    """Free the Jobs of a sync that was cut off: Argo CD, which would, may not be there any more."""
+    for job in cluster.items("jobs"):
+        cluster.patch("job", job["metadata"]["name"], {"metadata": {"finalizers": None}})

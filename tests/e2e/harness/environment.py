@@ -29,8 +29,13 @@ VARIABLES: dict[str, str] = {
     "E2E_LOAD_IMAGE": "a command that makes the image archives named after it available to pods",
 }
 
-# What the cluster must be, where the variable isn't set: settings.yaml's `kubernetes`.
-KUBERNETES = "E2E_KUBERNETES"
+# What may be set beside those; docs/e2e.md shows this table too.
+KUBERNETES, NODE = "E2E_KUBERNETES", "E2E_NODE"
+OPTIONAL: dict[str, str] = {
+    KUBERNETES: "the cluster's Kubernetes version, if it isn't the one of `settings.yaml`",
+    NODE: "a command that loses a node: `lost NAMESPACE` stops its kubelet and the containers"
+    " there, `back` starts it again",
+}
 # Whoever makes a throw-away cluster says so by this ConfigMap.
 MARK = ("kube-system", "throw-away-cluster")
 
@@ -49,6 +54,7 @@ class Settings(NamedTuple):
     git_token: str
     image: Path
     load_image: tuple[str, ...]
+    node: tuple[str, ...]
 
 
 def check(environ: Mapping[str, str]) -> Settings:
@@ -75,6 +81,7 @@ def check(environ: Mapping[str, str]) -> Settings:
         environ["GIT_TOKEN"],
         image,
         tuple(shlex.split(environ["E2E_LOAD_IMAGE"])),
+        tuple(shlex.split(environ.get(NODE, ""))),
     )
 
 

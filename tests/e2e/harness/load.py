@@ -21,12 +21,13 @@ CONNECTIONS = 16
 # is what RFC 9112 (9.3.1) tells clients to do; any other failure counts.
 SCRIPT = """\
 import http.client, json, sys, threading, time
-host, port, path, connections, pause = sys.argv[1:6]
+host, port, path, connections, pause, key = sys.argv[1:7]
+headers = {"Authorization": f"Bearer {key}"} if key else {}
 stop, lock = threading.Event(), threading.Lock()
 seen = {"requests": 0, "reopened": 0, "slowest": 0.0, "failures": []}
 
 def ask(connection):
-    connection.request("GET", path)
+    connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:
@@ -92,7 +93,12 @@ class Load:
 
 @contextlib.contextmanager
 def load(
-    client: Cluster, host: str, *, path: str = "/api/reports/daily_usage", pause: float = 0.1
+    client: Cluster,
+    host: str,
+    *,
+    path: str = "/api/reports/daily_usage",
+    pause: float = 0.1,
+    key: str = "",
 ) -> Iterator[Load]:
     """Keep 16 connections busy while the block runs.
 
@@ -101,10 +107,11 @@ def load(
         host: the Service, as the client pod names it.
         path: what is asked for.
         pause: seconds between two requests of a connection.
+        key: the access key, where one is needed.
     """
     command = client.command(
         *("exec", "-i", "client", "--", "python", "-c", SCRIPT),
-        *(host, "5153", path, str(CONNECTIONS), str(pause)),
+        *(host, "5153", path, str(CONNECTIONS), str(pause), key),
     )
     running = Load()
     process = subprocess.Popen(

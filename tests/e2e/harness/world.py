@@ -258,14 +258,13 @@ class World:
         for environment in ("dev", "prod"):
             self.deployed(environment, GOOD[0].tag)
 
-    def start_client(self) -> None:
+    def start_client(self, namespace: str = CLIENT_NAMESPACE) -> None:
         """Start the pod that asks and loads the service from outside its namespaces."""
-        self.all.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CLIENT_NAMESPACE}}
-        )
-        until("the client's namespace is ready", self._has_account, within=30)
-        self.client.apply(self.pod("client", "import time; time.sleep(1e6)"))
-        until("the client runs", lambda: self._runs(self.client, "client"), within=60)
+        there = Cluster(namespace)
+        self.all.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        until("it has an account", lambda: there.exists("serviceaccount", "default"), within=30)
+        there.apply(self.pod("client", "import time; time.sleep(1e6)"))
+        until("the client runs", lambda: self._runs(there, "client"), within=60)
 
     def start_receiver(self) -> None:
         """Start a webhook that prints what it gets, and name it to Argo CD as bootstrap.md does."""
@@ -304,9 +303,6 @@ class World:
                 ],
             },
         }
-
-    def _has_account(self) -> bool:
-        return self.client.exists("serviceaccount", "default")
 
     def _runs(self, cluster: Cluster, name: str) -> bool:
         with contextlib.suppress(Refused):
