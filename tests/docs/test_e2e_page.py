@@ -46,6 +46,12 @@ def test_the_suite_types_all_lines_of_the_bootstrap_page_but_the_one_for_aws() -
     assert "kubectl apply --server-side --field-manager=coworking -k argocd/config" in typed
 
 
+def test_the_suite_finds_what_it_types_from_other_parts_of_the_pages() -> None:
+    assert "argocd-notifications-secret" in bootstrap.line_with(world.ON_CALL)
+    assert len(bootstrap.lines(bootstrap.WHERE_ARGO_CD_IS)) == 4
+    assert len(bootstrap.lines("Taking it down", ROOT / "docs" / "aws.md")) > 6
+
+
 def test_what_is_missing_is_named_in_one_sentence() -> None:
     with pytest.raises(Unusable, match="need KUBECONFIG, ") as raised:
         check({"E2E_UPSTREAM": "upstream"})

@@ -13,7 +13,6 @@ from tests.e2e.harness.world import APPLICATIONS
 if TYPE_CHECKING:
     from tests.e2e.harness.world import World
 
-SECTION = "On a cluster that has Argo CD already"
 THEIRS = {"url": "https://argocd.example.com", "timeout.reconciliation": "180s"}
 WORKLOADS = "deployment,statefulset"
 
@@ -25,7 +24,7 @@ def test_16_settings_that_a_plain_apply_wrote_stay_and_ours_are_added(world: Wor
     world.argo.apply(settings)
     before = {each["metadata"]["uid"] for each in world.argo.items("pods")}
 
-    for line in bootstrap.lines(SECTION):
+    for line in bootstrap.lines(bootstrap.WHERE_ARGO_CD_IS):
         world.type_line(line)
 
     until("every pod of Argo CD is another", lambda: _are_others(world, before), within=150)

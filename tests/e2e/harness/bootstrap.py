@@ -17,6 +17,10 @@ PAGE = ROOT / "argocd" / "bootstrap.md"
 NEEDS_AWS = ("aws eks update-kubeconfig ",)
 
 
+# The part of the page for clusters that are not bare.
+WHERE_ARGO_CD_IS = "On a cluster that has Argo CD already"
+
+
 class Section(NamedTuple):
     """A part of the page: its heading, and the lines of its blocks of commands."""
 
@@ -43,6 +47,18 @@ def lines(heading: str = "", page: Path = PAGE) -> tuple[str, ...]:
     first = re.search(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert first is not None, f"{page} has no block of commands"
     return tuple(line for line in first[1].splitlines() if line.strip())
+
+
+def line_with(words: str) -> str:
+    """The one line of the page that has these words."""
+    found = [
+        line
+        for section in sections(PAGE.read_text(encoding="utf-8"))
+        for line in section.lines
+        if words in line
+    ]
+    assert len(found) == 1, f"{PAGE} has {len(found)} lines with {words}"
+    return found[0]
 
 
 def runnable(typed: tuple[str, ...]) -> Iterator[str]:

@@ -271,8 +271,7 @@ class World:
         self.client.apply(self.pod("receiver", RECEIVER))
         until("the receiver runs", lambda: self._runs(self.client, "receiver"), within=60)
         address = self.client.get("pod", "receiver")["status"]["podIP"]
-        (line,) = bootstrap.lines("Who is told")
-        assert ON_CALL in line
+        line = bootstrap.line_with(ON_CALL)
         self.type_line(line.replace(ON_CALL, f"http://{address}:8080"))
 
     def pod(self, name: str, script: str, **labels: str) -> dict[str, Any]:
