@@ -25,12 +25,14 @@ class Entry(NamedTuple):
         revision: the git commit that was synced.
         at: when it was done.
         by: who asked for it: an account's name, or `auto-sync`.
+        began: when the sync began.
     """
 
     id: int
     revision: str
     at: datetime | None
     by: str
+    began: datetime | None = None
 
 
 class Operation(NamedTuple):
@@ -146,6 +148,7 @@ def _entry(line: Mapping[str, Any]) -> Entry:
         line.get("revision", ""),
         time_of(line.get("deployedAt")),
         by.get("username") or ("auto-sync" if by.get("automated") else ""),
+        time_of(line.get("deployStartedAt")),
     )
 
 

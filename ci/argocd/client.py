@@ -68,9 +68,15 @@ class ArgoCD:
         )
 
     def update(self, application: Json) -> Json:
-        """Write a whole Application back, as the web page does."""
+        """Write a whole Application back, as the web page does.
+
+        As there, with `validate=false`: otherwise Argo CD renders the spec first, and refuses while
+        git or its repo server is away (argo-cd 3.4, server/application: validateAndNormalizeApp;
+        ui: application-details.tsx).
+        """
         name = application["metadata"]["name"]
-        return self._call("PUT", f"/api/v1/applications/{name}", body=application)
+        path = f"/api/v1/applications/{name}"
+        return self._call("PUT", path, query={"validate": "false"}, body=application)
 
     def patch(self, name: str, change: Json) -> Json:
         """Change an Application by a JSON merge patch (RFC 7396): null removes a field."""
@@ -94,10 +100,21 @@ class ArgoCD:
         answer = self._call("POST", f"/api/v1/account/{account}/token", body={"name": account})
         return str(answer["token"])
 
-    def manifests(self, name: str, revision: str) -> list[Json]:
-        """What Argo CD would apply for an Application at a git commit."""
+    def manifests(self, name: str, revision: str, *, within: float | None = None) -> list[Json]:
+        """What Argo CD would apply for an Application at a git commit.
+
+        Its repo server renders that, and asks git for what it has no copy of.
+
+        Args:
+            name: the Application.
+            revision: the commit.
+            within: seconds for the answer, if not as many as for others.
+        """
         answer = self._call(
-            "GET", f"/api/v1/applications/{name}/manifests", query={"revision": revision}
+            "GET",
+            f"/api/v1/applications/{name}/manifests",
+            query={"revision": revision},
+            within=within,
         )
         return [json.loads(text) for text in answer.get("manifests") or []]
 
@@ -158,9 +175,15 @@ class ArgoCD:
         return []
 
     def _call(
-        self, method: str, path: str, *, query: Json | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Json | None = None,
+        body: Json | None = None,
+        within: float | None = None,
     ) -> Json:
-        response = self._send(method, path, query=query, body=body)
+        response = self._send(method, path, query=query, body=body, within=within)
         try:
             answer = response.json()
         except requests.JSONDecodeError:
@@ -176,7 +199,13 @@ class ArgoCD:
         return answer
 
     def _send(
-        self, method: str, path: str, *, query: Json | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Json | None = None,
+        body: Json | None = None,
+        within: float | None = None,
     ) -> requests.Response:
         try:
             response = self._session.request(
@@ -184,7 +213,7 @@ class ArgoCD:
                 self.url + path,
                 params=query,
                 json=body,
-                timeout=self._timeout,
+                timeout=within or self._timeout,
                 verify=self._verify,
                 allow_redirects=False,
             )

@@ -4,124 +4,56 @@
     python -m ci rollback prod --list      what there is to go back to
     python -m ci rollback prod --to 17     to that entry of the history
 
-Only Argo CD is needed for it: neither git nor kubectl. Git still asks for the version that was
-rolled back from, so auto-sync stays off until `python -m ci resume ENV`.
+Only Argo CD is needed for it: neither git nor kubectl. While git is away Argo CD still has the
+commits that it deployed; while its repo server is away, auto-sync is turned off, the rollback is
+asked for again and again for a minute, and what is missing is said. Git still asks for the version
+that was rolled back from, so auto-sync stays off until `python -m ci resume ENV`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from ci.argocd.client import ArgoError, connect
 from ci.argocd.environment import (
+    SERVICE,
     application_name,
     is_rolled_out,
     live_deployment,
     live_tag,
     read,
     show_dry_run,
-    tag_at,
     tag_in,
     turn_auto_sync_off,
     wait_until,
 )
-from ci.errors import CiError, InputError
+from ci.errors import CiError
+from ci.oncall.choice import choose
+from ci.oncall.versions import name_versions, unwanted_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ci.argocd.application import Application, Entry
+    from ci.argocd.application import Application
     from ci.argocd.client import ArgoCD
+    from ci.oncall.choice import Choice
+    from ci.oncall.versions import Versions
 
 END_WITHIN = 60.0  # seconds for a running operation to end; it takes about one
 SERVE_WITHIN = 180.0  # seconds for the old version's pods; usually a few
+# A repo server that was restarted serves again after 10 to 30 seconds.
+RENDERED_WITHIN = 60.0
+ASK_AGAIN_AFTER = 5.0  # seconds
+# How an operation ends when its commit can't be rendered (argo-cd 3.4, controller/sync.go, and
+# controller/state.go: "Failed to load target state", ErrCompareStateRepo).
+UNRENDERED = ("ComparisonError", "Failed to load target state", "failed to get repo objects")
 
 
-class Choice(NamedTuple):
-    """Where a rollback goes: the entry, its tag, and the tag that git asks for."""
-
-    entry: Entry
-    tag: str
-    unwanted: str
-
-
-def choose(
-    app: Application, unwanted: str, tag_of_revision: Callable[[str], str], to: str | None
-) -> Choice:
-    """Choose the entry of the history to go back to.
-
-    Without `to` it is the version below the unwanted one in `ladder`; where a sync of the unwanted
-    one is still stuck, or somebody has rolled back already, it isn't there, and the top is chosen.
-
-    Args:
-        app: the Application.
-        unwanted: the tag that git asks for now; empty when it can't be told.
-        tag_of_revision: the tag that a commit deploys; empty when it can't be told.
-        to: an entry's id, a commit or its beginning, or a tag.
-
-    Raises:
-        InputError: there is no such entry, or nothing to choose by itself.
-    """
-    if to is not None:
-        return _chosen_by_name(app, unwanted, tag_of_revision, to)
-    rungs = ladder(app.entries, tag_of_revision)
-    below = list(rungs)[: list(rungs).index(unwanted)] if unwanted in rungs else list(rungs)
-    if below:
-        return Choice(rungs[below[-1]], below[-1], unwanted)
-    # They were rolled back from or reverted: a person may name one, we never choose one.
-    left = {tag_of_revision(entry.revision): entry.id for entry in app.entries}
-    others = sorted((number, tag) for tag, number in left.items() if tag not in ("", unwanted))
-    shown = [f"{number} ({tag})" for number, tag in others]
-    raise InputError(
-        f"the history of {app.name} has no version before {unwanted or '?'}; or is the fault in a"
-        " change of configuration?",
-        hint="See all of it by --list, and name an entry by `--to ID`."
-        + (f"\nVersions that were left since: {', '.join(shown[-3:])}." if shown else ""),
-    )
-
-
-def ladder(entries: Sequence[Entry], tag_of_revision: Callable[[str], str]) -> dict[str, Entry]:
-    """Sort the history's versions into a ladder, newest on top: tag to newest entry.
-
-    A version that came back ends the ones above it: they were rolled back or reverted, and nobody
-    half asleep should be led to one of them again.
-
-    >>> at = {"r1": "A", "r2": "B", "r3": "C"}.get
-    >>> entries = [Entry(n, r, None, "") for n, r in enumerate(["r1", "r2", "r3", "r2"])]
-    >>> {tag: entry.id for tag, entry in ladder(entries, at).items()}
-    {'A': 0, 'B': 3}
-    """
-    rungs: dict[str, Entry] = {}
-    for entry in entries:
-        tag = tag_of_revision(entry.revision)
-        if not tag:  # the commit is gone or can't be rendered, so we can't go back to it
-            continue
-        if tag in rungs:
-            kept = list(rungs).index(tag)
-            rungs = dict(list(rungs.items())[:kept])
-        rungs[tag] = entry
-    return rungs
-
-
-def _chosen_by_name(
-    app: Application, unwanted: str, tag_of_revision: Callable[[str], str], to: str
-) -> Choice:
-    for entry in reversed(app.entries):
-        is_named = to == str(entry.id) or (len(to) >= 7 and entry.revision.startswith(to))
-        tag = tag_of_revision(entry.revision)
-        if is_named or to == tag:
-            return Choice(entry, tag, unwanted)
-    known = ", ".join(str(entry.id) for entry in app.entries[-10:]) or "none"
-    raise InputError(
-        f"{to!r} is not an entry in the history of {app.name}",
-        hint=f"Name an entry's id ({known}), its commit, or its tag.",
-    )
+class NotRenderedError(CiError):
+    """Argo CD took the rollback and could not render its commit: git or the repo server is away."""
 
 
 def steps(app: Application, choice: Choice, live: str) -> list[str]:
@@ -167,14 +99,36 @@ def roll_back(api: ArgoCD, environment: str, choice: Choice) -> float:
         _order(api, environment, choice)
     else:
         click.echo(f"{choice.tag} is what runs: nothing to roll back")
+    _wait_until_it_serves(api, environment, choice)
+    return time.monotonic() - began
+
+
+def _wait_until_it_serves(api: ArgoCD, environment: str, choice: Choice) -> None:
+    """Wait for the old version's pods; an order that could not be rendered is given again."""
+    give_up = time.monotonic() + RENDERED_WITHIN
+    said = False
+
+    def serves() -> bool:
+        nonlocal said
+        try:
+            return _serves(api, environment, choice)
+        except NotRenderedError as error:
+            if time.monotonic() > give_up:
+                raise
+            if not said:
+                click.echo(f"{error}\nasking again for {RENDERED_WITHIN:.0f} s")
+                said = True
+            time.sleep(ASK_AGAIN_AFTER)
+            _order(api, environment, choice)
+            return False
+
     wait_until(
         f"{choice.tag or choice.entry.revision[:8]} is the only version that serves",
         SERVE_WITHIN,
-        lambda: _serves(api, environment, choice),
+        serves,
         hint=f"`python -m ci status {environment}` says what is in the way; go further back with"
         " `--to ID`.",
     )
-    return time.monotonic() - began
 
 
 def _end_operation(api: ArgoCD, environment: str) -> None:
@@ -209,7 +163,9 @@ def _order(api: ArgoCD, environment: str, choice: Choice) -> None:
 
 def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:
     app, _ = read(api, environment)
-    if app.operation and app.operation.phase in ("Failed", "Error"):
+    if app.operation and not app.busy and app.operation.phase in ("Failed", "Error"):
+        if any(words in app.operation.message for words in UNRENDERED):
+            raise _not_rendered(api, app, environment, choice)
         raise CiError(
             f"the rollback failed: {app.operation.message}",
             hint="\n".join(app.operation.failures) or f"See `python -m ci status {environment}`.",
@@ -220,10 +176,25 @@ def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:
     return not choice.tag or tag_in(deployment) == choice.tag
 
 
-def _list_entries(api: ArgoCD, app: Application) -> None:
+def _not_rendered(
+    api: ArgoCD, app: Application, environment: str, choice: Choice
+) -> NotRenderedError:
+    said = app.operation.message if app.operation else ""
+    return NotRenderedError(
+        f"Argo CD can't render commit {choice.entry.revision[:8]} ({choice.tag or '?'}): {said}\n"
+        f"Auto-sync is off, and {live_tag(api, app) or 'nothing'} still runs.",
+        hint="Is its repo server up, and git there?\n"
+        "  kubectl -n argocd get pods -l app.kubernetes.io/name=argocd-repo-server\n"
+        f"Then again:  python -m ci rollback {environment} --to {choice.entry.id}\n"
+        "Without Argo CD, to the pods before, if their configuration is the same:\n"
+        f"  kubectl -n {app.namespace} rollout undo deployment/{SERVICE}",
+    )
+
+
+def _list_entries(app: Application, versions: Versions) -> None:
     for entry in reversed(app.entries):
         at = f"{entry.at:%Y-%m-%d %H:%M} UTC" if entry.at else ""
-        tag = tag_at(api, app, entry.revision) or "?"
+        tag = versions.tag(entry.revision) or "?"
         click.echo(f"{entry.id:>4}  {at}  {tag:<24} commit {entry.revision[:8]}  {entry.by}")
 
 
@@ -240,24 +211,42 @@ def command(environment: str, to: str | None, *, only_list: bool, dry_run: bool)
     """
     api = connect(os.environ)
     app, _ = read(api, environment)
-    if only_list:
-        _list_entries(api, app)
-        return
     if not app.entries:
         raise CiError(
             f"{app.name} has no history: nothing was ever synced, so there is nothing to go back to"
         )
-    tag_of_revision = functools.cache(lambda revision: tag_at(api, app, revision))
-    unwanted = tag_of_revision(app.revision)
-    choice = choose(app, unwanted, tag_of_revision, to)
-    planned = steps(app, choice, live_tag(api, app))
+    versions = name_versions(api, app, environment)
+    if versions.remark:
+        click.echo(f"{versions.remark}\n", err=True)
+    if only_list:
+        _list_entries(app, versions)
+        return
+    unwanted = unwanted_tag(app, versions)
+    choice = choose(app, unwanted, versions.tag, to)
     if dry_run:
+        planned = steps(app, choice, live_tag(api, app))
         show_dry_run(planned or [f"nothing: {choice.tag} runs, auto-sync is off"])
         return
     seconds = roll_back(api, environment, choice)
     click.echo(
         f"\n{environment} serves {choice.tag or choice.entry.revision[:8]} again"
         f" ({seconds:.1f} s). Auto-sync is off: nothing that is merged reaches {environment} now.\n"
+        + what_comes_next(app, environment, unwanted, versions)
+    )
+
+
+def what_comes_next(app: Application, environment: str, unwanted: str, versions: Versions) -> str:
+    """Say what `resume` will do with what git asks for, given the Application before the call.
+
+    With auto-sync off it may be a version that was pushed since, and was never deployed here.
+    """
+    deployed = {versions.tag(entry.revision) for entry in app.entries}
+    if unwanted and unwanted not in deployed and not app.auto_sync:
+        return (
+            f"Git asks for {unwanted}, which {environment} has not served: it may be the fix.\n"
+            f"What resuming would do with it:  python -m ci resume {environment} --dry-run"
+        )
+    return (
         f"When it is calm:  python -m ci resume {environment}\n"
         f"It reverts {unwanted or 'the version'} in git and turns auto-sync on again."
     )

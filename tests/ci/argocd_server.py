@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RECORDED = Path(__file__).parent / "argocd" / "recorded"
 IMAGE = "183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking"
+UNAVAILABLE = 'rpc error: code = Unavailable desc = connection error: "dial tcp: refused"'
 OVERLAY = "overlays/prod/coworking/image/kustomization.yaml"
 
 
@@ -93,6 +94,9 @@ class FakeArgo:
         self.live = ""
         self.service: dict[str, Any] = {"kind": "Service", "spec": {"type": "ClusterIP"}}
         self.fail: tuple[int, bytes, str] | None = None
+        # What the repo server has no copy of while git is away, or all commits while it is down.
+        self.unrendered: set[str] = set()
+        self.replica_sets: dict[str, tuple[str, str]] = {}  # name: its tag, and when it was made
         self.application: dict[str, Any] = json.loads((RECORDED / "resumed.json").read_text())
         self.application["spec"]["source"]["repoURL"] = git.url
         self.application["status"]["history"] = []
@@ -106,6 +110,8 @@ class FakeArgo:
         history = self.application["status"]["history"]
         history.append({"id": len(history), "revision": revision, "deployedAt": None})
         self.live = self._tag(revision)
+        state = self.application["status"]["operationState"]
+        state |= {"phase": "Succeeded", "syncResult": {"revision": revision}}
 
     def _tag(self, revision: str) -> str:
         return self.git.read(OVERLAY, revision).rpartition("newTag:")[2].strip().strip('"')
@@ -125,19 +131,17 @@ class FakeArgo:
         routes = {
             "GET ": lambda: {"items": [self.application]},
             "GET /coworking-prod": lambda: self._read(refresh="refresh" in query),
-            "PUT /coworking-prod": lambda: self._write(body),
+            "PUT /coworking-prod": lambda: self._write(
+                body, validate=query.get("validate") != ["false"]
+            ),
             "PATCH /coworking-prod": self._resume,
             "DELETE /coworking-prod/operation": self._terminate,
             "POST /coworking-prod/rollback": lambda: self._roll_back(body["id"]),
-            "GET /coworking-prod/manifests": lambda: {
-                "manifests": [json.dumps(m) for m in self.manifests(query["revision"][0])]
+            "GET /coworking-prod/manifests": lambda: self._render(query["revision"][0]),
+            "GET /coworking-prod/resource": lambda: self._resource(query),
+            "GET /coworking-prod/resource-tree": lambda: {
+                "nodes": [_node(name, created) for name, (_, created) in self.replica_sets.items()]
             },
-            "GET /coworking-prod/resource": lambda: {
-                "manifest": json.dumps(
-                    self.service if query["kind"] == ["Service"] else _deployment(self.live)
-                )
-            },
-            "GET /coworking-prod/resource-tree": lambda: {"nodes": []},
         }
         route = routes.get(f"{method} {path.removeprefix('/api/v1/applications')}")
         return route() if route else (404, f"no {path}")
@@ -147,7 +151,25 @@ class FakeArgo:
             self.application["status"]["sync"]["revision"] = self.git.tip()
         return self.application
 
-    def _write(self, application: Any) -> Any:
+    def _render(self, revision: str) -> Any:
+        if revision in self.unrendered:
+            return 500, UNAVAILABLE
+        try:
+            return {"manifests": [json.dumps(m) for m in self.manifests(revision)]}
+        except subprocess.CalledProcessError:
+            return 400, f"failed to checkout: unable to read tree ({revision})"
+
+    def _resource(self, query: dict[str, list[str]]) -> Any:
+        [kind], [name] = query["kind"], query["resourceName"]
+        found = self.service if kind == "Service" else _deployment(self.live)
+        if kind == "ReplicaSet":
+            found = _deployment(self.replica_sets[name][0])
+        return {"manifest": json.dumps(found)}
+
+    def _write(self, application: Any, *, validate: bool) -> Any:
+        # Argo CD renders the branch's tip of a spec that it validates.
+        if validate and self.unrendered:
+            return 400, f"application spec for coworking-prod is invalid: {UNAVAILABLE}"
         self.application = application
         return application
 
@@ -166,9 +188,30 @@ class FakeArgo:
             return 400, "rollback cannot be initiated when auto-sync is enabled"
         if "operation" in self.application:
             return 400, "another operation is already in progress"
-        self._deploy(self.application["status"]["history"][target]["revision"])
-        self.application["status"]["operationState"]["phase"] = "Succeeded"
+        revision = self.application["status"]["history"][target]["revision"]
+        state = self.application["status"]["operationState"]
+        if revision in self.unrendered:
+            state |= {
+                "phase": "Error",
+                "operation": {"sync": {"revision": revision}},
+                "syncResult": {"revision": ""},
+                "message": f"ComparisonError: Failed to load target state: {UNAVAILABLE}",
+            }
+            return self.application
+        self._deploy(revision)
         return self.application
+
+
+def _node(name: str, created: str) -> dict[str, str]:
+    return {
+        "group": "apps",
+        "version": "v1",
+        "kind": "ReplicaSet",
+        "namespace": "coworking-prod",
+        "name": name,
+        "uid": name,
+        "createdAt": created,
+    }
 
 
 def _deployment(tag: str) -> dict[str, Any]:

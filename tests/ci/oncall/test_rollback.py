@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ci.argocd.application import Application, Entry
+from ci.argocd.client import connect
 from ci.argocd.environment import is_rolled_out
-from ci.errors import InputError
-from ci.oncall.rollback import choose, command, steps
+from ci.errors import CiError, InputError
+from ci.oncall.choice import choose
+from ci.oncall.rollback import command, steps
+from ci.oncall.versions import Versions, made_by, name_versions, unwanted_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,3 +156,156 @@ def test_the_history_is_listed_with_its_tags(released: FakeArgo) -> None:
     lines = _run("--list").output.splitlines()
 
     assert [line.split()[:2] for line in lines] == [["1", "2-bbbbbbb"], ["0", "1-aaaaaaa"]]
+
+
+# --- while git, or Argo CD's repo server, is away -------------------------------------------------
+
+
+def test_auto_sync_goes_off_without_a_look_into_git(released: FakeArgo, git: Git) -> None:
+    """Argo CD forgets git's commit, and a spec that it validates is refused."""
+    released.unrendered = {git.tip(), "f" * 40}
+    released.application["status"]["sync"] = {"status": "Unknown"}
+
+    result = _run()
+
+    assert released.live == "1-aaaaaaa"
+    assert "prod serves 1-aaaaaaa again" in result.output
+    assert "It reverts 2-bbbbbbb in git" in result.output
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ci.oncall.rollback.ASK_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr("ci.oncall.rollback.RENDERED_WITHIN", 0.2)
+
+
+def _take_the_repo_server_away(argo: FakeArgo, git: Git) -> None:
+    argo.unrendered = set(git._run(Path(git.url), "log", "--format=%H", "main").split())
+    argo.application["status"]["sync"] = {"status": "Unknown"}
+    began = "2026-11-28T20:{}0:00Z"
+    for number, entry in enumerate(argo.application["status"]["history"]):
+        times = {"deployStartedAt": began.format(number), "deployedAt": began.format(number)}
+        argo.application["status"]["history"][number] = entry | times
+    argo.replica_sets = {
+        "coworking-a": ("1-aaaaaaa", "2026-11-28T20:00:04Z"),
+        "coworking-b": ("2-bbbbbbb", "2026-11-28T20:10:04Z"),
+    }
+
+
+def test_without_the_repo_server_it_does_what_it_can_and_says_what_it_can_not(
+    released: FakeArgo, git: Git, quick: None
+) -> None:
+    _take_the_repo_server_away(released, git)
+
+    with pytest.raises(CiError, match="can't render commit") as raised:
+        _run()
+
+    said = str(raised.value)
+    assert "(1-aaaaaaa)" in said  # named by its ReplicaSet
+    assert "connection error" in said
+    assert "Auto-sync is off, and 2-bbbbbbb still runs." in said
+    assert "argocd-repo-server" in raised.value.hint
+    assert "python -m ci rollback prod --to 0" in raised.value.hint
+    assert "rollout undo deployment/coworking" in raised.value.hint
+    assert released.application["spec"]["syncPolicy"]["automated"]["enabled"] is False
+    assert released.calls.count("POST /api/v1/applications/coworking-prod/rollback") > 1
+
+
+def test_a_repo_server_that_comes_back_meanwhile_is_waited_for(
+    released: FakeArgo, git: Git, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _take_the_repo_server_away(released, git)
+    monkeypatch.setattr("ci.oncall.rollback.RENDERED_WITHIN", 60)
+    answer = released.answer
+
+    def comes_back(method: str, *call: Any) -> Any:
+        answered = answer(method, *call)
+        if method == "POST":
+            released.unrendered.clear()
+        return answered
+
+    monkeypatch.setattr(released, "answer", comes_back)
+
+    assert "asking again for 60 s" in _run().output
+    assert released.live == "1-aaaaaaa"
+
+
+def test_the_history_names_what_it_can_while_nothing_is_rendered(
+    released: FakeArgo, git: Git
+) -> None:
+    _take_the_repo_server_away(released, git)
+    del released.replica_sets["coworking-a"]
+    old = released.application["status"]["history"][0]["revision"]
+
+    result = _run("--list")
+
+    assert "Argo CD can't render every version now: rpc error" in result.stderr
+    assert f"The version of these entries is not known: 0 (commit {old[:8]})" in result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["1", "0"]
+    assert "2-bbbbbbb" in result.stdout.splitlines()[0]
+    assert " ? " in result.stdout.splitlines()[1]
+
+
+def test_a_checkout_names_a_commit_without_its_remote(released: FakeArgo, git: Git) -> None:
+    _take_the_repo_server_away(released, git)
+    released.replica_sets.clear()
+    api = connect({"ARGOCD_URL": released.url, "ARGOCD_AUTH_TOKEN": "t"})
+    app = Application.parse(released.application)
+
+    found = name_versions(api, app, "prod", checkout=Path(git.url))
+
+    assert [found.tag(entry.revision) for entry in app.entries] == ["1-aaaaaaa", "2-bbbbbbb"]
+    assert found.unnamed == ()
+
+
+def test_it_does_not_choose_past_an_entry_that_it_can_not_name(
+    recorded: Callable[[str], Application],
+) -> None:
+    """A, then B, which was reverted by an entry without a name; now C is bad: never to B."""
+    with pytest.raises(InputError, match="entry 2 in the history") as raised:
+        choose(_app(recorded, "AB?C"), "C", lambda revision: revision.strip("?"), None)
+
+    assert "may be one that was reverted since" in str(raised.value)
+    assert "--to 1" in raised.value.hint
+
+
+def test_a_replica_set_belongs_to_the_sync_that_it_was_made_in() -> None:
+    def at(minute: int, second: int = 0) -> datetime:
+        return datetime(2026, 1, 1, 0, minute, second, tzinfo=UTC)
+
+    entries = [Entry(n, str(n), at(10 * n + 1), "", at(10 * n)) for n in (0, 1)]
+
+    assert made_by(entries, at(0, 30)) == entries[0]
+    assert made_by(entries, at(11, 20)) == entries[1]
+    assert made_by(entries, at(5)) is None  # by hand, or by a sync that failed
+
+
+@pytest.mark.parametrize(
+    ("revisions", "unwanted"),
+    [
+        ("AB", "B"),  # the newest is what git asked for
+        ("ABA", "B"),  # it was rolled back already
+        ("ABB", "B"),
+    ],
+)
+def test_while_git_is_away_the_last_that_it_asked_for_counts(
+    recorded: Callable[[str], Application], revisions: str, unwanted: str
+) -> None:
+    app = _app(recorded, revisions)._replace(revision="", operation=None)
+    known = Versions({name: name for name in revisions}, "away", ())
+
+    assert unwanted_tag(app, known) == unwanted
+
+
+def test_a_second_rollback_does_not_promise_to_revert_what_may_be_the_fix(
+    released: FakeArgo, git: Git
+) -> None:
+    _run()
+    git.deploy("3-ccccccc")
+    released.application["status"]["sync"]["revision"] = git.tip()
+
+    result = _run()
+
+    assert "Git asks for 3-ccccccc, which prod has not served: it may be the fix." in result.output
+    assert "resume prod --dry-run" in result.output
+    assert "It reverts" not in result.output
