@@ -18,8 +18,9 @@ from ci.argocd.environment import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
 from ci.overlays import ROOT
+from ci.ship.build import VARIABLES
 from ci.version.image_file import ImageFile
-from ci.version.message import Message
+from ci.version.message import Message, environment_of
 from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from ci.git.repository import Repository
     from ci.version.image_file import Record
+
+
+BUILDS_GO_TO = VARIABLES["DEPLOY_ENVIRONMENT"].default
 
 
 class Row(NamedTuple):
@@ -70,7 +74,7 @@ def _row(
     version, message = record
     tag = PipelineTag.match(version.tag or "")
     commit = overlay.resolve(version.source or (tag.commit if tag else "")) or ""
-    how = _how(record, earlier)
+    how = _how(record, earlier, environment_of(overlay.folder))
     person, what = message.author, message.trailers.get("Reason", message.subject)
     if how == "build" and commit:
         source = Message.parse(repository.objects([commit])[0] or b"")
@@ -87,7 +91,7 @@ def _row(
     )
 
 
-def _how(record: Record, earlier: Iterator[str | None]) -> str:
+def _how(record: Record, earlier: Iterator[str | None], environment: str) -> str:
     trailers = record.message.trailers
     if "Promoted-From" in trailers:
         return "promotion"
@@ -95,7 +99,18 @@ def _how(record: Record, earlier: Iterator[str | None]) -> str:
         return "hotfix"
     if "Build" in trailers:
         return "build"
-    return "reverted" if record.version.tag in earlier else "by hand"
+    tag = record.version.tag or ""
+    if tag in earlier:
+        return "reverted"
+    is_deployment = record.message.deploys(environment, SERVICE, tag)
+    return _how_by_tag(tag, environment) if is_deployment else "by hand"
+
+
+def _how_by_tag(tag: str, environment: str) -> str:
+    """How it came, where a merge has kept the subject alone."""
+    if PipelineTag.match(tag) is None:
+        return "hotfix"
+    return "build" if environment == BUILDS_GO_TO else "promotion"
 
 
 @click.command()

@@ -27,7 +27,7 @@ from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Lander, Leave
-from ci.version.message import Deployment, one_line
+from ci.version.message import Deployment, Message, one_line
 from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
@@ -179,17 +179,24 @@ def _land(access: Access, wish: Wish, plan: Plan, tag: str, states: Sequence[Sta
     elif landing.result == "noop":
         click.echo(f"{wish.target} has {landing.current} already; nothing was changed")
     else:
-        click.echo(_propose(access, wish, landing, states))
+        text = _table(states, wish.reason)
+        click.echo(_propose(access, wish, landing, text))
 
 
-def _propose(access: Access, wish: Wish, landing: Landing, states: Sequence[State]) -> str:
-    """Open the pull request where the remote is GitHub and we have a token for it."""
+def _propose(access: Access, wish: Wish, landing: Landing, table: str) -> str:
+    """Open the pull request where the remote is GitHub and we have a token for it.
+
+    Its title is the commit's subject, and its text has the commit's trailers: whatever a squash
+    merge makes its message of, `history` and the order can read it.
+    """
     branch = landing.branch or ""
     name, token = repository_name(access.url, os.environ), Token.read(os.environ)
     if name is None or token is None:
         return f"Pushed branch {branch}: merge it into {wish.branch} to deploy."
-    title = f"Promote {branch.rpartition('/')[2]} to {wish.target}"
-    wanted = PullRequest(branch, wish.branch, title, _table(states, wish.reason))
+    message = Message.parse(access.repository.objects([landing.commit or ""])[0] or b"")
+    trailers = "\n".join(f"{key}: {value}" for key, value in message.trailers.items())
+    text = f"{table}\n\n```\n{trailers}\n```\n"
+    wanted = PullRequest(branch, wish.branch, message.subject, text)
     api = os.environ.get("GITHUB_API_URL", API)
     address = open_pull_request(name, token.secret, wanted, api=api)
     return f"Proposed: {address}"

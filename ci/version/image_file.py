@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.errors import InputError
 from ci.git.repository import File
@@ -116,25 +116,44 @@ class ImageFile:
         yield from pushed
 
     def _versions(self, commits: list[str]) -> Iterator[Version]:
-        return (record.version for record in self._records(commits))
+        """The versions that changed this image's tag: the file may have other images', too.
+
+        A merge changed it when it differs from all that it merged (from the first two: an octopus
+        merge has no conflicts, so it changes nothing itself).
+        """
+        for commit, message, data, *before in self._objects(commits, "", "^1", "^2"):
+            record = self._record(commit, message, data)
+            if record.version.tag not in [self._tag(each) for each in before if each is not None]:
+                yield record.version
 
     def _records(self, commits: list[str]) -> Iterator[Record]:
+        for commit, message, data in self._objects(commits, ""):
+            yield self._record(commit, message, data)
+
+    def _objects(self, commits: list[str], *at: str) -> Iterator[tuple[Any, ...]]:
+        """Yield each commit, its message, and the file there and at those of its parents."""
         for start in range(0, len(commits), _BATCH):
             batch = commits[start : start + _BATCH]
-            names = [name for commit in batch for name in (commit, f"{commit}:{self.path}")]
-            objects = self._repository.objects(names)
-            for commit, message, data in zip(batch, objects[::2], objects[1::2], strict=True):
-                yield self._record(commit, Message.parse(message or b""), data)
+            files = [[f"{commit}{parent}:{self.path}" for parent in at] for commit in batch]
+            names = [name for row in zip(batch, files, strict=True) for name in (row[0], *row[1])]
+            found = iter(self._repository.objects(names))
+            for commit in batch:
+                yield commit, Message.parse(next(found) or b""), *(next(found) for _ in at)
+
+    def _tag(self, data: bytes | None) -> str | None:
+        try:
+            return scalar.find(data or b"", self.image, file=self.path).tag
+        except InputError:  # the file was new or broken then: it deployed nothing
+            return None
 
     def _record(self, commit: str, message: Message, data: bytes | None) -> Record:
-        try:
-            tag = scalar.find(data or b"", self.image, file=self.path).tag
-        except InputError:  # the file was new or broken then: it deployed nothing
-            tag = None
-        build = message.trailers.get("Build", "")
-        source = full_commit(message.trailers.get("Source-Commit", ""))
+        tag = self._tag(data)
+        message = message.about(tag)
+        trailers = message.trailers
+        build = trailers.get("Build", "")
+        source = full_commit(trailers.get("Source-Commit", ""))
         number = int(build) if BUILD.fullmatch(build) else None
-        image = "Image" in message.trailers
+        image = "Image" in trailers
         return Record(Version(commit, tag, source, number, image), message)
 
 

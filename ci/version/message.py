@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 SKIP_CI = "[skip ci]"
 # A revert or a commit by hand has none of these: that is how we recognize them.
 TRAILERS = ("Source-Commit", "Build", "Image", "Reason", "Promoted-From", "Gate-Override")
-_TRAILER = re.compile(r"(?P<name>[A-Z][A-Za-z-]*): (?P<value>.*)")
+_TRAILER = re.compile(rf"(?P<name>{'|'.join(TRAILERS)}): (?P<value>.*)")
+# GitHub appends the pull request's number to the title that it squashes under.
+_SUBJECT = re.compile(
+    r"deploy\((?P<environment>[^()]+)\): (?P<image>\S+) \S+ -> (?P<new>\S+)"
+    r"(?: \(#\d+\)| \[skip ci\])*"
+)
 _PERSON = re.compile(r"(?P<name>.*) <[^>]*> (?P<seconds>\d{1,12}) [+-]\d{4}")
 _LAST = 253_402_300_799  # the end of the year 9999: git knows later ones, Python does not
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -48,14 +53,16 @@ class Deployment(NamedTuple):
     trailers: Mapping[str, str]
     body: str = ""
 
+    @property
+    def subject(self) -> str:
+        """The first line, which alone says what is deployed where."""
+        return f"deploy({self.environment}): {self.image} {self.old} -> {self.new}"
+
     def text(self, *, skip_ci: bool) -> str:
         """Write the commit message."""
-        subject = f"deploy({self.environment}): {self.image} {self.old} -> {self.new}"
-        lines = [f"{subject} {SKIP_CI}" if skip_ci else subject, ""]
-        if self.body:
-            lines += [self.body, ""]
-        lines += [f"{name}: {value}" for name, value in self.trailers.items() if value]
-        return "\n".join(lines) + "\n"
+        subject = f"{self.subject} {SKIP_CI}" if skip_ci else self.subject
+        trailers = "\n".join(f"{name}: {value}" for name, value in self.trailers.items() if value)
+        return "\n\n".join(filter(None, (subject, self.body, trailers))) + "\n"
 
 
 class Message(NamedTuple):
@@ -65,13 +72,34 @@ class Message(NamedTuple):
         author: who made the change.
         at: when it was committed.
         subject: the first line.
-        trailers: the `Name: value` lines of the last paragraph.
+        paragraphs: the `Name: value` lines of each paragraph. GitHub's squash merge puts the texts
+            of several commits into one, and a co-author into a paragraph of its own.
     """
 
     author: str
     at: datetime
     subject: str
-    trailers: Mapping[str, str]
+    paragraphs: tuple[Mapping[str, str], ...]
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """The `Name: value` lines of the whole message; the last one of a name counts."""
+        return {name: value for lines in self.paragraphs for name, value in lines.items()}
+
+    def about(self, tag: str | None) -> Message:
+        """Return it without the paragraphs that name another tag's Image than this one's."""
+        told = [
+            lines.get("Image", "").rpartition("/")[2].partition(":")[2] for lines in self.paragraphs
+        ]
+        kept = (
+            lines for lines, other in zip(self.paragraphs, told, strict=True) if other in ("", tag)
+        )
+        return self._replace(paragraphs=tuple(kept))
+
+    def deploys(self, environment: str, image: str, tag: str | None) -> bool:
+        """Whether its subject says so: all that is left where a merge dropped the trailers."""
+        found = _SUBJECT.fullmatch(self.subject)
+        return found is not None and found.groups() == (environment, image, tag)
 
     @classmethod
     def parse(cls, commit: bytes) -> Message:
@@ -80,14 +108,19 @@ class Message(NamedTuple):
         fields = dict(line.partition(" ")[::2] for line in head.splitlines())
         committed = _PERSON.fullmatch(fields.get("committer", ""))
         written = _PERSON.fullmatch(fields.get("author", ""))
-        last = message.strip().rpartition("\n\n")[2]
-        found = (_TRAILER.fullmatch(line.strip()) for line in last.splitlines())
+        # What comes from a web form has carriage returns.
+        text = message.replace("\r\n", "\n").strip()
         return cls(
             written["name"] if written else "",
             datetime.fromtimestamp(min(int(committed["seconds"]), _LAST) if committed else 0, UTC),
-            message.strip().partition("\n")[0],
-            {match["name"]: match["value"].strip() for match in found if match},
+            text.partition("\n")[0],
+            tuple(filter(None, map(_trailers, re.split(r"\n[ \t]*\n", text)))),
         )
+
+
+def _trailers(paragraph: str) -> dict[str, str]:
+    found = (_TRAILER.fullmatch(line.strip()) for line in paragraph.splitlines())
+    return {match["name"]: match["value"].strip() for match in found if match}
 
 
 def environment_of(overlay: str) -> str:

@@ -6,7 +6,9 @@ The order is that of the branch's history, never that of the build numbers or th
 - a commit moves an environment only when it contains the one that runs;
 - the same commit moves only to a higher build;
 - a commit at or before one that was deployed and then reverted is deployed only with `again`;
-- where neither contains the other, or one is not in the history, the order is unknown.
+- where neither contains the other, or one is not in the history, the order is unknown;
+- so it is after a change whose message and tag don't name a commit, until a build comes whose
+  commit contains that change.
 """
 
 from __future__ import annotations
@@ -97,7 +99,28 @@ def decide(history: History, current: str, wanted: PipelineTag, *, again: bool) 
             hint="Was the branch rewritten after the build began, or does the build come from"
             " another branch? Build the branch's newest commit.",
         )
-    running = _running(history, current)
+    running, unknown = _running(history, current)
+    decision = _after(history, running, source, wanted, current, again=again)
+    if decision.reason is None and unknown and not history.is_ancestor(unknown, source):
+        raise OrderError(
+            f"{current} runs, and git doesn't say which commit it was made from; {source[:12]} was"
+            f" there before {unknown[:12]} put it in, so either may be the newer one",
+            hint="Build a newer commit, or say what is to run:\n"
+            f'python -m ci hotfix --to ENV --tag {wanted.build}-{wanted.commit} --reason "…"',
+        )
+    return decision
+
+
+def _after(  # noqa: PLR0913  (all that the order rests on)
+    history: History,
+    running: _Running | None,
+    source: str,
+    wanted: PipelineTag,
+    current: str,
+    *,
+    again: bool,
+) -> Decision:
+    """Decide by what is known to run, if anything is."""
     if running is not None:
         if running.commit == source:
             return _same_commit(running, wanted, source, current, again=again)
@@ -112,27 +135,32 @@ def decide(history: History, current: str, wanted: PipelineTag, *, again: bool) 
     return Decision(source) if again else _unless_reverted(history, source)
 
 
-def _running(history: History, current: str) -> _Running | None:
-    """What runs; None when no pipeline's build ever did."""
+def _running(history: History, current: str) -> tuple[_Running | None, str]:
+    """What runs, as far as it is known.
+
+    Returns:
+        The newest commit of the branch that is known to have been deployed, None when none ever
+        was; and the change that put something unknown in its place, or an empty string.
+    """
     tag = PipelineTag.match(current)
-    lineage = iter(history.lineage())
+    unknown = ""
+    lineage: Iterator[Version] = iter(history.lineage())
+    lineage = (version for version in lineage if version.tag is not None)
     while (version := next(lineage, None)) is not None:
         if tag is not None and version.tag == current:
             recorded = version.source if (version.source or "").startswith(tag.commit) else None
-            return _Running(_known(history, recorded or tag.commit), tag.build, by_hand=False)
+            known = _known(history, recorded or tag.commit)
+            return _Running(known, tag.build, by_hand=False), unknown
         source, build = _origin(version)
         if source is not None:
-            return _Running(_known(history, source), build, by_hand=True)
-        if version.tag is not None and not version.image:
-            lineage = _back_to(version.tag, lineage)
-    return None
-
-
-def _back_to(tag: str, lineage: Iterator[Version]) -> Iterator[Version]:
-    """Continue where a tag that came back was first deployed: what lies between was reverted."""
-    lineage, ahead = itertools.tee(lineage)
-    places = (number for number, version in enumerate(ahead) if version.tag == tag)
-    return itertools.islice(lineage, next(places, 0), None)
+            return _Running(_known(history, source), build, by_hand=True), unknown
+        lineage, older = itertools.tee(lineage)
+        tags = [each.tag for each in older]
+        if version.tag in tags and not version.image:  # what lies between was reverted
+            lineage = itertools.islice(lineage, tags.index(version.tag), None)
+        elif tags:  # what the file began with is no deployment
+            unknown = unknown or version.commit
+    return None, unknown
 
 
 def _origin(version: Version) -> tuple[str | None, int | None]:

@@ -8,6 +8,7 @@ import pytest
 
 from ci.errors import CiError, InputError, PolicyError
 from ci.ship import gates, promote
+from ci.version.message import Message
 
 World = Any
 PROD = "overlays/prod/coworking/image/kustomization.yaml"
@@ -136,6 +137,10 @@ def test_on_github_it_is_a_pull_request_and_only_one(
         assert "Proposed: https://github.com/o/r/pull/7" in result.output
     sent = world.posted[0]
     assert (sent["head"], sent["base"]) == (branch_of(world), "main")
-    assert sent["title"] == f"Promote coworking-{world.tag} to prod"
+    assert sent["title"] == f"deploy(prod): coworking {world.old} -> {world.tag}"
     assert "| soaked | passes |" in sent["body"]
+    # A squash merge may make its message of either.
+    message = Message.parse(b"tree x\n\nPromote (#7)\n\n" + sent["body"].encode())
+    assert message.trailers["Promoted-From"] == "dev"
+    assert message.trailers["Source-Commit"].startswith(world.tag.partition("-")[2])
     assert "t0ken" not in result.output
