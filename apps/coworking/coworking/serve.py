@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from coworking.app import App
     from coworking.config import Config
 
+LONGEST_TEMPORARY = 70  # characters; a socket's whole path has at most 103 on macOS
 ORPHAN_CHECK = 1.0  # seconds between a worker's looks at whether its parent still lives
 
 
@@ -128,7 +129,14 @@ def worker_app(config: Config, stopping: Synchronized[int], parent: int, figures
 
 
 def _figures_folder() -> Path:
+    """A new folder for the workers' sockets, whose paths may not be long."""
     try:
+        temporary = tempfile.gettempdir()
+        if len(temporary) > LONGEST_TEMPORARY:
+            raise ServiceError(
+                f"{temporary} has too long a name for the sockets in it",
+                hint="Set TMPDIR to a folder with a shorter name, say TMPDIR=/tmp.",
+            )
         return Path(tempfile.mkdtemp(prefix="coworking-"))
     except OSError as error:
         raise ServiceError(

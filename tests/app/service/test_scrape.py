@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,7 +19,6 @@ from coworking.scrape import added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 REPORT = "/api/reports/daily_usage"
 
@@ -108,13 +109,27 @@ def test_metrics_are_answered_while_the_service_drains(
 
 
 def test_nothing_is_left_in_the_folder_for_temporary_files(
-    serve: Callable[..., Any], database: Any, tmp_path: Path
+    serve: Callable[..., Any], database: Any
 ) -> None:
-    service = serve(database, TMPDIR=str(tmp_path))
-    (folder,) = tmp_path.glob("coworking-*")
+    with tempfile.TemporaryDirectory() as place:
+        _leaves_nothing(serve(database, TMPDIR=place), Path(place))
+
+
+def _leaves_nothing(service: Any, place: Path) -> None:
+    (folder,) = place.glob("coworking-*")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert service.stop(signal.SIGINT) == 0
-    assert list(tmp_path.glob("coworking-*")) == []
+    assert list(place.glob("coworking-*")) == []
+
+
+def test_a_folder_with_too_long_a_name_is_a_sentence(
+    serve: Callable[..., Any], database: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    service = serve(database, ready=False, TMPDIR=str(folder))
+    assert service.process.wait(timeout=10) == 1
+    assert "has too long a name for the sockets in it\nSet TMPDIR to a folder" in service.logged()
 
 
 def test_a_taken_port_is_a_sentence_that_names_its_setting(
