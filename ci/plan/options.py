@@ -176,7 +176,7 @@ def argocd_address(names: Names) -> Step:
         f" ci`. This makes a load balancer, open to {who} (argocd/bootstrap.md, After that).",
         (Action("kubectl apply -k argocd/address"),),
         "Argo CD's page at its address",
-        "the Service argocd-server has an address outside the cluster",
+        "a Service of Argo CD has an address outside the cluster",
         optional="for a page without port-forward, and for the webhook",
     )
 

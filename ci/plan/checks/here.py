@@ -36,8 +36,8 @@ def configure(outside: Outside) -> Mark:
     return done(f"settings.yaml says account {values.account}, {values.region}, {values.git_url}")
 
 
-def seal(outside: Outside) -> Mark:
-    """Whether both overlays are sealed for this cluster."""
+def _unsealed(outside: Outside) -> Mark | None:
+    """The mark of a step that needs secrets of one's own while there are none."""
     for environment in overlays.environments(outside.root):
         path = overlays.certificate_path(environment, outside.root)
         certificate = sealing.read_certificate(path)
@@ -45,19 +45,39 @@ def seal(outside: Outside) -> Mark:
             return still_open(f"{environment} is sealed for a key that was thrown away")
         if sealed_with(environment, outside.root) != certificate.fingerprint:
             return still_open(f"{environment}'s secret is not sealed with its certificate")
+    return None
+
+
+def seal(outside: Outside) -> Mark:
+    """Whether both overlays are sealed for this cluster."""
+    if unsealed := _unsealed(outside):
+        return unsealed
     if absent := without_cluster(outside):
         return absent
     outside.in_cluster()
     live = seal_cert.fetch(*sealing.CONTROLLER)
     for environment in overlays.environments(outside.root):
         path = overlays.certificate_path(environment, outside.root)
-        if sealing.read_certificate(path).fingerprint != live.fingerprint:
+        is_newest = sealing.read_certificate(path).fingerprint == live.fingerprint
+        # The controller makes a new key each month, and opens what was sealed for an older one.
+        if not is_newest and not _is_opened(outside, environment):
             return still_open(f"{environment} is sealed for another cluster's certificate")
     return done("both environments are sealed for this cluster")
 
 
+def _is_opened(outside: Outside, environment: str) -> bool:
+    """Whether the controller says that it has opened an environment's sealed secret."""
+    target = overlays.secret_target(environment, outside.root)
+    where = ("sealedsecrets.bitnami.com", target.name, "--namespace", target.namespace)
+    found = outside.kubernetes(*where) or {}
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Synced" and one["status"] == "True" for one in conditions)
+
+
 def push(outside: Outside) -> Mark:
     """Whether main on GitHub has this checkout's settings and sealed secrets."""
+    if unsealed := _unsealed(outside):
+        return unsealed
     files = [outside.root / FILE]
     for environment in overlays.environments(outside.root):
         files.append(overlays.certificate_path(environment, outside.root))

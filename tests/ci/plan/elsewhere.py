@@ -126,6 +126,7 @@ RESOURCES = {
     ],
     "/apis/apps/v1": [("deployments", "Deployment", True), ("statefulsets", "StatefulSet", True)],
     "/apis/argoproj.io/v1alpha1": [("applications", "Application", True)],
+    "/apis/bitnami.com/v1alpha1": [("sealedsecrets", "SealedSecret", True)],
 }
 
 
@@ -194,7 +195,7 @@ class Cluster(Served):
         return {
             group: kinds
             for group, kinds in RESOURCES.items()
-            if self.has_crds or "argoproj" not in group
+            if self.has_crds or group in ("/api/v1", "/apis/apps/v1")
         }
 
     def _discovery(self, path: str) -> dict[str, Any] | None:

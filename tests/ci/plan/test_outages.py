@@ -267,6 +267,27 @@ def test_what_is_wrong_is_the_next_step(
         undo()
 
 
+def test_a_new_key_of_the_controller_leaves_what_an_older_one_opens_done(
+    finished: Newcomer,
+) -> None:
+    """It makes one each month, and nothing has to be sealed anew for that."""
+    undo = another_sealing_key(finished)
+    for environment in ("dev", "prod"):
+        finished.cluster.put(
+            "bitnami.com/v1alpha1",
+            "sealedsecrets",
+            "coworking-secret",
+            namespace=f"coworking-{environment}",
+            status={"conditions": [{"type": "Synced", "status": "True"}]},
+        )
+    try:
+        assert finished.check()[0] == 0
+    finally:
+        undo()
+        for key in [key for key in finished.cluster.objects if key[1] == "sealedsecrets"]:
+            del finished.cluster.objects[key]
+
+
 # --- no more rights than reading ------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from tests.e2e.harness.argo_access import ArgoAccess
 from tests.e2e.harness.cluster import Cluster, Refused, until
 from tests.e2e.harness.emptiness import make_empty
 from tests.e2e.harness.images import Version
+from tests.e2e.harness.plan import Plan
 from tests.e2e.harness.repository import Repository
 from tests.e2e.harness.upstream import Upstream, host_of
 
@@ -104,6 +105,7 @@ class World:
         self.scratch = scratch
         self.figures: list[str] = []
         self.fetched: list[tuple[str, int]] = []
+        self.plan = Plan(self)
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -231,6 +233,7 @@ class World:
                         f"bootstrap.md: {line}",
                         lambda text=line: self.type_line(text, **variables),
                     )
+                    self.plan.after_line(line)
         self.fetched = upstream.asked
 
     def type_line(self, line: str, **variables: str) -> str:
