@@ -76,6 +76,7 @@ class Application(NamedTuple):
         resources: its resources.
         problems: what Argo CD itself reports as wrong, such as a render that fails.
         queued: a sync is asked for and not begun.
+        reconciled: when Argo CD's controller last compared it with git.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Application(NamedTuple):
     resources: tuple[Resource, ...]
     problems: tuple[str, ...]
     queued: bool
+    reconciled: datetime | None
 
     @classmethod
     def parse(cls, answer: Mapping[str, Any]) -> Application:
@@ -118,6 +120,7 @@ class Application(NamedTuple):
                 if condition.get("type", "").endswith("Error")
             ),
             queued="operation" in answer,
+            reconciled=time_of(status.get("reconciledAt")),
         )
 
     @property

@@ -5,6 +5,7 @@ The order is that of usefulness at night: the pod's own words first.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.argocd.client import ArgoError
@@ -21,6 +22,11 @@ _FINE = ("Running", "Completed", "Succeeded")
 _CRASHES = ("CrashLoopBackOff", "Error", "OOMKilled")
 # What doesn't pass by waiting: ImagePullBackOff, CreateContainerConfigError, ErrImagePull and more.
 _FAULTS = ("BackOff", "Error", "OOMKilled", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
+# The levels as PostgreSQL (its page on error reporting) and Python's logging write them, and a
+# traceback's last line.
+_WORST = re.compile(r"\b(PANIC|FATAL|CRITICAL)\b")
+_GRAVE = re.compile(rf"{_WORST.pattern}|\bERROR\b|^[\w.]*(Error|Exception)\b")
+_LINES, _WIDTH = 3, 300  # how much of a log is shown
 _MOST = 5  # sentences; ten pods of one version fail for one reason
 
 
@@ -31,9 +37,15 @@ class Cause(NamedTuple):
     is_fault: bool
 
 
-def causes(api: ArgoCD, app: Application) -> tuple[Cause, ...]:
-    """Say what is wrong below an Application, in at most a few sentences."""
-    if app.health == "Healthy" and not app.busy and not _has_failed(app):
+def causes(api: ArgoCD, app: Application, *, short: bool = False) -> tuple[Cause, ...]:
+    """Say what is wrong below an Application, in at most a few sentences.
+
+    Args:
+        api: Argo CD.
+        app: the Application.
+        short: whether pods are missing or not ready, whatever its health says.
+    """
+    if app.health == "Healthy" and not short and not app.busy and not _has_failed(app):
         return ()
     nodes = api.resource_tree(app.name).get("nodes") or []
     found = [
@@ -89,14 +101,43 @@ def _about_pod(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:
         else f"pod {pod['name']} isn't ready"
     )
     message = (pod.get("health") or {}).get("message", "")
+    words += _last_end(api, app, pod)
     if reason.endswith(_CRASHES):
-        said = api.last_log_lines(app.name, pod)
+        said = telling(api.last_log_lines(app.name, pod))
         if said:
-            return f"{words}; its last words: {' | '.join(said)[-300:]}"
+            return f"{words}; its last words: {' | '.join(said)}"
     if message and reason not in _FINE:
         return f"{words}: {' '.join(message.split())}"
     warning = _last_warning(api, app, pod)
     return f"{words}: {warning}" if warning else words
+
+
+def telling(lines: list[str]) -> list[str]:
+    """Choose the few lines of a log that say why a program ended.
+
+    A program that ends often says more after the reason: PostgreSQL's PANIC is followed by lines
+    that only report its shutdown. Lines that name their level come first; else the last ones.
+
+    >>> telling(["PANIC: No space left on device", "LOG: shut down", "LOG: 1", "LOG: 2", "LOG: 3"])
+    ['PANIC: No space left on device']
+    """
+    grave = [line for line in lines if _GRAVE.search(line)]
+    worst = [line for line in grave if _WORST.search(line)]
+    chosen = (worst or grave or [line for line in lines if line.strip()])[-_LINES:]
+    return [line.strip() if len(line) <= _WIDTH else f"{line.strip()[:_WIDTH]}…" for line in chosen]
+
+
+def _last_end(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:
+    """How a container's life before ended, such as `, ended by OOMKilled (137)`; or empty."""
+    try:
+        status = api.resource(app.name, pod).get("status") or {}
+    except (ArgoError, KeyError):
+        return ""
+    for container in status.get("containerStatuses") or ():
+        ended = (container.get("lastState") or {}).get("terminated") or {}
+        if ended.get("reason"):
+            return f", last ended by {ended['reason']} (exit status {ended.get('exitCode', '?')})"
+    return ""
 
 
 def _last_warning(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:

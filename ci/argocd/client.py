@@ -150,7 +150,7 @@ class ArgoCD:
         items = self._call("GET", f"/api/v1/applications/{name}/events", query=query).get("items")
         return sorted(items or [], key=lambda event: str(event.get("lastTimestamp") or ""))
 
-    def last_log_lines(self, name: str, pod: Mapping[str, str], *, lines: int = 3) -> list[str]:
+    def last_log_lines(self, name: str, pod: Mapping[str, str], *, lines: int = 40) -> list[str]:
         """The last lines that a pod's container printed, of its previous life if it crashed."""
         for previous in ("true", "false"):
             query = {

@@ -15,6 +15,7 @@ from ci.errors import CiError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from ci.argocd.client import ArgoCD, Json
 
@@ -23,6 +24,7 @@ SERVICE = "coworking"
 PARTS = (SERVICE, "postgres")
 # A DNS label, which a namespace's name is (Kubernetes, "Object Names and IDs").
 _ENVIRONMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
+RENDER_WITHIN = 10.0  # seconds for a render, which takes about one; more while git hangs
 POLL = 0.5  # seconds between two looks at Argo CD
 
 
@@ -68,23 +70,25 @@ def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Appli
 def tag_at(api: ArgoCD, app: Application, revision: str) -> str:
     """Return the tag that a git commit deploys, as Argo CD itself renders it; empty if it can't."""
     try:
-        return tag_of(image_of(api.manifests(app.name, revision), SERVICE))
+        return tag_of(image_of(api.manifests(app.name, revision, within=RENDER_WITHIN), SERVICE))
     except ArgoError:
         return ""
 
 
 def live_deployment(api: ArgoCD, app: Application) -> Json:
     """Return the Deployment as the cluster has it; empty when there is none."""
-    return _live(api, app, {"group": "apps", "version": "v1", "kind": "Deployment"})
+    return live(api, app, "Deployment", SERVICE)
 
 
 def live_service(api: ArgoCD, app: Application) -> Json:
     """Return the Service as the cluster has it; empty when there is none."""
-    return _live(api, app, {"group": "", "version": "v1", "kind": "Service"})
+    return live(api, app, "Service", SERVICE)
 
 
-def _live(api: ArgoCD, app: Application, kind: dict[str, str]) -> Json:
-    node = {**kind, "name": SERVICE}
+def live(api: ArgoCD, app: Application, kind: str, name: str) -> Json:
+    """Return a Service, Deployment or StatefulSet as the cluster has it; empty for none."""
+    group = "" if kind == "Service" else "apps"
+    node = {"group": group, "version": "v1", "kind": kind, "name": name}
     try:
         return api.resource(app.name, {**node, "namespace": app.namespace})
     except ArgoError as error:
@@ -174,3 +178,8 @@ def show_dry_run(lines: list[str]) -> None:
     click.echo("Would do, and does nothing now:")
     for line in lines:
         click.echo(f"  - {line}")
+
+
+def when(at: datetime | None) -> str:
+    """Write a time for a person; `?` for one that isn't known."""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "?"

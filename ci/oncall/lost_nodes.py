@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ci.argocd.environment import SERVICE
+from ci.argocd.environment import SERVICE, when
 from ci.errors import CiError
 from ci.run import execute
 from treecheck.kustomize import kubectl
@@ -34,6 +34,8 @@ ARGO_CD = "argocd"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 # A node that joins, or restarts, isn't Ready for a while without being lost.
 NOT_READY_FOR = timedelta(minutes=5)
+# A rollout, or a pod that moves, takes less.
+NOT_READY_POD = timedelta(minutes=1)
 # What the kubelet needs beyond the grace period to report that a pod is gone.
 SLACK = timedelta(seconds=30)
 TIMEOUT = 5  # seconds for the Kubernetes API to answer
@@ -89,6 +91,8 @@ class PodState(NamedTuple):
         ready: whether it serves, as far as the cluster knows.
         gone_by: when it should be gone, its grace period included; None if nobody deleted it.
         grace: that period in seconds.
+        waits_since: when it stopped to be ready, or was made; None when it is, or has ended.
+        reason: why it waits, a word such as ImagePullBackOff, or what its last life ended with.
     """
 
     name: str
@@ -98,6 +102,8 @@ class PodState(NamedTuple):
     ready: bool
     gone_by: datetime | None
     grace: int
+    waits_since: datetime | None = None
+    reason: str = ""
 
     @classmethod
     def parse(cls, body: Json) -> PodState:
@@ -117,6 +123,8 @@ class PodState(NamedTuple):
             any(one["type"] == "Ready" and one["status"] == "True" for one in conditions),
             _time(metadata.get("deletionTimestamp")),
             int(metadata.get("deletionGracePeriodSeconds") or 0),
+            _waits_since(body),
+            _reason(body.get("status") or {}),
         )
 
     @property
@@ -212,7 +220,7 @@ def needs_person(cluster: ClusterState, environment: str, now: datetime) -> tupl
 def _lost(node: NodeState, pods: Sequence[PodState]) -> list[str]:
     """What to say about a lost node with these pods on it, an environment's and Argo CD's."""
     instance = f" (instance {node.instance})" if node.instance else ""
-    since = f" since {_when(node.since)}" if node.since else ""
+    since = f" since {when(node.since)}" if node.since else ""
     state = "is silent" if node.ready == "Unknown" else "is not Ready"
     names = ", ".join(pod.shown for pod in pods)
     said = [f"node {node.name}{instance} {state}{since}, with {names} on it: {PAGE}"]
@@ -239,8 +247,46 @@ def _is_overdue(pod: PodState, now: datetime) -> bool:
 
 def _overdue(pod: PodState) -> str:
     return (
-        f"pod {pod.shown} should have been gone at {_when(pod.gone_by)}, after its {pod.grace} s,"
+        f"pod {pod.shown} should have been gone at {when(pod.gone_by)}, after its {pod.grace} s,"
         f" and is still Terminating: kubectl -n {pod.namespace} describe pod {pod.name}"
+    )
+
+
+def _waits_since(body: Json) -> datetime | None:
+    status: Json = body.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    ready: Json = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
+    if ready.get("status") == "True":
+        return None
+    return _time(ready.get("lastTransitionTime") or body["metadata"].get("creationTimestamp"))
+
+
+def _reason(status: Json) -> str:
+    """The first of: why a container waits, how its last life ended, why it has no node."""
+    for container in status.get("containerStatuses") or ():
+        words = [
+            ((container.get("state") or {}).get("waiting") or {}).get("reason", ""),
+            ((container.get("lastState") or {}).get("terminated") or {}).get("reason", ""),
+        ]
+        if any(words):
+            return ", last ended by ".join(word for word in words if word)
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return " ".join(str(condition.get("message", "")).split())
+    return ""
+
+
+def not_ready(cluster: ClusterState, environment: str, now: datetime) -> tuple[str, ...]:
+    """The pods of an environment that have not been ready for a minute, a sentence each."""
+    return tuple(
+        f"pod {pod.name} has not been ready since {when(pod.waits_since)}"
+        + (f": {pod.reason}" if pod.reason else "")
+        for pod in cluster.pods
+        if pod.environment == environment
+        and pod.gone_by is None
+        and pod.waits_since is not None
+        and now - pod.waits_since >= NOT_READY_POD
     )
 
 
@@ -257,7 +303,3 @@ def serving(cluster: ClusterState, environment: str) -> str:
 
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
-
-
-def _when(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "?"

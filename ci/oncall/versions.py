@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.argocd.application import image_of, tag_of, time_of
 from ci.argocd.client import ArgoError
-from ci.argocd.environment import SERVICE, live_tag, overlay_folder
+from ci.argocd.environment import RENDER_WITHIN, SERVICE, live_tag, overlay_folder
 from ci.errors import InputError
 from ci.overlays import ROOT
 from ci.run import execute
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from ci.argocd.application import Application, Entry
     from ci.argocd.client import ArgoCD, Json
 
-# Seconds for a render: one takes about one, and ten are asked for at once.
-RENDER_WITHIN = 10.0
 # A Deployment's controller makes a ReplicaSet a moment after the sync applied the Deployment.
 SLACK = timedelta(seconds=30)
 _COMMIT = re.compile(r"[0-9a-f]{40}")

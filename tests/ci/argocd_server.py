@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,62 @@ class Git:
         return self._run(Path(self.url), "log", "--format=%B", "main")
 
 
+class Database:
+    """The Application postgres-prod: its StatefulSet, its pod, and the pod's log.
+
+    Attributes:
+        health: Argo CD's word for it, as old as its controller's last look.
+        there: whether the cluster has the StatefulSet.
+        pod: the pod, as the cluster has it.
+        reason: what Argo CD shows for the pod.
+        log: what it printed, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.health = "Healthy"
+        self.there = True
+        self.ready = 1
+        self.pod: dict[str, Any] = {"metadata": {}, "status": {}}
+        self.reason = "Running"
+        self.log: list[str] = []
+
+    def routes(self, app: dict[str, Any], query: dict[str, list[str]]) -> dict[str, Any]:
+        """The answers about it."""
+        path = "GET /postgres-prod"
+        return {
+            path: lambda: app,
+            f"{path}/resource": lambda: self._resource(query["kind"][0]),
+            f"{path}/resource-tree": lambda: {"nodes": self._nodes()},
+            f"{path}/events": lambda: {"items": []},
+            f"{path}/logs": lambda: b"\n".join(
+                json.dumps({"result": {"content": line, "timeStamp": "t"}}).encode()
+                for line in self.log[-int(query["tailLines"][0]) :]
+            ),
+        }
+
+    def _resource(self, kind: str) -> Any:
+        if not self.there:
+            return 404, f"{kind} not found as part of application postgres-prod"
+        status = {"replicas": 1, "readyReplicas": self.ready}
+        found = {"metadata": {}, "spec": {"replicas": 1}, "status": status}
+        return {"manifest": json.dumps(self.pod if kind == "Pod" else found)}
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        if not self.there:
+            return []
+        shown = [
+            {"name": "Status Reason", "value": self.reason},
+            {"name": "Containers", "value": f"{self.ready}/1"},
+        ]
+        base = {"version": "v1", "namespace": "coworking-prod"}
+        return [
+            base | {"kind": "StatefulSet", "group": "apps", "name": "postgresql", "uid": "s"},
+            base
+            | {"kind": "Pod", "name": "postgresql-0", "uid": "p"}
+            | {"parentRefs": [{"uid": "s"}], "info": shown},
+        ]
+
+
 class FakeArgo:
     """An Argo CD with one Application, which syncs at once; just what the verbs ask for.
 
@@ -96,6 +153,8 @@ class FakeArgo:
         self.fail: tuple[int, bytes, str] | None = None
         # What the repo server has no copy of while git is away, or all commits while it is down.
         self.unrendered: set[str] = set()
+        self.database: Database | None = None
+        self.pods: dict[str, dict[str, Any]] = {}  # the service's own, as the cluster has them
         self.replica_sets: dict[str, tuple[str, str]] = {}  # name: its tag, and when it was made
         self.application: dict[str, Any] = json.loads((RECORDED / "resumed.json").read_text())
         self.application["spec"]["source"]["repoURL"] = git.url
@@ -105,6 +164,7 @@ class FakeArgo:
         """Deploy the branch's tip, as auto-sync does."""
         self._deploy(self.git.tip())
         self.application["status"]["sync"] |= {"status": "Synced", "revision": self.git.tip()}
+        self.application["status"]["reconciledAt"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def _deploy(self, revision: str) -> None:
         history = self.application["status"]["history"]
@@ -129,7 +189,7 @@ class FakeArgo:
         """Answer a call with JSON, or with (status, message)."""
         self.calls.append(f"{method} {path}")
         routes = {
-            "GET ": lambda: {"items": [self.application]},
+            "GET ": lambda: {"items": [self.application, *self._databases()]},
             "GET /coworking-prod": lambda: self._read(refresh="refresh" in query),
             "PUT /coworking-prod": lambda: self._write(
                 body, validate=query.get("validate") != ["false"]
@@ -143,8 +203,18 @@ class FakeArgo:
                 "nodes": [_node(name, created) for name, (_, created) in self.replica_sets.items()]
             },
         }
+        if self.database:
+            routes |= self.database.routes(self._databases()[0], query)
         route = routes.get(f"{method} {path.removeprefix('/api/v1/applications')}")
         return route() if route else (404, f"no {path}")
+
+    def _databases(self) -> list[dict[str, Any]]:
+        if not self.database:
+            return []
+        app = json.loads(json.dumps(self.application))
+        app["metadata"]["name"] = "postgres-prod"
+        app["status"]["health"]["status"] = self.database.health
+        return [app]
 
     def _read(self, *, refresh: bool) -> Any:
         if refresh:
@@ -219,8 +289,13 @@ def _deployment(tag: str) -> dict[str, Any]:
     return {
         "kind": "Deployment",
         "metadata": {"name": "coworking"},
-        "spec": {"template": {"spec": pod}},
-        "status": {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2},
+        "spec": {"replicas": 2, "template": {"spec": pod}},
+        "status": {
+            "replicas": 2,
+            "updatedReplicas": 2,
+            "availableReplicas": 2,
+            "readyReplicas": 2,
+        },
     }
 
 
@@ -241,7 +316,8 @@ def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
             body = json.loads(self.rfile.read(length) or b"null")
             parts = urlsplit(self.path)
             answer = fake.answer(self.command, parts.path, parse_qs(parts.query), body)
-            status, data, kind = 200, json.dumps(answer).encode(), "application/json"
+            status, kind = 200, "application/json"
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             if fake.fail:
                 status, data, kind = fake.fail
             elif isinstance(answer, tuple):

@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from ci import reach
-from ci.argocd.causes import Cause
+from ci.argocd.causes import Cause, telling
 from ci.argocd.client import ArgoError
-from ci.oncall.status import Git as Tip
-from ci.oncall.status import command, judge, unseen
-from tests.ci.kubernetes_api import KubernetesApi, node, terminating
+from ci.oncall.judging import judge, unseen
+from ci.oncall.reports import Git as Tip
+from ci.oncall.status import command
+from tests.ci.argocd_server import Database
+from tests.ci.kubernetes_api import KubernetesApi, node, pod, terminating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from tests.ci.argocd_server import FakeArgo, Git
 
     Read = Callable[[str], Application]
+
+NOW = datetime(2026, 11, 24, 11, 25, tzinfo=UTC)  # when the Applications were recorded
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 def test_a_person_is_asked_for_when_it_does_not_mend_itself(
     recorded: Read, name: str, person: list[str], underway: list[str]
 ) -> None:
-    asked, going_on = judge(recorded(name), ())
+    asked, going_on = judge(recorded(name), (), "prod", NOW)
 
     assert len(asked) == len(person)
     assert all(found.startswith(start) for found, start in zip(asked, person, strict=True))
@@ -58,21 +62,142 @@ def test_a_pod_that_can_not_start_is_a_fault_while_its_sync_still_waits(recorded
     fault = Cause("pod x is ImagePullBackOff", is_fault=True)
     waiting = Cause("pod y is ContainerCreating", is_fault=False)
 
-    assert judge(recorded("stuck"), (fault,))[0] == ("pod x is ImagePullBackOff",)
-    assert judge(recorded("stuck"), (waiting,))[0] == ()
+    stuck = recorded("stuck")
+    assert judge(stuck, (fault,), "prod", NOW)[0] == ("pod x is ImagePullBackOff",)
+    assert judge(stuck, (waiting,), "prod", NOW)[0] == ()
 
 
 @pytest.mark.parametrize(
-    ("minutes", "commit", "is_late"), [(1, "other", False), (10, "other", True), (10, None, False)]
+    ("minutes", "commit", "person", "underway"),
+    [
+        (1, "other", [], ["git has 1-aaaaaaa (commit other); Argo CD has not seen it yet"]),
+        (10, "other", ["Argo CD still looks at commit a701de10, and the branch has other"], []),
+        (10, None, [], []),
+    ],
 )
-def test_a_commit_that_argo_cd_does_not_see_is_reported_after_minutes(
-    recorded: Read, minutes: int, commit: str | None, is_late: bool
+def test_a_commit_that_argo_cd_does_not_see_is_said_and_after_minutes_a_person_is_asked_for(
+    recorded: Read, minutes: int, commit: str | None, person: list[str], underway: list[str]
 ) -> None:
-    app = recorded("resumed")
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    tip = Tip("1-aaaaaaa", commit or app.revision, now - timedelta(minutes=minutes))
+    app = recorded("rolled-back")
+    tip = Tip("1-aaaaaaa", commit or app.revision, NOW - timedelta(minutes=minutes))
 
-    assert bool(unseen(tip, app, now)) is is_late
+    asked, going_on = unseen(tip, app, NOW)
+
+    assert [len(asked), *going_on] == [len(person), *underway]
+    assert all(found.startswith(start) for found, start in zip(asked, person, strict=True))
+
+
+def test_the_words_of_a_controller_that_does_not_look_any_more_are_old(recorded: Read) -> None:
+    healthy = recorded("resumed")
+    assert healthy.reconciled is not None
+
+    fresh = judge(healthy, (), "prod", healthy.reconciled + timedelta(minutes=4))
+    stale = judge(healthy, (), "prod", healthy.reconciled + timedelta(minutes=7))
+
+    assert fresh == ((), ())
+    [said] = stale[0]
+    assert said.startswith("Argo CD has not looked for 7 min (since 2026-11-24 11:")
+    assert "app.kubernetes.io/name=argocd-application-controller" in said
+
+
+def test_the_command_that_helps_names_an_environment_with_a_hyphen(recorded: Read) -> None:
+    app = recorded("rolled-back")._replace(name="coworking-team-a")
+
+    assert judge(app, (), "team-a", NOW)[0][0].endswith(": python -m ci resume team-a")
+
+
+def _ago(**time: int) -> str:
+    return f"{datetime.now(UTC) - timedelta(**time):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.fixture
+def database(argo: FakeArgo, git: Git) -> Database:
+    """prod, well, with its database."""
+    git.deploy("1-aaaaaaa")
+    argo.sync()
+    argo.database = Database()
+    return argo.database
+
+
+def _status(*arguments: str) -> Result:
+    return CliRunner().invoke(command, ["prod", *arguments], catch_exceptions=False)
+
+
+def test_a_system_that_is_well_is_called_well(database: Database) -> None:
+    result = _status()
+
+    assert result.output.startswith("prod: well\n")
+    assert "postgres-prod    Synced, Healthy, 1/1 ready, auto-sync on" in result.output
+    assert "!" not in result.output
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(("seconds", "is_fault"), [(20, False), (90, True)])
+def test_a_database_that_is_pending_for_a_minute_needs_a_person(
+    database: Database, seconds: int, is_fault: bool
+) -> None:
+    """Argo CD calls it Progressing for ever, or Healthy if it hasn't looked since."""
+    database.ready, database.reason = 0, "Pending"
+    database.pod = {
+        "metadata": {"creationTimestamp": _ago(seconds=seconds)},
+        "status": {"phase": "Pending"},
+    }
+
+    result = _status()
+
+    mark = "!" if is_fault else "-"
+    assert f"    {mark} 0 of 1 pods of StatefulSet/postgresql are ready, since" in result.output
+    assert f"    {mark} pod postgresql-0 is Pending" in result.output
+    assert result.exit_code == int(is_fault)
+
+
+def test_what_is_not_in_the_cluster_any_more_is_missed_at_once(database: Database) -> None:
+    """A namespace that was lost leaves Argo CD's own words as they were."""
+    database.there = False
+
+    result = _status()
+
+    assert "Synced, Healthy" in result.output
+    assert "! StatefulSet/postgresql is not in the cluster" in result.output
+    assert result.exit_code == 1
+
+
+def test_the_reason_of_a_crash_is_not_cut_off(database: Database) -> None:
+    database.ready, database.reason = 0, "CrashLoopBackOff"
+    database.health = "Progressing"
+    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    database.pod = {
+        "metadata": {"creationTimestamp": _ago(minutes=5)},
+        "status": {"containerStatuses": [{"lastState": ended}]},
+    }
+    database.log = [
+        "LOG:  redo starts at 0/1",
+        'FATAL:  could not write to file "pg_wal/xlogtemp.29": No space left on device',
+        "LOG:  startup process (PID 29) exited with exit code 1",
+        "LOG:  aborting startup due to startup process failure",
+        "LOG:  database system is shut down",
+    ]
+
+    assert (
+        "! pod postgresql-0 is CrashLoopBackOff, last ended by OOMKilled (exit status 137); its"
+        ' last words: FATAL:  could not write to file "pg_wal/xlogtemp.29": No space left on device'
+        in _status().output
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["a", "b", "c", "d"], ["b", "c", "d"]),
+        (["ERROR: x", "LOG: y"], ["ERROR: x"]),
+        (["ERROR: x", "PANIC: z", "LOG: y"], ["PANIC: z"]),
+        (["Traceback (most recent call last):", "KeyError: 'x'", ""], ["KeyError: 'x'"]),
+        (["x" * 500], ["x" * 300 + "…"]),
+        ([], []),
+    ],
+)
+def test_the_telling_lines_of_a_log_are_chosen(lines: list[str], expected: list[str]) -> None:
+    assert telling(lines) == expected
 
 
 def test_it_shows_what_git_says_and_what_runs_and_fails_for_a_missing_part(
@@ -165,12 +290,38 @@ def test_the_cluster_speaks_where_argo_cd_does_not_answer(
 def test_an_argo_cd_that_refuses_is_not_taken_for_one_that_is_away(
     argo: FakeArgo, lost: KubernetesApi
 ) -> None:
-    argo.fail = (401, b'{"message": "invalid session"}', "application/json")
+    argo.fail = (403, b'{"message": "permission denied"}', "application/json")
 
     result = CliRunner().invoke(command, [])
 
     assert isinstance(result.exception, ArgoError)
-    assert "does not accept the token" in str(result.exception)
+    assert "this account may not do that" in str(result.exception)
+
+
+@pytest.mark.parametrize("is_expired", [True, False])
+def test_without_a_login_the_cluster_speaks_and_the_way_to_log_in_is_said(
+    argo: FakeArgo, lost: KubernetesApi, monkeypatch: pytest.MonkeyPatch, is_expired: bool
+) -> None:
+    argo.fail = (401, b'{"message": "invalid session"}', "application/json")
+    if not is_expired:
+        monkeypatch.delenv("ARGOCD_URL")
+        monkeypatch.setenv("ARGOCD_CONFIG_DIR", "/no/such/folder")
+    waiting = pod("coworking-x", "a", ready="False")
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    last = {"terminated": {"reason": "OOMKilled"}}
+    waiting["metadata"]["creationTimestamp"] = _ago(minutes=3)
+    waiting["status"]["containerStatuses"] = [{"state": state, "lastState": last}]
+    lost.items.append(waiting)
+
+    result = CliRunner().invoke(command, [], catch_exceptions=False)
+
+    assert result.output.startswith("prod: NEEDS A PERSON\n  pods       postgresql-0 Terminating")
+    assert ("does not accept the token" if is_expired else "no Argo CD is named") in result.output
+    assert "! node a (instance i-0a) is silent" in result.output
+    assert "! pod coworking-x has not been ready since" in result.output
+    assert ": CrashLoopBackOff, last ended by OOMKilled\n" in result.output
+    assert "argocd login" in result.output
+    assert result.exit_code == 1
 
 
 def test_without_either_the_error_of_argo_cd_is_what_is_left(

@@ -1,0 +1,70 @@
+"""What `status` finds out, as data: a part of an environment, what git says, the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Part(NamedTuple):
+    """One Application of an environment.
+
+    Attributes:
+        application: its name.
+        synced: the tag that Argo CD last deployed; empty for a part without one.
+        runs: the tag in the cluster; empty for a part without one.
+        since: when that was deployed.
+        by: who deployed it.
+        sync: Synced, OutOfSync or Unknown.
+        health: Argo CD's word for it.
+        auto_sync: whether it is on.
+        revision: the git commit that Argo CD looks at.
+        ready: how many of its pods are ready, of how many, such as `1/1`.
+        needs_person: what somebody must do something about, a sentence each.
+        underway: what is going on by itself, a sentence each.
+    """
+
+    application: str
+    synced: str
+    runs: str
+    since: datetime | None
+    by: str
+    sync: str
+    health: str
+    auto_sync: bool
+    revision: str
+    ready: str
+    needs_person: tuple[str, ...]
+    underway: tuple[str, ...]
+
+
+class Git(NamedTuple):
+    """What the branch's tip says: tag, commit, time and subject; or why it can't be read."""
+
+    tag: str = ""
+    commit: str = ""
+    at: datetime | None = None
+    subject: str = ""
+    error: str = ""
+
+
+class Environment(NamedTuple):
+    """An environment: what git says, its parts, and how it can be reached.
+
+    Without an answer of Argo CD it has no parts, and `pods` says what the Kubernetes API knows.
+    """
+
+    name: str
+    git: Git
+    parts: tuple[Part, ...]
+    needs_person: tuple[str, ...]
+    pods: str = ""
+    reached_by: str = ""
+    underway: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to do anything."""
+        return not self.needs_person and not any(part.needs_person for part in self.parts)
