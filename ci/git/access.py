@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,6 +59,25 @@ class Access(NamedTuple):
                 hint="Set GIT_TOKEN (and GIT_USER), or name another address by --url; a folder of"
                 " another user's needs your `git config --global --add safe.directory`.",
             ) from lost
+
+    def branch(self, followed: str) -> str:
+        """Name the branch that Argo CD follows by a `targetRevision`: the remote's own for HEAD.
+
+        Raises:
+            RemoteError: the remote can't be reached, or has no default branch.
+        """
+        if followed not in ("", "HEAD"):
+            return followed.removeprefix("refs/heads/")
+        asked = ["git", "ls-remote", "--symref", self.url, "HEAD"]
+        done = execute(asked, env=self.environment, timeout=_ANSWERS_WITHIN)
+        # "ref: refs/heads/main\tHEAD" (git-ls-remote's manual, --symref).
+        found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", done.stdout.decode(), re.MULTILINE)
+        if found is None:
+            raise RemoteError(
+                f"{self.url} does not say which branch HEAD is, which Argo CD follows",
+                hint="Name a branch as `targetRevision` in argocd/apps.",
+            )
+        return found[1]
 
     def has(self, branch: str, commit: str, *, before: str) -> bool:
         """Whether `before`, a commit that somebody else has just pushed, contains `commit`."""

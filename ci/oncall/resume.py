@@ -26,7 +26,7 @@ from ci.argocd.environment import (
     show_dry_run,
     wait_until,
 )
-from ci.errors import CiError, PolicyError
+from ci.errors import CiError, InputError, PolicyError
 from ci.git.access import Access, open_remote, remote_url
 from ci.git.remote import branch_name
 from ci.oncall.rolled_back import RolledBack, deployments_since
@@ -90,7 +90,8 @@ def look(api: ArgoCD, environment: str, access: Access) -> Situation:
             hint=f"Bring it to a known version first: python -m ci rollback {environment} --list,"
             " then --to ID.",
         )
-    tip = access.tip(app.branch)
+    app = app._replace(branch=access.branch(app.branch))
+    tip = _tip(access, app)
     overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
     if not access.repository.is_ancestor(revision, tip):
         raise CiError(
@@ -108,22 +109,76 @@ def look(api: ArgoCD, environment: str, access: Access) -> Situation:
     return Situation(app, running, tip, overlay, undo, other)
 
 
+def _tip(access: Access, app: Application) -> str:
+    try:
+        return access.tip(app.branch)
+    except InputError as error:
+        raise InputError(
+            str(error),
+            hint=f"Argo CD follows it: `targetRevision` in argocd/apps/{app.name}.yaml. It must be"
+            " a branch, since resuming pushes to it.",
+        ) from error
+
+
 def refuse_surprises(situation: Situation, environment: str, *, accept: bool, stay: bool) -> None:
-    """Show what else would go live, and stop, unless the person has agreed to it."""
-    if situation.undo.newer and not (accept or stay):
-        newer = situation.undo.newer[0]
-        raise CiError(
-            f"git has moved on: {newer.tag} was deployed to it after the version that was rolled"
-            f" back from (commit {newer.commit[:8]})",
-            hint=f"Is it the fix? Let it go live:   python -m ci resume {environment} --accept\n"
+    """Show all that would go live besides, and stop, unless the person has agreed to it."""
+    newer, other = situation.undo.newer, situation.other
+    if accept or not (other or (newer and not stay)):
+        return
+    hints = []
+    if newer and not stay:
+        hints += [
+            f"Is it the fix? Let it go live:   python -m ci resume {environment} --accept",
             f"Stay on {situation.running}:   python -m ci resume {environment} --stay",
+        ]
+    if other and (stay or not newer):
+        stays = " --stay" if newer else ""
+        hints += [
+            f"Agreed? python -m ci resume {environment}{stays} --accept   (pods may be replaced)",
+        ]
+    if other:
+        hints += ["Otherwise revert the commits of the other changes first."]
+    raise CiError("\n".join(besides(situation, stay=stay)), hint="\n".join(hints))
+
+
+def besides(situation: Situation, *, stay: bool) -> list[str]:
+    """What git has besides the version that was rolled back from, in lines for a person."""
+    lines = []
+    if situation.undo.newer and not stay:
+        newest = situation.undo.newer[0]
+        lines.append(
+            f"git has moved on: {newest.tag} was deployed to it after the version that was rolled"
+            f" back from (commit {newest.commit[:8]})"
         )
-    if situation.other and not accept:
-        raise CiError(
-            "git has moved on with other changes, and they would go live with auto-sync:\n"
-            + "\n".join(situation.other),
-            hint=f"Agreed? python -m ci resume {environment} --accept   (pods may be replaced)\n"
-            "Otherwise revert those commits first.",
+    if situation.other:
+        also = "git also has" if lines else "git has moved on with"
+        lines.append(f"{also} other changes, and they would go live with auto-sync:")
+        lines += situation.other
+    return lines
+
+
+def refuse_source(situation: Situation, behind: list[str] | None, *, forward: bool) -> None:
+    """Stop where `--source` can't do what it is asked for, before anything is done.
+
+    Raises:
+        InputError: no commit is to be reverted, or which ones isn't known.
+    """
+    if forward:
+        raise InputError(
+            f"--accept lets {situation.wanted} go live, and --source reverts its commits",
+            hint="Name one of them; --stay --source reverts the newer versions too.",
+        )
+    if not situation.undo.unwanted:
+        raise InputError(
+            f"git asks for {situation.running} already, so --source doesn't know what was rolled"
+            " back from. Nothing was done.",
+            hint="Resume without --source, and revert the source's commits by hand.",
+        )
+    if behind is None:
+        raise InputError(
+            f"--source can't find the commits between {situation.running} and {situation.wanted}: a"
+            f" tag's commit is not in the history of {situation.app.branch}. Nothing was done.",
+            hint="Resume without --source, and revert the source's commits by hand.",
         )
 
 
@@ -143,7 +198,12 @@ def steps(
             planned.append(
                 f"revert the source commits {', '.join(c[:8] for c in behind)}, and push"
             )
-    planned.append("wait until Argo CD sees that git asks for what runs")
+    if forward:
+        planned.append(f"let {situation.wanted} go live, which git asks for")
+    elif situation.other:
+        planned.append("let the other changes go live, which git has")
+    else:
+        planned.append("wait until Argo CD sees that git asks for what runs")
     if not app.auto_sync:
         planned.append("turn auto-sync on (remove automated.enabled)")
     return planned
@@ -188,12 +248,17 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
     return landing.tip
 
 
-def switch_on(api: ArgoCD, environment: str, access: Access, commit: str, *, accept: bool) -> None:
+def switch_on(
+    api: ArgoCD, access: Access, situation: Situation, commit: str, *, accept: bool
+) -> None:
     """Wait until Argo CD has seen a commit and git asks for what runs; then turn auto-sync on."""
+    environment = situation.app.name.removeprefix(f"{SERVICE}-")
 
     def seen() -> bool:
         app, _ = read(api, environment, refresh=True)
-        is_new = app.revision == commit or access.has(app.branch, commit, before=app.revision)
+        is_new = app.revision == commit or access.has(
+            situation.app.branch, commit, before=app.revision
+        )
         return is_new and not app.busy and (accept or not app.differing)
 
     seconds = wait_until(
@@ -263,25 +328,21 @@ def command(  # noqa: PLR0913 - one argument for each option
         situation = look(api, environment, access)
         forward = accept and not stay and bool(situation.undo.newer)
         behind = commits_behind(access, situation.overlay, situation.running, situation.wanted)
+        if source:
+            refuse_source(situation, behind, forward=forward)
+        refuse_surprises(situation, environment, accept=accept, stay=stay)
+        if accept:
+            click.echo("\n".join(besides(situation, stay=stay)) or "git has nothing else")
         if dry_run:
             show_dry_run(steps(situation, behind, forward=forward, source=source))
-            _show_other(situation)
             return
-        refuse_surprises(situation, environment, accept=accept, stay=stay)
         commit = situation.tip
         if situation.undo.unwanted and not forward:
             commit = take_back(access, situation, environment)
             click.echo(f"git asks for {situation.running} again (commit {commit[:8]})")
             if source and behind:
-                commit = revert_source(access, app.branch, behind)
+                commit = revert_source(access, situation.app.branch, behind)
                 click.echo(f"the source is reverted (commit {commit[:8]})")
-        switch_on(api, environment, access, commit, accept=accept)
+        switch_on(api, access, situation, commit, accept=accept)
         if not forward:
             _warn_of_source(situation, behind, done=source and bool(behind))
-
-
-def _show_other(situation: Situation) -> None:
-    for version in situation.undo.newer:
-        click.echo(f"git has moved on: commit {version.commit[:8]} deploys {version.tag}")
-    for line in situation.other:
-        click.echo(line)

@@ -78,7 +78,7 @@ def read_git(app: Application, environment: str, url: str | None) -> Git:
     """Read the tag at the branch's tip."""
     try:
         with open_remote(remote_url(url, app.url), os.environ, seconds=20) as access:
-            tip = access.tip(app.branch)
+            tip = access.tip(access.branch(app.branch))
             overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
             shown = access.repository.git("show", "-s", "--format=%cI%n%s", tip).splitlines()
             at = datetime.fromisoformat(shown[0]).astimezone(UTC)

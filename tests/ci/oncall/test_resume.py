@@ -120,6 +120,99 @@ def test_staying_takes_a_newer_deployment_back_too(rolled_back: FakeArgo, git: G
     assert git.log().count("This reverts commit") == 2
 
 
+def test_a_dry_run_refuses_what_the_call_itself_refuses(rolled_back: FakeArgo, git: Git) -> None:
+    git.deploy("3-ccccccc")
+
+    refused = {}
+    for options in ((), ("--dry-run",)):
+        with pytest.raises(CiError) as raised:
+            _run(*options)
+        refused[options] = str(raised.value), raised.value.hint
+    assert refused[()] == refused["--dry-run",]
+
+    shown = _run("--dry-run", "--accept").output
+    assert "git has moved on: 3-ccccccc was deployed" in shown
+    assert "let 3-ccccccc go live" in shown
+    assert "back to 1-aaaaaaa" not in shown
+
+
+def test_a_newer_version_and_other_changes_are_both_named_and_both_shown_when_accepted(
+    rolled_back: FakeArgo, git: Git
+) -> None:
+    git.commit("level", "DEBUG")
+    git.deploy("3-ccccccc")
+
+    with pytest.raises(CiError, match="git has moved on: 3-ccccccc was deployed") as raised:
+        _run()
+    assert "git also has other changes" in str(raised.value)
+    assert "+  LOG_LEVEL: DEBUG" in str(raised.value)
+
+    with pytest.raises(CiError, match="git has moved on with other changes") as raised:
+        _run("--stay")
+    assert "resume prod --stay --accept" in raised.value.hint
+
+    shown = _run("--accept").output
+    assert "3-ccccccc was deployed" in shown
+    assert "+  LOG_LEVEL: DEBUG" in shown
+    assert rolled_back.live == "3-ccccccc"
+
+
+def test_source_is_refused_before_anything_is_done_where_the_commits_are_not_known(
+    rolled_back: FakeArgo, git: Git
+) -> None:
+    """A hotfix's tag, and one of a rewritten history, don't lead to a commit."""
+    tip = git.tip()
+
+    for options in (("--source",), ("--source", "--dry-run")):
+        with pytest.raises(CiError, match="can't find the commits between 1-aaaaaaa and 2-bbbb"):
+            _run(*options)
+
+    assert git.tip() == tip
+    assert not _auto_sync(rolled_back)
+
+
+def test_source_is_refused_where_git_does_not_say_any_more_what_was_rolled_back_from(
+    rolled_back: FakeArgo, git: Git
+) -> None:
+    git.deploy("1-aaaaaaa")
+
+    with pytest.raises(CiError, match="git asks for 1-aaaaaaa already"):
+        _run("--source")
+
+    assert not _auto_sync(rolled_back)
+
+
+def test_source_and_accept_of_a_newer_version_contradict_each_other(
+    rolled_back: FakeArgo, git: Git
+) -> None:
+    git.deploy("3-ccccccc")
+
+    with pytest.raises(CiError, match="--accept lets 3-ccccccc go live, and --source reverts"):
+        _run("--source", "--accept")
+
+
+@pytest.mark.parametrize("followed", ["HEAD", "", "refs/heads/main"])
+def test_what_argo_cd_follows_by_another_name_is_the_branch(
+    rolled_back: FakeArgo, git: Git, followed: str
+) -> None:
+    rolled_back.application["spec"]["source"]["targetRevision"] = followed
+
+    _run()
+
+    assert 'newTag: "1-aaaaaaa"' in git.read(OVERLAY)
+    assert _auto_sync(rolled_back)
+
+
+def test_a_revision_that_is_no_branch_names_the_file_that_says_so(rolled_back: FakeArgo) -> None:
+    rolled_back.application["spec"]["source"]["targetRevision"] = "v1.0"
+
+    with pytest.raises(CiError, match=r"has no branch 'v1\.0'") as raised:
+        _run()
+
+    assert "`targetRevision` in argocd/apps/coworking-prod.yaml" in raised.value.hint
+    assert "--branch" not in raised.value.hint
+
+
 def test_it_refuses_to_guess_when_something_else_runs(rolled_back: FakeArgo) -> None:
     rolled_back.live = "by-hand"
 
