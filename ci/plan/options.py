@@ -96,10 +96,11 @@ def bot(names: Names) -> Step:
     return Step(
         "bot",
         "Let a bot write the tags, not you",
-        "Its pushes then start no build whatever they change. Invite it to the repository with the"
-        " right to write, make the token above with it, and give its number to the stack: `make"
-        " plan ARGS='--bot NUMBER'` prints the command. NUMBER is the `id` in"
-        " https://api.github.com/users/NAME.",
+        "Its pushes then start no build whatever they change. Give it the right to write, make the"
+        " token above with it, and give its number to the stack: `make plan ARGS='--bot NUMBER'`"
+        " prints the command. NUMBER is the `id` in https://api.github.com/users/NAME. In an"
+        " organization it must be a member; for a person's own repository GitHub lets it use only a"
+        " classic token, with the scope repo.",
         (),
         "its name on the pipeline's commits",
         f"the stack {names.stack} has its number as BotActorId",
@@ -147,7 +148,7 @@ def passwords() -> Step:
             Action("argocd account update-password --account developer"),
         ),
         "Password updated",
-        "the Secret argocd-initial-admin-secret is gone",
+        "the old password no longer works; --check may not read Secrets, so it can't tell",
         optional="as soon as somebody else uses Argo CD",
     )
 

@@ -148,13 +148,16 @@ def _connection(names: Names) -> Step:
 
 def _stack(names: Names) -> Step:
     parameters = [f"{key}={value}" for key, value in names.parameters.items() if value]
-    waits = names.connection == UNKNOWN_CONNECTION
+    paste = (
+        f" Put the ConnectionArn of the connection in the place of {UNKNOWN_CONNECTION}; `make plan"
+        " ARGS=--check` prints the command with it."
+    )
     return Step(
         "stack",
         "Make the registry, the builds with their roles and webhooks, the logs",
         "Before the cluster, so that its log groups have a retention. Again after each change of"
         " the template. `make plan ARGS='--email YOU@EXAMPLE.COM'` adds who hears of failed builds."
-        + (f" {UNKNOWN_CONNECTION} is the ConnectionArn of the connection." if waits else ""),
+        + (paste if names.connection == UNKNOWN_CONNECTION else ""),
         (
             aws(
                 names,
@@ -177,8 +180,8 @@ def _token(names: Names) -> Step:
         f"The file is in no commit; the first promotion reads it too. {options.BOT_HINT}",
         (
             Action(
-                f"a token for {names.github} alone, with Contents: Read and write; save it as"
-                f" {TOKEN_FILE}",
+                f"a token of the resource owner {names.github.partition('/')[0]}, for"
+                f" {names.github} alone, with Contents: Read and write; save it as {TOKEN_FILE}",
                 page="https://github.com/settings/personal-access-tokens/new",
             ),
             aws(

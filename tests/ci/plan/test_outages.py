@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Which steps each one is asked about; `tools` and `configure` need nobody.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning"),  # moto's
+]
 AWS = {
     *("login", "zones", "connection", "source-credentials", "stack", "token", "comment-token"),
     *("bot", "cluster", "colleagues"),
