@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import click
 
+from ci.errors import did_you_mean
 from treecheck.command import run_command
 
 
@@ -57,6 +58,16 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return load(cmd_name) if cmd_name in VERBS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = did_you_mean(args[0], VERBS)
+            there_is = near or f"There is {', '.join(sorted(VERBS))}."
+            raise click.UsageError(f"{error.message} {there_is}", error.ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

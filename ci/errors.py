@@ -5,10 +5,26 @@ A verb may call the checker, so both have one tree of errors; the checker's pack
 
 from __future__ import annotations
 
+import difflib
+from typing import TYPE_CHECKING
+
 from treecheck.errors import InputError
 from treecheck.errors import TreecheckError as CiError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = ["CiError", "CommandError", "InputError"]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest of the names that there are; empty when none is near.
+
+    >>> did_you_mean("rolback", ["resume", "rollback"])
+    'Did you mean rollback?'
+    """
+    near = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 class CommandError(CiError):

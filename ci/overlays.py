@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from ci.errors import InputError
+from ci.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ci.sealing import Target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,9 +36,16 @@ def overlay(environment: str, root: Path = ROOT) -> Path:
         InputError: there is no such environment.
     """
     if environment not in environments(root):
-        known = " or ".join(environments(root))
-        raise InputError(f"there is no environment {environment!r}; there is {known}")
+        raise unknown_environment(environment, environments(root))
     return root / "overlays" / environment
+
+
+def unknown_environment(name: str, known: Sequence[str]) -> InputError:
+    """The error for an environment that there is not: it names those that there are."""
+    return InputError(
+        f"there is no environment {name!r}; there is {' or '.join(known)}",
+        hint=did_you_mean(name, known),
+    )
 
 
 def secret_target(environment: str, root: Path = ROOT) -> Target:

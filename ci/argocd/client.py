@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from ci.argocd.away import of_a_gateway, why
 from ci.argocd.login import Login, find_login, how_to_log_in
 from ci.errors import CiError
 
@@ -217,16 +218,9 @@ class ArgoCD:
                 verify=self._verify,
                 allow_redirects=False,
             )
-        except requests.exceptions.SSLError as error:
-            raise ArgoError(
-                f"the certificate of {self.url} is not trusted: {error}",
-                hint="Give its CA with ARGOCD_OPTS='--server-crt FILE', or --insecure through a"
-                " port-forward of your own.",
-            ) from error
         except requests.RequestException as error:
-            raise ArgoError(
-                f"Argo CD at {self.url} does not answer: {_root_cause(error)}", hint=how_to_log_in()
-            ) from error
+            away = why(error, self.url)
+            raise ArgoError(away.words, hint=away.hint) from error
         if not response.ok:
             raise _refusal(response, method, path, self.url)
         return response
@@ -253,13 +247,7 @@ def _refusal(response: requests.Response, method: str, path: str, url: str) -> A
         )
     else:
         message, hint = f"Argo CD at {url} refused {method} {path} with status {status}", ""
+        hint = of_a_gateway(status)
     return ArgoError(
         f"{message}: {reason}" if reason else message, status=status, reason=reason, hint=hint
     )
-
-
-def _root_cause(error: BaseException) -> str:
-    """The innermost reason of a chain, which is the one that a person can act on."""
-    inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-    inner = inner or getattr(inner, "reason", None) or error.__cause__
-    return _root_cause(inner) if inner is not None else str(error)

@@ -12,6 +12,7 @@ from ci.argocd.application import Application, image_of, tag_of
 from ci.argocd.causes import reason_of
 from ci.argocd.client import ArgoError
 from ci.errors import CiError, InputError
+from ci.overlays import environments, unknown_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +32,7 @@ POLL = 0.5  # seconds between two looks at Argo CD
 def application_name(environment: str, part: str = SERVICE) -> str:
     """Name the Application of a part of an environment: `coworking-prod`."""
     if not _ENVIRONMENT.fullmatch(environment):
-        raise InputError(
-            f"{environment!r} is not the name of an environment", hint="Say `dev` or `prod`."
-        )
+        raise unknown_environment(environment, environments())
     return f"{part}-{environment}"
 
 
@@ -60,9 +59,11 @@ def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Appli
         if name in seen:
             raise
         known = sorted(n.removeprefix(f"{SERVICE}-") for n in seen if n.startswith(f"{SERVICE}-"))
+        if known:
+            raise unknown_environment(environment, known) from error
         raise InputError(
-            f"Argo CD has no Application {name!r} that this account may see",
-            hint=f"It sees the environments {', '.join(known)}." if known else "It sees none.",
+            f"Argo CD has no Application {name!r} that this account may see, nor another one",
+            hint="argocd/bootstrap.md sets them up. Who may see them: argocd-rbac-cm.yaml.",
         ) from error
     return Application.parse(answer), answer
 

@@ -42,6 +42,7 @@ from ci.oncall.judging import judge, unseen
 from ci.oncall.reports import Environment, Git, Part
 from ci.oncall.shown import as_json, text
 from ci.oncall.workloads import readiness
+from ci.overlays import unknown_environment
 from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def environments(api: ArgoCD, named: tuple[str, ...]) -> list[str]:
         )
     for name in named:
         if name not in known:
-            raise InputError(f"there is no environment {name!r}; there is {' or '.join(known)}")
+            raise unknown_environment(name, sorted(known))
     return list(named) or sorted(known)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ci import settings
+from ci import overlays, settings
 from ci.argocd.environment import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
@@ -124,6 +124,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     *, environment: str, url: str | None, local: bool, branch: str, limit: int, as_json: bool
 ) -> None:
     """List what ran when in an environment, newest first, from git alone."""
+    overlays.overlay(environment)  # or an error that names those that there are
     check_branch(branch)
     place = str(ROOT) if local else remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:

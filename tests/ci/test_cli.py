@@ -31,6 +31,33 @@ def test_an_unknown_verb_exits_2_and_shows_no_stack_trace() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_misspelt_verb_is_answered_with_the_nearest_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ci", "rolback"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "No such command 'rolback'. Did you mean rollback?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["render", "prd"],
+        ["hotfix", "--to", "prd", "--tag", "1", "--reason", "x"],
+        ["history", "prd"],
+        ["promote", "--to", "prd"],
+        ["seal", "prd"],
+    ],
+)
+def test_a_misspelt_environment_is_answered_with_the_nearest_one(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ci", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there is no environment 'prd'; there is dev or prod" in done.stderr
+    assert done.stderr.endswith("Did you mean prod?\n")
+
+
 def test_help_lists_every_verb_with_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ci", "--help"], capture_output=True, text=True, check=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,12 +16,16 @@ from click.testing import CliRunner
 from ci.argocd.client import ArgoCD, ArgoError, connect
 from ci.argocd.login import SETTINGS, Login, find_login, how_to_log_in
 from ci.errors import InputError
+from ci.oncall.resume import command as resume
+from ci.oncall.rollback import command as rollback
 from ci.oncall.status import command as status
 from tests.e2e.harness.upstream import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import click
 
     from tests.ci.argocd_server import FakeArgo
 
@@ -35,11 +40,15 @@ class Answer(NamedTuple):
     hint: str = ""
 
 
+PODS = "kubectl -n argocd get pods"
 JSON, HTML = "application/json", "text/html"
 NOT_JSON = ("something other than JSON", "Argo CD's own")
 ANSWERS = {
     "401": Answer(401, b'{"message": "gone"}', JSON, "does not accept the token", "argocd login"),
     "403": Answer(403, b'{"message": "denied"}', JSON, "may not do that", "argocd-rbac-cm"),
+    "503": Answer(
+        503, b"no healthy targets", HTML, "with status 503", "kubectl -n argocd get pods"
+    ),
     "500": Answer(500, b"oops", HTML, "with status 500"),
     "a_login_page": Answer(200, b"<html>Sign in</html>", HTML, *NOT_JSON),
     "a_redirect": Answer(307, b"", HTML, *NOT_JSON),
@@ -58,16 +67,35 @@ def test_an_unusable_answer_is_a_sentence_with_a_hint(argo: FakeArgo, answer: An
     assert "hidden" not in f"{raised.value} {raised.value.hint}"
 
 
-def test_nobody_answers_is_a_sentence_too() -> None:
-    with pytest.raises(ArgoError, match=r"Argo CD at http://127\.0\.0\.1:9 does not answer"):
-        ArgoCD(Login("http://127.0.0.1:9", "token", verify=True)).applications()
+@pytest.mark.parametrize(
+    ("url", "sentence", "hint"),
+    [
+        ("http://127.0.0.1:9", "Connection refused", "port-forward service/argocd-server"),
+        ("http://argocd.invalid", "argocd.invalid", "No DNS server knows that name"),
+        ("http://127.0.0.1:{silent}", "timed out", "Check the VPN"),
+    ],
+)
+def test_nobody_answers_is_a_sentence_with_the_hint_of_its_cause(
+    url: str, sentence: str, hint: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = url.format(silent=silent.getsockname()[1])
+        with pytest.raises(ArgoError, match=f"Argo CD at {url} does not answer") as raised:
+            ArgoCD(Login(url, "token", verify=True), timeout=0.3).applications()
+
+    assert sentence in str(raised.value)
+    assert hint in raised.value.hint
 
 
-def test_an_environment_that_is_not_there_is_named_with_those_that_are(argo: FakeArgo) -> None:
-    result = CliRunner().invoke(status, ["staging"])
+@pytest.mark.parametrize("verb", [status, rollback, resume])
+def test_an_environment_that_is_not_there_is_named_with_those_that_are(
+    argo: FakeArgo, verb: click.Command
+) -> None:
+    result = CliRunner().invoke(verb, ["prd"])
 
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == "there is no environment 'staging'; there is prod"
+    assert str(result.exception) == "there is no environment 'prd'; there is prod"
+    assert result.exception.hint == "Did you mean prod?"
 
 
 @pytest.mark.parametrize(
