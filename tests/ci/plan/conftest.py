@@ -45,6 +45,14 @@ class Newcomer:
         self.tree, self.bare = folder / "tree", folder / "bare.git"
         self._fork()
         self.amazon, self.cluster, self.argocd = Amazon(), Cluster(), ArgoCD()
+        # Another team's, which is on the first page of the answer.
+        self.amazon.connections["another-team"] = {
+            "ConnectionName": "another-team",
+            "ConnectionArn": f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0",
+            "ProviderType": "GitHub",
+            "OwnerAccountId": ACCOUNT,
+            "ConnectionStatus": "AVAILABLE",
+        }
         self.github = GitHub(self.bare, GITHUB)
         self.env = {
             "PATH": f"{self._programs()}:{os.environ['PATH']}",
