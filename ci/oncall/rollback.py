@@ -97,6 +97,7 @@ def roll_back(api: ArgoCD, environment: str, choice: Choice) -> float:
         _end_operation(api, environment)
     if app.auto_sync or app.busy or not is_there(app, choice, live_tag(api, app)):
         _order(api, environment, choice)
+        click.echo(f"rolling back to {choice.tag or '?'} (entry {choice.entry.id})")
     else:
         click.echo(f"{choice.tag} is what runs: nothing to roll back")
     _wait_until_it_serves(api, environment, choice)
@@ -158,7 +159,6 @@ def _order(api: ArgoCD, environment: str, choice: Choice) -> None:
             _end_operation(api, environment)
         else:
             break
-    click.echo(f"rolling back to {choice.tag} (entry {choice.entry.id})")
 
 
 def _serves(api: ArgoCD, environment: str, choice: Choice) -> bool:

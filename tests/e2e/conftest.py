@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ci.argocd.client import ArgoError
 from tests.e2e.harness import evidence
+from tests.e2e.harness.cluster import until
 from tests.e2e.harness.environment import Unusable, check
 from tests.e2e.harness.world import VERSIONS, World
 
@@ -62,6 +64,26 @@ def _deploy(found: World) -> None:
         f" ({found.plan.seconds:.1f} s of it for `ci plan --check`)"
     )
     found.start_client()
+
+
+@pytest.fixture(scope="module")
+def tokens(world: World) -> Iterator[dict[str, str]]:
+    """A token each for a developer and for who is on call, who otherwise log in."""
+    accounts = ("developer", "on-call")
+    kinds = {f"accounts.{name}": "login, apiKey" for name in accounts}
+    world.argo.patch("configmap", "argocd-cm", {"data": kinds})
+    yield {
+        name: until(f"a token for {name}", lambda n=name: _token(world, n), within=30)
+        for name in accounts
+    }
+    world.argo.patch("configmap", "argocd-cm", {"data": dict.fromkeys(kinds, "login")})
+
+
+def _token(world: World, account: str) -> str:
+    try:
+        return world.argocd.create_token(account)
+    except ArgoError:  # the setting has not arrived yet
+        return ""
 
 
 @pytest.fixture(autouse=True)

@@ -97,26 +97,6 @@ def _refusal(world: World) -> str:
 # --- accounts -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def tokens(world: World) -> Iterator[dict[str, str]]:
-    """A token each for a developer and for who is on call, who otherwise log in."""
-    accounts = ("developer", "on-call")
-    kinds = {f"accounts.{name}": "login, apiKey" for name in accounts}
-    world.argo.patch("configmap", "argocd-cm", {"data": kinds})
-    yield {
-        name: until(f"a token for {name}", lambda n=name: _token(world, n), within=30)
-        for name in accounts
-    }
-    world.argo.patch("configmap", "argocd-cm", {"data": dict.fromkeys(kinds, "login")})
-
-
-def _token(world: World, account: str) -> str:
-    try:
-        return world.argocd.create_token(account)
-    except ArgoError:  # the setting has not arrived yet
-        return ""
-
-
 def _as(world: World, token: str) -> ArgoCD:
     return ArgoCD(Login(world.access.url, token, verify=str(world.access.certificate)))
 
