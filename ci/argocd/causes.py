@@ -116,15 +116,18 @@ def telling(lines: list[str]) -> list[str]:
     """Choose the few lines of a log that say why a program ended.
 
     A program that ends often says more after the reason: PostgreSQL's PANIC is followed by lines
-    that only report its shutdown. Lines that name their level come first; else the last ones.
+    that only report its shutdown. So lines that name their level come first, then the last one,
+    since not every program names a level.
 
-    >>> telling(["PANIC: No space left on device", "LOG: shut down", "LOG: 1", "LOG: 2", "LOG: 3"])
-    ['PANIC: No space left on device']
+    >>> telling(["PANIC: No space left on device", "LOG: 1", "LOG: 2", "LOG: it is shut down"])
+    ['PANIC: No space left on device', 'LOG: it is shut down']
     """
+    lines = [line.strip() for line in lines if line.strip()]
     grave = [line for line in lines if _GRAVE.search(line)]
     worst = [line for line in grave if _WORST.search(line)]
-    chosen = (worst or grave or [line for line in lines if line.strip()])[-_LINES:]
-    return [line.strip() if len(line) <= _WIDTH else f"{line.strip()[:_WIDTH]}…" for line in chosen]
+    chosen = (worst or grave)[1 - _LINES :] + lines[-1:] if grave else lines[-_LINES:]
+    shown = [line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…" for line in chosen]
+    return list(dict.fromkeys(shown))
 
 
 def _last_end(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ def ladder(entries: Sequence[Entry], tag_of_revision: Callable[[str], str]) -> d
     A version that came back ends the ones above it: they were rolled back or reverted, and nobody
     half asleep should be led to one of them again.
 
+    >>> from ci.argocd.application import Entry
     >>> at = {"r1": "A", "r2": "B", "r3": "C"}.get
     >>> entries = [Entry(n, r, None, "") for n, r in enumerate(["r1", "r2", "r3", "r2"])]
     >>> {tag: entry.id for tag, entry in ladder(entries, at).items()}
