@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shlex
+import sys
+import traceback
 from typing import NamedTuple
 
 import click
 
+from ci import hidden
 from ci.errors import did_you_mean
 from treecheck.command import run_command
 
@@ -80,5 +85,27 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run a verb; a CiError becomes its sentence on standard error and its exit status."""
-    run_command(group, "python -m ci")
+    """Run a verb; a CiError becomes its sentence on standard error and its exit status.
+
+    Any other exception becomes a sentence as well, and with CI_DEBUG=1 its traceback: whatever is
+    printed, secrets are hidden in it.
+    """
+    hidden.remember_all(os.environ)
+    with hidden.guarded_output():
+        try:
+            run_command(group, "python -m ci")
+        except ModuleNotFoundError:
+            raise  # ci/__main__.py says which package is missing
+        except Exception as error:  # noqa: BLE001  (the last resort of every verb)
+            _explain(error)
+            sys.exit(1)
+
+
+def _explain(error: Exception) -> None:
+    said = " ".join(str(error).split())
+    click.echo(f"error: {type(error).__name__}: {said}. This is a fault of the verb.", err=True)
+    if os.environ.get("CI_DEBUG"):
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    else:
+        again = shlex.join(["python", "-m", "ci", *sys.argv[1:]])
+        click.echo(f"Show where it happened, with secrets hidden:\nCI_DEBUG=1 {again}", err=True)

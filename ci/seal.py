@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from datetime import date
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ci import access_key, overlays, seal_cert, sealed_file, sealing
-from ci.errors import InputError
+from ci.errors import CiError, InputError
+from ci.hidden import remember
 from ci.sealed_file import OF_ACCESS_KEY, OF_PASSWORD, SEALED_FOR, Contents, Place
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 16  # characters, of a password from a person
 LONGEST = 512
+COMPARE_SECONDS = 10.0  # for a cluster that is asked for its certificate on the way
 FETCH_PATIENCE = 120.0  # seconds for a controller that is starting
 
 
@@ -93,6 +96,7 @@ def seal(environment: str, password: str, root: Path) -> None:
         InputError: the environment, its certificate or the password can't be used.
     """
     check_password(password)
+    compare_with_cluster(environment, root)
     place = Place.of(environment, root)
     kept = place.kept()
     entries = {**kept.entries, overlays.PASSWORD_KEY: place.seal(password)}
@@ -101,6 +105,30 @@ def seal(environment: str, password: str, root: Path) -> None:
         "Where the database holds data already, this alone does not change its password:"
         " see docs/secrets.md."
     )
+
+
+def compare_with_cluster(environment: str, root: Path) -> None:
+    """Warn where KUBECONFIG leads to a cluster that seals with another certificate than ours.
+
+    A controller makes a new key every 30 days and keeps the older ones, so another certificate is
+    no error yet: https://github.com/bitnami-labs/sealed-secrets#sealing-key-renewal
+    """
+    if not os.environ.get("KUBECONFIG"):
+        return
+    ours = sealing.read_certificate(overlays.certificate_path(environment, root))
+    try:
+        live = seal_cert.fetch(*sealing.CONTROLLER, seconds=COMPARE_SECONDS)
+    except CiError as error:
+        first = str(error).partition("\n")[0]
+        click.echo(f"warning: not compared with the cluster of KUBECONFIG: {first}", err=True)
+        return
+    if live.fingerprint != ours.fingerprint:
+        click.echo(
+            f"warning: the cluster of KUBECONFIG seals with {live.fingerprint[:12]}, and this is"
+            f" sealed with {ours.fingerprint[:12]}. It opens only if the cluster still has that"
+            f" key. If not:\nmake seal ENV={environment} ARGS=--fetch",
+            err=True,
+        )
 
 
 def check_password(password: str) -> None:
@@ -124,8 +152,17 @@ def check_password(password: str) -> None:
 
 def _from_stdin(what: str) -> str:
     if sys.stdin.isatty():
-        return str(click.prompt(what, hide_input=True, confirmation_prompt=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
+        return remember(click.prompt(what, hide_input=True, confirmation_prompt=True, err=True))
+    lines = sys.stdin.read().splitlines()
+    remember("\n".join(lines))
+    if len([line for line in lines if line.strip()]) > 1:
+        raise InputError(
+            f"standard input has {len(lines)} lines, and {what.lower()} is one line; nothing was"
+            " sealed",
+            hint="Two lines are a mistake in most cases, so neither was taken. Give one line:\n"
+            "printf '%s\\n' \"$SECRET\" | python -m ci seal ENV --stdin",
+        )
+    return lines[0] if lines else ""
 
 
 def describe_age(environment: str, root: Path) -> str:

@@ -60,23 +60,26 @@ def keep(certificate: sealing.Certificate, path: Path) -> bool:
     return True
 
 
-def fetch(namespace: str, service: str, patience: float = 0.0) -> sealing.Certificate:
+def fetch(
+    namespace: str, service: str, patience: float = 0.0, *, seconds: float = 30
+) -> sealing.Certificate:
     """Ask the controller for its certificate, through the API server.
 
     Args:
         namespace: the controller's.
         service: its Service.
         patience: seconds to wait while the Service is there and no pod answers yet.
+        seconds: how long one answer may take.
 
     Raises:
         CiError: the cluster or the controller does not answer, or the Service has no port.
         InputError: the answer is not a certificate that can be used.
     """
-    path = proxy_path(namespace, service)
+    path = proxy_path(namespace, service, seconds=seconds)
     deadline = time.monotonic() + patience
     while True:
         try:
-            answer = run([kubectl(), "get", "--raw", path], timeout=30)
+            answer = run([kubectl(), "get", "--raw", path], timeout=seconds)
             break
         except CommandError as error:
             if "(ServiceUnavailable)" in error.output and time.monotonic() < deadline:
@@ -88,7 +91,7 @@ def fetch(namespace: str, service: str, patience: float = 0.0) -> sealing.Certif
     return certificate
 
 
-def proxy_path(namespace: str, service: str) -> str:
+def proxy_path(namespace: str, service: str, *, seconds: float = 30) -> str:
     """The path below which the API server passes a request on to the controller.
 
     The port goes by the name that the Service gives it, as in kubeseal (`getServicePortName` in
@@ -99,7 +102,7 @@ def proxy_path(namespace: str, service: str) -> str:
     """
     where = f"/api/v1/namespaces/{namespace}/services"
     try:
-        found = json.loads(run([kubectl(), "get", "--raw", f"{where}/{service}"], timeout=30))
+        found = json.loads(run([kubectl(), "get", "--raw", f"{where}/{service}"], timeout=seconds))
     except CommandError as error:
         if "(NotFound)" in error.output:
             raise CiError(

@@ -10,6 +10,7 @@ Source: sealed-secrets, pkg/crypto and docs/developer/crypto.md.
 from __future__ import annotations
 
 import base64
+import codecs
 import os
 import struct
 from datetime import UTC, datetime
@@ -56,7 +57,14 @@ class Certificate(NamedTuple):
 def read_certificate(path: Path) -> Certificate:
     """Read a certificate from a file; errors as `parse_certificate`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(
+                f"{path} is UTF-16, as PowerShell's > writes it; a certificate is read as UTF-8",
+                hint=f"python -m ci seal-cert {path.parent.name}\nfetches it and writes the file as"
+                " it must be.",
+            )
+        text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} can't be read as a certificate: {error}", hint=HOW_TO_FETCH

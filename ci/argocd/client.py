@@ -14,6 +14,7 @@ import requests
 from ci.argocd.away import of_a_gateway, why
 from ci.argocd.login import Login, find_login, how_to_log_in
 from ci.errors import CiError
+from ci.hidden import hide, remember
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +33,9 @@ class ArgoError(CiError):
     """
 
     def __init__(self, message: str, *, status: int = 0, reason: str = "", hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(hide(message), hint=hint)
         self.status = status
-        self.reason = reason
+        self.reason = hide(reason)
 
 
 class ArgoCD:
@@ -99,7 +100,7 @@ class ArgoCD:
     def create_token(self, account: str) -> str:
         """Make a token for an account that may have one; it is valid until it is deleted."""
         answer = self._call("POST", f"/api/v1/account/{account}/token", body={"name": account})
-        return str(answer["token"])
+        return remember(str(answer["token"]))
 
     def manifests(self, name: str, revision: str, *, within: float | None = None) -> list[Json]:
         """What Argo CD would apply for an Application at a git commit.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from ci.errors import InputError
+from ci.hidden import remember
 from ci.overlays import ROOT
 
 if TYPE_CHECKING:
@@ -86,15 +87,30 @@ def find_login(environ: Mapping[str, str], home: Path | None = None) -> Login:
             "no Argo CD is named: neither ARGOCD_SERVER nor a login of the argocd command is there",
             hint=how_to_log_in(),
         )
+    token = _checked(environ.get("ARGOCD_AUTH_TOKEN", ""), "in ARGOCD_AUTH_TOKEN")
     if not url and saved is not None:
-        return saved._replace(token=environ.get("ARGOCD_AUTH_TOKEN") or saved.token)
+        return saved._replace(token=token or saved.token)
     url = url.rstrip("/")
-    token = environ.get("ARGOCD_AUTH_TOKEN", "")
     if not token and saved is not None and saved.url == url:
         token = saved.token
     if not token:
         raise InputError(f"there is no token for Argo CD at {url}", hint=how_to_log_in())
     return Login(url, token, _verify(options))
+
+
+def _checked(token: str, where: str) -> str:
+    """A token as a header can have it: often a line break was read with it.
+
+    Raises:
+        InputError: it has more than one line, or letters that no token has; it is not shown.
+    """
+    token = remember(token.strip())
+    if not (token.isascii() and token.isprintable() and " " not in token) and token:
+        raise InputError(
+            f"the token {where} is not one word of plain letters and digits",
+            hint="Set it to the whole output of `argocd account generate-token`, and nothing else.",
+        )
+    return token
 
 
 def _url(server: str, options: list[str]) -> str:
@@ -131,7 +147,8 @@ def _current_context(file: Path) -> Login | None:
         context = _named(config["contexts"], config["current-context"])
         server = _named(config["servers"], context["server"], key="server")
         user = _named(config["users"], context["user"])
-        address, token = server["server"], user["auth-token"]
+        address, token = server["server"], _checked(user["auth-token"], f"of {file}")
+        remember(user.get("refresh-token", ""))
     except (yaml.YAMLError, KeyError, TypeError, StopIteration):
         return None
     scheme = "http" if server.get("plain-text") else "https"

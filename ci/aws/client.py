@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import CiError
+from ci.hidden import remember
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,4 +79,4 @@ def secret(name: str, region: str) -> str:
             f"the secret {name!r} is empty",
             hint="`make plan` prints the command that fills it.",
         )
-    return text
+    return remember(text)

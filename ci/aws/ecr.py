@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.aws.client import AwsError, asking, client
 from ci.errors import InputError
+from ci.hidden import remember
 from ci.run import run
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Ecr:
         with asking("the password of the registry"):
             answer = self._client.get_authorization_token()["authorizationData"][0]
         user, _, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
+        remember(password)
         host = self.repository.address.partition("/")[0]
         run(["docker", "login", "--username", user, "--password-stdin", host], stdin=password)
 

@@ -17,6 +17,7 @@ from ci.errors import RemoteError
 from ci.git.remote import Token, check_url, git_environment
 from ci.git.repository import ConnectionLost, Identity, Repository
 from ci.git.retry import Backoff
+from ci.hidden import remember
 from ci.run import execute
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
     token = Token.read(environ)
     if token is None and (saved := _saved_credential(url)) is not None:
         environ["GIT_USER"], secret = saved
-        token = Token(secret)
+        token = Token(remember(secret))
     backoff = Backoff(attempts=20, seconds=seconds)
     with tempfile.TemporaryDirectory(prefix="coworking-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -104,7 +105,6 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
             url,
             folder,
             environment,
-            token=token,
             left=lambda: max(20.0, backoff.left),
         )
         yield Access(repository, url, environment, folder, _author(), backoff)

@@ -6,7 +6,6 @@ it from the environment or from its file: so it is in no argument, no configurat
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import stat
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ci.errors import InputError
+from ci.hidden import remember
 from ci.run import Done, execute
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SCHEMES = ("https", "http", "ssh", "file")
 # The name that GitHub documents for a token of an app; every host takes any name with a token.
 DEFAULT_USER = "x-access-token"
-_HIDDEN = "[hidden]"
 _ASKPASS = """\
 #!/bin/sh
 # git asks "Username for 'https://host': " and then for the password. Another host, to which a
@@ -72,15 +71,7 @@ class Token(NamedTuple):
                 "the token in GIT_TOKEN_FILE or GIT_TOKEN is not one line of text",
                 hint="A token is one line of printable characters.",
             )
-        return cls(secret, Path(name).absolute() if name else None)
-
-    def hide(self, text: str) -> str:
-        """Take the secret, also as HTTP's basic authentication has it, out of a text."""
-        for pad in ("", "x", "xx"):
-            encoded = base64.b64encode(f"{pad}:{self.secret}".encode()).decode().rstrip("=")
-            # The first digits hold the user name's end, the last ones may share bits with padding.
-            text = text.replace(encoded[4:-1], _HIDDEN) if len(encoded) > 12 else text
-        return text.replace(self.secret, _HIDDEN)
+        return cls(remember(secret), Path(name).absolute() if name else None)
 
 
 def check_url(url: str) -> str:

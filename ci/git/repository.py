@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import CommandError, InputError
 from ci.git.push import Refusal, Verdict, judge_connection, judge_push
+from ci.hidden import hide
 from ci.run import TIMED_OUT, Done, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
-
-    from ci.git.remote import Token
 
 # Everything that could run a program, ask a person, or do work that a throw-away copy has no use
 # for. The copy is a whole one: in a partial one git fetches again by itself at every lost race.
@@ -85,7 +84,6 @@ class Repository:
         url: a checked URL.
         folder: an empty private folder, for the copy.
         environment: git's whole environment, of `git_environment`.
-        token: what must never show in a message.
         left: answers how many seconds git may still take.
     """
 
@@ -95,13 +93,11 @@ class Repository:
         folder: Path,
         environment: Mapping[str, str],
         *,
-        token: Token | None = None,
         left: Callable[[], float] = lambda: 300.0,
     ) -> None:
         self.url = url
         self._copy = folder / "copy.git"
         self._environment = environment
-        self._token = token
         self._left = left
         # What was once true of commits stays true; what was not can come with the next fetch.
         self._resolved: dict[str, str] = {}
@@ -299,8 +295,7 @@ class Repository:
         return done
 
     def _hide(self, output: bytes) -> str:
-        text = output.decode(errors="replace")
-        return self._token.hide(text) if self._token else text
+        return hide(output.decode(errors="replace"))
 
 
 def _stream(parent: str, change: Edit, identity: Identity) -> bytes:

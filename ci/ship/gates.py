@@ -39,11 +39,15 @@ class Gate(NamedTuple):
 
 
 class State(NamedTuple):
-    """A gate's answer: `passes`, `blocks` or `overridden`, with what it found."""
+    """A gate's answer: `passes`, `blocks` or `overridden`, with what it found.
+
+    `fix` says what to do: by the gate's rule, or, where it could not ask, to make it able to.
+    """
 
     gate: str
     word: str
     detail: str
+    fix: str = ""
 
 
 def _healthy(candidate: Candidate) -> str:
@@ -160,9 +164,11 @@ def ask(candidate: Candidate, *, overridden: Collection[str]) -> list[State]:
     """Ask every gate, also after one that blocks: a person wants to know all of them at once."""
     states = []
     for name, gate in GATES.items():
+        word = "overridden" if name in overridden else "blocks"
         try:
             states.append(State(name, "passes", gate.check(candidate)))
+        except Blocks as error:
+            states.append(State(name, word, str(error), gate.fix))
         except CiError as error:
-            word = "overridden" if name in overridden else "blocks"
-            states.append(State(name, word, str(error)))
+            states.append(State(name, word, f"it can't be asked: {error}", error.hint))
     return states

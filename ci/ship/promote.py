@@ -203,10 +203,14 @@ def _propose(access: Access, wish: Wish, landing: Landing, table: str) -> str:
 
 
 def _show(states: Sequence[State]) -> None:
+    said: set[str] = set()
     for state in states:
         click.echo(f"  {state.word:10}  {state.gate:14}  {state.detail}")
         if state.word == "blocks":
-            click.echo(f"  {'':10}  {'':14}  {GATES[state.gate].fix}")
+            for line in state.fix.splitlines():
+                if line not in said:  # several gates may want the same login
+                    click.echo(f"  {'':10}  {'':14}  {line}")
+            said.update(state.fix.splitlines())
 
 
 def _table(states: Sequence[State], reason: str) -> str:

@@ -78,9 +78,15 @@ def plan_build(tag: str, registry: EcrRepository, *, again: bool) -> Plan:
 
 
 def check_registry(overlay: ImageFile, registry: EcrRepository) -> None:
-    """Raise an InputError when the overlay's image comes from another registry."""
+    """Raise an InputError when the overlay's image comes from another registry, or from none."""
     named = overlay.entry.registry
-    if named is not None and named != registry.address:
+    if named is None:
+        raise InputError(
+            f"the entry {overlay.image!r} in {overlay.path} has no newName, so it means an image of"
+            " Docker Hub; nothing was written",
+            hint=f"Add this line to the entry:\nnewName: {registry.address}",
+        )
+    if named != registry.address:
         raise InputError(
             f"{overlay.path} takes image {overlay.image!r} from {named!r}, not from"
             f" {registry.address!r}",
@@ -177,9 +183,7 @@ def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
         environment = git_environment(
             os.environ, Path(scratch), url=url, token=token, config=git_config
         )
-        repository = Repository(
-            url, Path(scratch), environment, token=token, left=lambda: backoff.left
-        )
+        repository = Repository(url, Path(scratch), environment, left=lambda: backoff.left)
         return Lander(
             repository,
             target,

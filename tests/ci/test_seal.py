@@ -240,3 +240,56 @@ def test_the_throw_away_certificate_is_told(tree: Path) -> None:
     done = seal(tree, "dev")
     assert done.returncode == 0
     assert "no cluster can open this" in done.stderr
+
+
+def test_two_lines_on_standard_input_are_taken_for_the_mistake_they_are(tree: Path) -> None:
+    done = seal(tree, "dev", "--stdin", stdin=f"{PASSWORD}\nanother-line-of-it\n")
+    assert done.returncode == 2
+    assert "standard input has 2 lines, and password is one line" in done.stderr
+    assert PASSWORD not in done.stderr
+    assert "another-line" not in done.stderr
+    assert not (tree / "overlays/dev/postgres/sealedsecret.yaml").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_certificate_in_utf_16_is_named_as_such(tree: Path, encoding: str) -> None:
+    """A codec's sentence about byte 0xff was shown."""
+    path = tree / "overlays/dev/sealing-cert.pem"
+    path.write_text("\ufeff" * (encoding != "utf-16") + path.read_text(), encoding=encoding)
+    done = seal(tree, "dev", "--stdin", stdin=PASSWORD)
+    assert done.returncode == 2
+    assert "sealing-cert.pem is UTF-16, as PowerShell's > writes it" in done.stderr
+    assert "python -m ci seal-cert dev\n" in done.stderr
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_where_a_cluster_is_there_its_certificate_is_compared(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    ours = (tree / "overlays/dev/sealing-cert.pem").read_text()
+    live = sealing.parse_certificate(ours if same else certificate(), "the cluster")
+    monkeypatch.setenv("KUBECONFIG", "/some/config")
+    monkeypatch.setattr(
+        seal_cert, "fetch", mock.create_autospec(seal_cert.fetch, return_value=live)
+    )
+    done = seal(tree, "dev", "--stdin", stdin=PASSWORD)
+    assert done.returncode == 0
+    warned = f"warning: the cluster of KUBECONFIG seals with {live.fingerprint[:12]}"
+    assert (warned in done.stderr) is not same
+    assert ("make seal ENV=dev ARGS=--fetch" in done.stderr) is not same
+
+
+def test_a_cluster_that_does_not_answer_keeps_nobody_from_sealing(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tree / "config"
+    config.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+        'clusters: [{name: c, cluster: {server: "http://127.0.0.1:9"}}]\n'
+        "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n"
+    )
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    done = seal(tree, "dev", "--stdin", stdin=PASSWORD)
+    assert done.returncode == 0
+    assert "warning: not compared with the cluster of KUBECONFIG: " in done.stderr
+    assert sealed(tree)

@@ -144,3 +144,17 @@ def test_on_github_it_is_a_pull_request_and_only_one(
     assert message.trailers["Promoted-From"] == "dev"
     assert message.trailers["Source-Commit"].startswith(world.tag.partition("-")[2])
     assert "t0ken" not in result.output
+
+
+def test_without_a_login_the_gates_say_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They said "find out by whom", "wait for the scan" and "wait"."""
+    for name in ("ARGOCD_SERVER", "ARGOCD_AUTH_TOKEN", "ARGOCD_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ARGOCD_CONFIG_DIR", "/nonexistent")
+    result = world.ci("promote", "--dry-run")
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    unable = [line for line in lines if "it can't be asked: no Argo CD is named" in line]
+    assert [line.split()[1] for line in unable] == ["healthy", "same-image", "soaked"]
+    assert sum(line.startswith("argocd login ADDRESS") for line in lines) == 1
+    assert "by whom" not in result.output
+    assert "Wait" not in result.output

@@ -98,7 +98,8 @@ def test_builds_of_different_overlays_all_land(remote: Remote, registry: str) ->
     names = [f"overlays/dev/app{n}" for n in range(8)]
     for name in names:
         path = f"{name}/kustomization.yaml"
-        remote.person.commit(path, 'images:\n- name: coworking\n  newTag: "none"\n')
+        entry = f'- name: coworking\n  newName: {registry}\n  newTag: "none"\n'
+        remote.person.commit(path, f"images:\n{entry}")
     commit = remote.person.commit()
     remote.person.push()
     with ThreadPoolExecutor(len(names)) as pool:

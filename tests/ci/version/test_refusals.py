@@ -217,3 +217,17 @@ def test_only_gits_own_last_words_decide_about_a_connection(stderr: str, verdict
 
 def test_no_reason_is_listed_as_policy_because_policy_is_what_is_left() -> None:
     assert Verdict.POLICY not in {verdict for _, verdict in REASONS}
+
+
+def test_an_entry_without_new_name_is_refused(remote: Remote) -> None:
+    """It went out as coworking:TAG of Docker Hub."""
+    commit = remote.person.ship()
+    file = "overlays/dev/coworking/image/kustomization.yaml"
+    lines = remote.file().splitlines(keepends=True)
+    remote.person.commit(file, "".join(line for line in lines if "newName" not in line))
+    remote.person.push()
+    tip = remote.tip
+    answer = remote.set_image(f"7-{commit[:8]}")
+    assert answer.status == 2
+    assert "has no newName, so it means an image of Docker Hub" in answer.json["error"]
+    assert remote.tip == tip
