@@ -6,7 +6,7 @@ A verb may call the checker, so both have one tree of errors; the checker's pack
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from treecheck.errors import InputError
 from treecheck.errors import TreecheckError as CiError
@@ -36,7 +36,25 @@ class CommandError(CiError):
         self.output = output
 
 
-class PolicyError(CiError):
+class _FromRemoteError(CiError):
+    """An error that has the remote's own words, such as a hook's, GH006 or GH013.
+
+    Attributes:
+        remote: them, a line each, without git's mark `remote:`; empty when it said nothing.
+    """
+
+    remote = ""
+
+    @classmethod
+    def said(cls, words: str, message: str, *, hint: str = "") -> Self:
+        """Make the error with the remote's words, as git printed them."""
+        error = cls(message, hint=hint)
+        lines = (line.removeprefix("remote:").strip() for line in words.splitlines())
+        error.remote = "\n".join(filter(None, lines))
+        return error
+
+
+class PolicyError(_FromRemoteError):
     """The remote refuses this change; trying again can't help."""
 
     exit_code = 3
@@ -48,7 +66,7 @@ class BudgetError(CiError):
     exit_code = 4
 
 
-class RemoteError(CiError):
+class RemoteError(_FromRemoteError):
     """The remote can't be reached, or doesn't accept who we are."""
 
     exit_code = 5

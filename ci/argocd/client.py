@@ -15,6 +15,7 @@ from ci.argocd.away import of_a_gateway, why
 from ci.argocd.login import Login, find_login, how_to_log_in
 from ci.errors import CiError
 from ci.hidden import hide, remember
+from ci.web import session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ class ArgoCD:
     def __init__(self, login: Login, *, timeout: float = TIMEOUT) -> None:
         self.url = login.url
         self._timeout = timeout
-        self._session = requests.Session()
+        self._session = session()
         self._session.headers["Authorization"] = f"Bearer {login.token}"
         # Against forged requests, Argo CD refuses whatever isn't a GET and doesn't say this (415).
         self._session.headers["Content-Type"] = "application/json"
@@ -118,7 +119,7 @@ class ArgoCD:
             query={"revision": revision},
             within=within,
         )
-        return [json.loads(text) for text in answer.get("manifests") or []]
+        return [self._manifest(text, name) for text in answer.get("manifests") or []]
 
     def resource_tree(self, name: str) -> Json:
         """The live resources below an Application, its pods included, with their health."""
@@ -139,7 +140,18 @@ class ArgoCD:
             "resourceName": node["name"],
         }
         answer = self._call("GET", f"/api/v1/applications/{name}/resource", query=query)
-        manifest: Json = json.loads(answer["manifest"])
+        return self._manifest(answer.get("manifest"), name)
+
+    def _manifest(self, text: object, name: str) -> Json:
+        try:
+            manifest = json.loads(str(text))
+        except json.JSONDecodeError:
+            manifest = None
+        if not isinstance(manifest, dict):
+            raise ArgoError(
+                f"{self.url} answered with something other than a manifest of {name}",
+                hint="Ask again; if it stays so, look at argocd-server's log.",
+            )
         return manifest
 
     def events(self, name: str, node: Mapping[str, str]) -> list[Json]:
@@ -166,9 +178,7 @@ class ArgoCD:
                 answer = self._send("GET", f"/api/v1/applications/{name}/logs", query=query)
             except ArgoError:
                 continue
-            found = [
-                json.loads(line).get("result", {}) for line in answer.text.splitlines() if line
-            ]
+            found = [_log_entry(line) for line in answer.text.splitlines() if line]
             # What has no time is Argo CD's own remark, such as that there was no previous life.
             said = [entry for entry in found if entry.get("content") and entry.get("timeStamp")]
             texts = [entry["content"] for entry in said]
@@ -230,6 +240,15 @@ class ArgoCD:
 def connect(environ: Mapping[str, str]) -> ArgoCD:
     """Return a client for the Argo CD that the environment, or `argocd login`, names."""
     return ArgoCD(find_login(environ))
+
+
+def _log_entry(line: str) -> Json:
+    """One line of a log's answer; empty for one that was cut off."""
+    try:
+        result = json.loads(line).get("result")
+    except (json.JSONDecodeError, AttributeError):
+        return {}
+    return result if isinstance(result, dict) else {}
 
 
 def _refusal(response: requests.Response, method: str, path: str, url: str) -> ArgoError:

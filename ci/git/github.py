@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 
 from ci.errors import CiError
+from ci.hidden import hide
+from ci.web import AWAY, session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,14 +51,14 @@ def open_pull_request(name: str, token: str, wanted: PullRequest, *, api: str = 
         head = f"{name.partition('/')[0]}:{wanted.head}"
         found = _ask("GET", pulls, token, params={"head": head, "base": wanted.base})
         if found.ok and (open_already := _parsed(found, list)):
-            return str(open_already[0]["html_url"])
+            return str(_mapping(open_already[0]).get("html_url", f"{name}, branch {wanted.head}"))
+    by_hand = f"The branch {wanted.head} is pushed: open the pull request by hand."
     if not answer.ok:
-        reason = answer.json().get("message", "") if _is_json(answer) else ""
-        raise CiError(
-            f"GitHub refuses to open a pull request: {answer.status_code} {reason}".rstrip(),
-            hint=f"The branch {wanted.head} is pushed: open the pull request by hand.",
-        )
-    return str(_parsed(answer, dict).get("html_url"))
+        raise refusal(answer, "to open a pull request", hint=by_hand)
+    address = _parsed(answer, dict).get("html_url")
+    if not address:
+        raise CiError("GitHub's answer names no pull request", hint=by_hand)
+    return str(address)
 
 
 def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one server
@@ -74,7 +77,7 @@ def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one se
         query = {"per_page": 100, "page": page}
         answer = _checked(_ask("GET", f"{issue}/{number}/comments", token, params=query))
         comments = _parsed(answer, list)
-        for comment in comments:
+        for comment in map(_mapping, comments):
             if marker in (comment.get("body") or ""):
                 if comment["body"].replace("\r\n", "\n").strip() == text.strip():
                     return "unchanged"
@@ -90,29 +93,72 @@ def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one se
 
 def _checked(answer: requests.Response) -> requests.Response:
     if not answer.ok:
-        reason = answer.json().get("message", "") if _is_json(answer) else ""
-        raise CiError(
-            f"GitHub refuses a comment: {answer.status_code} {reason}".rstrip(),
-            hint="The token needs the right to write pull requests' comments.",
-        )
+        hint = "The token needs the right to write pull requests' comments."
+        raise refusal(answer, "a comment", hint=hint)
     return answer
+
+
+def refusal(answer: requests.Response, what: str, *, hint: str = "") -> CiError:
+    """Say why GitHub refuses: a rate limit, a right that is missing, or what `errors` names.
+
+    https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+    """
+    said = _reason(answer)
+    status, headers = answer.status_code, answer.headers
+    is_limit = (
+        status == requests.codes.too_many
+        or headers.get("X-RateLimit-Remaining") == "0"
+        or "Retry-After" in headers
+        or "rate limit" in said.lower()
+    )
+    if is_limit and status in (requests.codes.forbidden, requests.codes.too_many):
+        return CiError(
+            f"GitHub's rate limit is used up: {status} {said}".rstrip(),
+            hint=f"It is no missing right. Try again {_when(headers)}.",
+        )
+    if status >= requests.codes.server_error:
+        hint = "GitHub is away, see https://www.githubstatus.com. Try again later."
+    return CiError(f"GitHub refuses {what}: {status} {said}".rstrip(), hint=hint)
+
+
+def _when(headers: Mapping[str, str]) -> str:
+    if headers.get("Retry-After", "").isdecimal():
+        return f"in {headers['Retry-After']} s"
+    reset = headers.get("X-RateLimit-Reset", "")
+    if reset.isdecimal() and len(reset) < 12:
+        return f"after {datetime.fromtimestamp(int(reset), UTC):%H:%M} UTC"
+    return "in some minutes"
+
+
+def _reason(answer: requests.Response) -> str:
+    """GitHub's message, and each of its errors."""
+    body = _mapping(_json(answer))
+    words = [str(body.get("message") or "")]
+    errors = body.get("errors")
+    for error in errors if isinstance(errors, list) else []:
+        fields = _mapping(error) or {"message": error}
+        words.append(
+            str(fields.get("message") or " ".join(str(value) for value in fields.values()))
+        )
+    return hide("; ".join(filter(None, words)))
 
 
 def _ask(method: str, url: str, token: str, **arguments: Any) -> requests.Response:
     headers = {
-        "Authorization": f"Bearer {token}",
+        "Authorization": f"Bearer {token.strip()}",
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
     try:
-        return requests.request(method, url, headers=headers, timeout=20, **arguments)
-    except requests.RequestException as error:
+        with session(away={500, *AWAY}) as asking:
+            return asking.request(method, url, headers=headers, timeout=20, **arguments)
+    except (requests.RequestException, UnicodeError) as error:
         raise CiError(f"GitHub can't be reached: {type(error).__name__}") from error
 
 
 def _parsed(answer: requests.Response, kind: type[T]) -> T:
     """Parse an answer; a web page, as another address than the API's gives, is an error."""
-    parsed = answer.json() if _is_json(answer) else None
+    parsed = _json(answer)
     if not isinstance(parsed, kind):
         raise CiError(
             f"{answer.url.partition('?')[0]} answers as no API of GitHub does",
@@ -121,5 +167,15 @@ def _parsed(answer: requests.Response, kind: type[T]) -> T:
     return parsed
 
 
-def _is_json(answer: requests.Response) -> bool:
-    return "json" in answer.headers.get("Content-Type", "")
+def _json(answer: requests.Response) -> Any:
+    """What an answer says; None for a web page, and for JSON that was cut off."""
+    if "json" not in answer.headers.get("Content-Type", ""):
+        return None
+    try:
+        return answer.json()
+    except requests.JSONDecodeError:
+        return None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

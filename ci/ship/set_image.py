@@ -143,7 +143,10 @@ def command(**options: Any) -> None:
         answer = describe(set_image(**options, progress=progress))
     except CiError as error:
         failure = {"result": "failed", **vars(progress)}
-        click.echo(json.dumps({**failure, "code": error.exit_code, "error": str(error)}))
+        failure |= {"code": error.exit_code, "error": str(error)}
+        if remote := getattr(error, "remote", ""):
+            failure["remote"] = remote
+        click.echo(json.dumps(failure))
         raise
     click.echo(json.dumps({**answer, "seconds": round(time.monotonic() - began, 3)}))
 

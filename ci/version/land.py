@@ -236,7 +236,8 @@ class Lander:
         if refusal.verdict is Verdict.POLICY:
             raise _forbidden(self.target.branch, refusal)
         if refusal.verdict is Verdict.DENIED:
-            raise RemoteError(
+            raise RemoteError.said(
+                refusal.remote,
                 f"{self.repository.url} accepts no login: {refusal.reason}",
                 hint=f"{refusal.remote}Check the URL, and that the token in GIT_TOKEN or"
                 " GIT_TOKEN_FILE may read and write that repository. A folder of another user's"
@@ -257,7 +258,8 @@ class Lander:
         # A connection cut off because lost races used up the time is not a network fault.
         out_of_time = self._lost_races > 0 and self.backoff.left == 0
         if refusal.verdict is Verdict.NETWORK and not out_of_time:
-            return RemoteError(
+            return RemoteError.said(
+                refusal.remote,
                 f"{self.repository.url} can't be reached: {refusal.reason}",
                 hint=f"{refusal.remote}Nothing was lost. Start this step again when the remote"
                 " answers.",
@@ -272,7 +274,8 @@ class Lander:
 
 
 def _forbidden(branch: str, refusal: Refusal) -> PolicyError:
-    return PolicyError(
+    return PolicyError.said(
+        refusal.remote,
         f"{branch} refuses the push: {refusal.reason}",
         hint=f"{refusal.remote}Allow the build's user on that branch, or write to a branch of its"
         " own with --pr-branch.",

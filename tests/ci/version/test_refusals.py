@@ -231,3 +231,15 @@ def test_an_entry_without_new_name_is_refused(remote: Remote) -> None:
     assert answer.status == 2
     assert "has no newName, so it means an image of Docker Hub" in answer.json["error"]
     assert remote.tip == tip
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["GH006: Protected branch update failed for refs/heads/main.", "GH013: a rule", "Not yet"],
+)
+def test_the_remotes_own_reason_is_a_field_of_the_answer(remote: Remote, words: str) -> None:
+    commit = remote.person.ship()
+    remote.hook("pre-receive", f'echo "{words}" >&2; echo "- a second line" >&2; exit 1')
+    answer = remote.set_image(f"7-{commit[:8]}")
+    assert answer.status == 3
+    assert answer.json["remote"].splitlines() == [words, "- a second line"]
