@@ -138,7 +138,7 @@ def test_14_who_logged_in_at_one_pod_is_served_by_another(world: World, keys: Ke
     first, second = pod_addresses(world)[:2]
 
     entered = ask(world, first, "/login", form=urlencode({"key": keys.new, "goal": "/"}))
-    cookie = entered.headers["Set-Cookie"]
+    cookie = entered.headers["set-cookie"]
 
     assert entered.status == 303
     assert {"HttpOnly", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}

@@ -29,12 +29,25 @@ def left_out(world: World) -> Iterator[None]:
     until("root waits for a person", lambda: _waits(world), within=90)
     yield
     world.repo.pull()
+    if not (world.repo.folder / FILE).exists():
+        _put_back(world)
+
+
+def _put_back(world: World) -> None:
+    """Revert the removal, and end the wait, as `status` says."""
+    world.repo.pull()
     removal = world.repo.git("log", "-1", "--format=%H", "--diff-filter=D", "--", FILE)
     world.repo.git("checkout", "-q", f"{removal}~1", "--", FILE, "argocd/apps/kustomization.yaml")
     commit = world.repo.commit("Put prod's Application back")
     world.repo.push()
     world.argocd.terminate("root")
-    world.settle("root", within=120, commit=commit)
+    until("root follows git again", lambda: _follows(world, commit), within=120)
+
+
+def _follows(world: World, commit: str) -> bool:
+    # Its last operation stays a terminated one until there is something to sync.
+    root = world.app("root")
+    return not root.busy and (root.sync, root.revision) == ("Synced", commit)
 
 
 def _waits(world: World) -> bool:
@@ -65,7 +78,15 @@ def test_15_a_new_tag_and_a_rollback_work_meanwhile(world: World, left_out: None
     assert _waits(world)
 
 
-def test_15_root_follows_git_again_once_the_file_is_back(world: World) -> None:
-    world.settle("root")
+def test_15_root_follows_git_again_once_the_file_is_back(world: World, left_out: None) -> None:
+    _put_back(world)
+
+    world.settle("coworking-prod")
     assert world.prod.serving(GOOD[1].tag)
     assert "git no longer has" not in world.repo.ci("status", "prod", status=None)
+    # And what comes next is synced.
+    world.release("prod", GOOD[3].tag)
+    world.repo.edit("argocd/apps/coworking-prod.yaml", r"limit: 5", "limit: 4")
+    commit = world.repo.commit("Retry less")
+    world.repo.push()
+    world.settle("root", commit=commit)

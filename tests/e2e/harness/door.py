@@ -24,14 +24,18 @@ connection = http.client.HTTPConnection(host, int(port), timeout=4)
 try:
     connection.request(method, path, body or None, json.loads(headers))
     answer = connection.getresponse()
-    print(json.dumps([answer.status, dict(answer.getheaders()), answer.read().decode()]))
+    seen = {name.lower(): value for name, value in answer.getheaders()}
+    print(json.dumps([answer.status, seen, answer.read().decode()]))
 except OSError as error:
     print(json.dumps([0, {}, f"{type(error).__name__}: {error}"]))
 """
 
 
 class Answer(NamedTuple):
-    """What came back; status 0 when there was no connection, and then the body says why."""
+    """What came back; without a connection the status is 0, and the body says why.
+
+    The names of headers are in small letters.
+    """
 
     status: int
     headers: dict[str, str]
@@ -69,7 +73,8 @@ def ask_from_here(host: str, path: str, *, port: int = PORT, timeout: float = 4)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return Answer(answer.status, dict(answer.getheaders()), answer.read().decode())
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, headers, answer.read().decode())
     except OSError as error:
         return Answer(0, {}, f"{type(error).__name__}: {error}")
     finally:
