@@ -24,12 +24,15 @@ _WORLDS: list[World] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A scenario may take minutes, and none may take more than six."""
+    """A scenario may take minutes, and none may take more than six.
+
+    The deployment that the first one waits for has deadlines of its own, step by step.
+    """
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(360))
+            item.add_marker(pytest.mark.timeout(360, func_only=True))
 
 
 @pytest.fixture(scope="session")
