@@ -101,7 +101,7 @@ test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engin
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests treecheck/tests --ignore=tests/e2e --ignore=tests/manifests/test_checkov.py $(ARGS)
 
 test-image: $(VENV)/dev.stamp ## Run the image that COWORKING_IMAGE names, and a whole build, on a Docker engine
-	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/codebuild/test_whole_build.py
+	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/local/codebuild/test_whole_build.py
 
 e2e: $(VENV)/dev.stamp ## Deploy everything to a throw-away cluster and try what can go wrong (docs/e2e.md)
 	@$(E2E) -m 'not long' $(or $(ARGS),tests/e2e)

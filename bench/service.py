@@ -23,7 +23,7 @@ import requests
 
 from bench.load import Load, measure
 from bench.results import FOLDER, Results, machine
-from ci.localdb import USER, local_postgres
+from ci.local.postgres import USER, local_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ import click
 import yaml
 
 from bench.results import Results
-from ci import settings
+from ci.tree import settings
 from treecheck.kustomize import render
 from treecheck.rendering import cache_folder
 

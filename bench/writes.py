@@ -22,7 +22,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from bench.results import FOLDER, Results
-from ci.localdb import USER, local_postgres
+from ci.local.postgres import USER, local_postgres
 from coworking import rollups, schema
 
 if TYPE_CHECKING:

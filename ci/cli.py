@@ -27,25 +27,27 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "diff": Verb("ci.review.diff", "Say what a change does to each environment, for its reviewer."),
     "base-images": Verb("ci.ship.base_images", "Move the image's base to its tag's newest digest."),
-    "capacity": Verb("ci.capacity.verb", "Say whether everything fits the nodes, and the price."),
-    "cluster": Verb("ci.cluster", "Make a cluster on this machine with kind and Docker."),
-    "codebuild": Verb("ci.codebuild.verb", "Run a buildspec on this machine, as CodeBuild would."),
-    "configure": Verb("ci.configure", "Turn a fork into its owner's, with one commit."),
+    "capacity": Verb(
+        "ci.platform.capacity.capacity", "Say whether all fits the nodes, and the price."
+    ),
+    "cluster": Verb("ci.local.cluster", "Make a cluster on this machine with kind and Docker."),
+    "codebuild": Verb("ci.local.codebuild.codebuild", "Run a buildspec here, as CodeBuild would."),
+    "configure": Verb("ci.platform.configure", "Turn a fork into its owner's, with one commit."),
     "history": Verb("ci.ship.history", "What ran when: commit, build and person, from git."),
     "hotfix": Verb("ci.ship.hotfix", "Put an image into an environment by hand, with the reason."),
     "pipeline": Verb("ci.ship.pipeline", "Do one step of a build; the buildspec calls them."),
-    "plan": Verb("ci.plan.verb", "Every step of a first deploy, and how far it is (--check)."),
+    "plan": Verb("ci.platform.plan.plan", "Every step of a first deploy, and how far it is."),
     "promote": Verb("ci.ship.promote", "Propose dev's tag for prod, behind gates."),
-    "render": Verb("ci.render", "Print what Argo CD would apply to an environment."),
+    "render": Verb("ci.tree.render", "Print what Argo CD would apply to an environment."),
     "resume": Verb("ci.oncall.resume", "Revert a rolled-back version in git; auto-sync on again."),
     "rollback": Verb("ci.oncall.rollback", "Roll an environment back, as Argo CD's web page does."),
-    "seal": Verb("ci.seal", "Seal the database's password or an access key."),
-    "seal-cert": Verb("ci.seal_cert", "Fetch a cluster's sealing certificate."),
+    "seal": Verb("ci.tree.seal", "Seal the database's password or an access key."),
+    "seal-cert": Verb("ci.tree.seal_cert", "Fetch a cluster's sealing certificate."),
     "set-image": Verb("ci.ship.set_image", "Write a build's image tag into an overlay, in order."),
-    "snapshots": Verb("ci.snapshots", "Accept what both environments render to now."),
+    "snapshots": Verb("ci.tree.snapshots", "Accept what both environments render to now."),
     "status": Verb("ci.oncall.status", "What git says, what is synced, what runs, what failed."),
-    "up": Verb("ci.up", "Run the service here, with a database and demo data."),
-    "validate": Verb("ci.validate", "Check manifests for what would break after the merge."),
+    "up": Verb("ci.local.up", "Run the service here, with a database and demo data."),
+    "validate": Verb("ci.review.validate", "Check manifests for what would break after the merge."),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ci.rules  # noqa: F401  # its rules are registered by importing them
+import ci.platform.rules  # noqa: F401  # its rules are registered by importing them
 from treecheck.registry import LAYERS, load_rules
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "validate.md"

@@ -12,7 +12,7 @@ from ci.argocd.application import Application, image_of, tag_of
 from ci.argocd.causes import reason_of
 from ci.argocd.client import ArgoError
 from ci.errors import CiError, InputError
-from ci.overlays import environments, unknown_environment
+from ci.tree.overlays import environments, unknown_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ import yaml
 
 from ci.errors import InputError
 from ci.hidden import remember
-from ci.overlays import ROOT
+from ci.tree.overlays import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

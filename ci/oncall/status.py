@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ci import reach
 from ci.argocd import pruning
 from ci.argocd.application import Application
 from ci.argocd.causes import causes
@@ -42,7 +41,8 @@ from ci.oncall.judging import judge, unseen
 from ci.oncall.reports import Environment, Git, Part
 from ci.oncall.shown import as_json, text
 from ci.oncall.workloads import readiness
-from ci.overlays import unknown_environment
+from ci.tree import reach
+from ci.tree.overlays import unknown_environment
 from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:

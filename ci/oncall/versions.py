@@ -25,8 +25,8 @@ from ci.argocd.application import image_of, tag_of, time_of
 from ci.argocd.client import ArgoError
 from ci.argocd.environment import RENDER_WITHIN, SERVICE, live_tag, overlay_folder
 from ci.errors import InputError
-from ci.overlays import ROOT
 from ci.run import execute
+from ci.tree.overlays import ROOT
 from ci.version import scalar
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci import reach
+from ci.tree import reach
 from treecheck.immutable import immutable_changes
 from treecheck.kube.config import references
 from treecheck.kube.workloads import replicas

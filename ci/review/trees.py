@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ci.rules  # noqa: F401  # its rules are registered by importing them
+import ci.platform.rules  # noqa: F401  # its rules are registered by importing them
 from ci.errors import CommandError, InputError
 from ci.git.archive import unpack
 from ci.run import execute, run

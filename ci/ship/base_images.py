@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ci.aws.public_registry import Image, index_of
-from ci.capacity.cluster import load_cluster
-from ci.capacity.gather import CLUSTER
 from ci.errors import InputError
-from ci.overlays import root_option
+from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.gather import CLUSTER
+from ci.tree.overlays import root_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable

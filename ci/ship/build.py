@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.aws.registry import EcrRepository
 from ci.errors import InputError
-from ci.settings import registry
+from ci.tree.settings import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ci import settings
 from ci.aws.client import AwsError, asking, client, secret
 from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError, InputError
-from ci.overlays import ROOT
 from ci.run import execute, run
 from ci.ship import image, main_build
 from ci.ship.set_image import describe, set_image
+from ci.tree import settings
+from ci.tree.overlays import ROOT
 from ci.version.land import Progress
 
 if TYPE_CHECKING:

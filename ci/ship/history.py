@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ci import overlays, settings
 from ci.argocd.environment import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
-from ci.overlays import ROOT
 from ci.ship.build import VARIABLES
+from ci.tree import overlays, settings
+from ci.tree.overlays import ROOT
 from ci.version.image_file import ImageFile
 from ci.version.message import Message, environment_of
 from ci.version.tag import PipelineTag

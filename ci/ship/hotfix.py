@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ci import settings
 from ci.argocd.environment import SERVICE, overlay_folder
 from ci.aws.ecr import Ecr, push
 from ci.aws.registry import EcrRepository
-from ci.capacity.cluster import load_cluster
-from ci.capacity.gather import CLUSTER
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import branch_name, check_branch, check_url
-from ci.overlays import ROOT, overlay
+from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.gather import CLUSTER
 from ci.run import run
 from ci.ship import image
 from ci.ship.set_image import check_registry
+from ci.tree import settings
+from ci.tree.overlays import ROOT, overlay
 from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment, one_line
 from ci.version.tag import PipelineTag, check_tag

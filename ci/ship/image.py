@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.overlays import ROOT
 from ci.run import run
+from ci.tree.overlays import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ci import settings
 from ci.argocd.client import connect
 from ci.argocd.environment import SERVICE, overlay_folder
 from ci.aws.ecr import Ecr
@@ -21,10 +20,11 @@ from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.github import API, PullRequest, open_pull_request, repository_name
 from ci.git.remote import Token, branch_name, check_branch
-from ci.numbers import Duration
-from ci.overlays import overlay
+from ci.options import Duration
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
+from ci.tree import settings
+from ci.tree.overlays import overlay
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment, Message, one_line

@@ -28,7 +28,7 @@ from ci.git.remote import (
 )
 from ci.git.repository import Repository
 from ci.git.retry import Backoff
-from ci.numbers import Duration
+from ci.options import Duration
 from ci.version.image_file import ImageFile, check_folder
 from ci.version.land import Destination, Lander, Landing, Leave, Plan, Progress
 from ci.version.message import Deployment, environment_of, short_name

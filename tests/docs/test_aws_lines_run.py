@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.codebuild import stand_ins
+from tests.ci.local.codebuild import stand_ins
 from tests.docs.commands.aws import run
 from tests.docs.commands.lines import lines_of_the_tree
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LINES = lines_of_the_tree()
 # A tool's name and one of its subcommands that are no command, by file, and what they are.
 NO_COMMAND = {
-    ("ci/plan/bootstrap.py", "aws eks"): "a pattern that finds the line in the page",
-    ("ci/plan/bootstrap.py", "kubectl apply"): "the same",
+    ("ci/platform/plan/bootstrap.py", "aws eks"): "a pattern that finds the line in the page",
+    ("ci/platform/plan/bootstrap.py", "kubectl apply"): "the same",
 }
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ci import carried, seal
-from ci.cluster import AFTERWARDS
-from ci.settings import SETTINGS, parse, read
+from ci.local.cluster import AFTERWARDS
+from ci.tree import carried, seal
+from ci.tree.settings import SETTINGS, parse, read
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*(ROOT / "docs" / f"{name}.md" for name in ("deploy", "secrets", "fork", "cluster"))]

@@ -6,10 +6,10 @@ import json
 import re
 from pathlib import Path
 
-from ci.plan.checks.outside import AWS_CALLS
-from ci.plan.tools import TOOLS, shown
-from ci.plan.verb import EXIT_STATUS
-from ci.plan.verb import command as plan
+from ci.platform.plan.checks.outside import AWS_CALLS
+from ci.platform.plan.plan import EXIT_STATUS
+from ci.platform.plan.plan import command as plan
+from ci.platform.plan.tools import TOOLS, shown
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/first-deploy.md").read_text(encoding="utf-8")

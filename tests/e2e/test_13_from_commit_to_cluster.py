@@ -1,7 +1,7 @@
 """From a commit to the running pods by the pipeline's own buildspec; then to prod, behind gates.
 
 Real: the buildspec and its steps, the engine, the registry that is pushed to, git, Argo CD and the
-pods. Stand-ins: moto for AWS, `make` (see tests/ci/codebuild/stand_ins.py), and instead of a
+pods. Stand-ins: moto for AWS, `make` (see tests/ci/local/codebuild/stand_ins.py), and instead of a
 kubelet that pulls from ECR a thread that makes available to pods what the registry was sent.
 """
 
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import requests
 
-from ci import settings
-from tests.ci.codebuild import stand_ins
+from ci.tree import settings
+from tests.ci.local.codebuild import stand_ins
 from tests.e2e.harness import images
 from tests.e2e.harness.world import GOOD
 

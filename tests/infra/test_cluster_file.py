@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 import yaml
 
-from ci.capacity import load_cluster
-from ci.capacity.nodes import pods_covered, reserved_cpu, reserved_memory
+from ci.platform.capacity import load_cluster
+from ci.platform.capacity.nodes import pods_covered, reserved_cpu, reserved_memory
 from tests.infra.eksctl_rules import refusals
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
-from ci.capacity import load_cluster, load_prices, report
-from ci.capacity.gather import CLUSTER, PRICES, gather
-from ci.plan.checks.aws import WITHOUT_EKS
+from ci.platform.capacity import load_cluster, load_prices, report
+from ci.platform.capacity.gather import CLUSTER, PRICES, gather
+from ci.platform.plan.checks.aws import WITHOUT_EKS
 from tests.infra.eksctl_rules import refusals
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ci.codebuild.eventbridge import TEMPLATE, Template
-from ci.codebuild.finished import Finished
+from ci.local.codebuild.eventbridge import TEMPLATE, Template
+from ci.local.codebuild.finished import Finished
 
 ROOT = Path(__file__).parents[2]
 
@@ -164,7 +164,7 @@ def test_the_rule_passes_on_the_build_and_nothing_else(aws: Aws) -> None:
 
 
 def test_moto_s_eventbridge_lets_the_same_events_through_as_ours(aws: Aws) -> None:
-    """A second opinion on ci/codebuild/eventbridge.py: moto delivers to a queue what matches."""
+    """A second opinion on ci/local/codebuild/eventbridge.py: moto delivers what matches."""
     aws.cloudformation.create_stack(**aws.arguments())
     events, sqs = boto3.client("events"), boto3.client("sqs")
     queue = sqs.create_queue(QueueName="seen")["QueueUrl"]

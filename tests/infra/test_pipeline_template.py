@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ci.capacity.cluster import load_cluster
-from ci.capacity.cost import ALARMS, SECRETS
-from ci.capacity.gather import CLUSTER
+from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.cost import ALARMS, SECRETS
+from ci.platform.capacity.gather import CLUSTER
 from ci.ship.build import VARIABLES
 
 # Actions that AWS defines without a resource to narrow them to (Service Authorization Reference).

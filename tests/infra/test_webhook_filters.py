@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from ci.codebuild.eventbridge import TEMPLATE, Template
-from ci.codebuild.finished import Finished
-from ci.codebuild_filters import Event, holds, starts
 from ci.errors import InputError
+from ci.local.codebuild.eventbridge import TEMPLATE, Template
+from ci.local.codebuild.finished import Finished
+from tests.infra.codebuild_filters import Event, holds, starts
 
 ROOT = Path(__file__).parents[2]
 

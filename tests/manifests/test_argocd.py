@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ci import reach, settings
+from ci.tree import reach, settings
 from treecheck.kustomize import render_objects
 
 ROOT = Path(__file__).parents[2]

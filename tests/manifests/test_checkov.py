@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ci.overlays import environments
+from ci.tree.overlays import environments
 from treecheck.kustomize import render
 
 ROOT = Path(__file__).parents[2]

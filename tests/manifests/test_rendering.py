@@ -13,9 +13,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from ci import settings
-from ci.overlays import environments
-from ci.snapshots import snapshot, snapshot_path
+from ci.tree import settings
+from ci.tree.overlays import environments
+from ci.tree.snapshots import snapshot, snapshot_path
 from treecheck.kustomize import kubectl, render, render_objects
 from treecheck.schemas import parse_version, schemas
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from ci import reach, settings
+from ci.tree import reach, settings
 from tests.manifests.test_rollout import secrets_of
 
 VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}

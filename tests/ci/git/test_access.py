@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ci import settings
 from ci.errors import InputError
 from ci.git import access as git_access
+from ci.tree import settings
 from tests.ci.conftest import REGISTRY
 from tests.ci.verbs import in_this_process
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ci import reach
 from ci.argocd.causes import Cause, telling
 from ci.argocd.client import ArgoError
 from ci.oncall.judging import judge, unseen
 from ci.oncall.reports import Git as Tip
 from ci.oncall.status import command
+from ci.tree import reach
 from tests.ci.argocd_server import Database
 from tests.ci.kubernetes_api import KubernetesApi, node, pod, terminating
 

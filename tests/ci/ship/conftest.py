@@ -18,7 +18,6 @@ import requests
 from click.testing import CliRunner
 from moto import mock_aws
 
-from ci import settings
 from ci.argocd.client import connect
 from ci.argocd.environment import overlay_folder
 from ci.aws.ecr import Ecr
@@ -26,6 +25,7 @@ from ci.aws.registry import EcrRepository
 from ci.cli import group
 from ci.git.access import open_remote
 from ci.ship.candidate import Candidate
+from ci.tree import settings
 from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import requests
 from ci.aws.public_registry import INDEXES, Image, RegistryError, index_of
 from ci.errors import InputError
 from ci.ship.base_images import move
-from tests.ci.codebuild import stand_ins
+from tests.ci.local.codebuild import stand_ins
 from tests.ci.verbs import in_this_process
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from ci import settings
 from ci.aws.registry import EcrRepository
 from ci.ship.gates import GATES, Blocks, State, ask
+from ci.tree import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ci import settings
 from ci.errors import InputError, RemoteError
 from ci.ship import hotfix, image
+from ci.tree import settings
 from ci.version import scalar
 from tests.ci.verbs import in_this_process
 

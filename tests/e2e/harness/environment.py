@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ci import settings
+from ci.tree import settings
 from tests.e2e.harness import upstream
 from treecheck.kustomize import kubectl
 

@@ -1,9 +1,9 @@
 """`ci plan --check` beside the deployment: asked after each line of bootstrap.md, on this cluster.
 
 The cluster, sealed-secrets and Argo CD are the real ones. AWS and GitHub are the stand-ins of
-tests/ci/plan: moto, and GitHub's API over what the git server has. A view of the copy tells the
-plan what the throw-away environment can't have: a repository on GitHub, moto's account, and as many
-nodes as there are.
+tests/ci/platform/plan: moto, and GitHub's API over what the git server has. A view of the copy
+tells the plan what the throw-away environment can't have: a repository on GitHub, moto's account,
+and as many nodes as there are.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from moto.eks.models import eks_backends
 from moto.elb.models import elb_backends
 
-from tests.ci.plan.amazon import ACCOUNT, REGION, Amazon
-from tests.ci.plan.elsewhere import TOKEN, GitHub
+from tests.ci.platform.plan.amazon import ACCOUNT, REGION, Amazon
+from tests.ci.platform.plan.elsewhere import TOKEN, GitHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,183 @@
+"""`make configure`: turn a fork into its owner's, with one commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ci.errors import CiError, CommandError, InputError
+from ci.platform.capacity import gather, pages
+from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.prices import load_prices
+from ci.run import execute, run
+from ci.tree import carried, networks, overlays, settings, snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    """An option for each setting, the first in settings.py first."""
+    for name, entry in reversed(settings.SETTINGS.items()):
+        option = f"--{name.replace('_', '-')}"
+        function = click.option(option, metavar="VALUE", help=f"{_sentence(entry.help)}.")(function)
+    return function
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+@click.command(help="Change settings.yaml and every line that carries its values, in one commit.")
+@_options
+@overlays.root_option
+def command(root: Path, **values: str | None) -> None:
+    given = {name: value.strip() for name, value in values.items() if value and value.strip()}
+    if not given:
+        lines = [
+            f"  {name.upper()}  {entry.help}, say {entry.example}"
+            for name, entry in settings.SETTINGS.items()
+        ]
+        raise InputError(
+            "nothing to change: name at least one setting",
+            hint="make configure ACCOUNT= REGION= ZONES= …\n" + "\n".join(lines),
+        )
+    parsed: dict[str, Any] = {name: settings.parse(name, value) for name, value in given.items()}
+    _refuse_changes(root)
+    # What the file says now may not fit what is given; together they must.
+    wanted = settings.check_together(settings.read(root)._replace(**parsed))
+    changed = rewrite(root, wanted)
+    if not changed:
+        click.echo("Everything says so already; no commit was made.")
+        return
+    _commit(root, changed, wanted)
+    for path in changed:
+        click.echo(f"  {path}")
+    click.echo(f"Committed: {len(changed)} files now say {', '.join(_said(wanted, parsed))}.")
+    for warning in warnings(wanted):
+        click.echo(f"warning: {warning}", err=True)
+    if parsed.keys() & {"account", "region"}:
+        click.echo(
+            "Next, once the cluster is there: make seal-cert and make seal, for each environment."
+        )
+
+
+def _said(wanted: settings.Settings, given: Iterable[str]) -> list[str]:
+    return [f"{name} {settings.typed(getattr(wanted, name))}" for name in given]
+
+
+def warnings(wanted: settings.Settings) -> list[str]:
+    """What is allowed, and better known before it is merged; a sentence each."""
+    found = []
+    for name, what in (("prod_cidrs", "prod"), ("argocd_cidrs", "Argo CD's address")):
+        if networks.are_everybody(getattr(wanted, name)):
+            found.append(f"{name} lets the whole internet in: everybody can reach {what}.")
+    if wanted.prod_cidrs and not wanted.prod_certificate:
+        found.append(
+            "prod_cidrs opens prod without prod_certificate: reports and access keys travel in"
+            " plain HTTP."
+        )
+    return found
+
+
+def _refuse_changes(root: Path) -> None:
+    status = run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=root)
+    if status:
+        raise InputError(
+            "the work tree has changes that are not committed, and they would get into this"
+            f" commit:\n{status.rstrip()}",
+            hint="Commit them first, or put them aside with git stash.",
+        )
+
+
+def rewrite(root: Path, wanted: settings.Settings) -> dict[str, bytes]:
+    """Write settings.yaml, the lines that carry its values, and what is computed from them.
+
+    Returns:
+        The files that changed, each with what it was.
+    """
+    changed: dict[str, bytes] = {}
+
+    def write(name: str, after: bytes) -> None:
+        before = (root / name).read_bytes()
+        if after != before:
+            changed.setdefault(name, before)
+            (root / name).write_bytes(after)
+
+    # Read as they are before the first is written: a file that can't be read changes nothing.
+    for name, text in list(_carried(root, wanted)):
+        write(name, text.encode())
+    if not changed:
+        return {}
+    try:
+        for name, text in _computed(root):
+            write(name, text.encode())
+    except CiError:
+        _restore(root, changed)
+        raise
+    return {
+        name: before for name, before in changed.items() if (root / name).read_bytes() != before
+    }
+
+
+def _carried(root: Path, wanted: settings.Settings) -> Iterator[tuple[str, str]]:
+    """settings.yaml and each YAML file with a marked line: its name and what it should say."""
+    for name in run(["git", "ls-files", "-z"], cwd=root).split("\0"):
+        path = root / name
+        if not name or path.is_symlink() or not path.is_file():
+            continue
+        content = path.read_bytes()
+        if name != settings.FILE and not _carries_settings(name, content):
+            continue
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name} is not UTF-8: {error.reason} at byte {error.start}",
+                hint="Save it as UTF-8, which is what YAML is read as.",
+            ) from error
+        edit = carried.edit_file if name == settings.FILE else carried.carry
+        yield name, edit(text, wanted)
+
+
+def _computed(root: Path) -> Iterator[tuple[str, str]]:
+    """What `make snapshots` and `ci capacity --write-docs` would write now, where it is kept."""
+    for environment in overlays.environments(root):
+        path = snapshots.snapshot_path(environment, root)
+        if path.is_file():
+            yield str(path.relative_to(root)), snapshots.snapshot(environment, root)
+    if all((root / page).is_file() for page in pages.BLOCKS):
+        cluster = load_cluster(root / gather.CLUSTER)
+        tree = pages.survey(
+            gather.gather(root, cluster), cluster, load_prices(root / gather.PRICES)
+        )
+        for page, text in pages.renewed(root, tree).items():
+            yield str(page.relative_to(root)), text
+
+
+def _restore(root: Path, changed: dict[str, bytes]) -> None:
+    for name, before in changed.items():
+        (root / name).write_bytes(before)
+
+
+def _carries_settings(name: str, content: bytes) -> bool:
+    """Only YAML does: pages, docstrings and tests show such lines as examples."""
+    return name.endswith((".yaml", ".yml")) and b"# settings:" in content
+
+
+def _commit(root: Path, changed: dict[str, bytes], wanted: settings.Settings) -> None:
+    lines = _said(wanted, settings.SETTINGS)
+    message = f"Configure for account {wanted.account} in {wanted.region}\n\n" + "\n".join(lines)
+    # Named files are committed past the index, which is only written when all went well.
+    words = ["git", "--literal-pathspecs", "commit", "--quiet", "--file=-", "--", *changed]
+    done = execute(words, cwd=root, stdin=message.encode())
+    if done.status != 0:
+        _restore(root, changed)
+        raise CommandError(
+            "git commit",
+            done.status,
+            (done.stderr or done.stdout).decode(errors="replace"),
+            hint="The files are as they were. Fix what it says, then configure again.",
+        )

@@ -1,0 +1,4 @@
+"""The rules that this repository adds to the checker's: importing this registers them."""
+
+import ci.platform.capacity.rules
+import ci.tree.reach_rules  # noqa: F401

@@ -1,0 +1,320 @@
+"""The one settings file: what each value means, which values are valid, and how to read it.
+
+How the rest of the tree carries the values: ci/tree/carried.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from ci.errors import InputError
+from ci.tree import networks
+from ci.tree.overlays import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FILE = "settings.yaml"
+NONE = "none"  # what a person writes to clear a value
+Value = str | tuple[str, ...]
+
+# What Argo CD 3.4 is tested with
+# (https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/installation/#tested-versions).
+KUBERNETES = tuple(f"1.{minor}" for minor in range(32, 36))
+_REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
+
+
+def _pattern(valid: str) -> Callable[[str], str]:
+    """A check that a whole value matches; its rule is the setting's own."""
+    compiled = re.compile(valid)
+    return lambda value: "" if compiled.fullmatch(value) else "?"
+
+
+class Setting(NamedTuple):
+    """A setting.
+
+    Attributes:
+        help: what it is.
+        rule: which values are valid, as `it takes …`.
+        example: a valid value, as `make configure` takes it.
+        problem: says what is wrong with one value: a sentence, `?` if the rule says it all, or
+            nothing.
+        least: how many values a list has at least; None for a setting that is one value.
+        optional: whether the one value may be empty.
+    """
+
+    help: str
+    rule: str
+    example: str
+    problem: Callable[[str], str]
+    least: int | None = None
+    optional: bool = False
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether `none` is a valid value."""
+        return self.optional or self.least == 0
+
+
+_RANGES = "ranges of IPv4 addresses separated by commas, or none"
+# https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html
+_CERTIFICATE = _pattern(rf"arn:aws[a-z-]*:acm:{_REGION}:[0-9]{{12}}:certificate/[a-zA-Z0-9-]+")
+_CERTIFICATE_RULE = "the ARN of a certificate in ACM, or none"
+
+SETTINGS: dict[str, Setting] = {
+    "account": Setting("the AWS account", "twelve digits", "123456789012", _pattern("[0-9]{12}")),
+    "region": Setting(
+        "where the cluster and the image repository are",
+        "an AWS region",
+        "eu-central-1",
+        _pattern(_REGION),
+    ),
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+    "repository": Setting(
+        "the image repository's name in ECR",
+        "2 to 256 lower-case letters, digits and . _ - / between them",
+        "team/coworking",
+        _pattern(r"(?=.{2,256}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"),
+    ),
+    "git_url": Setting(
+        "what Argo CD reads and the pipeline writes to",
+        "an https or ssh address without a password in it",
+        "https://github.com/your-org/coworking.git",
+        _pattern(
+            r"https?://[\w.-]+(:\d+)?/[\w./~-]+|ssh://\w+@[\w.-]+(:\d+)?/[\w./~-]+|git@[\w.-]+:[\w./~-]+"
+        ),
+    ),
+    "kubernetes": Setting(
+        "the cluster's Kubernetes version",
+        f"a version that Argo CD 3.4 is tested with: {', '.join(KUBERNETES)}",
+        KUBERNETES[-1],
+        lambda value: "" if value in KUBERNETES else "?",
+    ),
+    # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html: subnets in two zones.
+    "zones": Setting(
+        "the control plane's availability zones; the nodes are in the first",
+        "two or more availability zones of the region, separated by commas",
+        "eu-central-1a,eu-central-1b",
+        _pattern(rf"{_REGION}[a-z]"),
+        least=2,
+    ),
+    "prod_cidrs": Setting(
+        "who may reach prod; none, or private ranges alone: an internal load balancer",
+        _RANGES,
+        "203.0.113.0/24,198.51.100.7/32",
+        networks.problem,
+        least=0,
+    ),
+    "prod_certificate": Setting(
+        "the ACM certificate of prod's load balancer; none: plain HTTP",
+        _CERTIFICATE_RULE,
+        "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d",
+        _CERTIFICATE,
+        optional=True,
+    ),
+    "argocd_cidrs": Setting(
+        "who may reach Argo CD's optional address; none or private: an internal load balancer",
+        _RANGES,
+        "203.0.113.0/24",
+        networks.problem,
+        least=0,
+    ),
+    "argocd_certificate": Setting(
+        "the ACM certificate of that address; none: Argo CD's own, self-signed",
+        _CERTIFICATE_RULE,
+        "arn:aws:acm:eu-central-1:123456789012:certificate/4e5f6a7b",
+        _CERTIFICATE,
+        optional=True,
+    ),
+}
+
+
+def registry(account: str, region: str) -> str:
+    """The host name of an account's ECR."""
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"{account}.dkr.ecr.{region}.{suffix}"
+
+
+class Settings(NamedTuple):
+    """The values of settings.yaml, checked."""
+
+    account: str
+    region: str
+    repository: str
+    git_url: str
+    kubernetes: str
+    zones: tuple[str, ...]
+    prod_cidrs: tuple[str, ...] = ()
+    prod_certificate: str = ""
+    argocd_cidrs: tuple[str, ...] = ()
+    argocd_certificate: str = ""
+
+    @property
+    def registry(self) -> str:
+        """The host name of the account's ECR."""
+        return registry(self.account, self.region)
+
+    @property
+    def image(self) -> str:
+        """The image's name without a tag."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def prod_internal(self) -> bool:
+        """Whether prod's load balancer is an internal one."""
+        return networks.stay_inside(self.prod_cidrs)
+
+    @property
+    def argocd_internal(self) -> bool:
+        """Whether the load balancer of Argo CD's optional address is an internal one."""
+        return networks.stay_inside(self.argocd_cidrs)
+
+
+def parse(name: str, text: str) -> Value:
+    """A setting's value from what a person typed: `none` clears it, commas separate a list.
+
+    Raises:
+        InputError: it is not valid; with a value that would be.
+    """
+    setting = SETTINGS[name]
+    if text == NONE and setting.may_be_empty:
+        return "" if setting.least is None else ()
+    if setting.least is None:
+        return check(name, text)
+    return check(name, tuple(part for part in re.split(r"[,\s]+", text) if part))
+
+
+def typed(value: Value) -> str:
+    """A value as a person types it."""
+    return (value if isinstance(value, str) else ",".join(value)) or NONE
+
+
+def check(name: str, value: Value) -> Value:
+    """Return a setting's value, or refuse it.
+
+    Raises:
+        InputError: it is not valid; with a value that would be.
+    """
+    setting = SETTINGS[name]
+    wrong = _problem(setting, value)
+    if wrong:
+        shown = repr(value) if isinstance(value, str) else typed(value)
+        said = "" if wrong == "?" else f": {wrong}"
+        raise InputError(
+            f"{name} is {shown}, and it takes {setting.rule}{said}",
+            hint=f"For example {setting.example}",
+        )
+    return value
+
+
+def _problem(setting: Setting, value: Value) -> str:
+    """What is wrong with a value, as Setting.problem says it; empty for a valid one."""
+    if isinstance(value, str):
+        return "" if not value and setting.optional else setting.problem(value)
+    repeated = next((one for one in value if value.count(one) > 1), None)
+    if repeated:
+        return f"{repeated} is there twice"
+    if len(value) < (setting.least or 0):
+        return "?"
+    if setting.problem is networks.problem and len(value) > networks.MOST:
+        return f"{len(value)} are more than the {networks.MOST} that a security group has room for"
+    return next(filter(None, map(setting.problem, value)), "")
+
+
+def check_together(settings: Settings) -> Settings:
+    """Return settings whose values fit each other, or refuse them.
+
+    Raises:
+        InputError: a zone or a certificate is of another region, a certificate of another account,
+            or private ranges are beside others.
+    """
+    if any(zone[:-1] != settings.region for zone in settings.zones):
+        raise InputError(
+            f"zones is {typed(settings.zones)}, and the region is {settings.region}",
+            hint="Choose two zones that your account has there; the first command lists them.\n"
+            f"aws ec2 describe-availability-zones --region {settings.region}\n"
+            f"make configure REGION={settings.region}"
+            f" ZONES={settings.region}a,{settings.region}b",
+        )
+    for name in ("prod_certificate", "argocd_certificate"):
+        _check_certificate(name, getattr(settings, name), settings)
+    for name in ("prod_cidrs", "argocd_cidrs"):
+        _check_ranges(name, getattr(settings, name))
+    return settings
+
+
+def _check_certificate(name: str, arn: str, settings: Settings) -> None:
+    """A balancer takes those of its own region and account.
+
+    https://docs.aws.amazon.com/acm/latest/userguide/acm-regions.html
+    """
+    if arn and arn.split(":")[3:5] != [settings.region, settings.account]:
+        raise InputError(
+            f"{name} is {arn}, and the load balancer is in {settings.region} of account"
+            f" {settings.account}. It can use a certificate of its own region and account only",
+            hint=f"make configure {name.upper()}={NONE} clears it.",
+        )
+
+
+def _check_ranges(name: str, ranges: tuple[str, ...]) -> None:
+    private = [each for each in ranges if networks.is_private(each)]
+    if private and len(private) < len(ranges):
+        raise InputError(
+            f"{name} is {typed(ranges)}, and {private[0]} is private. An internet-facing load"
+            " balancer never sees a private address; an internal one sees no other",
+            hint="Name ranges of one kind.",
+        )
+
+
+def read(root: Path = ROOT) -> Settings:
+    """Read settings.yaml.
+
+    Raises:
+        InputError: it is missing, lacks a setting, has an unknown one, or one that is not valid.
+    """
+    path = root / FILE
+    try:
+        found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} can't be read: {error}") from error
+    _check_names(path, found)
+    values: dict[str, Any] = {
+        name: check(name, _typed_right(path, name, found[name])) for name in SETTINGS
+    }
+    return check_together(Settings(**values))
+
+
+def _check_names(path: Path, found: object) -> None:
+    there = set(found) if isinstance(found, dict) else set()
+    if there == set(SETTINGS):
+        return
+    lacks = [name for name in SETTINGS if name not in there]
+    unknown = sorted(str(name) for name in there - set(SETTINGS))
+    said = [f"lacks {', '.join(lacks)}"] * bool(lacks)
+    said += [f"has the unknown {', '.join(unknown)}"] * bool(unknown)
+    raise InputError(
+        f"{path} {' and '.join(said)}",
+        hint=f"It must have exactly these settings: {', '.join(SETTINGS)}",
+    )
+
+
+def _typed_right(path: Path, name: str, value: object) -> Value:
+    """A value of the file, if it is text, or a list of texts for a setting that is a list."""
+    setting = SETTINGS[name]
+    if setting.least is None:
+        if isinstance(value, str):
+            return value
+        raise InputError(
+            f"{path}: {name} is {value!r}, which is not text; quote it",
+            hint=f'For example {name}: "{setting.example}"',
+        )
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise InputError(
+        f"{path}: {name} is {value!r}, which is not a list of texts",
+        hint=f"For example {name}: [{setting.example.replace(',', ', ')}]",
+    )

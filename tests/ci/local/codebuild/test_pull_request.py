@@ -1,0 +1,87 @@
+"""`ci/buildspec.pr.yaml` run whole: its checks, its comment, and that it pushes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.ci import github as github_stand_in
+from tests.ci.local.codebuild import stand_ins
+
+if TYPE_CHECKING:
+    from tests.ci.github import GitHub
+
+World = Any
+FILE = "overlays/prod/coworking/kustomization.yaml"
+
+
+@pytest.fixture
+def pull_request(world: World, aws: str, github: GitHub) -> dict[str, str]:
+    """What CodeBuild and the project set for the build of pull request 7."""
+    secret = "coworking/comment-token"
+    secrets = stand_ins.client("secretsmanager", aws)
+    secrets.create_secret(Name=secret, SecretString=github_stand_in.TOKEN)
+    return {
+        "COMMENT_TOKEN_SECRET": secret,
+        "CODEBUILD_SOURCE_REPO_URL": "https://github.com/shop/shop.git",
+        "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
+        "CODEBUILD_WEBHOOK_TRIGGER": "pr/7",
+        "GITHUB_API_URL": github.address,
+    }
+
+
+def propose(world: World, old: str, new: str) -> None:
+    """Clone the repository and commit a change of prod's overlay there."""
+    world.clone()
+    file = world.source / FILE
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    identity = ("-c", "user.name=Person", "-c", "user.email=person@example.org")
+    subprocess.run(["git", *identity, "commit", "-qam", "A"], cwd=world.source, check=True)
+
+
+def test_a_good_proposal_is_green_and_its_comment_says_what_changes(
+    world: World, pull_request: dict[str, str], github: GitHub
+) -> None:
+    propose(world, "LOG_LEVEL=INFO", "LOG_LEVEL=DEBUG")
+
+    outcome, log = world.run("buildspec.pr.yaml", **pull_request)
+
+    assert outcome.succeeded, log
+    assert {report.name for report in outcome.reports} == {"validate.xml"}
+    assert '"version": "2.1.0"' in (world.source / "reports/validate.sarif").read_text()
+    assert "+  LOG_LEVEL: DEBUG" in github.comments[-1]["body"]
+    assert github_stand_in.TOKEN not in log
+    assert not [call for call in world.calls() if call.startswith("docker")]
+    assert world.git("rev-parse", "main") == world.commit
+
+
+def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
+    world: World, pull_request: dict[str, str], github: GitHub
+) -> None:
+    propose(world, "LOG_LEVEL=INFO", "LOG_LEVEL=INFO\n      - DB_HOST=nowhere")
+
+    outcome, log = world.run("buildspec.pr.yaml", **pull_request)
+
+    assert not outcome.succeeded
+    assert "<failure" in (world.source / "reports/validate.xml").read_text()
+    assert "nowhere" in github.comments[-1]["body"], log
+
+
+def test_without_a_token_the_comment_is_in_the_log_and_the_build_is_green(
+    world: World, pull_request: dict[str, str], aws: str, github: GitHub
+) -> None:
+    """As a first deploy leaves it: the stack makes the secret without a value."""
+    secret = "coworking/no-token-yet"
+    stand_ins.client("secretsmanager", aws).create_secret(Name=secret)
+    propose(world, "LOG_LEVEL=INFO", "LOG_LEVEL=DEBUG")
+
+    outcome, log = world.run("buildspec.pr.yaml", **pull_request | {"COMMENT_TOKEN_SECRET": secret})
+
+    assert outcome.succeeded, log
+    assert f"The secret {secret} has no value" in log
+    assert "+  LOG_LEVEL: DEBUG" in log
+    assert github.writes == []

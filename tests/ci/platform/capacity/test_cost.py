@@ -1,0 +1,88 @@
+"""The bill of a month, line by line, on a cluster made up for it."""
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.errors import InputError
+from ci.platform.capacity import Cluster, NodeGroup, load_prices
+from ci.platform.capacity.cost import monthly
+
+PRICES = load_prices(Path(__file__).parents[4] / "infra/prices.yaml")
+GROUP = NodeGroup("nodes", "t3.small", 2, ("us-east-1a",), volume_gb=20)
+CLUSTER = Cluster("c", "us-east-1", "1.32", (GROUP,), zones=("us-east-1a", "us-east-1b"))
+
+
+def bill(*resources: dict[str, Any], cluster: Cluster = CLUSTER) -> dict[str, float]:
+    return {line.item: round(line.month, 2) for line in monthly(resources, cluster, PRICES)}
+
+
+def test_an_old_version_costs_six_times_a_new_one() -> None:
+    assert bill()["EKS 1.32, extended support"] == 438.0
+    assert bill(cluster=replace(CLUSTER, version="1.35"))["EKS 1.35, standard support"] == 73.0
+
+
+def test_the_extended_price_begins_on_the_day_that_standard_support_ends() -> None:
+    assert PRICES.eks_hour("1.32", datetime.date(2026, 3, 22)) == 0.10
+    assert PRICES.eks_hour("1.32", datetime.date(2026, 3, 23)) == 0.60
+
+
+def test_nodes_and_their_volumes_are_counted() -> None:
+    lines = bill()
+    assert lines["2 x t3.small, on demand"] == 30.37
+    assert lines["the nodes' own volumes, gp3, 20 GB each"] == 3.2
+
+
+def test_spot_nodes_cost_their_assumed_share() -> None:
+    spot = replace(CLUSTER, groups=(replace(GROUP, spot=True),))
+    assert bill(cluster=spot)["2 x t3.small, spot"] == 10.63
+
+
+def test_claims_of_every_replica_are_counted() -> None:
+    claim = {"spec": {"resources": {"requests": {"storage": "10Gi"}}}}
+    database = {"kind": "StatefulSet", "spec": {"replicas": 3, "volumeClaimTemplates": [claim]}}
+    alone = {"kind": "PersistentVolumeClaim", **claim}
+    assert bill(database, alone)["claimed volumes, gp3"] == 3.2
+
+
+def service(**annotations: str) -> dict[str, Any]:
+    metadata = {"name": "web", "namespace": "shop", "annotations": annotations}
+    return {"kind": "Service", "metadata": metadata, "spec": {"type": "LoadBalancer"}}
+
+
+def test_a_load_balancer_is_a_classic_one_unless_it_asks_for_another() -> None:
+    assert bill(service())["classic load balancer of shop/web"] == 18.25
+    nlb = {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}
+    assert bill(service(**nlb))["network load balancer of shop/web"] == 16.86
+
+
+def test_public_addresses_are_those_of_nodes_and_of_load_balancers_in_each_zone() -> None:
+    item = "public IPv4 addresses of nodes and load balancers"
+    assert bill()[item] == 7.3
+    assert bill(service())[item] == 14.6
+
+
+def test_a_nat_gateway_costs_more_than_both_nodes() -> None:
+    lines = bill(cluster=replace(CLUSTER, nat_gateways=1))
+    assert lines["1 NAT gateway"] > lines["2 x t3.small, on demand"]
+    assert not [item for item in bill() if "NAT" in item]
+
+
+def test_the_audit_log_is_counted_where_the_cluster_sends_it() -> None:
+    item = "CloudWatch Logs, audit log of the Kubernetes API, 10 GB a month"
+    assert item not in bill()
+    assert bill(cluster=replace(CLUSTER, logs=("audit",)))[item] == 5.0
+    assert bill(cluster=replace(CLUSTER, logs=("all",)))[item] == 5.0
+
+
+def test_every_price_has_a_source_with_a_date() -> None:
+    assert set(PRICES.dates) >= {"ec2", "ebs", "elb", "eks", "ecr", "cloudwatch", "codebuild"}
+    assert all(isinstance(date, datetime.date) for date in PRICES.dates.values())
+
+
+def test_a_rate_that_the_table_lacks_is_named() -> None:
+    with pytest.raises(InputError, match=r"no ebs\.gp4"):
+        PRICES.rate("ebs", "gp4")
