@@ -117,6 +117,7 @@ agree: $(VENV)/run.stamp ## Ask the API server of KUBECONFIG (a throw-away clust
 
 docs: $(VENV)/run.stamp ## Write the generated pages: every rule, verb and variable
 	@$(BIN)/python -m ci.rules_page
+	@$(BIN)/python treecheck/tests/rule_pages.py
 	@$(BIN)/python -m ci.reference
 
 check: $(VENV)/dev.stamp ## Look for mistakes without running anything: ruff and mypy --strict

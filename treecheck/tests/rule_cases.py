@@ -147,7 +147,7 @@ NONE = Nothing.NONE
 SEALED = base64.b64encode(b"\x02\x00" + random.Random(1).randbytes(512 + 40)).decode()
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     pass
 
 
