@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -153,6 +154,7 @@ class FakeArgo:
         self.fail: tuple[int, bytes, str] | None = None
         # What the repo server has no copy of while git is away, or all commits while it is down.
         self.unrendered: set[str] = set()
+        self.render_takes = 0.0  # seconds; as while git hangs
         self.database: Database | None = None
         self.pods: dict[str, dict[str, Any]] = {}  # the service's own, as the cluster has them
         self.replica_sets: dict[str, tuple[str, str]] = {}  # name: its tag, and when it was made
@@ -222,6 +224,7 @@ class FakeArgo:
         return self.application
 
     def _render(self, revision: str) -> Any:
+        time.sleep(self.render_takes)
         if revision in self.unrendered:
             return 500, UNAVAILABLE
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,13 +183,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def _take_the_repo_server_away(argo: FakeArgo, git: Git) -> None:
     argo.unrendered = set(git._run(Path(git.url), "log", "--format=%H", "main").split())
     argo.application["status"]["sync"] = {"status": "Unknown"}
-    began = "2026-11-28T20:{}0:00Z"
+    began = "2026-11-28T1{}:00:00Z"
     for number, entry in enumerate(argo.application["status"]["history"]):
         times = {"deployStartedAt": began.format(number), "deployedAt": began.format(number)}
         argo.application["status"]["history"][number] = entry | times
     argo.replica_sets = {
-        "coworking-a": ("1-aaaaaaa", "2026-11-28T20:00:04Z"),
-        "coworking-b": ("2-bbbbbbb", "2026-11-28T20:10:04Z"),
+        "coworking-a": ("1-aaaaaaa", "2026-11-28T10:00:04Z"),
+        "coworking-b": ("2-bbbbbbb", "2026-11-28T11:00:04Z"),
     }
 
 
@@ -244,6 +245,26 @@ def test_the_history_names_what_it_can_while_nothing_is_rendered(
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["1", "0"]
     assert "2-bbbbbbb" in result.stdout.splitlines()[0]
     assert " ? " in result.stdout.splitlines()[1]
+
+
+def test_ten_renders_that_hang_take_the_time_of_one(
+    argo: FakeArgo, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        git.deploy(f"{number}-aaaaaaa")
+        argo.sync()
+    _take_the_repo_server_away(argo, git)
+    monkeypatch.setattr("ci.oncall.versions.RENDER_WITHIN", 0.3)
+    argo.render_takes = 0.6
+    api = connect({"ARGOCD_URL": argo.url, "ARGOCD_AUTH_TOKEN": "t"})
+    app = Application.parse(argo.application)
+    began = time.monotonic()
+
+    found = name_versions(api, app, "prod", checkout=Path(git.url))
+
+    assert time.monotonic() - began < 2
+    assert "timed out" in found.trouble
+    assert found.unnamed == ()
 
 
 def test_a_checkout_names_a_commit_without_its_remote(released: FakeArgo, git: Git) -> None:
