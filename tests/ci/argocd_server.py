@@ -343,7 +343,7 @@ def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
     for name in ("ARGOCD_SERVER", "ARGOCD_OPTS", "GIT_TOKEN", "GIT_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ARGOCD_URL", fake.url)
-    monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "token")
+    monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "t0ken-of-the-tests")
     monkeypatch.setenv("KUBECONFIG", str(RECORDED / "none"))  # not the cluster of whoever tests
     monkeypatch.setattr("ci.argocd.environment.POLL", 0.01)
     yield fake
