@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,11 +15,13 @@ from ci.errors import RemoteError
 from ci.git.remote import Token, check_url, git_environment
 from ci.git.repository import ConnectionLost, Identity, Repository
 from ci.git.retry import Backoff
+from ci.git.scratch import scratch_folder
 from ci.hidden import remember
 from ci.run import execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 _ANSWERS_WITHIN = 30.0  # seconds
@@ -96,8 +96,7 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
         environ["GIT_USER"], secret = saved
         token = Token(remember(secret))
     backoff = Backoff(attempts=20, seconds=seconds)
-    with tempfile.TemporaryDirectory(prefix="coworking-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         config = _trusted_folders(folder) if urlsplit(url).scheme in ("", "file") else None
         environment = git_environment(environ, folder, url=url, token=token, config=config)
         repository = Repository(

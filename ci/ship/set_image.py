@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from ci.git.remote import (
 )
 from ci.git.repository import Repository
 from ci.git.retry import Backoff
+from ci.git.scratch import scratch_folder
 from ci.options import Duration
 from ci.version.image_file import ImageFile, check_folder
 from ci.version.land import Destination, Lander, Landing, Leave, Plan, Progress
@@ -182,11 +182,9 @@ def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
     target = Destination(branch, folder, image, pull_branch=name if pr_branch else None)
     token = Token.read(os.environ)
     backoff = Backoff(attempts=attempts, seconds=budget)
-    with tempfile.TemporaryDirectory(prefix="writeback-", ignore_cleanup_errors=True) as scratch:
-        environment = git_environment(
-            os.environ, Path(scratch), url=url, token=token, config=git_config
-        )
-        repository = Repository(url, Path(scratch), environment, left=lambda: backoff.left)
+    with scratch_folder() as scratch:
+        environment = git_environment(os.environ, scratch, url=url, token=token, config=git_config)
+        repository = Repository(url, scratch, environment, left=lambda: backoff.left)
         return Lander(
             repository,
             target,

@@ -135,6 +135,10 @@ class ImageFile:
         for start in range(0, len(commits), _BATCH):
             batch = commits[start : start + _BATCH]
             files = [[f"{commit}{parent}:{self.path}" for parent in at] for commit in batch]
+            folder = PurePosixPath(self.path).parent
+            self._repository.bring(
+                f"{commit}{parent}:{folder}" for commit in batch for parent in at
+            )
             names = [name for row in zip(batch, files, strict=True) for name in (row[0], *row[1])]
             found = iter(self._repository.objects(names))
             for commit in batch:

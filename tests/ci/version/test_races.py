@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import threading
@@ -20,12 +21,14 @@ OVERLAY = "overlays/dev/coworking/image"
 BUILDS = 48
 
 
-def write_back(remote: Remote, registry: str, tag: str, overlay: str = OVERLAY) -> Landing:
+def write_back(
+    remote: Remote, registry: str, tag: str, overlay: str = OVERLAY, image: str = "coworking"
+) -> Landing:
     """The verb without a new Python, so that 48 at once race in git and not for the processor."""
     return set_image(
         url=remote.url,
         overlay=overlay,
-        image="coworking",
+        image=image,
         registry=registry,
         tag=tag,
         branch="main",
@@ -44,7 +47,7 @@ def write_back(remote: Remote, registry: str, tag: str, overlay: str = OVERLAY) 
 def people(remote: Remote, folder: Path, stop: threading.Event) -> list[str]:
     """Push unrelated changes, three a second, as people do: fetch, rebase their own, push."""
     clone = type(remote.person)(folder).clone(remote.url)
-    pushed = []
+    pushed: list[str] = []
     while not stop.wait(0.3):
         commit = clone.commit(f"docs/{folder.name}-{len(pushed)}.md", "words")
         while True:
@@ -92,6 +95,75 @@ def test_48_builds_converge_on_the_newest_while_people_push(
     ).split()
     assert deployed == sorted(deployed, key=commits.index)
     remote.git("fsck", "--strict")
+
+
+BOTH = ("coworking", "bookings")
+# All ten take minutes: `RACE_SEEDS=10 pytest tests/ci/version/test_races.py`.
+SEEDS = range(int(os.environ.get("RACE_SEEDS", "1")))
+
+
+def squash_merges(remote: Remote, folder: Path, stop: threading.Event) -> list[str]:
+    """Squash pull requests of one file into the branch, as GitHub's web page does."""
+    clone = type(remote.person)(folder).clone(remote.url)
+    merged: list[str] = []
+    while not stop.wait(0.5):
+        clone.git("checkout", "-q", "-B", "topic")
+        clone.commit("docs/topic.md", f"words {len(merged)}")
+        while True:
+            clone.git("fetch", "-q", "origin", "main")
+            clone.git("checkout", "-q", "-B", "main", "FETCH_HEAD")
+            clone.git("merge", "-q", "--squash", "-X", "theirs", "topic")
+            clone.git("commit", "-q", "-m", f"Topic {len(merged)} (#{len(merged)})")
+            try:
+                clone.push()
+            except AssertionError:
+                continue
+            break
+        merged.append(clone.git("rev-parse", "HEAD"))
+    return merged
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_48_builds_of_two_images_in_one_file_each_converge_on_its_newest(
+    remote: Remote, registry: str, tmp_path: Path, seed: int
+) -> None:
+    entries = "".join(
+        f'- name: {image}\n  newName: {registry}\n  newTag: "none"\n' for image in BOTH
+    )
+    remote.person.commit(f"{OVERLAY}/kustomization.yaml", f"images:\n{entries}")
+    commits = [remote.person.commit() for _ in range(BUILDS // 2)]
+    remote.person.push()
+    builds = [
+        (image, f"{build}-{commit[:8]}")
+        for image in BOTH
+        for build, commit in enumerate(commits, 100)
+    ]
+    random.Random(seed).shuffle(builds)
+    stop = threading.Event()
+    with ThreadPoolExecutor(BUILDS + 2) as pool:
+        pushing = [
+            pool.submit(people, remote, tmp_path / "ann", stop),
+            pool.submit(squash_merges, remote, tmp_path / "bob", stop),
+        ]
+        landings = list(
+            pool.map(lambda one: write_back(remote, registry, one[1], image=one[0]), builds)
+        )
+        stop.set()
+        theirs = [commit for one in pushing for commit in one.result(60)]
+
+    assert {landing.result for landing in landings} <= {"pushed", "superseded"}
+    newest = f"{99 + len(commits)}-{commits[-1][:8]}"
+    assert remote.file().count(f'newTag: "{newest}"') == len(BOTH)
+    ours = [landing.commit for landing in landings if landing.result == "pushed"]
+    assert set(ours) | set(theirs) <= set(remote.git("rev-list", "main").split())
+    for image in BOTH:
+        subjects = remote.git("log", "--reverse", "--format=%s", f"--grep=: {image} ", "main")
+        deployed = [line.split()[4] for line in subjects.splitlines() if line[:6] == "deploy"]
+        assert deployed == sorted(deployed, key=lambda tag: int(tag.partition("-")[0]))
+        assert deployed[-1] == newest
+    # Each that was left out had a newer one of the same image before it.
+    for (image, tag), landing in zip(builds, landings, strict=True):
+        assert landing.result == "pushed" or landing.reason == "older-commit", (image, tag)
 
 
 def test_builds_of_different_overlays_all_land(remote: Remote, registry: str) -> None:

@@ -1,0 +1,90 @@
+"""Only what is needed is fetched, and a killed run's folder doesn't stay for ever."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ci.git.access import open_remote
+from ci.git.scratch import sweep
+from ci.version.image_file import ImageFile
+from tests.ci.verbs import in_this_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Remote = Any
+OVERLAY = "overlays/dev/coworking/image"
+
+
+@pytest.fixture
+def big(remote: Remote) -> Remote:
+    """A repository with a megabyte of files that no verb needs, on a server that can leave out."""
+    for number in range(4):
+        remote.person.commit("apps/big.bin", f"{number}" + "".join(map(str, range(40_000))))
+    remote.person.push()
+    remote.git("config", "uploadpack.allowFilter", "true")
+    return remote
+
+
+def missing(repository: Any) -> int:
+    listed = repository.git("rev-list", "--objects", "--all", "--missing=print")
+    return sum(line.startswith("?") for line in listed.splitlines())
+
+
+def test_the_files_that_nobody_reads_are_not_fetched(big: Remote) -> None:
+    with open_remote(big.url, {}) as opened:
+        tip = opened.tip("main")
+        before = missing(opened.repository)
+        overlay = ImageFile(opened.repository, tip, OVERLAY, "coworking")
+        assert [version.tag for version in overlay.lineage()] == ["none"]
+        assert before - missing(opened.repository) == 1  # the one file
+        assert missing(opened.repository) >= 4
+
+
+def test_nothing_is_fetched_one_by_one(big: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git does so by itself for each file that is looked at and not there."""
+    for build in range(1, 9):
+        big.deploy(build, big.person.ship())
+    with open_remote(big.url, {}) as opened:
+        tip = opened.tip("main")
+        asked: list[tuple[str, ...]] = []
+        ask = opened.repository._ask
+
+        def counted(*words: str, **more: Any) -> Any:
+            asked.append(words)
+            return ask(*words, **more)
+
+        monkeypatch.setattr(opened.repository, "_ask", counted)
+        overlay = ImageFile(opened.repository, tip, OVERLAY, "coworking")
+        assert len(list(overlay.lineage())) == 9
+        assert len(asked) == 2  # the file at the tip, and all others
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_a_server_that_sends_the_whole_will_do(big: Remote, filters: str) -> None:
+    big.git("config", "uploadpack.allowFilter", filters)
+    first, second = big.person.ship(), big.person.ship()
+    assert big.deploy(2, second).json["result"] == "pushed"
+    assert big.deploy(1, first).json["reason"] == "older-commit"
+    done = in_this_process("history", "dev", "--url", big.url)
+    assert done.stdout.splitlines()[0].split()[2] == f"2-{second[:8]}"
+    big.git("fsck", "--strict")
+
+
+def test_all_files_of_a_commit_come_at_once(big: Remote, tmp_path: Path) -> None:
+    with open_remote(big.url, {}) as opened:
+        tip = opened.tip("main")
+        assert b"apps/big.bin" in opened.repository.archive(tip)
+
+
+def test_the_folder_of_a_killed_run_is_removed_after_two_days(tmp_path: Path) -> None:
+    now = time.time()
+    for name, age in (("coworking-git-a", 3), ("coworking-git-b", 1), ("other-c", 3)):
+        (tmp_path / name / "copy.git").mkdir(parents=True)
+        os.utime(tmp_path / name, (now - age * 86_400,) * 2)
+    sweep(tmp_path, now=now)
+    assert {each.name for each in tmp_path.iterdir()} == {"coworking-git-b", "other-c"}
