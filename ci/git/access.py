@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 
 _ANSWERS_WITHIN = 30.0  # seconds
+# How a remote is reached (CA, proxy, another address, ssh), and how a commit is signed.
+_SETTINGS = r"^(http|https|url|ssh|gpg)\.|^(core\.(sshcommand|gitproxy)|user\.signingkey)$"
+_VARIABLES = (
+    *("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_PROXY_COMMAND"),
+    *("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY"),
+)
 
 
 class Access(NamedTuple):
@@ -37,6 +43,7 @@ class Access(NamedTuple):
         folder: a private folder that goes with it.
         author: who commits are by; None for the machine's name.
         backoff: the budget of attempts and seconds.
+        sign: whether the person signs their commits (`commit.gpgSign`).
     """
 
     repository: Repository
@@ -45,6 +52,7 @@ class Access(NamedTuple):
     folder: Path
     author: Identity | None
     backoff: Backoff
+    sign: bool = False
 
     def tip(self, branch: str) -> str:
         """Fetch a branch and return the commit at its tip.
@@ -92,13 +100,16 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
     url = check_url(url)
     environ = dict(environ)
     token = Token.read(environ)
-    if token is None and (saved := _saved_credential(url)) is not None:
+    # What `insteadOf` makes of it: another host asks for another credential.
+    meant = _ask("git", "ls-remote", "--get-url", url) or url
+    if token is None and (saved := _saved_credential(meant)) is not None:
         environ["GIT_USER"], secret = saved
         token = Token(remember(secret))
     backoff = Backoff(attempts=20, seconds=seconds)
     with scratch_folder() as folder:
-        config = _trusted_folders(folder) if urlsplit(url).scheme in ("", "file") else None
-        environment = git_environment(environ, folder, url=url, token=token, config=config)
+        config = _persons_settings(folder)
+        environment = git_environment(environ, folder, url=meant, token=token, config=config)
+        environment |= {name: environ[name] for name in _VARIABLES if name in environ}
         repository = Repository(
             # Argo CD is waited for in between: a command always has some seconds of its own.
             url,
@@ -106,7 +117,8 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
             environment,
             left=lambda: max(20.0, backoff.left),
         )
-        yield Access(repository, url, environment, folder, _author(), backoff)
+        sign = _ask("git", "config", "--type=bool", "commit.gpgSign") == "true"
+        yield Access(repository, url, environment, folder, _author(), backoff, sign)
 
 
 def remote_url(named: str | None, followed: str) -> str:
@@ -149,16 +161,32 @@ def _saved_credential(url: str) -> tuple[str, str] | None:
     return None
 
 
-def _trusted_folders(scratch: Path) -> Path:
-    """Write down which folders of other users the person trusts: git asks for them nowhere else."""
-    file = scratch / "trusted"
-    lines = ["[safe]"]
-    for scope in ("--system", "--global"):
-        for name in _ask("git", "config", scope, "--get-all", "safe.directory").splitlines():
-            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-            lines.append(f'directory = "{quoted}"')
+def _persons_settings(scratch: Path) -> Path:
+    """Write down how the person's git reaches a remote and signs, as it is in the current folder.
+
+    Their aliases, hooks and the like stay out: a private copy has no use for them.
+    """
+    file = scratch / "settings"
+    asked: list[tuple[str, ...]] = [("--get-regexp", _SETTINGS)]
+    # Which folders of other users are trusted counts only there, or a checkout could say so itself.
+    asked += [(scope, "--get-regexp", r"^safe\.directory$") for scope in ("--system", "--global")]
+    lines = []
+    for words in asked:
+        for entry in filter(None, _ask("git", "config", "--includes", "-z", *words).split("\0")):
+            key, _, value = entry.partition("\n")
+            section, _, name = key.rpartition(".")
+            section, _, part = section.partition(".")
+            lines.append(f"[{section} {_quoted(part)}]" if part else f"[{section}]")
+            lines.append(f"{name} = {_quoted(value)}")
+            if name == "extraheader":
+                remember(value.rpartition(" ")[2])
     file.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return file
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _author() -> Identity | None:

@@ -238,7 +238,13 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
         ),
     )
     landing = Lander(
-        access.repository, target, plan, access.backoff, author=access.author, say=click.echo
+        access.repository,
+        target,
+        plan,
+        access.backoff,
+        author=access.author,
+        sign=access.sign,
+        say=click.echo,
     ).land()
     if landing.result == "pr":
         raise PolicyError(

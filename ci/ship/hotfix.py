@@ -145,7 +145,9 @@ def command(  # noqa: PLR0913  (one argument for each option)
     pull = branch_name("deploy", environment, f"{SERVICE}-{tag}")
     target = Destination(branch, folder, SERVICE, pull)
     with open_remote(place, os.environ) as access:
-        lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
+        lander = Lander(
+            access.repository, target, plan, access.backoff, author=access.author, sign=access.sign
+        )
         _say(lander.land(), environment)
 
 

@@ -172,7 +172,9 @@ def _land(access: Access, wish: Wish, plan: Plan, tag: str, states: Sequence[Sta
     target = Destination(
         wish.branch, overlay_folder(wish.target), SERVICE, pull, only_pull=not wish.push
     )
-    lander = Lander(access.repository, target, plan, access.backoff, author=access.author)
+    lander = Lander(
+        access.repository, target, plan, access.backoff, author=access.author, sign=access.sign
+    )
     landing = lander.land()
     if landing.result == "pushed":
         click.echo(f"Pushed {landing.commit} to {wish.branch}; Argo CD deploys it now.")

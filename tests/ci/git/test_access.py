@@ -70,3 +70,72 @@ def test_a_folder_of_another_user_is_read_where_the_person_trusts_it(
     assert "dubious ownership" in refused.stderr
     config.write_text(f"[safe]\n  directory = {remote.path}\n")
     assert in_this_process(*words).returncode == 0
+
+
+def test_another_address_of_the_persons_own_is_used(remote: Remote, config: Path) -> None:
+    config.write_text(f'[url "{remote.url}"]\n  insteadOf = https://git.example.invalid/x.git\n')
+    done = in_this_process("history", "dev", "--url", "https://git.example.invalid/x.git")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("where", ["core.sshCommand", "GIT_SSH_COMMAND"])
+def test_the_persons_ssh_command_is_used(
+    remote: Remote, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A key of another name, a jump host: their own git works with it."""
+    ssh = tmp_path / "my ssh"
+    ssh.write_text(f"#!/bin/sh\nexec git upload-pack '{remote.path}'\n")
+    ssh.chmod(0o755)
+    if where == "GIT_SSH_COMMAND":
+        monkeypatch.setenv(where, f"'{ssh}'")
+    else:
+        config.write_text(f"[core]\n  sshCommand = \"'{ssh}'\"\n")
+    done = in_this_process("history", "dev", "--url", "ssh://git@git.example.invalid/x.git")
+    assert done.returncode == 0, done.stderr
+
+
+def test_their_ca_proxy_and_header_are_used_and_their_aliases_are_not(
+    config: Path, tmp_path: Path
+) -> None:
+    config.write_text(
+        "[http]\n  proxy = http://proxy:3128\n  sslCAInfo = /ca.pem\n"
+        '[http "https://git.example.org/"]\n  extraHeader = AUTHORIZATION: basic c2VjcmV0\n'
+        "[alias]\n  fetch = !rm -rf\n[core]\n  hooksPath = /hooks\n"
+    )
+    with git_access.open_remote("https://git.example.org/x.git", {"HOME": str(tmp_path)}) as access:
+        got = {
+            name: access.repository.git("config", "--get", name).strip()
+            for name in (
+                "http.proxy",
+                "http.sslcainfo",
+                "http.https://git.example.org/.extraheader",
+            )
+        }
+        hooks = access.repository.git("config", "--get", "core.hooksPath").strip()
+        listed = access.repository.git("config", "--list")
+    assert list(got.values()) == ["http://proxy:3128", "/ca.pem", "AUTHORIZATION: basic c2VjcmV0"]
+    assert hooks == "/dev/null"
+    assert "alias." not in listed
+
+
+def test_who_signs_commits_signs_a_hotfix_too(
+    remote: Remote, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, _, _, region, *_ = REGISTRY.split(".")
+    ours = settings.read()._replace(account=account, region=region, repository="coworking")
+    monkeypatch.setattr(settings, "read", lambda: ours)
+    signer = tmp_path / "signer"
+    signer.write_text(
+        '#!/bin/sh\ncat >/dev/null\nprintf "\\n[GNUPG:] SIG_CREATED \\n" >&2\n'
+        'echo "-----BEGIN PGP SIGNATURE-----"\necho of-the-test\n'
+        'echo "-----END PGP SIGNATURE-----"\n'
+    )
+    signer.chmod(0o755)
+    config.write_text(
+        f"[user]\n  name = Ann\n  email = a@x\n  signingKey = A\n[gpg]\n  program = {signer}\n"
+        "[commit]\n  gpgSign = true\n"
+    )
+    words = ["hotfix", "--to", "dev", "--tag", "v1", "--reason", "x", "--unchecked"]
+    done = in_this_process(*words, "--url", remote.url)
+    assert done.returncode == 0, done.stderr
+    assert "gpgsig -----BEGIN PGP SIGNATURE-----" in remote.git("cat-file", "commit", "main")

@@ -45,16 +45,17 @@ def test_it_changes_the_one_tag_and_keeps_every_other_byte(
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("images:\r\n- name: coworking\r\n  newTag: '1'\r\n", "'{tag}'"),
-        ('images:\n- {newTag: "a", name: coworking}', '"{tag}"'),
-        ("\ufeffimages:\n- name: coworking\n  newTag: 12345e6", '"{tag}"'),
-        ("images:\n- name: coworking\n  newTag:    1.10   # é\n\n\n", '"{tag}"'),
+        ("images:\r\n- name: coworking\r\n  newName: REG\r\n  newTag: '1'\r\n", "'{tag}'"),
+        ('images:\n- {newTag: "a", newName: REG, name: coworking}', '"{tag}"'),
+        ("\ufeffimages:\n- name: coworking\n  newName: REG\n  newTag: 12345e6", '"{tag}"'),
+        ("images:\n- name: coworking\n  newName: REG\n  newTag:    1.10   # é\n\n\n", '"{tag}"'),
     ],
     ids=["CRLF and single quotes", "flow style", "byte order mark, no last newline", "unquoted"],
 )
 def test_line_ends_quotes_and_marks_stay_and_a_tag_is_always_quoted(
-    remote: Remote, before: str, after: str
+    remote: Remote, registry: str, before: str, after: str
 ) -> None:
+    before = before.replace("REG", registry)
     remote.person.commit(FILE, before)
     commit = remote.person.commit()
     remote.person.push()
