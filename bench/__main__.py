@@ -12,6 +12,7 @@ PARTS = {
     "service": "requests a second, latency and memory, beside the older way of asking",
     "writes": "what the rollups cost a writer",
     "validate": "the checks before a merge, beside other tools",
+    "git": "the write-back and `history` in a repository of 50,000 commits",
 }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "[hidden]"
 # A shorter one would take words apart that are no secret, and is none itself.
-SHORTEST = 5
+SHORTEST = 6
 _MOST_BYTES = 256 * 1024  # of a file that may have secrets
 _VARIABLE = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|ACCESS_KEY|PRIVATE_KEY|API_KEY")
 # These hold where a secret is, and whose it is.

@@ -8,7 +8,7 @@ Between a look at the branch and the push few processes run: whoever is quick lo
 from __future__ import annotations
 
 import functools
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import CommandError, InputError
@@ -18,7 +18,6 @@ from ci.run import TIMED_OUT, Done, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
 # Everything that could run a program, ask a person, or do work that a throw-away copy has no use
 # for.
@@ -108,6 +107,10 @@ class Repository:
         self._resolved: dict[str, str] = {}
         self._ancestors: set[tuple[str, str]] = set()
         self._brought: set[str] = set()
+        # A fetch that leaves files out of a shallow clone in a folder never ends (git 2.39).
+        source = Path(url.removeprefix("file://"))
+        is_shallow = any((source / name).is_file() for name in ("shallow", ".git/shallow"))
+        self._fetch = _FETCH[: -1 if is_shallow else None]
         init: list[str | Path] = ["git", "init", "--quiet", "--bare", "--template=", self._copy]
         self._checked(self._run(init, cwd=folder))
         self.git("config", "remote.origin.url", url)
@@ -122,7 +125,7 @@ class Repository:
             ConnectionLost: the remote didn't answer, or didn't let us.
         """
         ref = f"refs/heads/{branch}"
-        done = self._ask(*_FETCH, "origin", f"+{ref}:{_TIP}{branch}")
+        done = self._ask(*self._fetch, "origin", f"+{ref}:{_TIP}{branch}")
         said = self._hide(done.stderr)
         # "This information may be used by scripts" (git-fetch's manual): one process less.
         if done.status == 0 and (words := (self._copy / "FETCH_HEAD").read_text("utf-8").split()):
@@ -233,7 +236,7 @@ class Repository:
             noop = ("-c", "fetch.negotiationAlgorithm=noop")  # what we have doesn't matter here
             wanted = "\n".join([*missing, ""])
             done = self._ask(
-                *noop, *_FETCH, "--no-write-fetch-head", "--stdin", "origin", stdin=wanted
+                *noop, *self._fetch, "--no-write-fetch-head", "--stdin", "origin", stdin=wanted
             )
             if done.status != 0:
                 raise ConnectionLost(judge_connection(self._hide(done.stderr)))

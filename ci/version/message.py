@@ -74,12 +74,14 @@ class Message(NamedTuple):
         subject: the first line.
         paragraphs: the `Name: value` lines of each paragraph. GitHub's squash merge puts the texts
             of several commits into one, and a co-author into a paragraph of its own.
+        is_merge: whether it has more than one parent.
     """
 
     author: str
     at: datetime
     subject: str
     paragraphs: tuple[Mapping[str, str], ...]
+    is_merge: bool = False
 
     @property
     def trailers(self) -> dict[str, str]:
@@ -115,6 +117,7 @@ class Message(NamedTuple):
             datetime.fromtimestamp(min(int(committed["seconds"]), _LAST) if committed else 0, UTC),
             text.partition("\n")[0],
             tuple(filter(None, map(_trailers, re.split(r"\n[ \t]*\n", text)))),
+            head.count("\nparent ") > 1,
         )
 
 
