@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)(?: (new|into)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)+)", PAGE, re.MULTILINE))
-WITH_STEPS = [title for title, text in SECTIONS.items() if "into=" in text]
+STEP = re.compile(r"^```\w+ (new|into)=", re.MULTILINE)
+WITH_STEPS = [title for title, text in SECTIONS.items() if STEP.search(text)]
 
 
 @pytest.fixture
@@ -91,4 +92,5 @@ def test_each_of_these_questions_has_steps() -> None:
         "verb",
         "setting of the service",
         "endpoint",
+        "rule",
     }
