@@ -1,29 +1,28 @@
-"""Writes the list of rules into docs/validate.md, from the registry: `make docs`."""
+"""Writes the rules that this repository adds into docs/validate.md, from the registry: `make docs`.
+
+The checker's own rules have a page each, which treecheck writes.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import ci.platform.rules  # noqa: F401  # its rules are registered by importing them
-from treecheck.registry import LAYERS, load_rules
+from treecheck.registry import load_rules
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "validate.md"
 START = "<!-- The list below is written by `make docs`. -->\n"
 
 
 def rules_list() -> str:
-    """Every rule by layer: its id, severity, title, explanation and source."""
-    rules = load_rules().values()
+    """Each rule of ci: its id, severity, title, explanation and source."""
     lines: list[str] = []
-    for layer, title in LAYERS.items():
-        mine = [rule for rule in rules if rule.layer == layer]
-        if not mine:
+    for rule in load_rules().values():
+        if rule.is_ours:  # treecheck's
             continue
-        lines += [f"## {title}", ""]
-        for rule in mine:
-            explanation = " ".join(rule.explanation.split())
-            lines += [f"### {rule.id}", "", f"{rule.title} ({rule.severity}). {explanation}", ""]
-            lines += [f"Source: {rule.source.rstrip('.')}.", ""]
+        explanation = " ".join(rule.explanation.split())
+        lines += [f"### {rule.id}", "", f"{rule.title} ({rule.severity}). {explanation}", ""]
+        lines += [f"Source: {rule.source.rstrip('.')}.", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
