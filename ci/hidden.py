@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 HIDDEN = "[hidden]"
-# A shorter one would take words apart that are no secret, and is none itself.
+# A shorter one would take words apart that are not a secret, and is none itself.
 SHORTEST = 6
 _MOST_BYTES = 256 * 1024  # of a file that may have secrets
 _VARIABLE = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|ACCESS_KEY|PRIVATE_KEY|API_KEY")

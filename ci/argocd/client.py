@@ -65,7 +65,7 @@ class ArgoCD:
         return self._call("GET", "/api/v1/applications").get("items") or []
 
     def application(self, name: str, *, refresh: bool = False) -> Json:
-        """One Application; with `refresh`, after Argo CD has looked into git anew."""
+        """One Application; with `refresh`, after Argo CD has looked into git again."""
         return self._call(
             "GET", f"/api/v1/applications/{name}", query={"refresh": "normal"} if refresh else None
         )

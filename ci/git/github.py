@@ -114,7 +114,7 @@ def refusal(answer: requests.Response, what: str, *, hint: str = "") -> CiError:
     if is_limit and status in (requests.codes.forbidden, requests.codes.too_many):
         return CiError(
             f"GitHub's rate limit is used up: {status} {said}".rstrip(),
-            hint=f"It is no missing right. Try again {_when(headers)}.",
+            hint=f"The token's rights are not the cause. Try again {_when(headers)}.",
         )
     if status >= requests.codes.server_error:
         hint = "GitHub is away, see https://www.githubstatus.com. Try again later."

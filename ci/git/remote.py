@@ -77,7 +77,7 @@ class Token(NamedTuple):
 def check_url(url: str) -> str:
     """Return the URL of a repository, or raise an InputError that doesn't show what may be secret.
 
-    Taken are https, http, ssh (also `git@host:path`), file and a folder's path.
+    Accepted are https, http, ssh (also `git@host:path`), file and a folder's path.
     """
     try:
         parts = urlsplit(url)

@@ -93,7 +93,7 @@ def _refuse_another_version(folder: Path) -> None:
     if found != ours:
         raise InputError(
             f"the data in {folder} belongs to PostgreSQL {found}, and this checkout runs {ours}",
-            hint=f"Move it away ({_mv(folder, found)}) to begin anew, or set DB_HOST to a "
+            hint=f"Move it away ({_mv(folder, found)}) to begin again, or set DB_HOST to a "
             f"PostgreSQL {found} server that runs on it.",
         )
 

@@ -40,7 +40,7 @@ def merge_base(base: str, head: str) -> str:
     """The newest commit that both have: what the head's author started from.
 
     Raises:
-        InputError: one of them is no commit here, or they have nothing in common.
+        InputError: one of them is not a commit here, or they have nothing in common.
     """
     for name in (base, head):
         try:

@@ -65,7 +65,7 @@ class Candidate:
 
     @functools.cached_property
     def app(self) -> Application:
-        """Origin's Application, after Argo CD has looked into git anew."""
+        """Origin's Application, after Argo CD has looked into git again."""
         return read(self.api, self.origin, refresh=True)[0]
 
     def running_digests(self) -> set[str]:

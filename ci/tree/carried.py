@@ -1,4 +1,4 @@
-"""Every line of the tree that carries a value of settings.yaml, and how it is written anew.
+"""Every line of the tree that carries a value of settings.yaml, and how it is written again.
 
 Such a line ends in a comment that says how its value is made:
 
@@ -7,7 +7,7 @@ Such a line ends in a comment that says how its value is made:
     availabilityZones: [us-east-1a, us-east-1b] # settings: {zones}
     - us-east-1a # settings: {zones[0]}
 
-so that `make configure` can write it anew, and a reader sees where it comes from. A list is a flow
+so that `make configure` can write it again, and a reader sees where it comes from. A list is a flow
 list on one line; what may be empty is quoted.
 """
 
@@ -59,7 +59,7 @@ def _boolean(value: bool) -> str:
 
 
 def carry(text: str, settings: Settings) -> str:
-    """Write every line of a text that ends in a `# settings:` comment anew.
+    """Write every line of a text that ends in a `# settings:` comment again.
 
     Raises:
         InputError: a comment names an unknown setting.

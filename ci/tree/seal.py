@@ -180,7 +180,7 @@ def describe_age(environment: str, root: Path) -> str:
     ]
     if notes[OF_PASSWORD.with_] != certificate.fingerprint:
         words.append(
-            f"The secret was sealed with another, {notes[OF_PASSWORD.with_][:12]}: seal it anew"
+            f"The secret was sealed with another, {notes[OF_PASSWORD.with_][:12]}: seal it again"
             " when that key is gone from the cluster."
         )
     if certificate.throw_away:

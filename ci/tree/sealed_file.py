@@ -136,7 +136,7 @@ def read(path: Path) -> Contents:
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} does not say when and for what it was sealed",
-            hint="Seal it anew: make seal ENV=dev (or prod).",
+            hint="Seal it again: make seal ENV=dev (or prod).",
         ) from error
     return Contents(entries, notes)
 

@@ -76,7 +76,7 @@ def parse_certificate(text: str, source: str) -> Certificate:
     """Read the first certificate of a PEM text; `source` is what an error calls it.
 
     Raises:
-        InputError: it is no certificate, or its key is not RSA of at least 2,048 bits.
+        InputError: it is not a certificate, or its key is not RSA of at least 2,048 bits.
     """
     try:
         certificate = x509.load_pem_x509_certificate(text.encode())

@@ -46,7 +46,7 @@ class Leave(NamedTuple):
     because: str = ""
 
 
-# A plan looks at the overlay at the branch's tip, and is asked anew at every tip.
+# A plan looks at the overlay at the branch's tip, and is asked again at every tip.
 Plan: TypeAlias = "Callable[[ImageFile], Deployment | Leave]"
 
 

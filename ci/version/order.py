@@ -158,7 +158,7 @@ def _running(history: History, current: str) -> tuple[_Running | None, str]:
         tags = [each.tag for each in older]
         if version.tag in tags and not version.image:  # what lies between was reverted
             lineage = itertools.islice(lineage, tags.index(version.tag), None)
-        elif tags:  # what the file began with is no deployment
+        elif tags:  # what the file began with is not a deployment
             unknown = unknown or version.commit
     return None, unknown
 

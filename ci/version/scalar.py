@@ -6,7 +6,7 @@
 >>> replace(file, "coworking", "13-1f2e3d4c")
 b'images:\\r\\n- name: coworking\\r\\n  newTag: "13-1f2e3d4c"  # by machines\\r\\n'
 
-YAML's own parser says where the scalar lies; the bytes around it are copied, not written anew.
+YAML's own parser says where the scalar lies; the bytes around it are copied, not written again.
 """
 
 from __future__ import annotations

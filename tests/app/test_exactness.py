@@ -312,7 +312,7 @@ FOLD_WITHOUT_DELETING = """
 def test_the_run_notices_sabotage(database: Database, engine: Engine, sabotage: str) -> None:
     database.execute(sabotage)
     run = Run(database, engine, SEED, operations=3000)
-    # A rebuild would mend what the sabotage broke.
+    # A rebuild would fix what the sabotage broke.
     run._rebuild = lambda: None  # type: ignore[method-assign]
 
     run.go()

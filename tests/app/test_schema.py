@@ -1,4 +1,4 @@
-"""The migrations: adopting an older service's database, in use, interrupted, and taken back."""
+"""The migrations: adopting an older service's database, in use, interrupted, and reverted."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ SECRETS = {
     "DB_PASSWORD": "pass-of-the-test&<>",
     "ACCESS_KEY": "key-of-the-test-\u00e9\u00e8",
 }
-# A key's ID is no secret, as AWS itself says; everything else is.
+# A key's ID is not a secret, as AWS itself says; everything else is.
 SECRET = [value.strip() for name, value in SECRETS.items() if not name.endswith("_ID")]
 KUBE_TOKEN = "kube-of-the-test-77aa"
 TRACING = {

@@ -123,7 +123,7 @@ def test_a_rate_limit_is_not_called_a_missing_right(
     script.answers = [(403, headers, says(message="API rate limit exceeded for user"))]
     with pytest.raises(CiError, match="GitHub's rate limit is used up: 403 API rate") as caught:
         upsert_comment("o/r", 7, "t0ken", "x", marker="m", api=script.url)
-    assert caught.value.hint == f"It is no missing right. Try again {when}."
+    assert caught.value.hint == f"The token's rights are not the cause. Try again {when}."
     assert script.asked == 1
 
 

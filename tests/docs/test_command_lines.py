@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINES = lines_of_the_tree()
-# A tool's name and one of its subcommands that are no command, by file, and what they are.
+# A tool's name and one of its subcommands that are not a command, by file, and what they are.
 NO_COMMAND = {
     ("ci/platform/plan/bootstrap.py", "aws eks"): "a pattern that finds the line in the page",
     ("ci/platform/plan/bootstrap.py", "kubectl apply"): "the same",

@@ -1,4 +1,4 @@
-"""A bad release leaves the old pods serving, says why, and is mended by the next commit."""
+"""A bad release leaves the old pods serving, says why, and is fixed by the next commit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_05_the_old_pods_serve_and_the_next_commit_mends_it(world: World, fault:
     assert uids(world.dev.ready_pods()) == pods
     assert world.get("dev", "/health_check") == "ok"
 
-    world.measure(f"the next commit mends {fault.tag}", lambda: world.release("dev", following))
+    world.measure(f"the next commit fixes {fault.tag}", lambda: world.release("dev", following))
     until("status is well", lambda: "dev: well" in world.repo.ci("status", "dev"), within=30)
 
 

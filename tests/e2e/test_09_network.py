@@ -32,7 +32,7 @@ def _connect(cluster: Cluster, pod: str, host: str, port: int) -> str:
 
 @pytest.fixture(scope="module")
 def stranger(world: World) -> Iterator[str]:
-    """A pod in prod's namespace that is no part of the service."""
+    """A pod in prod's namespace that is not a part of the service."""
     world.prod.apply(world.pod(STRANGER, "import time; time.sleep(1e6)"))
     until("the stranger runs", lambda: _phase(world) == "Running", within=60)
     yield STRANGER

@@ -27,7 +27,7 @@ def test_21_the_page_s_lines_leave_no_load_balancer_and_keep_prod_s_volume(world
     assert _balancers(world) == []
     assert world.argo.items("applications.argoproj.io") == []
     assert [volume["metadata"]["uid"] for volume in _volumes(world)] == volumes
-    # Nothing that still runs makes it anew.
+    # Nothing that still runs makes it again.
     with pytest.raises(TimeoutError):
         until("a load balancer is back", lambda: _balancers(world), within=20, poll=2)
 

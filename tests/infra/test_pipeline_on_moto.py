@@ -59,7 +59,7 @@ class Aws:
         return self.cloudformation.describe_stacks()["Stacks"][0]["StackStatus"]
 
     def made(self) -> dict[str, Any]:
-        """What exists, by service; everything that would differ if it had been made anew."""
+        """What exists, by service; everything that would differ if it had been made again."""
         iam, logs = boto3.client("iam"), boto3.client("logs")
         return {
             "ecr": boto3.client("ecr").describe_repositories()["repositories"],

@@ -24,7 +24,7 @@ WRONG: tuple[Any, ...] = ("text", 7, -1, 2**80, 1.5, True, [], ["x"], [[]], {}, 
 
 
 def validate(path: Path) -> tuple[int, str, float]:
-    """(exit status, what it said, seconds); an error that is no sentence fails the test."""
+    """(exit status, what it said, seconds); an error that is not a sentence fails the test."""
     facts = path.with_suffix(".facts")
     facts.write_text("ignore: []\n", encoding="utf-8")
     started = time.monotonic()

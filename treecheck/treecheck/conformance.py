@@ -48,7 +48,7 @@ def conform(resource: Resource, version: tuple[int, int]) -> None:
     for error in validator.iter_errors(body):
         errors += _translate(error)
     resource.schema_errors = errors
-    resource.rewrite(_mended(body, errors) if errors else body)
+    resource.rewrite(_fixed(body, errors) if errors else body)
 
 
 def without_nulls(value: Any) -> Any:
@@ -91,8 +91,8 @@ def _translate(error: Any) -> list[SchemaError]:
     return [SchemaError(keyword, path, error.instance, expected, definition)]
 
 
-def _mended(body: Any, errors: list[SchemaError]) -> Any:
-    """A copy without unknown fields, values of a wrong type and words that are no value."""
+def _fixed(body: Any, errors: list[SchemaError]) -> Any:
+    """A copy without unknown fields, values of a wrong type and words that are not a value."""
     body = copy.deepcopy(body)
     removed: list[SchemaError] = [
         each for each in errors if each.keyword in {"type", "additionalProperties", "anyOf", "enum"}

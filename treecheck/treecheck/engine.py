@@ -155,7 +155,7 @@ def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
 
 
 def _cluster(cluster: Cluster, rules: Iterable[Rule]) -> list[Raised]:
-    """The rules of every layer in order, so that later ones see what earlier ones mended."""
+    """The rules of every layer in order, so that later ones see what earlier ones fixed."""
     raised: list[Raised] = []
     for rule in rules:
         if rule.scope is Scope.CLUSTER:

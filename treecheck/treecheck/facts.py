@@ -160,4 +160,4 @@ def parse_date(text: str, where: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"{where}: {text!r} is no date; write 2027-06-30") from error
+        raise InputError(f"{where}: {text!r} is not a date; write 2027-06-30") from error

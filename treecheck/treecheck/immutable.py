@@ -60,8 +60,8 @@ _STATEFUL_SET = frozenset(
 def immutable_changes(old: Manifest, new: Manifest) -> list[Change]:
     """What the API server refuses when `new` is applied over `old`, which is the same resource.
 
-    Fields that `new` leaves out and the API server fills keep their value and are no change, except
-    where a list or mapping would lose entries.
+    Fields that `new` leaves out and the API server fills keep their value and are not a change,
+    except where a list or mapping would lose entries.
     """
     old, new = without_nulls(old), without_nulls(new)
     kind = str(new.get("kind", ""))

@@ -55,7 +55,7 @@ def gather(paths: Sequence[str], facts: Facts) -> Inputs:
     """Read and render everything that `paths` name; nothing named means the whole repository.
 
     Raises:
-        InputError: a path is missing, or is no folder, YAML file or `-`.
+        InputError: a path is missing, or is not a folder, YAML file or `-`.
     """
     here = Path.cwd()
     root = git_root(here) or here
@@ -99,7 +99,9 @@ def _resources_of(
     for document in source.documents:
         manifests = items(document.value)
         if strict and not manifests:
-            inputs.failures.append(f"{source.path}:{document.line}: no manifest: it is no mapping")
+            inputs.failures.append(
+                f"{source.path}:{document.line}: no manifest: it is not a mapping"
+            )
         origin = Origin(source.path, document.line)
         found += [Resource(body, part, origin) for body in manifests if strict or is_manifest(body)]
     return found

@@ -211,7 +211,7 @@ class Problem:
 
     Attributes:
         message: one sentence: what will happen, and to whom.
-        fix: how to mend it, one sentence.
+        fix: how to fix it, one sentence.
         path: the field to blame, in `resource`.
         resource: the resource to blame; may be left out by a rule that looks at one resource.
         hides: further fields of the resource that later layers' findings follow from this one.
@@ -299,7 +299,7 @@ def show_path(path: FieldPath) -> str:
 
 
 def each(value: Any, *path: str) -> Iterator[tuple[FieldPath, Manifest]]:
-    """(place, item) of each item in the list at `path`; an item that is no mapping is empty.
+    """(place, item) of each item in the list at `path`; an item that is not a mapping is empty.
 
     >>> list(each({"ports": [{"port": 80}]}, "ports"))
     [(('ports', 0), {'port': 80})]

@@ -50,7 +50,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """An unquoted scalar that readers of YAML disagree about, or that is no text."""
+    """An unquoted scalar that readers of YAML disagree about, or that is not text."""
 
     path: FieldPath
     line: int

@@ -59,7 +59,7 @@ def parse_version(text: str) -> tuple[int, int]:
     """`1.30`, `v1.30` or `1.30.4` as (1, 30).
 
     Raises:
-        InputError: it is no version, or one without schemas here.
+        InputError: it is not a version, or one without schemas here.
     """
     match = re.fullmatch(r"v?(\d+)\.(\d+)(\.\d+)?([-+].*)?", text)
     version = (int(match[1]), int(match[2])) if match else None

@@ -68,12 +68,12 @@ EXPIRED = _declare(
     "waiver-expired",
     "A waiver's date has passed",
     "The finding that it covered counts again, and the waiver is reported until one of the two "
-    "goes: mend the cause, or decide anew with a later date.",
+    "goes: fix the cause, or decide again with a later date.",
 )
 UNUSED = _declare(
     "waiver-unused",
     "A waiver waives nothing",
-    "What it covered has been mended or renamed. Left behind, it would hide the next fault of the "
+    "What it covered has been fixed or renamed. Left behind, it would hide the next fault of the "
     "same kind in the same place.",
 )
 MALFORMED = _declare(
@@ -114,7 +114,7 @@ def apply_waivers(
 def _expired(entry: _Entry) -> Raised:
     problem = Problem(
         f"the waiver of {entry.rule} ended on {entry.expires}; what it covered counts again",
-        fix="Mend the cause and remove the waiver, or decide anew and set a later date.",
+        fix="Fix the cause and remove the waiver, or decide again and set a later date.",
         **entry.where,  # type: ignore[arg-type]  # keywords of Problem, by where it is written
     )
     return Raised(RULES[EXPIRED], problem, entry.resource)
@@ -147,7 +147,7 @@ def _entries(inputs: Inputs, facts: Facts) -> tuple[list[_Entry], list[Raised]]:
     for waiver in facts.waivers:
         where: dict[str, object] = {"file": waiver.file, "line": waiver.line}
         if waiver.rule not in RULES:
-            text = f"the waiver names {waiver.rule!r}, and no rule is called so"
+            text = f"the waiver names {waiver.rule!r}, and there is no such rule"
             problem = Problem(
                 text, fix="Name a rule of `--list`.", file=waiver.file, line=waiver.line
             )

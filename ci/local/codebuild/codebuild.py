@@ -135,7 +135,7 @@ def resolve(clone: Path, commit: str) -> str:
         if done.status == 0:
             return done.stdout.decode().strip()
     raise InputError(
-        f"--commit {commit!r} is no commit of the source",
+        f"--commit {commit!r} is not a commit of the source",
         hint="Name a branch, a tag or a commit of it, such as HEAD; only what is committed counts.",
     )
 

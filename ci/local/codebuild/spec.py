@@ -128,7 +128,7 @@ def _mapping(value: Any, keys: str | None, where: str) -> dict[str, Any]:
     if keys is not None and (unknown := sorted(set(map(str, value)) - set(_KEYS[keys]))):
         raise InputError(
             f"{where} has {unknown[0]!r}, which is unknown or not imitated here",
-            hint=f"Known are {', '.join(_KEYS[keys])}.",
+            hint=f"Valid: {', '.join(_KEYS[keys])}.",
         )
     return value
 

@@ -39,7 +39,7 @@ def load_addons(path: Path, cluster: Cluster) -> list[dict[str, Any]]:
             for resource in _workloads(known[name], values)
         ]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no table of add-ons: {error!r}") from error
+        raise InputError(f"{path} is not a table of add-ons: {error!r}") from error
 
 
 def _workloads(addon: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -130,7 +130,7 @@ def load_cluster(path: Path) -> Cluster:
             ),
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no eksctl cluster: {error!r}") from error
+        raise InputError(f"{path} is not an eksctl cluster: {error!r}") from error
 
 
 def _group(described: Mapping[str, Any], zones: tuple[str, ...]) -> NodeGroup:

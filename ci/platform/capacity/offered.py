@@ -50,7 +50,7 @@ class Offered(NamedTuple):
         if self.pods != self.pods_by_default:
             lines.append(
                 f"{self.pods_by_default} pods mean that the node group was made before the VPC CNI"
-                " had its prefixes: make it anew"
+                " had its prefixes: make it again"
             )
         return "; ".join(lines)
 

@@ -83,7 +83,7 @@ def load_prices(path: Path) -> Prices:
         eks = dict(table["eks"])
         ends = eks.pop("standard_support_ends")
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no price table: {error!r}") from error
+        raise InputError(f"{path} is not a price table: {error!r}") from error
     rates = {
         section: numbers
         for section, numbers in table.items()

@@ -46,7 +46,7 @@ def environment_of(database: Address) -> dict[str, str]:
         "DB_USERNAME": database.user,
         "DB_PASSWORD": database.password,
         "DB_NAME": database.name,
-        # Patient: that a busy machine takes its time is no fault, except in test_faults.py.
+        # Patient: that a busy machine takes its time is not a fault, except in test_faults.py.
         "DB_CHECK_TIMEOUT": "10",
     }
 

@@ -108,8 +108,8 @@ def test_seed_fold_verify_rebuild_work_together(run: Run, database: Any) -> None
     assert "exact_daily_visits 2025-12-31: expected " in wrong.stdout
     assert "`coworking rebuild` fixes them" in wrong.stderr
     assert run("rebuild", on=database).returncode == 0
-    mended = run("verify", on=database)
-    assert (mended.returncode, mended.stdout) == (0, "The rollups equal the tokens.\n")
+    fixed = run("verify", on=database)
+    assert (fixed.returncode, fixed.stdout) == (0, "The rollups equal the tokens.\n")
 
 
 def test_seed_is_the_same_for_the_same_arguments(run: Run, database: Any) -> None:

@@ -281,7 +281,7 @@ def test_a_network_that_swallows_packets_is_503(configured: Callable[..., Config
         )
 
 
-def test_a_wrong_password_is_503_until_its_file_is_mended(
+def test_a_wrong_password_is_503_until_its_file_is_fixed(
     database: Any,
     configured: Callable[..., Config],
     tmp_path: Path,

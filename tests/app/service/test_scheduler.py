@@ -105,7 +105,7 @@ def test_it_leads_again_after_its_connection_was_lost(
         " WHERE application_name = 'coworking' AND datname = current_database()"
     )
     first.tick()  # finds out
-    first.tick()  # connects anew
+    first.tick()  # connects again
     assert folded(database)
     warnings = [each for each in caplog.records if each.levelname == "WARNING"]
     assert [each.message for each in warnings] == ["the fold did not run; it is tried again"]

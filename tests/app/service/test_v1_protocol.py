@@ -241,6 +241,6 @@ def test_a_table_elsewhere_on_the_search_path_is_not_read(
         "CREATE TABLE other.users ()",
         f"ALTER DATABASE {database.name} SET search_path = other",
     )
-    anew = create_app(config).test_client().get(path)  # on a connection with that path
+    again = create_app(config).test_client().get(path)  # on a connection with that path
 
-    assert (anew.status_code, anew.data) == (200, before.data)
+    assert (again.status_code, again.data) == (200, before.data)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     ("name", "auto_sync", "busy", "differing"),
     [
         ("rolled-back", False, False, ["Deployment/coworking"]),
-        # What the rollback left behind waits to be pruned, and that is no difference.
+        # What the rollback left behind waits to be pruned, and that is not a difference.
         ("reverted", False, False, []),
         ("resumed", True, False, []),
         ("stuck", True, True, ["Deployment/coworking"]),

@@ -34,7 +34,7 @@ def test_the_same_commit_rebuilt_moves_only_forward(remote: Remote) -> None:
 
 
 def test_a_newer_commit_with_a_lower_build_number_goes_in(remote: Remote) -> None:
-    """Build numbers start again when a build project is made anew."""
+    """Build numbers start again when a build project is made again."""
     remote.deploy(900, remote.person.ship())
     assert remote.deploy(1, remote.person.ship()).json["result"] == "pushed"
 

@@ -1,6 +1,6 @@
 """`argocd` and `eksctl` lines, by the lists of flags in argocd.yaml and eksctl.yaml.
 
-Each list says which release it is of and how it was made; from_help.py makes one anew.
+Each list says which release it is of and how it was made; from_help.py makes one again.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 HOST_NAME = re.compile(r"(^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
-# Where a server listens is no host that it talks to.
+# Where a server listens is not a host that it talks to.
 LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 URL = re.compile(r"([a-z][a-z0-9.-]*)(\+[a-z0-9]+)?://[^/\s\"',;]+", re.IGNORECASE)

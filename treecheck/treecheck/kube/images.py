@@ -75,7 +75,7 @@ IMAGES: dict[str, ImageFacts] = {
 
 
 def repository(image: str) -> str:
-    """An image's name without its tag and digest; a port of the registry is no tag."""
+    """An image's name without its tag and digest; a port of the registry is not a tag."""
     name = image.partition("@")[0]
     head, colon, tail = name.rpartition(":")
     return head if colon and "/" not in tail else name

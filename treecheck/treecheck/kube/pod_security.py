@@ -27,7 +27,7 @@ def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
             yield key, f"{shown(level)} is no Pod Security level", f"Write {near}."
         version = labels.get(f"{key}-version", "latest")
         if version != "latest" and not re.fullmatch(r"v1\.(0|[1-9]\d*)", version):
-            wrong = f"{shown(version)} is no release of Pod Security"
+            wrong = f"{shown(version)} is not a release of Pod Security"
             yield f"{key}-version", wrong, "Write latest, or a release such as v1.30."
 
 

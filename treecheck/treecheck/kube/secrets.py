@@ -34,7 +34,7 @@ ENTROPY = 4.3  # bits a character: above any text in words, below what 24 random
 def is_random(text: str) -> bool:
     """Whether a text looks drawn at random: long, of base64's characters, and of high entropy.
 
-    Hexadecimal texts are left alone: digests and commits are no secrets.
+    Hexadecimal texts are left alone: digests and commits are not secrets.
     """
     if not ENCODED.fullmatch(text) or HEX.fullmatch(text):
         return False

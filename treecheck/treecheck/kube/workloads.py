@@ -79,9 +79,9 @@ def leading_number(value: Any) -> int:
 
 
 def bad_share(value: Any, *, most: int | None = 100) -> str:
-    """Why a value is no count and no percentage; "" if it is one."""
+    """Why a value is not a count or a percentage; "" if it is one."""
     if isinstance(value, int):
         return "which is negative" if value < 0 else ""
     if not isinstance(value, str) or not _PERCENT.match(value):
-        return "which is no number and no percentage"
+        return "which is not a number or a percentage"
     return f"more than {most}%" if most is not None and leading_number(value) > most else ""

@@ -129,7 +129,7 @@ def look(outside: Outside) -> Mark:
     if scheme != wanted:
         return still_open(
             f"{address} is {scheme}, and settings.yaml wants {wanted}. AWS does not change the"
-            f" scheme of a load balancer: the Service must be made anew ({reach.PAGE})"
+            f" scheme of a load balancer: the Service must be made again ({reach.PAGE})"
         )
     return done(f"prod serves; its load balancer {address} is {scheme}")
 

@@ -87,8 +87,8 @@ def test_called_from_a_hook_it_leaves_the_hooks_repository_alone(remote: Any, co
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--commit=nope"], "--commit 'nope' is no commit of the source"),
-        (["--commit=--all"], "--commit '--all' is no commit of the source"),
+        (["--commit=nope"], "--commit 'nope' is not a commit of the source"),
+        (["--commit=--all"], "--commit '--all' is not a commit of the source"),
         (["--source=/no/such/folder"], "--source '/no/such/folder' can't be cloned"),
         (["--source=https://me:s3cret@example.org/x.git"], "has a user name or password in it"),
     ],

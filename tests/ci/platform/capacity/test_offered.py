@@ -19,7 +19,7 @@ def test_it_says_what_this_trees_nodes_offer() -> None:
     assert nodes.text == (
         "2 nodes with about 1319 MiB and 110 pods each; 575 MiB of each are kept for its kubelet,"
         " and 476 would mean that kubeReserved did not arrive; 11 pods mean that the node"
-        " group was made before the VPC CNI had its prefixes: make it anew"
+        " group was made before the VPC CNI had its prefixes: make it again"
     )
 
 

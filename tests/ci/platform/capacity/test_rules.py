@@ -1,4 +1,4 @@
-"""The rules on nodes against their examples: rules/<rule>/broken… and mended…"""
+"""The rules on nodes against their examples: rules/<rule>/broken… and fixed…"""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_it_finds_exactly_the_fault_of_a_broken_example(example: Path) -> None:
     assert all(each.line > 0 for each in found)
 
 
-@pytest.mark.parametrize("example", examples("mended"), ids=name)
-def test_it_finds_nothing_in_a_mended_example(example: Path) -> None:
+@pytest.mark.parametrize("example", examples("fixed"), ids=name)
+def test_it_finds_nothing_in_a_fixed_example(example: Path) -> None:
     report = run(example)
 
     assert report.findings == []

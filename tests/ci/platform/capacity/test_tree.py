@@ -176,8 +176,8 @@ def test_the_command_ends_with_1_on_one_node_and_names_what_waits(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("kind: Nothing", "is no eksctl cluster"),
-        ("[", "is no eksctl cluster"),
+        ("kind: Nothing", "is not an eksctl cluster"),
+        ("[", "is not an eksctl cluster"),
         ("metadata: {name: a}\nmanagedNodeGroups: []", "describes no managedNodeGroups"),
     ],
 )

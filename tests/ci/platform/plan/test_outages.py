@@ -273,7 +273,7 @@ def test_what_is_wrong_is_the_next_step(
 def test_a_new_key_of_the_controller_leaves_what_an_older_one_opens_done(
     finished: Newcomer,
 ) -> None:
-    """It makes one each month, and nothing has to be sealed anew for that."""
+    """It makes one each month, and nothing has to be sealed again for that."""
     undo = another_sealing_key(finished)
     for environment in ("dev", "prod"):
         finished.cluster.put(

@@ -101,7 +101,7 @@ def quota_amount(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         elif amount is not None and amount < 0:
             text = f"the quota of {name} is negative"
         elif amount is not None and counted and amount != int(amount):
-            text = f"the quota of {name} is no whole number"
+            text = f"the quota of {name} is not a whole number"
         else:
             continue
         yield Problem(text, fix="Correct the quota.", path=("spec", "hard", name))
@@ -208,7 +208,7 @@ def storage_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     name = as_text(resource.body.get("provisioner"))
     if name and not fits(name.lower(), LABEL_KEY):
         yield Problem(
-            f"{shown(name)} is no name of a provisioner",
+            f"{shown(name)} is not a name of a provisioner",
             fix="Write one such as ebs.csi.aws.com.",
             path=("provisioner",),
         )

@@ -70,7 +70,7 @@ def probe_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     ):
         if "port" in action and not is_port(action["port"]):
             yield Problem(
-                f"{show_path((*path, 'port'))} is {shown(action['port'])}, which is no port",
+                f"{show_path((*path, 'port'))} is {shown(action['port'])}, which is not a port",
                 fix="Write a number from 1 to 65535, or the name of a port of the container.",
                 path=(*path, "port"),
             )
@@ -102,9 +102,9 @@ def _bad_amount(name: str, value: Any, requests: Manifest, limits: Manifest) -> 
     number = quantity(value) or 0
     extended = name not in _RESOURCES and not name.startswith("hugepages-")
     if extended and ("/" not in name or not fits(name, LABEL_KEY)):
-        return "no resource is called so"
+        return "unknown resource name"
     if extended and number != int(number):
-        return f"{value} is no whole number"
+        return f"{value} is not a whole number"
     return f"{value} is negative" if number < 0 else _unbalanced(name, requests, limits)
 
 
@@ -123,7 +123,8 @@ def _unbalanced(name: str, requests: Manifest, limits: Manifest) -> str:
 def field_reference(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A variable or file that refers to a field that the downward API does not offer.
 
-    Offered are some fields of metadata, spec and status, and the container's limits and requests.
+    Kubernetes offers some fields of metadata, spec and status, and the container's limits and
+    requests.
     """
     for path, source in of_type(resource, cluster, "core.v1.EnvVarSource"):
         yield from _reference(path, source, _FIELDS)

@@ -118,7 +118,7 @@ def _failure_rule(
         )
     if codes.get("operator") == "In" and 0 in values:
         yield Problem(
-            "exit code 0 is no failure",
+            "exit code 0 is not a failure",
             fix="Remove 0.",
             path=(*path, "onExitCodes", "values", values.index(0)),
         )

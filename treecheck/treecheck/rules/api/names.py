@@ -54,7 +54,7 @@ def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     name, namespace = (as_text(resource.metadata.get(key)) for key in ("name", "namespace"))
     if namespace and not fits(namespace, DNS_LABEL):
         yield Problem(
-            f"{shown(namespace)} is no name of a namespace",
+            f"{shown(namespace)} is not a name of a namespace",
             fix=f"Write {MEANINGS[str(DNS_LABEL['pattern'])]}.",
             path=("metadata", "namespace"),
             hides=((),),
@@ -78,7 +78,7 @@ def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
 def _misnamed(resource: Resource, wanted: str) -> Problem:
     return Problem(
-        f"{shown(resource.name)} is no name for a {resource.kind}",
+        f"{shown(resource.name)} is not a name for a {resource.kind}",
         fix=f"Write {wanted}.",
         path=("metadata", "name"),
     )
@@ -94,9 +94,9 @@ def label_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     for path, labels in _label_places(resource, cluster):
         for key, value in labels.items():
             if not fits(str(key), LABEL_KEY):
-                yield _bad_label((*path, key), f"{shown(key)} is no key of a label", LABEL_KEY)
+                yield _bad_label((*path, key), f"{shown(key)} is not a key of a label", LABEL_KEY)
             elif isinstance(value, str) and not fits(value, LABEL_VALUE):
-                text = f"{shown(value)} is no value of a label"
+                text = f"{shown(value)} is not a value of a label"
                 yield _bad_label((*path, key), text, LABEL_VALUE)
 
 
@@ -136,7 +136,7 @@ def annotation_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]
         for key in annotations:
             if not fits(str(key).lower(), LABEL_KEY):
                 yield Problem(
-                    f"{shown(key)} is no key of an annotation",
+                    f"{shown(key)} is not a key of an annotation",
                     fix=f"Write {MEANINGS[str(LABEL_KEY['pattern'])]}.",
                     path=(*path, "annotations", key),
                 )
@@ -151,7 +151,7 @@ def annotation_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]
 
 @rule("finalizer-syntax", source="Kubernetes: validation of metadata.finalizers.")
 def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
-    """A finalizer that is no qualified name.
+    """A finalizer that is not a qualified name.
 
     A finalizer is `domain/name`, so that it is clear who removes it; the API server refuses others,
     and one that nobody knows keeps the resource from ever being deleted.
@@ -169,7 +169,7 @@ def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]
                 known = known and "/" in text
             if isinstance(name, str) and not known:
                 yield Problem(
-                    f"{shown(text)} is no finalizer",
+                    f"{shown(text)} is not a finalizer",
                     fix="Write domain/name, such as example.com/cleanup.",
                     path=(*path, index),
                 )

@@ -99,7 +99,7 @@ def _target(path: FieldPath, target: Manifest) -> Iterator[Problem]:
     kinds=("PodDisruptionBudget",),
 )
 def disruption_budget(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
-    """A disruption budget that is no number and no percentage.
+    """A disruption budget that is not a number or a percentage.
 
     Whole numbers from 0, or percentages from 0% to 100%.
     """

@@ -139,7 +139,7 @@ def service_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         name = as_text(spec.get("externalName")).removesuffix(".")
         if not fits(name, SUBDOMAIN):
             yield Problem(
-                f"the external name {shown(name)} is no host name",
+                f"the external name {shown(name)} is not a host name",
                 fix="Write a host name such as db.example.com.",
                 path=("spec", "externalName"),
             )
@@ -229,7 +229,7 @@ def _can_be_endpoint(value: Any, family: str = "") -> bool:
 
 def _bad_address(value: Any, path: FieldPath) -> Problem:
     return Problem(
-        f"{shown(value)} is no address that can stand there",
+        f"{shown(value)} is not an address that can stand there",
         fix="Write an IP address such as 10.0.0.10, or a network such as 10.0.0.0/8.",
         path=path,
     )

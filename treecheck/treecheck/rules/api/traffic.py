@@ -61,7 +61,7 @@ def ingress_rules(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         name = each.get("name")
         if name and not is_port(name):
             yield Problem(
-                f"{shown(name)} is no name of a port",
+                f"{shown(name)} is not a name of a port",
                 fix="Write at most 15 lower-case letters, digits and hyphens.",
                 path=(*path, "name"),
             )
@@ -115,7 +115,7 @@ def _block(path: FieldPath, block: Manifest) -> Iterator[Problem]:
             yield _no_network(each, where)
         elif cidr and not _strictly_inside(as_text(each), cidr):
             yield Problem(
-                f"{each} is not inside {cidr}, so it is no exception",
+                f"{each} is not inside {cidr}, so it is not an exception",
                 fix="Write a smaller network inside the other.",
                 path=where,
             )
@@ -130,7 +130,9 @@ def _strictly_inside(inner: str, outer: str) -> bool:
 
 
 def _no_network(value: Any, path: FieldPath) -> Problem:
-    return Problem(f"{shown(value)} is no network", fix="Write one such as 10.0.0.0/8.", path=path)
+    return Problem(
+        f"{shown(value)} is not a network", fix="Write one such as 10.0.0.0/8.", path=path
+    )
 
 
 @rule("network-policy-port", source=_POLICY, kinds=("NetworkPolicy",))
@@ -144,7 +146,7 @@ def network_policy_port(resource: Resource, cluster: Cluster) -> Iterator[Proble
         port, end = each.get("port"), each.get("endPort")
         if port is not None and not is_port(port):
             yield Problem(
-                f"{shown(port)} is no port",
+                f"{shown(port)} is not a port",
                 fix="Write a number from 1 to 65535, or the name of a container's port.",
                 path=(*path, "port"),
             )

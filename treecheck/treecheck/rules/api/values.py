@@ -28,7 +28,7 @@ def _of(resource: Resource, *keywords: str) -> list[SchemaError]:
 def required_field(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A field that must be there is missing.
 
-    The API server refuses the manifest. (Where a neighbour of it is no field at all, it is most
+    The API server refuses the manifest. (Where a neighbour of it is not a field at all, it is most
     likely the one that is missing, misspelt: see `unknown-field`.)
     """
     unknown = {error.path[:-1] for error in _of(resource, "additionalProperties")}
@@ -58,7 +58,7 @@ def unknown_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         known = [str(each) for each in error.expected or () if each != ""]
         near = difflib.get_close_matches(str(error.value), known, n=1, cutoff=0.5)
         yield Problem(
-            f"{show_path(error.path)} is {shown(error.value)}, which is no value of it",
+            f"{show_path(error.path)} is {shown(error.value)}, which is not a value of it",
             fix=f"Write {near[0]}." if near else f"Write one of {', '.join(known)}.",
             path=error.path,
         )
@@ -91,7 +91,7 @@ def malformed_quantity(resource: Resource, _cluster: Cluster) -> Iterator[Proble
     for error in _of(resource, "pattern"):
         if error.expected == QUANTITY_PATTERN:
             yield Problem(
-                f"{show_path(error.path)} is {shown(error.value)}, which is no quantity",
+                f"{show_path(error.path)} is {shown(error.value)}, which is not a quantity",
                 fix="Write a number with a suffix such as m, Mi, Gi, k, M or G, without a space.",
                 path=error.path,
             )
@@ -110,7 +110,7 @@ def not_base64(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         if error.expected == BASE64_PATTERN:
             plain = "stringData" if resource.kind == "Secret" else "data"
             yield Problem(
-                f"{show_path(error.path)} is no base64",
+                f"{show_path(error.path)} is not base64",
                 fix=f"Encode it, or move it to {plain}.",
                 path=error.path,
             )
@@ -153,7 +153,7 @@ def malformed_key(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     for error in _of(resource, "propertyNames"):
         name = shown(error.value)
         yield Problem(
-            f"{name} is no key for {show_path(error.path[:-1])}",
+            f"{name} is not a key for {show_path(error.path[:-1])}",
             fix="Write a key of letters, digits, - _ and ., at most 253.",
             path=error.path,
         )

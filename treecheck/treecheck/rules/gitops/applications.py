@@ -164,7 +164,7 @@ def application_retry(resource: Resource, cluster: Cluster) -> Iterator[Problem]
         text = as_text(backoff.get(field))
         if text and not DURATION.fullmatch(text):
             yield Problem(
-                f"the {field} {text!r} is no duration: a failed sync is not tried again",
+                f"the {field} {text!r} is not a duration: a failed sync is not tried again",
                 fix="Write a number with h, m or s, such as 5s or 3m.",
                 path=("spec", "syncPolicy", "retry", "backoff", field),
             )

@@ -56,7 +56,7 @@ def sync_window(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _window_faults(window: Manifest) -> Iterator[tuple[str, str, str]]:
-    """(field, what is wrong, how to mend it)."""
+    """(field, what is wrong, how to fix it)."""
     kind, schedule = as_text(window.get("kind")), as_text(window.get("schedule"))
     duration, zone = as_text(window.get("duration")), as_text(window.get("timeZone"))
     if kind not in KINDS:
@@ -95,7 +95,7 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str] | None:
-    """(what is wrong, how to mend it) of a line that grants a right."""
+    """(what is wrong, how to fix it) of a line that grants a right."""
     if len(words) != FIELDS:
         form = "p, subject, resource, action, object, allow"
         return f"it has {len(words)} fields, and a policy has {FIELDS}", f"Write {form}."
@@ -114,7 +114,7 @@ def rbac_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A line of Argo CD's policy that grants nothing.
 
     A right is `p, role:NAME, resource, action, object, allow`; a member is `g, who, role:NAME`, of
-    a role that has rights. Whoever needs a misspelt one is told: permission denied.
+    a role that has rights. A person who needs a misspelt one reads: permission denied.
     """
     if resource.name != "argocd-rbac-cm":
         return
@@ -171,8 +171,8 @@ def argocd_settings_unlabelled(resource: Resource, cluster: Cluster) -> Iterator
 def notification_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A notification by a trigger, or with a template, that is not there.
 
-    Nobody is told, and only the controller's log says why. Looked at where the ConfigMap has
-    triggers, or templates, of its own.
+    Nobody gets the message, and only the controller's log says why. The rule looks where the
+    ConfigMap has triggers, or templates, of its own.
     """
     data = as_mapping(resource.body.get("data"))
     if resource.name != "argocd-notifications-cm":
@@ -189,7 +189,7 @@ def notification_undefined(resource: Resource, cluster: Cluster) -> Iterator[Pro
         if known and name not in known:
             place: FieldPath = ("data", key)
             yield Problem(
-                f"{key} names {what} {name}, which is not there: nobody is told",
+                f"{key} names {what} {name}, which is not there: nobody gets the message",
                 fix=_suggest(name, known),
                 path=place,
             )
@@ -212,4 +212,4 @@ def _parsed(text: object) -> object:
 
 def _suggest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"Write {close[0]}." if close else f"Known are {', '.join(known)}."
+    return f"Write {close[0]}." if close else f"Valid: {', '.join(known)}."

@@ -136,7 +136,7 @@ def sealed_scope_wide(resource: Resource, cluster: Cluster) -> Iterator[Problem]
 
 @rule("ciphertext-invalid", kinds=("SealedSecret",), source=SEALED)
 def ciphertext_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A value under encryptedData that is no ciphertext.
+    """A value under encryptedData that is not ciphertext.
 
     It is base64 of two bytes with the length of the RSA part, that part, and the AES-GCM part with
     its tag. A value cut short by an editor, or a plain text, can't be opened.
@@ -145,7 +145,7 @@ def ciphertext_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
         wrong = _wrong(as_text(value))
         if wrong:
             yield Problem(
-                f"key {key} is no ciphertext: {wrong}",
+                f"key {key} is not ciphertext: {wrong}",
                 fix="Seal the value again.",
                 path=("spec", "encryptedData", key),
             )

@@ -138,8 +138,8 @@ def sync_option_unknown(resource: Resource, cluster: Cluster) -> Iterator[Proble
 def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An annotation, or a value in one, that Argo CD does not understand.
 
-    A wave that is no number counts as 0, an unknown hook is no hook, an unknown option is passed
-    over: the resource is applied, just not when or how it was meant.
+    A wave that is not a number counts as 0. Argo CD ignores an unknown hook or option: it
+    applies the resource, just not when or how it was meant.
     """
     annotations = resource.annotations
     yield from _misspelt_keys(resource)
@@ -158,7 +158,7 @@ def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Pr
     wave = as_text(annotations.get(WAVE)) or "0"
     if not wave.removeprefix("-").isdecimal():
         yield Problem(
-            f"the sync wave {wave!r} is no whole number, so Argo CD takes it for 0",
+            f"the sync wave {wave!r} is not a whole number, so Argo CD takes it for 0",
             "Write a whole number in quotes.",
             path=("metadata", "annotations", WAVE),
         )
@@ -202,7 +202,7 @@ def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, 
 
 def _suggest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"Write {close[0]}." if close else f"Known are {', '.join(known)}."
+    return f"Write {close[0]}." if close else f"Valid: {', '.join(known)}."
 
 
 @rule(
@@ -215,7 +215,7 @@ def shared_resource(cluster: Cluster) -> Iterator[Problem]:
     """A resource that two Applications bring.
 
     Each takes the other's for drift: with self-heal they overwrite each other for ever, and pruning
-    one deletes the other's. Told is the first of the resources that two of them share.
+    one deletes the other's. It reports the first resource that two of them share.
     """
     owners: dict[tuple[str, str, str, str], Resource] = {}
     for application in applications(cluster):

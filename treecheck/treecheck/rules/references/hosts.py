@@ -121,7 +121,7 @@ def localhost_unserved(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
 @rule("port-variable-malformed", source=SOURCE)
 def port_variable_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A port in a pod's configuration that is no number from 1 to 65535.
+    """A port in a pod's configuration that is not a number from 1 to 65535.
 
     The program ends at its start, or at its first connection. Looked at are the variables that go
     with a host, such as DB_PORT with DB_HOST, and those that say where the program itself listens.

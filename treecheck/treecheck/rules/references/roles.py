@@ -65,7 +65,7 @@ def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Prob
 
 
 def _wrong_rule(groups: list[str], kinds: list[str]) -> tuple[str, str]:
-    """(what is wrong, how to mend it) of a rule's groups and resources; two empty texts if not."""
+    """(what is wrong, how to fix it) of a rule's groups and resources; two empty texts if not."""
     for group in groups:
         if group == "v1" or "/" in group:
             return f"names the API group {group}", 'Write the group alone, "" for the core one'

@@ -126,7 +126,7 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
     severity=Severity.WARNING,
 )
 def governing_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A StatefulSet whose serviceName is no headless Service over its pods.
+    """A StatefulSet whose serviceName is not a headless Service over its pods.
 
     `serviceName` names the headless Service under which each pod gets its own host name
     (`web-0.web`). Without it, or with one that has a cluster IP, those names do not resolve.

@@ -43,7 +43,7 @@ def image_name_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
         image = as_text(container.get("image"))
         if image and not _REFERENCE.match(image):
             yield Problem(
-                f"{image[:200]!r} is no name of an image: the container will never start",
+                f"{image[:200]!r} is not a name of an image: the container will never start",
                 fix="Write one such as registry.example.com/team/app:1.4.2, in lower case.",
                 path=(*path, "image"),
                 cause=image,
@@ -65,7 +65,7 @@ def image_registry_malformed(resource: Resource, cluster: Cluster) -> Iterator[P
         host = as_text(container.get("image")).partition("/")[0]
         if re.search(r"\.dkr[.-]ecr\b", host) and not _ECR.match(host):
             yield Problem(
-                f"{host} is no registry of AWS: the image can't be pulled",
+                f"{host} is not a registry of AWS: the image can't be pulled",
                 fix="Write ACCOUNT.dkr.ecr.REGION.amazonaws.com, with an account of twelve digits "
                 "and a region such as us-east-1.",
                 path=(*path, "image"),

@@ -52,7 +52,7 @@ def node_label_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
 
 def _wrong_label(key: str, values: list[str]) -> tuple[str, str] | None:
-    """(what is wrong, how to mend it) of a node's label that is asked for."""
+    """(what is wrong, how to fix it) of a node's label that is asked for."""
     if key not in NODE_LABELS:
         domain = key.partition("/")[0] if "/" in key else ""
         near = difflib.get_close_matches(key, sorted(NODE_LABELS), n=1, cutoff=0.5)

@@ -27,7 +27,8 @@ def image_runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An image that starts as root in a pod that must not.
 
     With runAsNonRoot and no runAsUser the kubelet looks at the image's own user, finds root, and
-    refuses: container has runAsNonRoot and image will run as root. Known are some official images.
+    refuses: container has runAsNonRoot and image will run as root. The rule knows some official
+    images.
     """
     shared = as_mapping(resource.pod.spec.get("securityContext")) if resource.pod else {}
     for path, container in containers(resource):

@@ -64,7 +64,7 @@ def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Probl
 
 
 def _not_there(file: PurePosixPath, name: str, mine: list[Mount]) -> tuple[str, str] | None:
-    """(what is there instead, how to mend it) when no mount brings a file."""
+    """(what is there instead, how to fix it) when no mount brings a file."""
     holders = [mount for mount in mine if file.is_relative_to(mount.place)]
     if not holders:
         secret = SECRET_NAME.search(name) or any(file.is_relative_to(each) for each in RUN_TIME)

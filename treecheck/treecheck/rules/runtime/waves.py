@@ -126,7 +126,7 @@ def hook_without_deadline(resource: Resource, cluster: Cluster) -> Iterator[Prob
     """A hook Job that may run for ever.
 
     With a bad image, or a database that is away, the Job never ends, the sync stays Running, and
-    no later commit is synced, the one that mends it included.
+    no later commit is synced, the one that fixes it included.
     """
     if is_hook(resource) and "activeDeadlineSeconds" not in resource.spec:
         yield Problem(

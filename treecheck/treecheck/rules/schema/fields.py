@@ -36,7 +36,7 @@ def unknown_field(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             near = difflib.get_close_matches(name, known, n=1)
             where = show_path(error.path[:-1]) or "the manifest"
             yield Problem(
-                f"{name!r} is no field of {where}: the API server refuses or drops it",
+                f"{name!r} is not a field of {where}: the API server refuses or drops it",
                 fix=f"Write {near[0]!r}." if near else _listed(known),
                 path=error.path,
                 hides=tuple((*error.path[:-1], field) for field in near),

@@ -60,13 +60,13 @@ def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
 def secret_in_plain_text(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Secret with its data in the tree.
 
-    base64 is no encryption. In a GitOps tree a secret is sealed, or fetched from outside.
+    base64 is not encryption. In a GitOps tree a secret is sealed, or fetched from outside.
     """
     for field in ("data", "stringData"):
         for key, value in as_mapping(resource.body.get(field)).items():
             if as_text(value) and not recognised(as_text(value)):
                 yield Problem(
-                    f"key {key} is in the repository in plain text (base64 is no encryption)",
+                    f"key {key} is in the repository in plain text (base64 is not encryption)",
                     fix="Seal it: a SealedSecret of the same name, and change the value.",
                     path=(field, key),
                 )
@@ -78,7 +78,7 @@ def secret_in_configuration(resource: Resource, cluster: Cluster) -> Iterator[Pr
 
     It stands under a name such as DB_PASSWORD, or it looks drawn at random; the same goes for
     annotations, command lines, headers of probes and the text of whole files. Names that end in
-    _FILE or _PATH, and values that are paths or references, are no secrets.
+    _FILE or _PATH, and values that are paths or references, are not secrets.
     """
     for path, name, value in _settings(resource):
         why = _suspicion(name, value)

@@ -35,7 +35,7 @@ def unquoted_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         if error.keyword == "type" and is_unquoted(error):
             text = written(resource, error.path, error.value)
             read = shown(error.value)
-            reading = f"{text} without quotes is {read}" if text else f"{read} is no text"
+            reading = f"{text} without quotes is {read}" if text else f"{read} is not text"
             yield Problem(
                 f"{show_path(error.path)}: {reading}, and text belongs there: the API server can't "
                 "read the manifest",
