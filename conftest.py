@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 import treecheck  # noqa: F401  # before pytest takes the folder treecheck/ for a package of that name
+from ci import hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The run makes and deletes a hundred thousand small files, and PostgreSQL's beside them. Linux's
 # memory file system does that in a third of a disk's processor time; hooks have to run from it.
@@ -31,3 +39,14 @@ gc.set_threshold(100_000, 20, 100)
 
 # What the checker keeps of a run, it keeps in this folder and not in the user's.
 os.environ.setdefault("TREECHECK_CACHE_DIR", str(Path(__file__).parent / ".local" / "treecheck"))
+
+# werkzeug keeps the stream that pytest had put in place of standard error at its first line, and
+# complains once that one is closed.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:
+    """A process remembers the secrets that it read, and all tests share one process."""
+    yield
+    hidden.forget()

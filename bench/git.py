@@ -19,11 +19,12 @@ import click
 
 from bench.results import Results
 from bench.validate import Run, measure
+from ci.tree import settings
 
 COMMITS = 50_000
 EVERY = 100  # commits from one deployment to the next
 OVERLAY = "overlays/dev/coworking/image"
-REGISTRY = "183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking"
+REGISTRY = settings.read().image
 ENTRY = f"images:\n- name: coworking\n  newName: {REGISTRY}\n  newTag: "
 
 

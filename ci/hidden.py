@@ -52,6 +52,13 @@ def remember(secret: str) -> str:
     return secret
 
 
+def forget() -> None:
+    """Remember no secret any more; for a process that stands in for many, as that of tests does."""
+    global _pattern  # noqa: PLW0603
+    _forms.clear()
+    _pattern = None
+
+
 def _forms_of(secret: str) -> set[str]:
     """A secret as it is, and as JSON, a URL, Python's repr and base64 have it."""
     forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}

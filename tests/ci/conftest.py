@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from ci import hidden
 from tests.ci.github import GitHub
 from tests.ci.verbs import as_a_process, in_this_process
 
@@ -234,13 +233,6 @@ def kustomization() -> str:
 def registry() -> str:
     """The ECR repository that the overlay names."""
     return REGISTRY
-
-
-@pytest.fixture(autouse=True)
-def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process remembers the secrets that it read, and all tests share one process."""
-    monkeypatch.setattr(hidden, "_forms", set())
-    monkeypatch.setattr(hidden, "_pattern", None)
 
 
 class GitServer(ThreadingHTTPServer):

@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.ci.local.codebuild import stand_ins
 from tests.docs.commands.aws import run
@@ -23,8 +24,9 @@ MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaV
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    """moto's address."""
+    """moto's address; what other tests of this process made there is gone."""
     with stand_ins.aws() as address:
+        requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
         yield address
 
 

@@ -52,7 +52,8 @@ class Walk:
         self.ran.append(command)
 
     def login(self, step: dict[str, Any]) -> None:
-        self.run(step, "aws", stdin="AKIAIOSFODNN7EXAMPLE\nsecret\nus-east-1\njson\n")
+        typed = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI0K7MDENG", "us-east-1", "json")
+        self.run(step, "aws", stdin="".join(f"{line}\n" for line in typed))
 
     def connection(self, step: dict[str, Any]) -> None:
         self.run(step, "aws")
