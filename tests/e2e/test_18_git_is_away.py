@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.harness.world import World
 
+pytestmark = pytest.mark.long
+
 # New to prod: a version that comes back counts as a rollback of those since.
 HANGS = (Version("before-git-hung"), Version("bad-while-git-hung"))
 DOWN = (Version("before-it-was-down"), Version("bad-while-it-was-down"))
@@ -96,7 +98,7 @@ def test_18_a_rollback_serves_the_old_version_while_git_hangs_also_after_a_resta
     assert f"prod serves {old} again" in said
     assert f"It reverts {new} in git" in said
     assert world.prod.serving(old)
-    assert seconds < 60
+    assert seconds < 120  # some 15 on a quiet machine; two processors may be busy
 
 
 def test_18_when_git_is_back_resume_is_one_command(world: World, tokens: dict[str, str]) -> None:
