@@ -47,12 +47,10 @@ ONE_OF: dict[str, OneOf] = {
     "core.v1.Volume": OneOf(_VOLUMES, needed=False),
     "core.v1.VolumeMount": OneOf(("subPath", "subPathExpr"), needed=False),
     "core.v1.DownwardAPIVolumeFile": OneOf(("fieldRef", "resourceFieldRef"), needed=True),
+    # An empty source is accepted. The API server drops clusterTrustBundle and podCertificate before
+    # it counts, since their feature gates are off.
     "core.v1.VolumeProjection": OneOf(
-        (
-            *("clusterTrustBundle", "configMap", "downwardAPI", "podCertificate", "secret"),
-            "serviceAccountToken",
-        ),
-        needed=True,
+        ("configMap", "downwardAPI", "secret", "serviceAccountToken"), needed=False
     ),
     "networking.v1.IngressBackend": OneOf(("resource", "service"), needed=True),
     "networking.v1.ServiceBackendPort": OneOf(("name", "number"), needed=True),
