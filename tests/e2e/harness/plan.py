@@ -150,11 +150,11 @@ class Plan:
         self._apart(self._begin)
 
     def _apart(self, what: Callable[[], None]) -> None:
-        """Do something for test_17 alone: the other scenarios go on when it fails."""
+        """Do something for test_12_plan alone: the other scenarios go on when it fails."""
         if self.failure is None:
             try:
                 what()
-            except Exception as failure:  # noqa: BLE001 - test_17 raises it
+            except Exception as failure:  # noqa: BLE001 - test_12_plan raises it
                 self.failure = failure
 
     def _begin(self) -> None:

@@ -1,4 +1,7 @@
-"""`ci plan --check` on the real cluster: from "no cluster" to "all done"."""
+"""`ci plan --check` on the real cluster: from "no cluster" to "all done".
+
+It comes before the module that builds: moto's state is the process's, and that one resets it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 ORDER = ("connection", "stack", "token", "cluster", "argocd", "seal", "push", "hand-over")
 
 
-def test_17_before_each_line_its_step_and_all_later_ones_are_not_done(world: World) -> None:
+def test_12_before_each_line_its_step_and_all_later_ones_are_not_done(world: World) -> None:
     """What was kept while the suite's own deployment went on, from a bare cluster."""
     if world.plan.failure is not None:
         raise world.plan.failure
@@ -31,14 +34,14 @@ def test_17_before_each_line_its_step_and_all_later_ones_are_not_done(world: Wor
     assert undone == []
 
 
-def test_17_on_a_bare_cluster_the_next_step_is_to_install_argo_cd(world: World) -> None:
+def test_12_on_a_bare_cluster_the_next_step_is_to_install_argo_cd(world: World) -> None:
     (marks,) = [marks for what, marks in world.plan.seen if what == "cluster"]
     assert {marks[name] for name in ("login", "zones", "connection", "stack", "token")} == {"done"}
     assert marks["argocd"] == "next"
     assert {marks[name] for name in ("seal", "push", "hand-over", "promote", "look")} == {"later"}
 
 
-def test_17_when_both_environments_serve_all_is_done(world: World) -> None:
+def test_12_when_both_environments_serve_all_is_done(world: World) -> None:
     status, seen = world.plan.check()
     reasons = {step["name"]: f"{step['mark']}: {step['because']}" for step in seen["steps"]}
     # AWS has no load balancer of this address: that is not taken for done.
