@@ -169,6 +169,8 @@ def _serving(folder: Path) -> Iterator[Callable[..., Service]]:
         started.append(service)
         if ready:
             wait_for(lambda: answers(service, "/readiness_check"), "readiness")
+            # One process is enough for that; the figures need all of them.
+            wait_for(lambda: requests.get(metrics, timeout=10).ok, "figures of every process")
         return service
 
     yield serve
