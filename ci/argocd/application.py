@@ -46,7 +46,7 @@ class Operation(NamedTuple):
     retries: int
 
 
-class Resource(NamedTuple):
+class ResourceStatus(NamedTuple):
     """A resource of the Application: what git says against what the cluster has."""
 
     kind: str
@@ -90,7 +90,7 @@ class Application(NamedTuple):
     health: str
     entries: tuple[Entry, ...]
     operation: Operation | None
-    resources: tuple[Resource, ...]
+    resources: tuple[ResourceStatus, ...]
     problems: tuple[str, ...]
     queued: bool
     reconciled: datetime | None
@@ -129,7 +129,7 @@ class Application(NamedTuple):
         return self.queued or (self.operation is not None and self.operation.phase in BUSY)
 
     @property
-    def differing(self) -> tuple[Resource, ...]:
+    def differing(self) -> tuple[ResourceStatus, ...]:
         """The resources that a sync would create or change.
 
         What a rollback leaves behind (a rollback prunes nothing) also makes an Application
@@ -181,9 +181,9 @@ def _failure(result: Mapping[str, Any]) -> str:
     return f"{result.get('kind')}/{result.get('name')}{f' of {images}' * bool(images)}: {said}"
 
 
-def _resource(item: Mapping[str, Any]) -> Resource:
+def _resource(item: Mapping[str, Any]) -> ResourceStatus:
     health = item.get("health") or {}
-    return Resource(
+    return ResourceStatus(
         item.get("kind", ""),
         item.get("name", ""),
         item.get("status") == "OutOfSync",

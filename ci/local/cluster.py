@@ -64,11 +64,11 @@ TRUST_KUBELETS = (
 )
 
 
-class Step(NamedTuple):
+class Command(NamedTuple):
     """A command, what it reads, and why."""
 
     why: str
-    command: list[str]
+    words: list[str]
     stdin: str = ""
 
 
@@ -90,16 +90,21 @@ def image_tag(root: Path) -> str:
     return str(yaml.safe_load(path.read_text(encoding="utf-8"))["images"][0]["newTag"])
 
 
-def steps(root: Path) -> list[Step]:
+def commands(root: Path) -> list[Command]:
     """All that makes the cluster, in order; run from the repository's root."""
+    return [*_machines(root), *_software()]
+
+
+def _machines(root: Path) -> list[Command]:
+    """A node and a registry, with the image that dev runs."""
     values = settings.read(root)
     folder = f"/etc/containerd/certs.d/{values.registry}"
     image = f"localhost:{REGISTRY_PORT}/{values.repository}:{image_tag(root)}"
     node = KIND_CONFIG.format(image=NODE_IMAGES[values.kubernetes])
     publish = f"127.0.0.1:{REGISTRY_PORT}:5000"
     return [
-        Step("Kubernetes", ["kind", "create", "cluster", f"--name={NAME}", "--config=-"], node),
-        Step(
+        Command("Kubernetes", ["kind", "create", "cluster", f"--name={NAME}", "--config=-"], node),
+        Command(
             "a registry",
             [
                 "docker",
@@ -110,38 +115,44 @@ def steps(root: Path) -> list[Step]:
                 REGISTRY_IMAGE,
             ],
         ),
-        Step("which the node reaches", ["docker", "network", "connect", "kind", REGISTRY]),
-        Step("and asks for our images", ["docker", "exec", NODE, "mkdir", "-p", folder]),
-        Step(
+        Command("which the node reaches", ["docker", "network", "connect", "kind", REGISTRY]),
+        Command("and asks for our images", ["docker", "exec", NODE, "mkdir", "-p", folder]),
+        Command(
             "instead of ECR",
             ["docker", "exec", "--interactive", NODE, "cp", "/dev/stdin", f"{folder}/hosts.toml"],
             f'[host."http://{REGISTRY}:5000"]\n',
         ),
-        Step("the image that dev runs", ["docker", "build", f"--tag={image}", "apps/coworking"]),
-        Step("into the registry", ["docker", "push", image]),
-        Step("volumes for prod", _kubectl("apply", "--filename=-"), STORAGE_CLASS),
-        Step("metrics", _apply("argocd/addons/metrics-server")),
-        Step(
+        Command("the image that dev runs", ["docker", "build", f"--tag={image}", "apps/coworking"]),
+        Command("into the registry", ["docker", "push", image]),
+    ]
+
+
+def _software() -> list[Command]:
+    """What the cluster needs before the root Application."""
+    return [
+        Command("volumes for prod", _kubectl("apply", "--filename=-"), STORAGE_CLASS),
+        Command("metrics", _apply("argocd/addons/metrics-server")),
+        Command(
             "metrics of kind's kubelets",
             _kubectl(
                 *("-n", "kube-system", "patch", "deployment", "metrics-server"),
                 *("--type=json", f"--patch={TRUST_KUBELETS}"),
             ),
         ),
-        Step("sealed-secrets", _apply("argocd/addons/sealed-secrets")),
-        Step("Argo CD's settings", _apply("argocd/config", "--field-manager=coworking")),
-        Step("Argo CD", _apply("argocd/install")),
-        Step("wait", _wait("kube-system", "deployment/sealed-secrets-controller")),
-        Step("wait", _wait("argocd", "deployment/argocd-server")),
-        Step("what each part may do", _apply("argocd/projects")),
+        Command("sealed-secrets", _apply("argocd/addons/sealed-secrets")),
+        Command("Argo CD's settings", _apply("argocd/config", "--field-manager=coworking")),
+        Command("Argo CD", _apply("argocd/install")),
+        Command("wait", _wait("kube-system", "deployment/sealed-secrets-controller")),
+        Command("wait", _wait("argocd", "deployment/argocd-server")),
+        Command("what each part may do", _apply("argocd/projects")),
     ]
 
 
-def removal() -> list[Step]:
+def removal() -> list[Command]:
     """All that takes the cluster away again."""
     return [
-        Step("the cluster", ["kind", "delete", "cluster", f"--name={NAME}"]),
-        Step("the registry", ["docker", "rm", "--force", REGISTRY]),
+        Command("the cluster", ["kind", "delete", "cluster", f"--name={NAME}"]),
+        Command("the registry", ["docker", "rm", "--force", REGISTRY]),
     ]
 
 
@@ -161,23 +172,23 @@ All of it goes with: make cluster ARGS=--delete"""
 @click.option("--delete", is_flag=True, help="Remove the cluster and its registry.")
 @overlays.root_option
 def command(dry_run: bool, delete: bool, root: Path) -> None:
-    for step in removal() if delete else steps(root):
-        click.echo(show(step))
+    for command in removal() if delete else commands(root):
+        click.echo(show(command))
         if not dry_run:
             began = time.monotonic()
-            _run(step, root)
+            _run(command, root)
             click.echo(f"# took {time.monotonic() - began:.0f} s")
     if not delete:
         click.echo(AFTERWARDS)
 
 
-def show(step: Step) -> str:
-    """A step as one could type it."""
-    line = f"# {step.why}\n$ {shlex.join(step.command)}"
-    return f"{line} <<'EOF'\n{step.stdin}EOF" if step.stdin else line
+def show(command: Command) -> str:
+    """A command as one could type it."""
+    line = f"# {command.why}\n$ {shlex.join(command.words)}"
+    return f"{line} <<'EOF'\n{command.stdin}EOF" if command.stdin else line
 
 
-def _run(step: Step, root: Path) -> None:
-    program, *words = step.command
+def _run(command: Command, root: Path) -> None:
+    program, *words = command.words
     path = str(kubectl()) if program == "kubectl" else program
-    run([path, *words], cwd=root, stdin=step.stdin, timeout=PATIENCE)
+    run([path, *words], cwd=root, stdin=command.stdin, timeout=PATIENCE)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Part(NamedTuple):
+class PartStatus(NamedTuple):
     """One Application of an environment.
 
     Attributes:
@@ -58,7 +58,7 @@ class Environment(NamedTuple):
 
     name: str
     git: Git
-    parts: tuple[Part, ...]
+    parts: tuple[PartStatus, ...]
     needs_person: tuple[str, ...]
     pods: str = ""
     reached_by: str = ""

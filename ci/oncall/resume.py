@@ -45,7 +45,7 @@ SYNCED_WITHIN = 420.0  # seconds for the last sync: a migration's Job may take i
 NO_AUTO_SYNC = {"spec": {"syncPolicy": {"automated": {"enabled": None}}}}
 
 
-class Situation(NamedTuple):
+class Divergence(NamedTuple):
     """What runs, what git asks for, and what lies between.
 
     Attributes:
@@ -70,7 +70,7 @@ class Situation(NamedTuple):
         return self.overlay.entry.tag
 
 
-def look(api: ArgoCD, environment: str, access: Access) -> Situation:
+def look(api: ArgoCD, environment: str, access: Access) -> Divergence:
     """Find out what runs and what git asks for.
 
     Raises:
@@ -106,7 +106,7 @@ def look(api: ArgoCD, environment: str, access: Access) -> Situation:
         lambda commit: any(access.repository.is_ancestor(commit, r) for r in revisions),
     )
     other = difference(deployed, api.manifests(app.name, tip), image.rpartition(":")[0])
-    return Situation(app, running, tip, overlay, undo, other)
+    return Divergence(app, running, tip, overlay, undo, other)
 
 
 def _tip(access: Access, app: Application) -> str:
@@ -120,16 +120,16 @@ def _tip(access: Access, app: Application) -> str:
         ) from error
 
 
-def refuse_surprises(situation: Situation, environment: str, *, accept: bool, stay: bool) -> None:
+def refuse_surprises(divergence: Divergence, environment: str, *, accept: bool, stay: bool) -> None:
     """Show all that would go live besides, and stop, unless the person has agreed to it."""
-    newer, other = situation.undo.newer, situation.other
+    newer, other = divergence.undo.newer, divergence.other
     if accept or not (other or (newer and not stay)):
         return
     hints = []
     if newer and not stay:
         hints += [
             f"Is it the fix? Let it go live:   python -m ci resume {environment} --accept",
-            f"Stay on {situation.running}:   python -m ci resume {environment} --stay",
+            f"Stay on {divergence.running}:   python -m ci resume {environment} --stay",
         ]
     if other and (stay or not newer):
         stays = " --stay" if newer else ""
@@ -138,26 +138,26 @@ def refuse_surprises(situation: Situation, environment: str, *, accept: bool, st
         ]
     if other:
         hints += ["Otherwise revert the commits of the other changes first."]
-    raise CiError("\n".join(besides(situation, stay=stay)), hint="\n".join(hints))
+    raise CiError("\n".join(besides(divergence, stay=stay)), hint="\n".join(hints))
 
 
-def besides(situation: Situation, *, stay: bool) -> list[str]:
+def besides(divergence: Divergence, *, stay: bool) -> list[str]:
     """What git has besides the version that was rolled back from, in lines for a person."""
     lines = []
-    if situation.undo.newer and not stay:
-        newest = situation.undo.newer[0]
+    if divergence.undo.newer and not stay:
+        newest = divergence.undo.newer[0]
         lines.append(
             f"git has moved on: {newest.tag} was deployed to it after the version that was rolled"
             f" back from (commit {newest.commit[:8]})"
         )
-    if situation.other:
+    if divergence.other:
         also = "git also has" if lines else "git has moved on with"
         lines.append(f"{also} other changes, and they would go live with auto-sync:")
-        lines += situation.other
+        lines += divergence.other
     return lines
 
 
-def refuse_source(situation: Situation, behind: list[str] | None, *, forward: bool) -> None:
+def refuse_source(divergence: Divergence, behind: list[str] | None, *, forward: bool) -> None:
     """Stop where `--source` can't do what it is asked for, before anything is done.
 
     Raises:
@@ -165,42 +165,42 @@ def refuse_source(situation: Situation, behind: list[str] | None, *, forward: bo
     """
     if forward:
         raise InputError(
-            f"--accept lets {situation.wanted} go live, and --source reverts its commits",
+            f"--accept lets {divergence.wanted} go live, and --source reverts its commits",
             hint="Name one of them; --stay --source reverts the newer versions too.",
         )
-    if not situation.undo.unwanted:
+    if not divergence.undo.unwanted:
         raise InputError(
-            f"git asks for {situation.running} already, so --source doesn't know what was rolled"
+            f"git asks for {divergence.running} already, so --source doesn't know what was rolled"
             " back from. Nothing was done.",
             hint="Resume without --source, and revert the source's commits by hand.",
         )
     if behind is None:
         raise InputError(
-            f"--source can't find the commits between {situation.running} and {situation.wanted}: a"
-            f" tag's commit is not in the history of {situation.app.branch}. Nothing was done.",
+            f"--source can't find the commits between {divergence.running} and {divergence.wanted}:"
+            f" a tag's commit is not in the history of {divergence.app.branch}. Nothing was done.",
             hint="Resume without --source, and revert the source's commits by hand.",
         )
 
 
 def steps(
-    situation: Situation, behind: list[str] | None, *, forward: bool, source: bool
+    divergence: Divergence, behind: list[str] | None, *, forward: bool, source: bool
 ) -> list[str]:
     """List what resuming will do, in order."""
-    app, undo = situation.app, situation.undo
+    app, undo = divergence.app, divergence.undo
     planned = []
     if (undo.unwanted or undo.newer) and not forward:
         commits = ", ".join(version.commit[:8] for version in (*undo.newer, *undo.unwanted))
         planned.append(
-            f"set the tag in {situation.overlay.path} from {situation.wanted} back to"
-            f" {situation.running}, which reverts {commits}, and push to {app.branch}"
+            f"set the tag in {divergence.overlay.path} from {divergence.wanted} back to"
+            f" {divergence.running}, which reverts {commits}, and push to {app.branch}"
         )
         if source and behind:
             planned.append(
                 f"revert the source commits {', '.join(c[:8] for c in behind)}, and push"
             )
     if forward:
-        planned.append(f"let {situation.wanted} go live, which git asks for")
-    elif situation.other:
+        planned.append(f"let {divergence.wanted} go live, which git asks for")
+    elif divergence.other:
         planned.append("let the other changes go live, which git has")
     else:
         planned.append("wait until Argo CD sees that git asks for what runs")
@@ -209,19 +209,19 @@ def steps(
     return planned
 
 
-def take_back(access: Access, situation: Situation, environment: str) -> str:
+def take_back(access: Access, divergence: Divergence, environment: str) -> str:
     """Write the running tag into git, and return the commit that has it.
 
     Raises:
         PolicyError: the branch takes no push; a branch with the change waits to be merged.
     """
-    running, undo = situation.running, situation.undo
+    running, undo = divergence.running, divergence.undo
     reverts = "\n".join(f"This reverts commit {v.commit}." for v in (*undo.newer, *undo.unwanted))
 
     def plan(overlay: ImageFile) -> Deployment | Leave:
         if overlay.entry.tag == running:
             return Leave("noop")
-        if overlay.entry.tag != situation.wanted:
+        if overlay.entry.tag != divergence.wanted:
             raise CiError(
                 f"git has just moved on to {overlay.entry.tag}", hint="Call this again to see how."
             )
@@ -230,11 +230,11 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
         )
 
     target = Destination(
-        situation.app.branch,
-        situation.overlay.folder,
+        divergence.app.branch,
+        divergence.overlay.folder,
         SERVICE,
         pull_branch=branch_name(
-            "rollback", environment, f"{SERVICE}-{situation.wanted}-to-{running}"
+            "rollback", environment, f"{SERVICE}-{divergence.wanted}-to-{running}"
         ),
     )
     landing = Lander(
@@ -248,22 +248,23 @@ def take_back(access: Access, situation: Situation, environment: str) -> str:
     ).land()
     if landing.result == "pr":
         raise PolicyError(
-            f"{situation.app.branch} refuses the push: the change waits in branch {landing.branch}",
+            f"{divergence.app.branch} refuses the push: the change waits in branch"
+            f" {landing.branch}",
             hint=f"Merge it, then call `python -m ci resume {environment}` again.",
         )
     return landing.tip
 
 
 def switch_on(
-    api: ArgoCD, access: Access, situation: Situation, commit: str, *, accept: bool
+    api: ArgoCD, access: Access, divergence: Divergence, commit: str, *, accept: bool
 ) -> None:
     """Wait until Argo CD has seen a commit and git asks for what runs; then turn auto-sync on."""
-    environment = situation.app.name.removeprefix(f"{SERVICE}-")
+    environment = divergence.app.name.removeprefix(f"{SERVICE}-")
 
     def seen() -> bool:
         app, _ = read(api, environment, refresh=True)
         is_new = app.revision == commit or access.has(
-            situation.app.branch, commit, before=app.revision
+            divergence.app.branch, commit, before=app.revision
         )
         return is_new and not app.busy and (accept or not app.differing)
 
@@ -296,8 +297,8 @@ def switch_on(
     )
 
 
-def _warn_of_source(situation: Situation, behind: list[str] | None, *, done: bool) -> None:
-    if done or not situation.undo.unwanted:
+def _warn_of_source(divergence: Divergence, behind: list[str] | None, *, done: bool) -> None:
+    if done or not divergence.undo.unwanted:
         return
     names = ", ".join(commit[:8] for commit in behind or []) or "the commits that it was built from"
     click.echo(
@@ -331,24 +332,24 @@ def command(  # noqa: PLR0913 - one argument for each option
         )
         return
     with open_remote(remote_url(url, app.url), os.environ) as access:
-        situation = look(api, environment, access)
-        forward = accept and not stay and bool(situation.undo.newer)
-        behind = commits_behind(access, situation.overlay, situation.running, situation.wanted)
+        divergence = look(api, environment, access)
+        forward = accept and not stay and bool(divergence.undo.newer)
+        behind = commits_behind(access, divergence.overlay, divergence.running, divergence.wanted)
         if source:
-            refuse_source(situation, behind, forward=forward)
-        refuse_surprises(situation, environment, accept=accept, stay=stay)
+            refuse_source(divergence, behind, forward=forward)
+        refuse_surprises(divergence, environment, accept=accept, stay=stay)
         if accept:
-            click.echo("\n".join(besides(situation, stay=stay)) or "git has nothing else")
+            click.echo("\n".join(besides(divergence, stay=stay)) or "git has nothing else")
         if dry_run:
-            show_dry_run(steps(situation, behind, forward=forward, source=source))
+            show_dry_run(steps(divergence, behind, forward=forward, source=source))
             return
-        commit = situation.tip
-        if situation.undo.unwanted and not forward:
-            commit = take_back(access, situation, environment)
-            click.echo(f"git asks for {situation.running} again (commit {commit[:8]})")
+        commit = divergence.tip
+        if divergence.undo.unwanted and not forward:
+            commit = take_back(access, divergence, environment)
+            click.echo(f"git asks for {divergence.running} again (commit {commit[:8]})")
             if source and behind:
-                commit = revert_source(access, situation.app.branch, behind)
+                commit = revert_source(access, divergence.app.branch, behind)
                 click.echo(f"the source is reverted (commit {commit[:8]})")
-        switch_on(api, access, situation, commit, accept=accept)
+        switch_on(api, access, divergence, commit, accept=accept)
         if not forward:
-            _warn_of_source(situation, behind, done=source and bool(behind))
+            _warn_of_source(divergence, behind, done=source and bool(behind))

@@ -38,7 +38,7 @@ from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.oncall import lost_nodes
 from ci.oncall.judging import judge, unseen
-from ci.oncall.reports import Environment, Git, Part
+from ci.oncall.reports import Environment, Git, PartStatus
 from ci.oncall.shown import as_json, text
 from ci.oncall.workloads import readiness
 from ci.tree import reach
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ci.argocd.client import ArgoCD
 
 
-def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> Part:
+def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> PartStatus:
     """Ask Argo CD about one Application."""
     name = application_name(environment, part)
     app = Application.parse(api.application(name))
@@ -59,7 +59,7 @@ def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> Part:
     person, underway = judge(
         app, causes(api, app, short=bool(ready.problem)), environment, now, ready
     )
-    return Part(
+    return PartStatus(
         name,
         tag_at(api, app, newest.revision) if newest and is_service else "",
         live_tag(api, app) if is_service else "",

@@ -8,7 +8,7 @@ import click
 
 from ci.errors import CiError, CommandError, InputError
 from ci.platform.capacity import gather, pages
-from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.prices import load_prices
 from ci.run import execute, run
 from ci.tree import carried, networks, overlays, settings, snapshots

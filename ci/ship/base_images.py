@@ -12,7 +12,7 @@ import click
 
 from ci.aws.public_registry import Image, index_of
 from ci.errors import InputError
-from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.gather import CLUSTER
 from ci.tree.overlays import root_option
 

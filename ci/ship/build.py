@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHORT = 8
 
 
-class Variable(NamedTuple):
+class BuildVariable(NamedTuple):
     """An environment variable of a build: what it is, and a valid one."""
 
     help: str
@@ -26,55 +26,59 @@ class Variable(NamedTuple):
 
 
 # docs/pipeline.md shows this table, and a test compares.
-VARIABLES: dict[str, Variable] = {
-    "AWS_ACCOUNT_ID": Variable("the account that has the registry", r"\d{12}", "123456789012"),
-    "AWS_DEFAULT_REGION": Variable("its region", r"[a-z]{2}(-[a-z]+)+-\d+", "us-east-1"),
-    "IMAGE_REPO_NAME": Variable("the ECR repository", r"[a-z0-9][a-z0-9._/-]{1,255}", "coworking"),
-    "CODEBUILD_BUILD_NUMBER": Variable("the build's number", r"[1-9]\d{0,9}", "57"),
-    "CODEBUILD_BUILD_ID": Variable("the project and the build", r"[^:]+:.+", "coworking:1f2e…"),
-    "CODEBUILD_RESOLVED_SOURCE_VERSION": Variable(
+VARIABLES: dict[str, BuildVariable] = {
+    "AWS_ACCOUNT_ID": BuildVariable("the account that has the registry", r"\d{12}", "123456789012"),
+    "AWS_DEFAULT_REGION": BuildVariable("its region", r"[a-z]{2}(-[a-z]+)+-\d+", "us-east-1"),
+    "IMAGE_REPO_NAME": BuildVariable(
+        "the ECR repository", r"[a-z0-9][a-z0-9._/-]{1,255}", "coworking"
+    ),
+    "CODEBUILD_BUILD_NUMBER": BuildVariable("the build's number", r"[1-9]\d{0,9}", "57"),
+    "CODEBUILD_BUILD_ID": BuildVariable(
+        "the project and the build", r"[^:]+:.+", "coworking:1f2e…"
+    ),
+    "CODEBUILD_RESOLVED_SOURCE_VERSION": BuildVariable(
         "the commit that is built", r"[0-9a-f]{40}", "1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c"
     ),
-    "ARTIFACTS_BUCKET": Variable(
+    "ARTIFACTS_BUCKET": BuildVariable(
         "the bucket for imagedefinitions.json", r"[a-z0-9][a-z0-9.-]{2,62}", "coworking-artifacts"
     ),
-    "MAIN_BUILD": Variable(
+    "MAIN_BUILD": BuildVariable(
         "the build whose tag is written back; empty: the newest one of main that succeeded",
         r"((arn:aws[a-z-]*:codebuild:[a-z0-9-]+:\d{12}:build/)?[\w-]+:[\w-]+)?",
         "coworking:1f2e3d4c-5b6a-4798-881f-2e3d4c5b6a79",
         "",
     ),
-    "MAIN_PROJECT": Variable("the build project of main", r"[a-z0-9-]{2,255}", "coworking"),
-    "GIT_TOKEN_SECRET": Variable(
+    "MAIN_PROJECT": BuildVariable("the build project of main", r"[a-z0-9-]{2,255}", "coworking"),
+    "GIT_TOKEN_SECRET": BuildVariable(
         "the secret with the token that may push the tag; empty: none is needed",
         r"[\w/+=.@:-]*",
         "coworking/git-token",
         "",
     ),
-    "COMMENT_TOKEN_SECRET": Variable(
+    "COMMENT_TOKEN_SECRET": BuildVariable(
         "the secret with the token that may comment on pull requests; empty: the log has it",
         r"[\w/+=.@:-]+",
         "coworking/comment-token",
     ),
-    "CODEBUILD_WEBHOOK_BASE_REF": Variable(
+    "CODEBUILD_WEBHOOK_BASE_REF": BuildVariable(
         "the branch that a pull request is for", r"refs/heads/\S+", "refs/heads/main"
     ),
-    "GIT_URL": Variable(
+    "GIT_URL": BuildVariable(
         # Whether it is one is asked later, by who never shows a password in it.
         "the repository to write the tag to; empty: settings.yaml's",
         r"(?s).*",
         "",
         "",
     ),
-    "GIT_BRANCH": Variable("its branch", r"\S+", "main", "main"),
-    "DEPLOY_ENVIRONMENT": Variable("the environment to write to", r"[a-z0-9-]+", "dev", "dev"),
-    "BASE_IMAGE": Variable(
+    "GIT_BRANCH": BuildVariable("its branch", r"\S+", "main", "main"),
+    "DEPLOY_ENVIRONMENT": BuildVariable("the environment to write to", r"[a-z0-9-]+", "dev", "dev"),
+    "BASE_IMAGE": BuildVariable(
         "another base image than the Dockerfile's, for a run without Amazon's mirror",
         r"[\w./:@-]*",
         "python:3.11-slim-bookworm",
         "",
     ),
-    "PUSH_REGISTRY": Variable(
+    "PUSH_REGISTRY": BuildVariable(
         "another registry to push to, for a run without AWS; empty: ECR",
         r"([\w.-]+(:\d+)?)?",
         "127.0.0.1:5000",

@@ -20,7 +20,7 @@ from ci.aws.registry import EcrRepository
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import branch_name, check_branch, check_url
-from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.gather import CLUSTER
 from ci.run import run
 from ci.ship import image

@@ -13,7 +13,7 @@ from ci.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.tree.sealing import Target
+    from ci.tree.sealing import SecretName
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("coworking", "postgres")
@@ -48,7 +48,7 @@ def unknown_environment(name: str, known: Sequence[str]) -> InputError:
     )
 
 
-def secret_target(environment: str, root: Path = ROOT) -> Target:
+def secret_name(environment: str, root: Path = ROOT) -> SecretName:
     """The Secret that an environment's password belongs to: its overlay's namespace decides."""
     path = overlay(environment, root) / "postgres" / "kustomization.yaml"
     kustomization: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -56,9 +56,9 @@ def secret_target(environment: str, root: Path = ROOT) -> Target:
     if not isinstance(namespace, str):
         raise InputError(f"{path} has no `namespace:`, say `namespace: coworking-{environment}`")
     # Here, because the write-back's build installs no cryptography.
-    from ci.tree.sealing import Target  # noqa: PLC0415
+    from ci.tree.sealing import SecretName  # noqa: PLC0415
 
-    return Target(namespace, SECRET)
+    return SecretName(namespace, SECRET)
 
 
 def certificate_path(environment: str, root: Path = ROOT) -> Path:

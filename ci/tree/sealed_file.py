@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
     environment: str
     root: Path
-    target: sealing.Target
+    target: sealing.SecretName
     certificate: sealing.Certificate
     certificate_path: Path
     path: Path
@@ -60,7 +60,7 @@ class Place(NamedTuple):
         Raises:
             InputError: the environment or its certificate can't be used.
         """
-        target = overlays.secret_target(environment, root)
+        target = overlays.secret_name(environment, root)
         source = overlays.certificate_path(environment, root)
         certificate = sealing.read_certificate(source)
         now = sealing.utc_now()
@@ -141,7 +141,7 @@ def read(path: Path) -> Contents:
     return Contents(entries, notes)
 
 
-def _manifest(contents: Contents, target: sealing.Target) -> str:
+def _manifest(contents: Contents, target: sealing.SecretName) -> str:
     notes = "\n".join(f'    {name}: "{value}"' for name, value in sorted(contents.notes.items()))
     sealed = "\n".join(f"    {name}: {value}" for name, value in sorted(contents.entries.items()))
     return f"""\

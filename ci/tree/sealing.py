@@ -33,7 +33,7 @@ THROW_AWAY = "throw-away"  # in the subject of a certificate whose key nobody ha
 HOW_TO_FETCH = "Fetch the cluster's: make seal-cert ENV=dev (or prod)."
 
 
-class Target(NamedTuple):
+class SecretName(NamedTuple):
     """The Secret that a value is sealed for."""
 
     namespace: str
@@ -128,7 +128,7 @@ def require_valid(certificate: Certificate, source: str, now: datetime) -> None:
         )
 
 
-def seal_value(value: bytes, key: rsa.RSAPublicKey, target: Target) -> str:
+def seal_value(value: bytes, key: rsa.RSAPublicKey, target: SecretName) -> str:
     """Seal one value, strictly for one Secret."""
     session_key = os.urandom(32)
     oaep = padding.OAEP(

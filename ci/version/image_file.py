@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.git.repository import Repository
-    from ci.version.scalar import Entry
+    from ci.version.scalar import ImageEntry
 
 # The names that kustomize looks for; a folder may have only one of them.
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -54,7 +54,7 @@ class ImageFile:
                 " overlays/dev/coworking/image.",
             )
         self.path, self._file = found.popitem()
-        self.entry: Entry = scalar.find(self._file.data, image, file=self.path)
+        self.entry: ImageEntry = scalar.find(self._file.data, image, file=self.path)
 
     def at(self, tip: str) -> ImageFile:
         """Return the same entry at a later commit, which must not have touched the file."""

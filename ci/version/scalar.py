@@ -22,7 +22,7 @@ from ci.errors import InputError
 MAX_BYTES = 256 * 1024
 
 
-class Entry(NamedTuple):
+class ImageEntry(NamedTuple):
     """An entry of `images:`: its registry (None when it names none), its tag, the tag's place."""
 
     registry: str | None
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     quote: str
 
 
-def find(data: bytes, image: str, *, file: str = "kustomization.yaml") -> Entry:
+def find(data: bytes, image: str, *, file: str = "kustomization.yaml") -> ImageEntry:
     """Find the entry of `images:` whose `name` is `image`.
 
     Returns:
@@ -59,7 +59,7 @@ def find(data: bytes, image: str, *, file: str = "kustomization.yaml") -> Entry:
             file, f"the newTag of image {image!r} is anchored: it may show elsewhere too"
         )
     registry = new_name if new_name is not None else (image if "/" in image else None)
-    return Entry(registry, tag.value, start, end, quote)
+    return ImageEntry(registry, tag.value, start, end, quote)
 
 
 def replace(data: bytes, image: str, tag: str, *, file: str = "kustomization.yaml") -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ci.platform.capacity.cluster import load_cluster
 from ci.platform.capacity.cost import ALARMS, SECRETS
+from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.gather import CLUSTER
 from ci.ship.build import VARIABLES
 

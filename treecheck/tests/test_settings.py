@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from treecheck.cli import command
 from treecheck.errors import InputError
 from treecheck.registry import Family, load_rules
-from treecheck.settings import Settings, find_settings
+from treecheck.settings import CheckSettings, find_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,7 +175,7 @@ def test_an_unknown_rule_of_the_command_line_gets_a_hint(tree: Path) -> None:
 def test_every_rule_belongs_to_a_family() -> None:
     rules = load_rules().values()
 
-    chosen = {family: Settings(select=(family,)).chosen() for family in Family}
+    chosen = {family: CheckSettings(select=(family,)).chosen() for family in Family}
 
     assert {rule.id for rule in rules} == chosen[Family.FAULT] | chosen[Family.POLICY]
     assert not chosen[Family.FAULT] & chosen[Family.POLICY]

@@ -20,14 +20,14 @@ from treecheck.schemas import version_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from treecheck.settings import Settings
+    from treecheck.settings import CheckSettings
 
 DEFAULT_FACTS = Path("infra") / "facts.yaml"
 
 
 def check_paths(
     paths: Sequence[str],
-    settings: Settings,
+    settings: CheckSettings,
     *,
     facts_file: Path | None = None,
     only: Iterable[str] = (),

@@ -43,7 +43,7 @@ KEYS = ("select", "ignore", "severity", "facts", "per-path-ignores", "kubernetes
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CheckSettings:
     """How a tree is checked.
 
     Attributes:
@@ -102,7 +102,7 @@ def _narrowest(rule: Rule, selectors: Iterable[str]) -> int:
     return max((names.index(each) + 1 for each in selectors if each in names), default=0)
 
 
-def find_settings(folder: Path) -> Settings:
+def find_settings(folder: Path) -> CheckSettings:
     """The settings of the nearest file at or above a folder, within its git working tree.
 
     Raises:
@@ -117,7 +117,7 @@ def find_settings(folder: Path) -> Settings:
                 return parse_settings(body, here / name)
         if here == stop:
             break
-    return Settings(folder)
+    return CheckSettings(folder)
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -131,7 +131,7 @@ def _read(file: Path) -> dict[str, Any] | None:
     return tool if isinstance(tool, dict) else None
 
 
-def parse_settings(body: dict[str, Any], file: Path) -> Settings:
+def parse_settings(body: dict[str, Any], file: Path) -> CheckSettings:
     """The settings in a file's table.
 
     Raises:
@@ -144,7 +144,7 @@ def parse_settings(body: dict[str, Any], file: Path) -> Settings:
     facts = body.get("facts")
     if facts is not None and not isinstance(facts, str):
         raise InputError(f"{file}: facts is the path of a file, not {facts!r}")
-    return Settings(
+    return CheckSettings(
         folder=file.parent,
         select=_selectors(body.get("select", [ALL]), f"{file}: select"),
         ignore=_selectors(body.get("ignore", []), f"{file}: ignore"),

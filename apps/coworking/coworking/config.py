@@ -268,7 +268,7 @@ class Config(BaseSettings):
 
 
 @dataclass(frozen=True)
-class Setting:
+class ServiceSetting:
     """One row of the registry: everything that is said about a setting anywhere."""
 
     name: str
@@ -290,7 +290,7 @@ class Setting:
         return (MASK if self.secret and value else value or "(empty)"), "environment"
 
 
-def _registry() -> dict[str, Setting]:
+def _registry() -> dict[str, ServiceSetting]:
     rows = {}
     for field, info in Config.model_fields.items():
         name = str(info.validation_alias)
@@ -298,11 +298,11 @@ def _registry() -> dict[str, Setting]:
         if isinstance(info.default, bool):
             default = default.lower()
         example = str((info.examples or [""])[0])
-        rows[name] = Setting(name, field, info.description or "", default, example)
+        rows[name] = ServiceSetting(name, field, info.description or "", default, example)
     return rows
 
 
-SETTINGS: dict[str, Setting] = _registry()
+SETTINGS: dict[str, ServiceSetting] = _registry()
 
 
 def _sentence(fault: Any) -> str:

@@ -77,7 +77,7 @@ class Sized(Protocol):
 B = TypeVar("B", bound=Sized)
 
 
-class Version(NamedTuple):
+class DataVersion(NamedTuple):
     """What the data is at one moment; equal versions have equal rows (see the module)."""
 
     connection: int
@@ -88,7 +88,7 @@ class Check(NamedTuple):
     """One question to the database: when it began (monotonic seconds) and what it found."""
 
     began: float
-    version: Version
+    version: DataVersion
     revision: str | None
 
 
@@ -103,17 +103,17 @@ class Failure(NamedTuple):
 class Filed(Generic[B]):
     """A body, the version it was built under, and the last moment for which it is known exact."""
 
-    version: Version
+    version: DataVersion
     body: B
     as_of: float
 
 
-class Answer(NamedTuple, Generic[B]):
+class AgedBody(NamedTuple, Generic[B]):
     """A body, and how far behind the database it may be in seconds; 0 means exact."""
 
     body: B
     age: float
-    version: Version
+    version: DataVersion
     max_age: float
 
     @property
@@ -149,7 +149,7 @@ class Freshness:
         """
         return self._checks.since(time.monotonic())
 
-    def answer(self, key: Hashable, build: Callable[[Connection], B]) -> Answer[B]:
+    def answer(self, key: Hashable, build: Callable[[Connection], B]) -> AgedBody[B]:
         """The body for `key`: the kept one while it is fresh enough, else one built now.
 
         Args:
@@ -170,7 +170,7 @@ class Freshness:
                 kept.as_of = max(kept.as_of, check.began)
             else:
                 kept = self._built(key, build, since, check)
-        return Answer(kept.body, max(0.0, arrived - kept.as_of), kept.version, self.max_age)
+        return AgedBody(kept.body, max(0.0, arrived - kept.as_of), kept.version, self.max_age)
 
     @property
     def kept_bytes(self) -> int:
@@ -201,7 +201,7 @@ class Freshness:
                 return connection.execute(VERSION_OF_THIS_SNAPSHOT).scalar_one(), build(connection)
 
             snapshot, body = self._database.read(question)
-            kept = Filed(Version(number, snapshot), body, began)
+            kept = Filed(DataVersion(number, snapshot), body, began)
             self._kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
             return kept
 
@@ -255,7 +255,7 @@ class VersionChecks:
         except ServiceError as error:
             self._last = Failure(time.monotonic(), error)
             raise
-        self._last = check = Check(began, Version(self.number, snapshot), revision)
+        self._last = check = Check(began, DataVersion(self.number, snapshot), revision)
         return check
 
     def _row(self, deadline: float) -> tuple[str, str | None]:

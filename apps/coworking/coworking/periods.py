@@ -73,7 +73,7 @@ class Granularity(StrEnum):
 MOST_DAYS = {Granularity.HOUR: 41, Granularity.DAY: MAX_BUCKETS, Granularity.WEEK: 6_994}
 
 
-class Bucket(NamedTuple):
+class TimeBucket(NamedTuple):
     """A half-open stretch of time; `partial` if the range's edge cut it (weeks and months)."""
 
     start: datetime
@@ -154,7 +154,7 @@ class Period:
             counts[bucket.start.astimezone(self.zone).weekday()] += 1
         return counts
 
-    def buckets(self, by: Granularity) -> list[Bucket]:
+    def buckets(self, by: Granularity) -> list[TimeBucket]:
         """Cut it into hours, days, weeks (from Monday) or months, without gaps or overlaps.
 
         An hour at which the clocks change may be shorter, and occurs twice when they go back. A
@@ -182,7 +182,7 @@ class Period:
             next(each for each in Granularity if self.days <= MOST_DAYS.get(each, self.days)).value,
         )
 
-    def _hours(self) -> Iterator[Bucket]:
+    def _hours(self) -> Iterator[TimeBucket]:
         for stretch in self.stretches():
             local = stretch.start + stretch.offset
             into_the_hour = timedelta(
@@ -190,16 +190,16 @@ class Period:
             )
             start, end = stretch.start, stretch.start - into_the_hour + _HOUR
             while start < stretch.end:
-                yield Bucket(start, min(end, stretch.end))
+                yield TimeBucket(start, min(end, stretch.end))
                 start, end = end, end + _HOUR
 
-    def _days(self) -> Iterator[Bucket]:
+    def _days(self) -> Iterator[TimeBucket]:
         dates = (self.first + timedelta(days=n) for n in range(self.days + 1))
         for start, end in pairwise(_midnight(day, self.zone) for day in dates):
             if start < end:
-                yield Bucket(start, end)
+                yield TimeBucket(start, end)
 
-    def _longer(self, by: Granularity) -> Iterator[Bucket]:
+    def _longer(self, by: Granularity) -> Iterator[TimeBucket]:
         begin = _first_of_week if by is Granularity.WEEK else _first_of_month
         longest = timedelta(days=7 if by is Granularity.WEEK else 31)
         whole = begin(self.first)
@@ -208,7 +208,7 @@ class Period:
             start = _midnight(max(whole, self.first), self.zone)
             end = _midnight(min(following, self.end), self.zone)
             if start < end:
-                yield Bucket(start, end, partial=whole < self.first or following > self.end)
+                yield TimeBucket(start, end, partial=whole < self.first or following > self.end)
             whole = following
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from coworking.periods import Bucket, Period
+    from coworking.periods import Period, TimeBucket
 
 NOT_SEEN_DAYS = 30
 
@@ -118,7 +118,7 @@ FROM ({source}) AS source GROUP BY 1
 """
 
 
-def checkins(connection: Connection, period: Period, buckets: Sequence[Bucket]) -> list[int]:
+def checkins(connection: Connection, period: Period, buckets: Sequence[TimeBucket]) -> list[int]:
     """Count the check-ins of each bucket; `buckets` are those of the period, in order."""
     if not buckets:
         return []

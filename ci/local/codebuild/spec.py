@@ -42,7 +42,7 @@ class Phase(NamedTuple):
     on_failure: str | None
 
 
-class Report(NamedTuple):
+class ReportGroup(NamedTuple):
     """A group of test reports: where they are, and their format."""
 
     name: str
@@ -59,7 +59,7 @@ class Spec(NamedTuple):
     secrets: dict[str, str]
     exported: tuple[str, ...]
     phases: tuple[Phase, ...]
-    reports: tuple[Report, ...]
+    reports: tuple[ReportGroup, ...]
 
 
 def parse(path: Path) -> Spec:
@@ -112,9 +112,9 @@ def _phase(name: str, found: Any) -> Phase:
     )
 
 
-def _report(name: str, found: Any) -> Report:
+def _report(name: str, found: Any) -> ReportGroup:
     report = _mapping(found, "report", f"reports.{name}")
-    return Report(
+    return ReportGroup(
         name,
         str(report.get("base-directory", ".")),
         _words(report.get("files", []), f"reports.{name}.files"),

@@ -10,13 +10,13 @@
 """
 
 from ci.platform.capacity.addons import load_addons
-from ci.platform.capacity.cluster import Cluster, NodeGroup, load_cluster
+from ci.platform.capacity.eksctl import EksCluster, NodeGroup, load_cluster
 from ci.platform.capacity.prices import Prices, load_prices
 from ci.platform.capacity.report import CapacityReport, report
 
 __all__ = [
     "CapacityReport",
-    "Cluster",
+    "EksCluster",
     "NodeGroup",
     "Prices",
     "load_addons",

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from ci.platform.capacity.cluster import Cluster
+    from ci.platform.capacity.eksctl import EksCluster
 
 
-def load_addons(path: Path, cluster: Cluster) -> list[dict[str, Any]]:
+def load_addons(path: Path, cluster: EksCluster) -> list[dict[str, Any]]:
     """The workloads of a cluster's add-ons, with the requests that its file sets or the defaults.
 
     Args:

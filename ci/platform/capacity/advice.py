@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ci.platform.capacity import cost
 
 if TYPE_CHECKING:
-    from ci.platform.capacity.cluster import Cluster
+    from ci.platform.capacity.eksctl import EksCluster
     from ci.platform.capacity.prices import Prices
     from ci.platform.capacity.report import CapacityReport
 
@@ -24,7 +24,7 @@ class Advice(NamedTuple):
     saves: str
 
 
-def worked_out(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> list[Advice]:
+def worked_out(verdict: CapacityReport, cluster: EksCluster, prices: Prices) -> list[Advice]:
     """The seven, in the older guide's order."""
     return [
         _right_size(verdict, cluster, prices),
@@ -41,12 +41,12 @@ def worked_out(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> lis
     ]
 
 
-def _nodes_month(cluster: Cluster, prices: Prices) -> float:
+def _nodes_month(cluster: EksCluster, prices: Prices) -> float:
     group = cluster.groups[0]
     return prices.month(prices.instance(group.instance_type).hour) * group.desired
 
 
-def _right_size(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> Advice:
+def _right_size(verdict: CapacityReport, cluster: EksCluster, prices: Prices) -> Advice:
     group, offer = cluster.groups[0], verdict.cheapest
     medium = prices.month(prices.instance("t3.medium").hour)
     best = f"{offer.nodes} x {offer.instance_type}, ${offer.month:.2f}" if offer else "none"
@@ -59,7 +59,7 @@ def _right_size(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> Ad
     return Advice("1. Right-size: t3.small at $0.0208 an hour", here, f"${saved:.2f}")
 
 
-def _spot(cluster: Cluster, prices: Prices) -> Advice:
+def _spot(cluster: EksCluster, prices: Prices) -> Advice:
     share = prices.rate("assumptions", "spot_share_of_on_demand")
     here = (
         f"t3 spot is taken to cost {share:.0%} of the price on demand, not a tenth, and prod's"
@@ -69,7 +69,7 @@ def _spot(cluster: Cluster, prices: Prices) -> Advice:
     return Advice("2. Spot, up to 90 %", here, f"up to ${saved:.2f}")
 
 
-def _autoscaler(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> Advice:
+def _autoscaler(verdict: CapacityReport, cluster: EksCluster, prices: Prices) -> Advice:
     group = cluster.groups[0]
     instance = prices.instance(group.instance_type)
     night = instance.hour * HOURS_AT_NIGHT * DAYS_PER_MONTH
@@ -89,7 +89,7 @@ def _autoscaler(verdict: CapacityReport, cluster: Cluster, prices: Prices) -> Ad
     return Advice("4. Cluster autoscaler down to one node, $15-20 a day", here, f"${night:.2f}")
 
 
-def _reserved(cluster: Cluster, prices: Prices) -> Advice:
+def _reserved(cluster: EksCluster, prices: Prices) -> Advice:
     group = cluster.groups[0]
     instance = prices.instance(group.instance_type)
     here = (
@@ -112,7 +112,7 @@ def _lifecycle(prices: Prices) -> Advice:
     return Advice("6. ECR lifecycle", here, f"${images - few:.2f}, left alone")
 
 
-def _retention(cluster: Cluster, prices: Prices) -> Advice:
+def _retention(cluster: EksCluster, prices: Prices) -> Advice:
     written = sum(cost.log_gb(cluster, prices).values())
     days = prices.rate("assumptions", "log_retention_days")
     ingest, store = cost.log_month(written, prices, days)
@@ -124,7 +124,7 @@ def _retention(cluster: Cluster, prices: Prices) -> Advice:
     return Advice("7. Log retention of 7-30 days", here, f"${year - store:.2f}, saved already")
 
 
-def larger_savings(cluster: Cluster, prices: Prices) -> list[tuple[str, str]]:
+def larger_savings(cluster: EksCluster, prices: Prices) -> list[tuple[str, str]]:
     """What costs more than all of the above: (what to do, what it saves a month)."""
     rate = prices.rate
     extended = prices.month(rate("eks", "extended_hour") - rate("eks", "standard_hour"))

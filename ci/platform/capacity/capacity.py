@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ci.platform.capacity import gather, output, pages
-from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.prices import load_prices
 from ci.tree import overlays
 

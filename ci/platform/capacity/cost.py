@@ -10,7 +10,7 @@ from treecheck.quantities import parse_quantity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ci.platform.capacity.cluster import Cluster, NodeGroup
+    from ci.platform.capacity.eksctl import EksCluster, NodeGroup
     from ci.platform.capacity.prices import Prices
 
 GIB = 2**30
@@ -28,7 +28,9 @@ class Line(NamedTuple):
     month: float
 
 
-def monthly(resources: Iterable[Mapping[str, Any]], cluster: Cluster, prices: Prices) -> list[Line]:
+def monthly(
+    resources: Iterable[Mapping[str, Any]], cluster: EksCluster, prices: Prices
+) -> list[Line]:
     """The bill of a month at the prices, and in the support period, of the table's own date.
 
     Args:
@@ -49,14 +51,14 @@ def monthly(resources: Iterable[Mapping[str, Any]], cluster: Cluster, prices: Pr
     ]
 
 
-def _control_plane(cluster: Cluster, prices: Prices) -> Line:
+def _control_plane(cluster: EksCluster, prices: Prices) -> Line:
     hour = prices.eks_hour(cluster.version, prices.dates["eks_versions"])
     support = "standard" if hour == prices.rate("eks", "standard_hour") else "extended"
     item = f"EKS {cluster.version}, {support} support"
     return Line("EKS", item, _hours(1, hour, prices), prices.month(hour))
 
 
-def _nodes(cluster: Cluster, prices: Prices) -> Iterator[Line]:
+def _nodes(cluster: EksCluster, prices: Prices) -> Iterator[Line]:
     for group in cluster.groups:
         hour = node_hour(group, prices)
         kind = "spot" if group.spot else "on demand"
@@ -129,7 +131,7 @@ def _load_balancers(resources: list[Mapping[str, Any]], prices: Prices) -> Itera
 
 
 def _network(
-    resources: list[Mapping[str, Any]], cluster: Cluster, prices: Prices
+    resources: list[Mapping[str, Any]], cluster: EksCluster, prices: Prices
 ) -> Iterator[Line]:
     nodes = sum(group.desired for group in cluster.groups)
     # A load balancer has an address in each zone of the cluster's network.
@@ -169,7 +171,7 @@ def _registry(prices: Prices) -> Iterator[Line]:
     )
 
 
-def log_gb(cluster: Cluster, prices: Prices) -> dict[str, float]:
+def log_gb(cluster: EksCluster, prices: Prices) -> dict[str, float]:
     """GB of logs a month, by what writes them."""
     found = {"of pods, nodes and builds": prices.rate("assumptions", "logs_gb_per_month")}
     if cluster.audited:
@@ -187,7 +189,7 @@ def log_month(gigabytes: float, prices: Prices, days: float) -> tuple[float, flo
     )
 
 
-def _logs(cluster: Cluster, prices: Prices) -> Iterator[Line]:
+def _logs(cluster: EksCluster, prices: Prices) -> Iterator[Line]:
     days = prices.rate("assumptions", "log_retention_days")
     written = log_gb(cluster, prices)
     for what, gigabytes in written.items():

@@ -15,14 +15,14 @@ from ci.platform.capacity.amounts import Amount, largest, requested, total
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    Resource = Mapping[str, Any]
+    Manifest = Mapping[str, Any]
 
 WAVE = "argocd.argoproj.io/sync-wave"
 # Far beyond what a cluster of this kind holds; a workload of millions would only take time.
 MOST_PODS = 5000
 
 
-class Phase(StrEnum):
+class Occasion(StrEnum):
     """Why a pod exists, in the order in which pods come up."""
 
     DAEMON = "on every node"
@@ -32,13 +32,13 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class PodDemand:
     """A pod that a node has to hold.
 
     Attributes:
         name: its workload's name and, for one of several, its number.
         environment: whose it is, such as `prod` or `add-ons`.
-        phase: when it exists.
+        occasion: when it exists.
         amount: what it requests.
         zonal: whether it needs a volume, and so a node in the volume's zone.
         kind, workload: the kind and name of the resource that makes it.
@@ -46,7 +46,7 @@ class Pod:
 
     name: str
     environment: str
-    phase: Phase
+    occasion: Occasion
     amount: Amount
     zonal: bool = False
     kind: str = ""
@@ -75,7 +75,7 @@ def pod_request(spec: Mapping[str, Any]) -> Amount:
     return largest([*starting, steady]) + requested({"requests": spec.get("overhead") or {}})
 
 
-def pods_of(environment: str, resources: Iterable[Resource]) -> list[Pod]:
+def pods_of(environment: str, resources: Iterable[Manifest]) -> list[PodDemand]:
     """The pods of an environment's rendered resources, in the order in which they come up.
 
     Deployments surge all at once, each within its own Argo CD sync wave; the Jobs of one wave are
@@ -86,32 +86,32 @@ def pods_of(environment: str, resources: Iterable[Resource]) -> list[Pod]:
     """
     listed = list(resources)
     scaled = _autoscaled(listed)
-    steady: list[Pod] = []
-    waves: dict[int, list[Pod]] = {}
+    steady: list[PodDemand] = []
+    waves: dict[int, list[PodDemand]] = {}
     for resource in listed:
         found = list(_pods(environment, resource, scaled))
-        steady += [pod for pod in found if pod.phase is not Phase.ROLLOUT]
-        extra = [pod for pod in found if pod.phase is Phase.ROLLOUT]
+        steady += [pod for pod in found if pod.occasion is not Occasion.ROLLOUT]
+        extra = [pod for pod in found if pod.occasion is Occasion.ROLLOUT]
         waves.setdefault(_wave(resource), []).extend(extra)
     most = max(waves.values(), key=_memory, default=[])
-    order = list(Phase)
-    return sorted(steady + most, key=lambda pod: order.index(pod.phase))
+    order = list(Occasion)
+    return sorted(steady + most, key=lambda pod: order.index(pod.occasion))
 
 
-def _memory(pods: Iterable[Pod]) -> int:
+def _memory(pods: Iterable[PodDemand]) -> int:
     return total(pod.amount for pod in pods).memory
 
 
-def _wave(resource: Resource) -> int:
+def _wave(resource: Manifest) -> int:
     value = str((_metadata(resource).get("annotations") or {}).get(WAVE, 0))
     return int(value) if re.fullmatch(r"[+-]?\d{1,9}", value) else 0
 
 
-def _metadata(resource: Resource) -> Mapping[str, Any]:
+def _metadata(resource: Manifest) -> Mapping[str, Any]:
     return resource.get("metadata") or {}
 
 
-def _autoscaled(resources: Sequence[Resource]) -> dict[tuple[str, str], tuple[int, int]]:
+def _autoscaled(resources: Sequence[Manifest]) -> dict[tuple[str, str], tuple[int, int]]:
     """(kind, name) -> (minimum, maximum) of what a HorizontalPodAutoscaler scales."""
     bounds = {}
     for resource in resources:
@@ -125,13 +125,13 @@ def _autoscaled(resources: Sequence[Resource]) -> dict[tuple[str, str], tuple[in
 
 
 def _pods(
-    environment: str, resource: Resource, scaled: Mapping[tuple[str, str], tuple[int, int]]
-) -> Iterator[Pod]:
+    environment: str, resource: Manifest, scaled: Mapping[tuple[str, str], tuple[int, int]]
+) -> Iterator[PodDemand]:
     kind, name = str(resource.get("kind")), str(_metadata(resource).get("name", ""))
     spec = resource.get("spec") or {}
     if kind == "Pod":
         amount = pod_request(spec)
-        yield Pod(name, environment, Phase.ALWAYS, amount, _has_claim(spec), kind, name)
+        yield PodDemand(name, environment, Occasion.ALWAYS, amount, _has_claim(spec), kind, name)
         return
     makes = kind
     if kind == "CronJob":
@@ -141,9 +141,11 @@ def _pods(
     template = (spec.get("template") or {}).get("spec") or {}
     amount = pod_request(template)
     zonal = _has_claim(template) or bool(spec.get("volumeClaimTemplates"))
-    for phase, count in _counts(makes, spec, scaled.get((kind, name))):
+    for occasion, count in _counts(makes, spec, scaled.get((kind, name))):
         for number in range(min(count, MOST_PODS)):
-            yield Pod(f"{name} {number + 1}", environment, phase, amount, zonal, kind, name)
+            yield PodDemand(
+                f"{name} {number + 1}", environment, occasion, amount, zonal, kind, name
+            )
 
 
 def _has_claim(spec: Mapping[str, Any]) -> bool:
@@ -153,17 +155,17 @@ def _has_claim(spec: Mapping[str, Any]) -> bool:
 
 def _counts(
     kind: str, spec: Mapping[str, Any], bounds: tuple[int, int] | None
-) -> list[tuple[Phase, int]]:
-    """How many pods of a workload there are in each phase."""
+) -> list[tuple[Occasion, int]]:
+    """How many pods of a workload there are on each occasion."""
     if kind == "DaemonSet":
-        return [(Phase.DAEMON, 1)]
+        return [(Occasion.DAEMON, 1)]
     if kind == "Job":
-        return [(Phase.ROLLOUT, int(spec.get("parallelism", 1)))]
+        return [(Occasion.ROLLOUT, int(spec.get("parallelism", 1)))]
     replicas = int(spec.get("replicas", 1))
     low, high = bounds or (replicas, replicas)
-    counts = [(Phase.ALWAYS, low), (Phase.SCALED, high - low)]
+    counts = [(Occasion.ALWAYS, low), (Occasion.SCALED, high - low)]
     if kind == "Deployment":
-        counts.append((Phase.ROLLOUT, surge(spec.get("strategy") or {}, high)))
+        counts.append((Occasion.ROLLOUT, surge(spec.get("strategy") or {}, high)))
     return counts
 
 

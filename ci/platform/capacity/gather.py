@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ci.platform.capacity.cluster import Cluster
+    from ci.platform.capacity.eksctl import EksCluster
 
 CLUSTER = "infra/eksctl/cluster.yaml"
 PRICES = "infra/prices.yaml"
@@ -24,7 +24,7 @@ ADDONS = "infra/addons.yaml"
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
-def gather(root: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
+def gather(root: Path, cluster: EksCluster) -> dict[str, list[dict[str, Any]]]:
     """Everything that runs on the cluster, by whose it is: add-ons, Argo CD, each environment.
 
     Raises:
@@ -36,7 +36,7 @@ def gather(root: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def beside_the_overlays(table: Path, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
+def beside_the_overlays(table: Path, cluster: EksCluster) -> dict[str, list[dict[str, Any]]]:
     """Add-ons and what is installed from upstream, by name, as `infra/addons.yaml` lists them.
 
     Raises:

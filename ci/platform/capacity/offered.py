@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ci.platform.capacity.nodes import memory_of
 
 if TYPE_CHECKING:
-    from ci.platform.capacity.cluster import Cluster
+    from ci.platform.capacity.eksctl import EksCluster
     from ci.platform.capacity.prices import Prices
 
 
@@ -74,7 +74,7 @@ class Offered(NamedTuple):
         return None
 
 
-def offered(cluster: Cluster, prices: Prices) -> tuple[Offered, ...]:
+def offered(cluster: EksCluster, prices: Prices) -> tuple[Offered, ...]:
     """What the nodes of each described group offer.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.platform.capacity.report import CapacityReport, Fill, Outcome
+    from ci.platform.capacity.report import CapacityReport, Fill, Placement
 
 COLUMNS = ("when", "node group", "nodes", "memory MiB", "CPU m", "pods", "on a node", "verdict")
 
@@ -17,7 +17,7 @@ def rows(report: CapacityReport) -> list[tuple[str, ...]]:
     return [_row(outcome, fill) for outcome in report.outcomes for fill in outcome.fills]
 
 
-def _row(outcome: Outcome, fill: Fill) -> tuple[str, ...]:
+def _row(outcome: Placement, fill: Fill) -> tuple[str, ...]:
     return (
         outcome.situation.name,
         fill.group,
@@ -30,7 +30,7 @@ def _row(outcome: Outcome, fill: Fill) -> tuple[str, ...]:
     )
 
 
-def verdict(outcome: Outcome) -> str:
+def verdict(outcome: Placement) -> str:
     """`fits`, or what doesn't."""
     if outcome.waiting:
         return f"{len(outcome.waiting)} pods wait"
@@ -95,7 +95,7 @@ def as_json(report: CapacityReport) -> dict[str, Any]:
     }
 
 
-def _situation(outcome: Outcome) -> dict[str, Any]:
+def _situation(outcome: Placement) -> dict[str, Any]:
     return {
         "name": outcome.situation.name,
         "required": outcome.situation.required,

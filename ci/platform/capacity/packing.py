@@ -16,7 +16,7 @@ from ci.platform.capacity.amounts import Amount
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ci.platform.capacity.demand import Pod
+    from ci.platform.capacity.demand import PodDemand
     from ci.platform.capacity.nodes import Room
 
 
@@ -28,10 +28,10 @@ class Node:
     group: str
     zone: str
     room: Room
-    pods: list[Pod] = field(default_factory=list)
+    pods: list[PodDemand] = field(default_factory=list)
     used: Amount = field(default_factory=Amount)
 
-    def holds(self, pod: Pod, volume_zone: str) -> bool:
+    def holds(self, pod: PodDemand, volume_zone: str) -> bool:
         """Whether it has room for one more, in the zone that the pod may need."""
         return (
             len(self.pods) < self.room.pods
@@ -39,48 +39,48 @@ class Node:
             and (not pod.zonal or self.zone == volume_zone)
         )
 
-    def put(self, pod: Pod) -> None:
+    def put(self, pod: PodDemand) -> None:
         self.pods.append(pod)
         self.used += pod.amount
 
-    def share(self, pod: Pod) -> float:
+    def share(self, pod: PodDemand) -> float:
         """The mean of the shares of CPU and memory that are requested, with one pod more."""
         used = self.used + pod.amount
         return (used.cpu / max(1, self.room.cpu) + used.memory / max(1, self.room.memory)) / 2
 
 
-def packed(pods: Sequence[Pod], nodes: Sequence[Node], volume_zone: str) -> list[Pod]:
+def packed(pods: Sequence[PodDemand], nodes: Sequence[Node], volume_zone: str) -> list[PodDemand]:
     """Place by first fit decreasing, on the nodes given; return the pods left over.
 
     Pods tied to a zone come first, then by the larger of their shares of a node.
     """
     room = nodes[0].room.amount if nodes else Amount(1, 1)
 
-    def size(pod: Pod) -> tuple[bool, float]:
+    def size(pod: PodDemand) -> tuple[bool, float]:
         cpu = pod.amount.cpu / max(1, room.cpu)
         return pod.zonal, max(cpu, pod.amount.memory / max(1, room.memory))
 
-    def first(_: Pod, fitting: Sequence[Node]) -> Node:
+    def first(_: PodDemand, fitting: Sequence[Node]) -> Node:
         return fitting[0]
 
     return _place(sorted(pods, key=size, reverse=True), nodes, volume_zone, first)
 
 
-def spread(pods: Sequence[Pod], nodes: Sequence[Node], volume_zone: str) -> list[Pod]:
+def spread(pods: Sequence[PodDemand], nodes: Sequence[Node], volume_zone: str) -> list[PodDemand]:
     """Place in the given order, each on the least allocated node; return the pods left over."""
 
-    def emptiest(pod: Pod, fitting: Sequence[Node]) -> Node:
+    def emptiest(pod: PodDemand, fitting: Sequence[Node]) -> Node:
         return min(fitting, key=lambda node: node.share(pod))
 
     return _place(pods, nodes, volume_zone, emptiest)
 
 
 def _place(
-    pods: Iterable[Pod],
+    pods: Iterable[PodDemand],
     nodes: Sequence[Node],
     volume_zone: str,
-    choose: Callable[[Pod, Sequence[Node]], Node],
-) -> list[Pod]:
+    choose: Callable[[PodDemand, Sequence[Node]], Node],
+) -> list[PodDemand]:
     left = []
     for pod in pods:
         fitting = [node for node in nodes if node.holds(pod, volume_zone)]

@@ -7,52 +7,56 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ci.errors import InputError
 from ci.platform.capacity import advice, cost, output
 from ci.platform.capacity.amounts import total
-from ci.platform.capacity.demand import Phase
+from ci.platform.capacity.demand import Occasion
 from ci.platform.capacity.report import SITUATIONS, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ci.platform.capacity.cluster import Cluster
+    from ci.platform.capacity.eksctl import EksCluster
     from ci.platform.capacity.prices import Prices
     from ci.platform.capacity.report import CapacityReport
 
 
-class Tree(NamedTuple):
+class Survey(NamedTuple):
     """What the pages are computed from."""
 
     resources: Mapping[str, list[dict[str, Any]]]
-    cluster: Cluster
+    cluster: EksCluster
     prices: Prices
     verdict: CapacityReport
 
 
-def survey(resources: Mapping[str, list[dict[str, Any]]], cluster: Cluster, prices: Prices) -> Tree:
+def survey(
+    resources: Mapping[str, list[dict[str, Any]]], cluster: EksCluster, prices: Prices
+) -> Survey:
     """Compute the verdict once for every block."""
-    return Tree(resources, cluster, prices, report(resources, cluster, prices))
+    return Survey(resources, cluster, prices, report(resources, cluster, prices))
 
 
-def fullness(tree: Tree) -> str:
+def fullness(tree: Survey) -> str:
     """How full the nodes are."""
     described = "\n".join(f"- **{one.name}**: {one.text}" for one in SITUATIONS)
     return f"{output.markdown(output.COLUMNS, output.rows(tree.verdict))}\n\n{described}"
 
 
-def requests(tree: Tree) -> str:
+def requests(tree: Survey) -> str:
     """Who requests what."""
     lines = []
     for name in tree.resources:
         pods = [pod for pod in tree.verdict.pods if pod.environment == name]
-        for phase in Phase:
-            amount = total(pod.amount for pod in pods if pod.phase is phase)
-            count = sum(pod.phase is phase for pod in pods)
+        for occasion in Occasion:
+            amount = total(pod.amount for pod in pods if pod.occasion is occasion)
+            count = sum(pod.occasion is occasion for pod in pods)
             if count:
-                lines.append((name, phase.value, str(count), f"{amount.cpu}m", f"{amount.memory}"))
+                lines.append(
+                    (name, occasion.value, str(count), f"{amount.cpu}m", f"{amount.memory}")
+                )
     return output.markdown(("who", "when", "pods", "CPU", "memory MiB"), lines)
 
 
-def alternatives(tree: Tree) -> str:
+def alternatives(tree: Survey) -> str:
     """Every type of the price table: how many nodes it takes, and what they cost."""
     lines = [
         (offer.instance_type, str(offer.nodes), f"${offer.month:.2f}")
@@ -61,7 +65,7 @@ def alternatives(tree: Tree) -> str:
     return output.markdown(("type", "nodes that it takes", "a month, volumes included"), lines)
 
 
-def bill(tree: Tree) -> str:
+def bill(tree: Survey) -> str:
     """The bill of a month, with its sum, and what it would be on a version in standard support."""
     listed = [one for name in tree.resources for one in tree.resources[name]]
     lines = cost.monthly(listed, tree.cluster, tree.prices)
@@ -77,19 +81,19 @@ def bill(tree: Tree) -> str:
     return output.markdown(("what", "item", "how", "a month"), table)
 
 
-def recommendations(tree: Tree) -> str:
+def recommendations(tree: Survey) -> str:
     """The older guide's seven, worked out for this tree."""
     lines = advice.worked_out(tree.verdict, tree.cluster, tree.prices)
     return output.markdown(("the older guide says", "here", "saves a month"), lines)
 
 
-def extras(tree: Tree) -> str:
+def extras(tree: Survey) -> str:
     """What the older guide doesn't say and would matter more."""
     lines = advice.larger_savings(tree.cluster, tree.prices)
     return output.markdown(("what would matter more", "saves a month"), lines)
 
 
-def version(tree: Tree) -> str:
+def version(tree: Survey) -> str:
     """When the version's support ends, what that costs, and when AWS upgrades the cluster."""
     cluster, prices = tree.cluster, tree.prices
     extra = prices.month(prices.rate("eks", "extended_hour") - prices.rate("eks", "standard_hour"))
@@ -107,7 +111,7 @@ def version(tree: Tree) -> str:
 
 
 # The blocks, by page and name.
-BLOCKS: dict[str, dict[str, Callable[[Tree], str]]] = {
+BLOCKS: dict[str, dict[str, Callable[[Survey], str]]] = {
     "README.md": {"version": version},
     "docs/nodes.md": {
         "fullness": fullness,
@@ -138,7 +142,7 @@ def fill(page: str, blocks: Mapping[str, str]) -> str:
     return page
 
 
-def renewed(root: Path, tree: Tree) -> dict[Path, str]:
+def renewed(root: Path, tree: Survey) -> dict[Path, str]:
     """The text that each page should have."""
     return {
         root / page: fill(

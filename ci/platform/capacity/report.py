@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.platform.capacity.amounts import Amount, total
-from ci.platform.capacity.demand import Phase, Pod, pods_of
+from ci.platform.capacity.demand import Occasion, PodDemand, pods_of
 from ci.platform.capacity.nodes import reserved_memory
 from ci.platform.capacity.packing import Node, packed, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ci.platform.capacity.cluster import Cluster, NodeGroup
+    from ci.platform.capacity.eksctl import EksCluster, NodeGroup
     from ci.platform.capacity.nodes import Room
     from ci.platform.capacity.prices import Prices
 
@@ -28,26 +28,26 @@ class Situation:
 
     Attributes:
         name: its name in output.
-        phases: which pods exist then.
+        occasions: which pods exist then.
         nodes_away: how many nodes of the largest group are missing.
         required: whether not fitting is a finding.
         text: what it means.
     """
 
     name: str
-    phases: frozenset[Phase]
+    occasions: frozenset[Occasion]
     required: bool
     text: str
     nodes_away: int = 0
 
 
-_ALWAYS = frozenset({Phase.ALWAYS})
+_ALWAYS = frozenset({Occasion.ALWAYS})
 SITUATIONS = (
     Situation("quiet", _ALWAYS, True, "every autoscaler at its minimum"),
-    Situation("peak", _ALWAYS | {Phase.SCALED}, True, "every autoscaler at its maximum"),
+    Situation("peak", _ALWAYS | {Occasion.SCALED}, True, "every autoscaler at its maximum"),
     Situation(
         "rollout",
-        _ALWAYS | {Phase.SCALED, Phase.ROLLOUT},
+        _ALWAYS | {Occasion.SCALED, Occasion.ROLLOUT},
         True,
         "at the maximum, while every environment rolls out at once",
     ),
@@ -89,7 +89,7 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Placement:
     """What became of a situation.
 
     Attributes:
@@ -104,13 +104,13 @@ class Outcome:
 
     situation: Situation
     fills: tuple[Fill, ...]
-    left: tuple[Pod, ...]
-    left_by_scheduler: tuple[Pod, ...]
+    left: tuple[PodDemand, ...]
+    left_by_scheduler: tuple[PodDemand, ...]
     crowded: Node | None
     demand: Amount
 
     @property
-    def waiting(self) -> tuple[Pod, ...]:
+    def waiting(self) -> tuple[PodDemand, ...]:
         """The pods for which neither way finds a place; empty when one of them places all."""
         return min(self.left, self.left_by_scheduler, key=len)
 
@@ -135,7 +135,7 @@ class Shortage(NamedTuple):
     """Something that does not fit: what happens, to which pods, and what is lacking."""
 
     message: str
-    pods: tuple[Pod, ...]
+    pods: tuple[PodDemand, ...]
     lack: Lack = Lack.ROOM
 
 
@@ -150,10 +150,10 @@ class CapacityReport:
         cluster, prices: what it was asked of.
     """
 
-    pods: tuple[Pod, ...]
-    outcomes: tuple[Outcome, ...]
+    pods: tuple[PodDemand, ...]
+    outcomes: tuple[Placement, ...]
     shortages: tuple[Shortage, ...]
-    cluster: Cluster = field(repr=False)
+    cluster: EksCluster = field(repr=False)
     prices: Prices = field(repr=False)
 
     @property
@@ -186,7 +186,7 @@ class CapacityReport:
 
 def report(
     resources_by_environment: Mapping[str, Iterable[Mapping[str, Any]]],
-    cluster: Cluster,
+    cluster: EksCluster,
     prices: Prices,
 ) -> CapacityReport:
     """Check that everything fits the cluster's node groups, taken together.
@@ -209,12 +209,12 @@ def report(
 
 
 def _outcome(
-    situation: Situation, pods: Sequence[Pod], cluster: Cluster, prices: Prices
-) -> Outcome:
-    daemons = [pod for pod in pods if pod.phase is Phase.DAEMON]
-    waiting = [pod for pod in pods if pod.phase in situation.phases]
+    situation: Situation, pods: Sequence[PodDemand], cluster: EksCluster, prices: Prices
+) -> Placement:
+    daemons = [pod for pod in pods if pod.occasion is Occasion.DAEMON]
+    waiting = [pod for pod in pods if pod.occasion in situation.occasions]
 
-    def place(how: Callable[..., list[Pod]]) -> tuple[list[Node], tuple[Pod, ...]]:
+    def place(how: Callable[..., list[PodDemand]]) -> tuple[list[Node], tuple[PodDemand, ...]]:
         nodes = _nodes(cluster, prices, situation.nodes_away)
         left = [pod for node in nodes for pod in packed(daemons, [node], node.zone)]
         left += how(waiting, nodes, _volume_zone(nodes))
@@ -223,7 +223,7 @@ def _outcome(
     nodes, left = place(packed)
     spread_nodes, left_by_scheduler = place(spread)
     crowded = [node for node in spread_nodes if len(node.pods) > node.room.covered]
-    return Outcome(
+    return Placement(
         situation=situation,
         fills=tuple(_fill(group, nodes, daemons, waiting) for group in cluster.groups),
         left=left,
@@ -234,7 +234,7 @@ def _outcome(
     )
 
 
-def _nodes(cluster: Cluster, prices: Prices, away: int) -> list[Node]:
+def _nodes(cluster: EksCluster, prices: Prices, away: int) -> list[Node]:
     """The nodes, dealt to their group's zones in turn; `away` are missing of the largest group."""
     nodes = []
     largest = max(cluster.groups, key=lambda group: group.desired)
@@ -254,7 +254,10 @@ def _volume_zone(nodes: Sequence[Node]) -> str:
 
 
 def _fill(
-    group: NodeGroup, nodes: Sequence[Node], daemons: Sequence[Pod], others: Sequence[Pod]
+    group: NodeGroup,
+    nodes: Sequence[Node],
+    daemons: Sequence[PodDemand],
+    others: Sequence[PodDemand],
 ) -> Fill:
     mine = [node for node in nodes if node.group == group.name]
     rooms = [node.room for node in mine]
@@ -270,7 +273,7 @@ def _fill(
     )
 
 
-def most_on_a_node(room: Room, daemons: Sequence[Pod], others: Iterable[Pod]) -> int:
+def most_on_a_node(room: Room, daemons: Sequence[PodDemand], others: Iterable[PodDemand]) -> int:
     """The most pods that any placement could put on one node.
 
     A node has one of each DaemonSet's pods. Of the others most fit when the ones that request the
@@ -292,7 +295,7 @@ def _node_month(group: NodeGroup, instance_type: str, prices: Prices) -> float:
     return prices.month(prices.instance(instance_type).hour) + volume
 
 
-def _offers(pods: Sequence[Pod], cluster: Cluster, prices: Prices) -> Iterator[Offer]:
+def _offers(pods: Sequence[PodDemand], cluster: EksCluster, prices: Prices) -> Iterator[Offer]:
     for name in prices.instances:
         for count in range(1, MOST_NODES + 1):
             if _would_do(name, count, pods, cluster, prices):
@@ -302,7 +305,7 @@ def _offers(pods: Sequence[Pod], cluster: Cluster, prices: Prices) -> Iterator[O
 
 
 def _would_do(
-    instance_type: str, count: int, pods: Sequence[Pod], cluster: Cluster, prices: Prices
+    instance_type: str, count: int, pods: Sequence[PodDemand], cluster: EksCluster, prices: Prices
 ) -> bool:
     """Whether so many nodes of a type, with the first group's other settings, hold the worst case.
 
@@ -328,10 +331,10 @@ def _would_do(
         group = replace(group, kube_reserved=reserve)
 
 
-def _is_enough(situation: Situation, pods: Sequence[Pod], nodes: Sequence[Node]) -> bool:
+def _is_enough(situation: Situation, pods: Sequence[PodDemand], nodes: Sequence[Node]) -> bool:
     """Whether the nodes together have as much as all pods ask: cheap to say, before packing."""
-    daemons = [pod for pod in pods if pod.phase is Phase.DAEMON] * len(nodes)
-    asked = [pod for pod in pods if pod.phase in situation.phases] + daemons
+    daemons = [pod for pod in pods if pod.occasion is Occasion.DAEMON] * len(nodes)
+    asked = [pod for pod in pods if pod.occasion in situation.occasions] + daemons
     room = total(node.room.amount for node in nodes)
     return len(asked) <= sum(node.room.pods for node in nodes) and total(
         pod.amount for pod in asked
@@ -339,7 +342,7 @@ def _is_enough(situation: Situation, pods: Sequence[Pod], nodes: Sequence[Node])
 
 
 def _shortages(
-    outcomes: Sequence[Outcome], pods: Sequence[Pod], cluster: Cluster
+    outcomes: Sequence[Placement], pods: Sequence[PodDemand], cluster: EksCluster
 ) -> Iterator[Shortage]:
     for outcome in outcomes:
         if not outcome.situation.required:
@@ -371,7 +374,7 @@ def _crowded(where: str, node: Node) -> Shortage:
     )
 
 
-def lost_zones(pods: Sequence[Pod], cluster: Cluster) -> Iterator[Shortage]:
+def lost_zones(pods: Sequence[PodDemand], cluster: EksCluster) -> Iterator[Shortage]:
     """Pods with a volume, where nodes may come up in another zone than the volume's."""
     zones = sorted({zone for group in cluster.groups for zone in group.zones})
     zonal = tuple(pod for pod in pods if pod.zonal)
@@ -384,7 +387,7 @@ def lost_zones(pods: Sequence[Pod], cluster: Cluster) -> Iterator[Shortage]:
         )
 
 
-def _names(pods: Sequence[Pod]) -> str:
+def _names(pods: Sequence[PodDemand]) -> str:
     """Up to four pods by name, and how many more."""
     shown = [
         f"{pod.environment}'s {pod.name} ({pod.amount.cpu}m, {pod.amount.memory} MiB)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.errors import InputError
-from ci.platform.capacity.cluster import load_cluster
+from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.gather import CLUSTER, PRICES
 from ci.platform.capacity.prices import load_prices
 from ci.tree import settings
@@ -15,7 +15,7 @@ from ci.tree import settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ci.platform.capacity.cluster import Cluster
+    from ci.platform.capacity.eksctl import EksCluster
     from ci.platform.capacity.prices import Prices
     from ci.tree.settings import Settings
 
@@ -42,7 +42,7 @@ class Names:
     """
 
     settings: Settings
-    cluster: Cluster
+    cluster: EksCluster
     prices: Prices
     github: str
     connection: str = UNKNOWN_CONNECTION

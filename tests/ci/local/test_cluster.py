@@ -25,22 +25,24 @@ def shown() -> str:
 
 def test_it_shows_every_command_as_one_could_type_it(shown: str) -> None:
     typed = re.findall(r"^\$ (.+?)(?: <<'EOF')?$", shown, re.MULTILINE)
-    assert [shlex.split(line) for line in typed] == [step.command for step in cluster.steps(ROOT)]
+    assert [shlex.split(line) for line in typed] == [
+        command.words for command in cluster.commands(ROOT)
+    ]
     assert {line.split()[0] for line in typed} == {"docker", "kind", "kubectl"}
 
 
 def test_it_touches_no_other_cluster() -> None:
-    for step in cluster.steps(ROOT):
-        if step.command[0] == "kubectl":
-            assert step.command[1] == "--context=kind-coworking"
+    for command in cluster.commands(ROOT):
+        if command.words[0] == "kubectl":
+            assert command.words[1] == "--context=kind-coworking"
 
 
 def test_what_it_applies_is_in_the_tree_and_what_it_pipes_is_yaml() -> None:
-    for step in cluster.steps(ROOT):
-        if "-k" in step.command:
-            assert (ROOT / step.command[-1] / "kustomization.yaml").is_file()
-        if step.stdin.startswith(("kind:", "apiVersion:")):
-            assert yaml.safe_load(step.stdin)["kind"]
+    for command in cluster.commands(ROOT):
+        if "-k" in command.words:
+            assert (ROOT / command.words[-1] / "kustomization.yaml").is_file()
+        if command.stdin.startswith(("kind:", "apiVersion:")):
+            assert yaml.safe_load(command.stdin)["kind"]
 
 
 def test_the_node_finds_our_images_in_the_registry_beside_it(shown: str) -> None:
@@ -52,7 +54,7 @@ def test_the_node_finds_our_images_in_the_registry_beside_it(shown: str) -> None
 
 def test_its_kubernetes_is_the_version_that_we_run() -> None:
     wanted = settings.read().kubernetes
-    (kind, *_) = [step for step in cluster.steps(ROOT) if step.command[0] == "kind"]
+    (kind, *_) = [command for command in cluster.commands(ROOT) if command.words[0] == "kind"]
     (node,) = yaml.safe_load(kind.stdin)["nodes"]
     assert node["image"].startswith(f"kindest/node:v{wanted}.")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from coworking.periods import Bucket
+    from coworking.periods import TimeBucket
 
 MOST_LABELS = 12  # that fit under a plot without touching
 FEWEST_LABELS = 3
@@ -103,7 +103,7 @@ class HeatMap:
 
 
 def bar_chart(
-    buckets: Sequence[Bucket], counts: Sequence[int], by: Granularity, zone: ZoneInfo
+    buckets: Sequence[TimeBucket], counts: Sequence[int], by: Granularity, zone: ZoneInfo
 ) -> BarChart:
     """Lay out one bar for each bucket; the two sequences have the same length, at least 1."""
     top, step = scale(max(counts))
@@ -146,7 +146,7 @@ def _peak(bars: Sequence[Bar], counts: Sequence[int]) -> Tick | None:
     return Tick(round(highest.x + highest.width / 2, 3), words.number(max(counts)))
 
 
-def _x_ticks(buckets: Sequence[Bucket], by: Granularity, zone: ZoneInfo) -> list[Tick]:
+def _x_ticks(buckets: Sequence[TimeBucket], by: Granularity, zone: ZoneInfo) -> list[Tick]:
     """Label what begins a day, a week, a month or a year: the shortest of these that has room."""
     starts = [bucket.start.astimezone(zone) for bucket in buckets]
     unit, shown = Unit.BUCKET, list(range(len(starts)))

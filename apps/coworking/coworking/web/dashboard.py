@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flask import Response
     from sqlalchemy import Connection
 
-    from coworking.periods import Bucket
+    from coworking.periods import TimeBucket
     from coworking.reports import Extent, Overview
 
 PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
@@ -47,7 +47,7 @@ AREAS = (
 blueprint = Blueprint("dashboard", __name__)
 
 
-class Choice(NamedTuple):
+class Selection(NamedTuple):
     """What the URL asks for; None where it leaves the choice to the page."""
 
     first: date | None
@@ -61,7 +61,7 @@ class Card(NamedTuple):
 
     label: str
     value: str
-    change: words.Change
+    change: words.Trend
     context: str
 
 
@@ -73,7 +73,7 @@ class Findings:
     extent: Extent
     overview: Overview
     by: Granularity
-    buckets: list[Bucket]
+    buckets: list[TimeBucket]
     counts: list[int]
     heat: list[list[int]]
     any_tokens: bool
@@ -89,13 +89,13 @@ def dashboard() -> Response:
     """The dashboard of the range that the URL names, by default the newest 30 days."""
     picked = {name: value for name, value in request.args.items() if value}
     try:
-        choice = _read(picked)
+        selection = _read(picked)
         now = datetime.now(UTC)
-        today = local_date(now, choice.zone) if choice.end is None else None
+        today = local_date(now, selection.zone) if selection.end is None else None
         days = int(picked.get("days", DEFAULT_DAYS))
         answer = services().freshness.answer(
-            ("dashboard", today, days, *choice),
-            lambda connection: _find(connection, choice, days, now),
+            ("dashboard", today, days, *selection),
+            lambda connection: _find(connection, selection, days, now),
         )
     except ParameterError as error:
         return page("dashboard.html", {**_controls(picked, None), "problem": error}, 400)
@@ -117,7 +117,7 @@ def dashboard() -> Response:
     return response
 
 
-def _read(picked: Mapping[str, str]) -> Choice:
+def _read(picked: Mapping[str, str]) -> Selection:
     """Read the URL's parameters; an empty one, as a form sends it, counts as left out."""
     for name in request.args:
         if name not in PARAMETERS:
@@ -129,21 +129,23 @@ def _read(picked: Mapping[str, str]) -> Choice:
         raise ParameterError(
             "days", picked["days"], "can't be combined with from or to", "", hint="Leave one out."
         )
-    choice = Choice(
+    selection = Selection(
         first=parse_date("from", picked["from"]) if "from" in picked else None,
         end=parse_date("to", picked["to"]) if "to" in picked else None,
         zone=find_zone(picked.get("tz", "UTC")),
         by=Granularity(picked["by"]) if "by" in picked else None,
     )
     refuse_repeated(request.args)
-    return choice
+    return selection
 
 
-def _find(connection: Connection, choice: Choice, days: int, now: datetime) -> Findings:
-    period, extent = reports.period_of(connection, choice.first, choice.end, choice.zone, now)
-    if choice.first is None and choice.end is None:
+def _find(connection: Connection, selection: Selection, days: int, now: datetime) -> Findings:
+    period, extent = reports.period_of(
+        connection, selection.first, selection.end, selection.zone, now
+    )
+    if selection.first is None and selection.end is None:
         period = period.days_before(days)
-    by = choice.by or _grouping(period)
+    by = selection.by or _grouping(period)
     buckets = period.buckets(by)
     return Findings(
         period=period,

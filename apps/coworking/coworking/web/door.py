@@ -37,7 +37,7 @@ PAGES = frozenset({"dashboard.dashboard", "openapi.readable"})
 BEARER = re.compile(rf"[Bb][Ee][Aa][Rr][Ee][Rr] +({TOKEN.pattern})")
 
 
-class Refusal(NamedTuple):
+class NoEntry(NamedTuple):
     """Why a request may not enter: the status, the sentence, and RFC 6750's word for it."""
 
     status: int
@@ -45,16 +45,16 @@ class Refusal(NamedTuple):
     error: str = ""
 
 
-NO_KEY = Refusal(
+NO_KEY = NoEntry(
     401,
     "An access key is needed: send it in the header `Authorization: Bearer KEY`. In a browser, log "
     "in at / first.",
 )
-OTHER_SCHEME = Refusal(
+OTHER_SCHEME = NoEntry(
     401, "The header Authorization must have the scheme Bearer: `Authorization: Bearer KEY`."
 )
-NOT_VALID = Refusal(401, "The access key is not valid.", "invalid_token")
-MALFORMED = Refusal(
+NOT_VALID = NoEntry(401, "The access key is not valid.", "invalid_token")
+MALFORMED = NoEntry(
     400,
     "The header Authorization can't be read: send it once, as `Authorization: Bearer KEY`.",
     "invalid_request",
@@ -69,12 +69,12 @@ def register(app: Flask) -> None:
         app.before_request(functools.partial(_guard, shared.keys))
 
 
-def refusal() -> Refusal | None:
+def refusal() -> NoEntry | None:
     """Why the present request may not enter a closed door; None if it has a key or a session."""
     return _refusal(services().keys, request.environ)
 
 
-def _refusal(keys: AccessKeys, environ: WSGIEnvironment) -> Refusal | None:
+def _refusal(keys: AccessKeys, environ: WSGIEnvironment) -> NoEntry | None:
     header = environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None if sessions.logged_in() else NO_KEY
@@ -98,7 +98,7 @@ def _guard(keys: AccessKeys) -> Response | None:
     return None if found is None else _refused(found)
 
 
-def _refused(found: Refusal) -> Response:
+def _refused(found: NoEntry) -> Response:
     request.environ[REASON] = found.sentence
     if found is NO_KEY and request.endpoint in PAGES:
         response = login.login_page(request.full_path.removesuffix("?"))

@@ -16,7 +16,7 @@ from coworking.web import openapi_door, services
 from coworking.web.bodies import Body
 from coworking.web.openapi_untyped import UNTYPED
 from coworking.web.pages import page
-from coworking.web.problems import Problem
+from coworking.web.problems import ProblemDetails
 from coworking.web.v1.queries import explained, query_named
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def describe(app: OpenAPI) -> None:
     app.info = Info(title="Coworking reports", version=__version__, description=DESCRIPTION)
     app.security_schemes = openapi_door.SCHEMES
     app.validation_error_status = "400"
-    app.validation_error_model = Problem
+    app.validation_error_model = ProblemDetails
     app.validation_error_callback = _refuse
     app.register_blueprint(blueprint)
 

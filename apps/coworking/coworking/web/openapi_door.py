@@ -43,7 +43,7 @@ def _closed(path: str, item: dict[str, Any]) -> dict[str, Any]:
 def _refusals(path: str) -> dict[str, Any]:
     if path.startswith("/api/v1/"):
         content: dict[str, Any] = {
-            PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
+            PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
         }
     else:
         content = {"text/plain": {"schema": {"type": "string"}}}

@@ -8,7 +8,7 @@ from coworking.web.problems import PROBLEM_TYPE
 
 _AWAY = {
     "description": "The database is away, or its schema is older than this build needs.",
-    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
 }
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 PROBLEM_TYPE = "application/problem+json"
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """What went wrong, for a person (`detail`) and for a program (the rest)."""
 
     type: str = Field("about:blank", description="The status says what kind of problem it is.")
@@ -30,8 +30,8 @@ def problem(
     value: str | None = None,
     valid: str | None = None,
 ) -> Response:
-    """The response that describes a problem; the fields are `Problem`'s."""
-    found = Problem(
+    """The response that describes a problem; the fields are `ProblemDetails`'s."""
+    found = ProblemDetails(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
-    from coworking.periods import Bucket, Period
+    from coworking.periods import Period, TimeBucket
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _DASH = "\N{EN DASH}"
 
 
-class Change(NamedTuple):
+class Trend(NamedTuple):
     """How a figure moved: -1, 0 or 1, or None if there is nothing to compare; and in words."""
 
     direction: int | None
@@ -39,43 +39,43 @@ def share(value: float) -> str:
     return f"{100 * value:.1f}{_PERCENT}"
 
 
-def relative(value: float, previous: float) -> Change:
+def relative(value: float, previous: float) -> Trend:
     """The change of a count in percent: 12 % more, 3 % fewer, about the same."""
     change = value - previous
     direction = (change > 0) - (change < 0)
     if change == 0:
-        return Change(0, "no change")
+        return Trend(0, "no change")
     if previous == 0:
-        return Change(direction, f"{number(value)} more")
+        return Trend(direction, f"{number(value)} more")
     percent = round(100 * abs(change) / previous)
     if percent == 0:
-        return Change(direction, "about the same")
-    return Change(direction, f"{number(percent)}{_PERCENT} {'more' if change > 0 else 'fewer'}")
+        return Trend(direction, "about the same")
+    return Trend(direction, f"{number(percent)}{_PERCENT} {'more' if change > 0 else 'fewer'}")
 
 
-def absolute(value: float, previous: float) -> Change:
+def absolute(value: float, previous: float) -> Trend:
     """The change of a count by itself: 5 more, 3 fewer."""
     change = value - previous
     if change == 0:
-        return Change(0, "no change")
+        return Trend(0, "no change")
     more = "more" if change > 0 else "fewer"
-    return Change((change > 0) - (change < 0), f"{number(abs(change))} {more}")
+    return Trend((change > 0) - (change < 0), f"{number(abs(change))} {more}")
 
 
-def points(value: float, previous: float) -> Change:
+def points(value: float, previous: float) -> Trend:
     """The change of a share in percentage points."""
     change = round(100 * (value - previous), 1)
     if change == 0:
-        return Change(0, "no change")
+        return Trend(0, "no change")
     more = "more" if change > 0 else "less"
-    return Change((change > 0) - (change < 0), f"{abs(change):.1f} points {more}")
+    return Trend((change > 0) - (change < 0), f"{abs(change):.1f} points {more}")
 
 
 class Manner(NamedTuple):
     """How a kind of figure is said and compared."""
 
     say: Callable[[float], str]
-    compare: Callable[[float, float], Change]
+    compare: Callable[[float, float], Trend]
 
 
 COUNTED = Manner(number, relative)
@@ -85,7 +85,7 @@ SHARED = Manner(share, points)
 
 def figure(
     value: float | None, previous: float | None, manner: Manner, when: str, no_past: str | None
-) -> tuple[str, Change, str]:
+) -> tuple[str, Trend, str]:
     """A figure in words: its value, its change, and what that is measured against.
 
     Args:
@@ -96,10 +96,10 @@ def figure(
         no_past: why there is nothing to compare, if that is so for every figure.
     """
     if value is None:
-        return _DASH, Change(None, "No tokens were issued"), "in this period"
+        return _DASH, Trend(None, "No tokens were issued"), "in this period"
     if no_past is not None or previous is None:
         reason = no_past or f"no tokens were issued {when}"
-        return manner.say(value), Change(None, "Nothing to compare"), reason
+        return manner.say(value), Trend(None, "Nothing to compare"), reason
     return manner.say(value), manner.compare(value, previous), f"{manner.say(previous)} {when}"
 
 
@@ -131,7 +131,7 @@ def moment(instant: datetime, zone: ZoneInfo) -> str:
     return f"{there:%a} {day(there)}, {there:%H:%M}"
 
 
-def bucket(which: Bucket, by: Granularity, zone: ZoneInfo) -> str:
+def bucket(which: TimeBucket, by: Granularity, zone: ZoneInfo) -> str:
     """The name of a bucket; an hour that comes twice that day has its offset's name with it."""
     start = which.start.astimezone(zone)
     if by is Granularity.HOUR:

@@ -67,7 +67,7 @@ def seal(outside: Outside) -> Mark:
 
 def _is_opened(outside: Outside, environment: str) -> bool:
     """Whether the controller says that it has opened an environment's sealed secret."""
-    target = overlays.secret_target(environment, outside.root)
+    target = overlays.secret_name(environment, outside.root)
     where = ("sealedsecrets.bitnami.com", target.name, "--namespace", target.namespace)
     found = outside.kubernetes(*where) or {}
     conditions = (found.get("status") or {}).get("conditions") or ()

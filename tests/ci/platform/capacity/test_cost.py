@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from ci.errors import InputError
-from ci.platform.capacity import Cluster, NodeGroup, load_prices
+from ci.platform.capacity import EksCluster, NodeGroup, load_prices
 from ci.platform.capacity.cost import monthly
 
 PRICES = load_prices(Path(__file__).parents[4] / "infra/prices.yaml")
 GROUP = NodeGroup("nodes", "t3.small", 2, ("us-east-1a",), volume_gb=20)
-CLUSTER = Cluster("c", "us-east-1", "1.32", (GROUP,), zones=("us-east-1a", "us-east-1b"))
+CLUSTER = EksCluster("c", "us-east-1", "1.32", (GROUP,), zones=("us-east-1a", "us-east-1b"))
 
 
-def bill(*resources: dict[str, Any], cluster: Cluster = CLUSTER) -> dict[str, float]:
+def bill(*resources: dict[str, Any], cluster: EksCluster = CLUSTER) -> dict[str, float]:
     return {line.item: round(line.month, 2) for line in monthly(resources, cluster, PRICES)}
 
 

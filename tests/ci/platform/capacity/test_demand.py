@@ -6,7 +6,7 @@ import pytest
 
 from ci.errors import InputError
 from ci.platform.capacity.amounts import Amount, requested
-from ci.platform.capacity.demand import Phase, pod_request, pods_of, surge
+from ci.platform.capacity.demand import Occasion, pod_request, pods_of, surge
 from treecheck.quantities import parse_quantity
 
 
@@ -38,10 +38,10 @@ def autoscaler(low: int, high: int) -> dict[str, Any]:
     }
 
 
-def phases(*resources: dict[str, Any]) -> dict[Phase, int]:
-    counted: dict[Phase, int] = {}
+def occasions(*resources: dict[str, Any]) -> dict[Occasion, int]:
+    counted: dict[Occasion, int] = {}
     for pod in pods_of("dev", resources):
-        counted[pod.phase] = counted.get(pod.phase, 0) + 1
+        counted[pod.occasion] = counted.get(pod.occasion, 0) + 1
     return counted
 
 
@@ -90,19 +90,19 @@ def test_what_is_no_quantity_is_refused_with_a_valid_one(text: str) -> None:
 
 
 def test_an_autoscaler_gives_a_minimum_and_a_maximum() -> None:
-    counted = phases(workload("Deployment"), autoscaler(2, 5))
-    assert counted == {Phase.ALWAYS: 2, Phase.SCALED: 3, Phase.ROLLOUT: 2}
+    counted = occasions(workload("Deployment"), autoscaler(2, 5))
+    assert counted == {Occasion.ALWAYS: 2, Occasion.SCALED: 3, Occasion.ROLLOUT: 2}
 
 
 def test_replicas_without_an_autoscaler_stay() -> None:
-    assert phases(workload("StatefulSet", replicas=3)) == {Phase.ALWAYS: 3}
+    assert occasions(workload("StatefulSet", replicas=3)) == {Occasion.ALWAYS: 3}
 
 
 def test_a_daemon_set_is_on_every_node_and_a_job_runs_during_a_rollout() -> None:
-    assert phases(workload("DaemonSet")) == {Phase.DAEMON: 1}
-    assert phases(workload("Job", parallelism=2)) == {Phase.ROLLOUT: 2}
+    assert occasions(workload("DaemonSet")) == {Occasion.DAEMON: 1}
+    assert occasions(workload("Job", parallelism=2)) == {Occasion.ROLLOUT: 2}
     cron = {"kind": "CronJob", "metadata": {"name": "c"}, "spec": {"jobTemplate": workload("Job")}}
-    assert phases(cron) == {Phase.ROLLOUT: 1}
+    assert occasions(cron) == {Occasion.ROLLOUT: 1}
 
 
 def test_of_the_sync_waves_only_the_largest_counts() -> None:
@@ -115,7 +115,7 @@ def test_of_the_sync_waves_only_the_largest_counts() -> None:
             workload("Deployment", wave=3, replicas=1),
         ],
     )
-    assert [pod.name for pod in pods if pod.phase is Phase.ROLLOUT] == ["migrate 1"]
+    assert [pod.name for pod in pods if pod.occasion is Occasion.ROLLOUT] == ["migrate 1"]
 
 
 @pytest.mark.parametrize(

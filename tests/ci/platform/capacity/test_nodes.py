@@ -11,7 +11,7 @@ import pytest
 from ci.errors import InputError
 from ci.platform.capacity import load_prices
 from ci.platform.capacity.amounts import Amount
-from ci.platform.capacity.cluster import Cluster, NodeGroup
+from ci.platform.capacity.eksctl import EksCluster, NodeGroup
 from ci.platform.capacity.nodes import (
     Instance,
     Room,
@@ -92,4 +92,4 @@ def test_the_architecture_is_in_the_name_of_every_type() -> None:
 def test_a_cluster_of_two_architectures_has_none_for_an_image() -> None:
     groups = tuple(NodeGroup(name, name, 1, ()) for name in ("t3.small", "t4g.small"))
     with pytest.raises(InputError, match=r"no one architecture: t3\.small amd64, t4g\.small arm64"):
-        _ = Cluster("c", "us-east-1", "1.32", groups).architecture
+        _ = EksCluster("c", "us-east-1", "1.32", groups).architecture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ci.errors import InputError
-from ci.platform.capacity import Cluster, NodeGroup, load_prices, report
+from ci.platform.capacity import EksCluster, NodeGroup, load_prices, report
 from ci.platform.capacity.amounts import Amount
 from ci.platform.capacity.demand import pods_of
 from ci.platform.capacity.nodes import Room
@@ -15,7 +15,7 @@ from ci.platform.capacity.report import Lack, most_on_a_node
 
 PRICES = load_prices(Path(__file__).parents[4] / "infra/prices.yaml")
 GROUP = NodeGroup("nodes", "t3.small", 2, ("us-east-1a",), volume_gb=20)
-CLUSTER = Cluster("c", "us-east-1", "1.32", (GROUP,))  # two nodes of 1930m, 1418 MiB, 11 pods
+CLUSTER = EksCluster("c", "us-east-1", "1.32", (GROUP,))  # two nodes of 1930m, 1418 MiB, 11 pods
 
 
 def workload(

@@ -26,7 +26,7 @@ SERVERS = ("Deployment", "StatefulSet", "ReplicaSet")
 VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
 
-class Store(NamedTuple):
+class DataFolder(NamedTuple):
     """Where a database's container keeps its data.
 
     `mount` is the innermost mount that holds the folder, None when none does; `volume` is the
@@ -41,7 +41,7 @@ class Store(NamedTuple):
     volume: Manifest | None
 
 
-def stores(cluster: Cluster, pod: PodTemplate) -> Iterator[Store]:
+def data_folders(cluster: Cluster, pod: PodTemplate) -> Iterator[DataFolder]:
     """The containers of images that are known to keep data."""
     for path, container in pod.containers("containers"):
         image = facts_of(as_text(container.get("image")))
@@ -54,7 +54,7 @@ def stores(cluster: Cluster, pod: PodTemplate) -> Iterator[Store]:
         name = mount.get("name") if mount else None
         volumes = map(as_mapping, as_list(pod.spec.get("volumes")))
         volume = next((each for each in volumes if each.get("name") == name), None)
-        yield Store(path, container, image, folder, mount, volume)
+        yield DataFolder(path, container, image, folder, mount, volume)
 
 
 def _mount_of(container: Manifest, folder: PurePosixPath) -> Manifest | None:
@@ -70,7 +70,7 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
     The data is written into the container's own layer and is gone with the next restart, also where
     a volume is mounted, just elsewhere.
     """
-    for store in stores(cluster, resource.pod) if resource.pod else ():
+    for store in data_folders(cluster, resource.pod) if resource.pod else ():
         if store.mount is None:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in {store.folder}, which "
@@ -91,7 +91,7 @@ def data_in_volume_root(resource: Resource, cluster: Cluster) -> Iterator[Proble
     A new file system has a folder lost+found in its root and belongs to root, and initdb refuses
     a folder that is not empty. PGDATA has to be a folder below the mount.
     """
-    for store in stores(cluster, resource.pod) if resource.pod else ():
+    for store in data_folders(cluster, resource.pod) if resource.pod else ():
         mount = store.mount
         if not store.image.strict_folder or mount is None or "subPath" in mount:
             continue
@@ -115,7 +115,7 @@ def data_ephemeral(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     if resource.pod is None or "ephemeral" in declared(resource.pod, DATA):
         return
-    for store in stores(cluster, resource.pod):
+    for store in data_folders(cluster, resource.pod):
         if store.volume is not None and "emptyDir" in store.volume:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in the emptyDir volume "
@@ -201,7 +201,7 @@ def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     Its root file system is read-only and no volume is there, or the volume of a database is mounted
     read-only. The process ends at its start: read-only file system.
     """
-    for store in stores(cluster, resource.pod) if resource.pod else ():
+    for store in data_folders(cluster, resource.pod) if resource.pod else ():
         if store.mount is not None and store.mount.get("readOnly") is True:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in {store.folder}, whose "

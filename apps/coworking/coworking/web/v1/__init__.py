@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from coworking.web.bodies import Body
-    from coworking.web.v1.representations import Report
+    from coworking.web.v1.representations import Representation
 
 Q = TypeVar("Q", bound=PeriodQuery)
 
@@ -82,7 +82,7 @@ def _not_acceptable(error: NotAcceptable) -> Response:
     return problem(406, str(error.description))
 
 
-def _answer(query: Q, build: Callable[[Connection, Q, datetime], Report]) -> Response:
+def _answer(query: Q, build: Callable[[Connection, Q, datetime], Representation]) -> Response:
     """Answer with the report, kept as any client's while the data stay the same."""
     refuse_repeated(request.args)
     fmt = wanted(query.format)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from coworking import reports
 from coworking.web.v1.answers import Bucket, CheckinsAnswer, CheckinsMeta, local, meta
-from coworking.web.v1.representations import Report
+from coworking.web.v1.representations import Representation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from coworking.web.v1.queries import BucketQuery
 
 
-def checkins(connection: Connection, query: BucketQuery, now: datetime) -> Report:
+def checkins(connection: Connection, query: BucketQuery, now: datetime) -> Representation:
     """The check-ins of the query's buckets, the empty ones too."""
     period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
     buckets = period.buckets(query.by)
@@ -31,4 +31,6 @@ def checkins(connection: Connection, query: BucketQuery, now: datetime) -> Repor
         for bucket, count in zip(buckets, counts, strict=True)
     ]
     answer = CheckinsAnswer(data=data, meta=CheckinsMeta(**meta(period, extent), by=query.by))
-    return Report(answer, tuple(Bucket.model_fields), [row.model_dump(mode="json") for row in data])
+    return Representation(
+        answer, tuple(Bucket.model_fields), [row.model_dump(mode="json") for row in data]
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from coworking.web.problems import PROBLEM_TYPE, Problem
+from coworking.web.problems import PROBLEM_TYPE, ProblemDetails
 
 if TYPE_CHECKING:
     from flask_openapi3.types import ResponseDict
     from pydantic import ConfigDict
 
-_PROBLEM = {PROBLEM_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+_PROBLEM = {PROBLEM_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}
 _TEXT = {"schema": {"type": "string"}}
 
 HEADERS: dict[str, Any] = {

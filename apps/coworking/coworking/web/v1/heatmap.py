@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from coworking import reports
 from coworking.web.v1.answers import Cell, HeatmapAnswer, Meta, Weekday, meta
-from coworking.web.v1.representations import Report
+from coworking.web.v1.representations import Representation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from coworking.web.v1.queries import PeriodQuery
 
 
-def heatmap(connection: Connection, query: PeriodQuery, now: datetime) -> Report:
+def heatmap(connection: Connection, query: PeriodQuery, now: datetime) -> Representation:
     """The check-ins of the 168 hours of the week in the query's period."""
     period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
     days = period.weekdays()
@@ -28,4 +28,4 @@ def heatmap(connection: Connection, query: PeriodQuery, now: datetime) -> Report
         for hour, count in enumerate(counts)
     ]
     answer = HeatmapAnswer(data=data, meta=Meta(**meta(period, extent)))
-    return Report(answer, tuple(Cell.model_fields), [row.model_dump() for row in data])
+    return Representation(answer, tuple(Cell.model_fields), [row.model_dump() for row in data])

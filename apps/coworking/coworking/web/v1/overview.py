@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from coworking import reports
 from coworking.web.v1.answers import Figures, OverviewAnswer, OverviewMeta, Previous, figure, meta
-from coworking.web.v1.representations import Report
+from coworking.web.v1.representations import Representation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = ("metric", "value", "previous", "change", "reason")
 
 
-def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Report:
+def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Representation:
     """The figures of the query's period; `now` is where it ends if there are no data."""
     period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
     previous = period.previous()
@@ -35,4 +35,4 @@ def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Repor
         ),
     )
     rows = [{"metric": name, **cells} for name, cells in figures.model_dump().items()]
-    return Report(answer, COLUMNS, rows)
+    return Representation(answer, COLUMNS, rows)

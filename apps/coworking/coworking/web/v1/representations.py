@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "csv": "text/csv"}
 
 
-class Report(NamedTuple):
+class Representation(NamedTuple):
     """An answer, and the same as rows for CSV.
 
     Attributes:

@@ -47,7 +47,7 @@ class NodeGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class EksCluster:
     """The cluster.
 
     Attributes:
@@ -100,7 +100,7 @@ class Cluster:
 _NAT_GATEWAYS = {"Disable": 0, "Single": 1, "HighlyAvailable": 3}
 
 
-def load_cluster(path: Path) -> Cluster:
+def load_cluster(path: Path) -> EksCluster:
     """Read eksctl's file.
 
     Raises:
@@ -112,7 +112,7 @@ def load_cluster(path: Path) -> Cluster:
         if not described.get("managedNodeGroups"):
             raise InputError(f"{path} describes no managedNodeGroups, so there is nothing to fill")
         zones = tuple(described.get("availabilityZones", ()))
-        return Cluster(
+        return EksCluster(
             name=metadata["name"],
             region=metadata["region"],
             version=str(metadata["version"]),
