@@ -173,6 +173,7 @@ class Case:
         facts: what exists outside, as the facts file says it; None for nothing known.
         patch: what was changed in the sound tree: resource or file -> path or text -> new value.
         sound: the manifests before that, by `Kind name`; empty for a case of texts.
+        says: the finding's whole message, where the case is about the message; or "".
     """
 
     rule: str
@@ -182,6 +183,7 @@ class Case:
     facts: Any = None
     patch: Any = None
     sound: dict[str, Any] = field(default_factory=dict)
+    says: str = ""
 
     def write(self, folder: Path) -> Path:
         """Write the files; returns what the checker is given: the folder, or the one file."""
@@ -195,14 +197,14 @@ def read_cases(file: Path) -> list[Case]:
     """The cases of a file: the sound one, then those that differ from it."""
     body = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     rule, _, what = file.stem.partition(".")
+    assert {*body.get("says", {})} <= {*body.get("broken", {})}, f"{file.name}: says what?"
     good = _tree(body["good"]) if "good" in body else {}
     cases = []
     if good:
         cases.append(_case(rule, what or "good", good, body, broken=False))
     for kind in ("fine", "broken"):
         for name, change in (body.get(kind) or {}).items():
-            whole = isinstance(change, list)
-            tree = _tree(change) if whole else patched(good, change)
+            tree = _tree(change) if isinstance(change, list) else patched(good, change)
             title = f"{what}.{name}" if what else name
             cases.append(
                 _case(rule, title, tree, body, broken=kind == "broken", change=change, good=good)
@@ -224,12 +226,14 @@ def _case(
     sound = {title(each): each for each in manifests} if isinstance(manifests, list) else {}
     files = {name: text_of(content) for name, content in tree.items()}
     patch = change if isinstance(change, dict) else None
-    return Case(rule, name, broken, files, body.get("facts"), patch, sound)
+    says = body.get("says", {}).get(name.rpartition(".")[2], "")
+    return Case(rule, name, broken, files, body.get("facts"), patch, sound, says)
 
 
 def all_cases() -> list[Case]:
-    """The cases of every rule."""
-    return [case for file in sorted(CASES.glob("*.yaml")) for case in read_cases(file)]
+    """The cases of every rule, those of its plain file first."""
+    files = sorted(CASES.glob("*.yaml"), key=lambda file: file.stem)
+    return [case for file in files for case in read_cases(file)]
 
 
 def case(rule: str, name: str) -> Case:

@@ -45,6 +45,7 @@ def test_it_finds_exactly_the_fault_of_a_broken_case(case: Case, tmp_path: Path)
 
     found = [(each.rule, each.line > 0) for each in report.findings]
     assert found == [(case.rule, True)], report.findings
+    assert case.says in {"", report.findings[0].message}
 
 
 @pytest.mark.parametrize("case", [each for each in ALL if not each.broken], ids=name)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.model import as_mapping
+from treecheck.kube.applications import (
+    IN_CLUSTER,
+    applications,
+    cluster_of,
+    destination,
+    sync_options,
+    sync_policy,
+)
+from treecheck.model import as_mapping, as_text
 from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from treecheck.model import Manifest, PodTemplate
+    from treecheck.cluster import Cluster
+    from treecheck.model import Manifest, PodTemplate, Resource
 
 _SECURITY_LEVELS = ("privileged", "baseline", "restricted")
 MODES = ("enforce", "audit", "warn")
+_ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
 def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -24,7 +34,7 @@ def level_faults(labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         level = labels.get(key, "restricted")
         if level not in _SECURITY_LEVELS:
             near = f"one of {', '.join(_SECURITY_LEVELS)}"
-            yield key, f"{shown(level)} is no Pod Security level", f"Write {near}."
+            yield key, f"{shown(level)} is not a Pod Security level", f"Write {near}."
         version = labels.get(f"{key}-version", "latest")
         if version != "latest" and not re.fullmatch(r"v1\.(0|[1-9]\d*)", version):
             wrong = f"{shown(version)} is not a release of Pod Security"
@@ -37,6 +47,33 @@ def unknown_modes(labels: Iterable[str]) -> Iterator[str]:
         domain, _, mode = key.partition("/")
         if domain == "pod-security.kubernetes.io" and mode.removesuffix("-version") not in MODES:
             yield key
+
+
+def enforced_level(cluster: Cluster, namespace: str) -> str:
+    """The level that the tree enforces in a namespace: baseline or restricted, or "" for none.
+
+    A Namespace's own labels count before those that an Application gives to the namespace which it
+    makes, as in Argo CD. The labels of a namespace that the tree does not make are not known.
+    """
+    known = cluster.get("Namespace", "", namespace)
+    if known is not None and _ENFORCE in known.labels:
+        levels = {as_text(known.labels[_ENFORCE])}
+    else:
+        levels = {_managed_level(each) for each in _makers(cluster, namespace)}
+    return next((each for each in ("restricted", "baseline") if each in levels), "")
+
+
+def _makers(cluster: Cluster, namespace: str) -> Iterator[Resource]:
+    """The Applications that make a namespace on this cluster."""
+    for each in applications(cluster):
+        here = cluster_of(each) == IN_CLUSTER and destination(each).get("namespace") == namespace
+        if here and "CreateNamespace=true" in sync_options(each):
+            yield each
+
+
+def _managed_level(application: Resource) -> str:
+    managed = as_mapping(sync_policy(application).get("managedNamespaceMetadata"))
+    return as_text(as_mapping(managed.get("labels")).get(_ENFORCE))
 
 
 def on_windows(pod: PodTemplate) -> bool:

@@ -186,7 +186,7 @@ def ignored_difference(resource: Resource, cluster: Cluster) -> Iterator[Problem
             if not text.startswith("/"):
                 meant = "/" + text.strip(".").replace(".", "/")
                 yield Problem(
-                    f"{text!r} is no JSON pointer, so it ignores nothing",
+                    f"{text!r} is not a JSON pointer, so it ignores nothing",
                     fix=f"Write {meant}.",
                     path=(*place, "jsonPointers", number),
                 )

@@ -138,8 +138,8 @@ def port_variable_malformed(resource: Resource, cluster: Cluster) -> Iterator[Pr
             if not value.isdecimal() or not 0 < int(value) < 65536:
                 yield variable.problem(
                     name,
-                    f"{name} of container {container.get('name')} is {value[:80]!r}, which is no "
-                    "port: the program can't use it",
+                    f"{name} of container {container.get('name')} is {value[:80]!r}, which is not "
+                    "a port: the program can't use it",
                     fix="Write a number from 1 to 65535.",
                 )
 

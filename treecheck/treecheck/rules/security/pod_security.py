@@ -1,15 +1,16 @@
 """The Pod Security Standard "restricted", a rule for each of its controls.
 
-Source of every rule: https://kubernetes.io/docs/concepts/security/pod-security-standards/. The
-namespace's label pod-security.kubernetes.io/enforce makes the API server refuse such pods; the
-Deployment is accepted all the same, and simply never gets a pod.
+Source of every rule: https://kubernetes.io/docs/concepts/security/pod-security-standards/. In a
+namespace with the label pod-security.kubernetes.io/enforce the API server refuses such pods; the
+Deployment is accepted, and never gets a pod. A message claims this only where the tree sets the
+label. Elsewhere it says that the level does not allow it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from treecheck.kube.pod_security import context_of, on_windows
+from treecheck.kube.pod_security import context_of, enforced_level, on_windows
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import Family, rule
 
@@ -39,6 +40,10 @@ SAFE_SYSCTLS = {
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_wmem",
 }
+BASELINE_CAPABILITIES = {
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
+    "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+}  # fmt: skip
 SELINUX_TYPES = {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 SECCOMP = {"RuntimeDefault", "Localhost"}
 
@@ -57,6 +62,14 @@ def place(path: FieldPath, container: Manifest, field: str = "") -> FieldPath:
     return (*path, "securityContext", *((field,) if field in context else ()))
 
 
+def refused(resource: Resource, cluster: Cluster, needs: str) -> str:
+    """What follows for a pod that only a level below `needs` (baseline or restricted) allows."""
+    level = enforced_level(cluster, resource.namespace)
+    if level in {"restricted", needs}:
+        return f'namespace {resource.namespace} enforces "{level}", so Pod Security refuses the pod'
+    return f'Pod Security "{needs}" does not allow it'
+
+
 @rule("host-namespaces", family=Family.POLICY, source=SOURCE)
 def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod in the node's own network, process or IPC namespace.
@@ -66,14 +79,16 @@ def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     for field in ("hostNetwork", "hostPID", "hostIPC") if resource.pod else ():
         if resource.pod and resource.pod.spec.get(field) is True:
             yield Problem(
-                f"{field} lets the pods into the node's own namespace; Pod Security refuses them",
+                f"{field} lets the pods into the node's own namespace; "
+                f"{refused(resource, cluster, 'baseline')}",
                 fix=f"Leave {field} out.",
                 path=(*resource.pod.spec_path, field),
             )
     windows = as_mapping(context_of(resource.pod).get("windowsOptions")) if resource.pod else {}
     if resource.pod and windows.get("hostProcess") is True:
         yield Problem(
-            "hostProcess lets the pods into the node's own namespace; Pod Security refuses them",
+            "hostProcess lets the pods into the node's own namespace; "
+            f"{refused(resource, cluster, 'baseline')}",
             fix="Leave hostProcess out.",
             path=(*resource.pod.spec_path, "securityContext", "windowsOptions"),
         )
@@ -90,8 +105,8 @@ def privileged_container(resource: Resource, cluster: Cluster) -> Iterator[Probl
     for path, container, context in own_contexts(resource.pod) if resource.pod else ():
         if context.get("privileged") is True:
             yield Problem(
-                f"container {container.get('name')} is privileged: it owns the node; Pod Security "
-                "refuses it",
+                f"container {container.get('name')} is privileged: it owns the node; "
+                f"{refused(resource, cluster, 'baseline')}",
                 fix="Leave privileged out.",
                 path=place(path, container, "privileged"),
             )
@@ -109,7 +124,7 @@ def privilege_escalation(resource: Resource, cluster: Cluster) -> Iterator[Probl
         if context.get("allowPrivilegeEscalation") is not False:
             yield Problem(
                 f"container {container.get('name')} does not set allowPrivilegeEscalation: false; "
-                "Pod Security refuses it",
+                f"{refused(resource, cluster, 'restricted')}",
                 fix="Set securityContext.allowPrivilegeEscalation to false.",
                 path=place(path, container, "allowPrivilegeEscalation"),
             )
@@ -129,45 +144,55 @@ def capabilities(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         added = [c for c in as_list(kept.get("add")) if c != "NET_BIND_SERVICE"]
         if "ALL" not in as_list(kept.get("drop")):
             yield Problem(
-                f"container {container.get('name')} does not drop all capabilities; Pod Security "
-                "refuses it",
+                f"container {container.get('name')} does not drop all capabilities; "
+                f"{refused(resource, cluster, 'restricted')}",
                 fix="Set securityContext.capabilities.drop to [ALL].",
                 path=where,
             )
         elif added:
             yield Problem(
-                f"container {container.get('name')} adds {', '.join(added)}; Pod Security refuses "
-                "it",
+                f"container {container.get('name')} adds {', '.join(added)}; "
+                f"{refused(resource, cluster, _level_against(added))}",
                 fix="Leave capabilities.add out, or add NET_BIND_SERVICE alone.",
                 path=where,
             )
+
+
+def _level_against(added: list[Any]) -> str:
+    """The lowest level that does not allow these capabilities."""
+    return "restricted" if set(added) <= BASELINE_CAPABILITIES else "baseline"
 
 
 @rule("runs-as-root", family=Family.POLICY, source=SOURCE, unless=("root-against-non-root",))
 def runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that may run as root.
 
-    "restricted" wants runAsNonRoot: true on the pod or on each container, and no runAsUser of 0.
+    "restricted" wants runAsNonRoot: true on the pod or on each container, and no runAsUser of 0. A
+    container with another runAsUser is not root; it is reported only where the tree enforces
+    "restricted", which also asks for runAsNonRoot.
     """
     if resource.pod is None:
         return
     shared = context_of(resource.pod)
+    strict = enforced_level(cluster, resource.namespace) == "restricted"
     for path, container, context in own_contexts(resource.pod):
         name = container.get("name")
         user = context.get("runAsUser", shared.get("runAsUser"))
-        if context.get("runAsNonRoot", shared.get("runAsNonRoot")) is not True:
-            yield Problem(
-                f"container {name} may run as root: runAsNonRoot is not true; Pod Security refuses "
-                "it",
-                fix="Set runAsNonRoot: true in the pod's securityContext.",
-                path=_root_place(resource.pod, path, container, "runAsNonRoot"),
-            )
-        elif user == 0:
-            yield Problem(
-                f"container {name} runs as user 0, which is root; Pod Security refuses it",
-                fix="Set runAsUser to a number above 0.",
-                path=_root_place(resource.pod, path, container, "runAsUser"),
-            )
+        non_root = context.get("runAsNonRoot", shared.get("runAsNonRoot")) is True
+        wrong, field = f"container {name} does not set runAsNonRoot: true", "runAsNonRoot"
+        fix = "Set runAsNonRoot: true in the pod's securityContext."
+        if user == 0:
+            wrong, field = f"container {name} runs as user 0, which is root", "runAsUser"
+            fix = "Set runAsUser to a number above 0."
+        elif non_root or (user is not None and not strict):
+            continue
+        elif user is None:
+            wrong = f"container {name} may run as root: runAsNonRoot is not true"
+        yield Problem(
+            f"{wrong}; {refused(resource, cluster, 'restricted')}",
+            fix=fix,
+            path=_root_place(resource.pod, path, container, field),
+        )
 
 
 def _root_place(pod: PodTemplate, path: FieldPath, container: Manifest, field: str) -> FieldPath:
@@ -191,9 +216,10 @@ def seccomp_unset(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     for path, container, context in own_contexts(resource.pod):
         kind = as_mapping(context.get("seccompProfile")).get("type", shared)
         if kind not in SECCOMP:
+            wrong = f"has the seccomp profile {kind}" if kind else "sets no seccomp profile"
+            needs = "baseline" if kind else "restricted"
             yield Problem(
-                f"container {container.get('name')} has the seccomp profile "
-                f"{kind or 'Unconfined'}; Pod Security refuses it",
+                f"container {container.get('name')} {wrong}; {refused(resource, cluster, needs)}",
                 fix="Set seccompProfile.type: RuntimeDefault in the pod's securityContext.",
                 path=_root_place(resource.pod, path, container, "seccompProfile"),
             )
@@ -210,7 +236,8 @@ def volume_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         kinds = set(as_mapping(volume)) - {"name"}
         for kind in sorted(kinds - ALLOWED_VOLUMES):
             yield Problem(
-                f"volume {as_mapping(volume).get('name')} is a {kind}; Pod Security refuses it",
+                f"volume {as_mapping(volume).get('name')} is a {kind}; "
+                f"{refused(resource, cluster, 'baseline' if kind == 'hostPath' else 'restricted')}",
                 fix=f"Use one of {', '.join(sorted(ALLOWED_VOLUMES))}.",
                 path=(*pod.spec_path, "volumes", index, kind) if pod else (),
             )
@@ -227,7 +254,7 @@ def host_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             if port.get("hostPort"):
                 yield Problem(
                     f"container {container.get('name')} takes port {port['hostPort']} of its node; "
-                    "Pod Security refuses it",
+                    f"{refused(resource, cluster, 'baseline')}",
                     fix="Leave hostPort out and use a Service.",
                     path=(*path, *place, "hostPort"),
                 )
@@ -239,36 +266,38 @@ def kernel_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     These change the kernel's behaviour for the node, or hide the container from its guards.
     """
+    for what, path in _lifted(resource):
+        yield Problem(
+            f"{what} lifts a protection of the node; {refused(resource, cluster, 'baseline')}",
+            fix="Leave it out.",
+            path=path,
+        )
+
+
+def _lifted(resource: Resource) -> Iterator[tuple[str, FieldPath]]:
+    """(what lifts a protection, where) in a pod."""
     if resource.pod is None:
         return
     at = (*resource.pod.spec_path, "securityContext")
     sysctls = map(as_mapping, as_list(context_of(resource.pod).get("sysctls")))
     for index, entry in enumerate(sysctls):
         if entry.get("name") not in SAFE_SYSCTLS:
-            yield _kernel(f"sysctl {entry.get('name')}", (*at, "sysctls", index))
-    yield from _lifted(context_of(resource.pod), at)
+            yield f"sysctl {entry.get('name')}", (*at, "sysctls", index)
+    yield from _lifted_in(context_of(resource.pod), at)
     for path, _, context in own_contexts(resource.pod):
         where = (*path, "securityContext")
         if context.get("procMount", "Default") != "Default":
-            yield _kernel(f"procMount {context['procMount']}", (*where, "procMount"))
-        yield from _lifted(context, where)
+            yield f"procMount {context['procMount']}", (*where, "procMount")
+        yield from _lifted_in(context, where)
 
 
-def _lifted(context: Manifest, path: FieldPath) -> Iterator[Problem]:
+def _lifted_in(context: Manifest, path: FieldPath) -> Iterator[tuple[str, FieldPath]]:
     selinux: dict[str, Any] = as_mapping(context.get("seLinuxOptions"))
     if (
         as_text(selinux.get("type")) not in SELINUX_TYPES
         or selinux.get("user")
         or selinux.get("role")
     ):
-        yield _kernel("seLinuxOptions", (*path, "seLinuxOptions"))
+        yield "seLinuxOptions", (*path, "seLinuxOptions")
     if as_mapping(context.get("appArmorProfile")).get("type") == "Unconfined":
-        yield _kernel("appArmorProfile Unconfined", (*path, "appArmorProfile"))
-
-
-def _kernel(what: str, path: FieldPath) -> Problem:
-    return Problem(
-        f"{what} lifts a protection of the node; Pod Security refuses it",
-        fix="Leave it out.",
-        path=path,
-    )
+        yield "appArmorProfile Unconfined", (*path, "appArmorProfile")
