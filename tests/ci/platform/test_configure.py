@@ -144,10 +144,10 @@ def test_what_it_says_already_makes_no_commit(fork: Path) -> None:
 
 
 def test_a_work_tree_with_changes_is_refused(fork: Path) -> None:
-    (fork / "base/coworking/pdb.yaml").write_text("# mine\n")
+    (fork / "base/coworking/service.yaml").write_text("# mine\n")
     done = configure(fork, **FORK)
     assert done.returncode == 2
-    assert "base/coworking/pdb.yaml" in done.stderr
+    assert "base/coworking/service.yaml" in done.stderr
     assert settings.read(fork) == BEFORE
 
 

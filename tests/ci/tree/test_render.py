@@ -44,11 +44,11 @@ def test_a_folder_without_a_kustomization_is_named(tmp_path: Path) -> None:
 
 
 def test_what_kustomize_refuses_is_told_in_its_words(tree: Path) -> None:
-    (tree / "overlays/dev/coworking/hpa.yaml").unlink()
+    (tree / "overlays/dev/coworking/service.yaml").unlink()
     done = verbs.in_this_process("render", "dev", "--root", str(tree))
     assert done.returncode == 2
     assert "overlays/dev can't be rendered" in done.stderr
-    assert "hpa.yaml" in done.stderr
+    assert "service.yaml" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -79,9 +79,14 @@ SHORTER = (
     ),
     ("base/coworking/migrate.yaml", r"activeDeadlineSeconds: \d+", "activeDeadlineSeconds: 30"),
     ("base/coworking/migrate.yaml", r"backoffLimit: \d+", "backoffLimit: 0"),
-    ("argocd/apps/coworking-dev.yaml", r"limit: \d+", "limit: 1"),
     (
-        "overlays/prod/coworking/hpa.yaml",
+        "argocd/apps/kustomization.yaml",
+        r"\Z",
+        "  - target: {kind: Application, name: coworking-dev}\n"
+        + '    patch: \'[{"op": "replace", "path": "/spec/syncPolicy/retry/limit", "value": 1}]\'\n',
+    ),
+    (
+        "base/coworking/several-pods/hpa.yaml",
         r"^  maxReplicas: 5$",
         "  maxReplicas: 5\n  behavior: {scaleDown: {stabilizationWindowSeconds: 15}}",
     ),
