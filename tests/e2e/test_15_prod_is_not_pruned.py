@@ -86,7 +86,7 @@ def test_15_root_follows_git_again_once_the_file_is_back(world: World, left_out:
     assert "git no longer has" not in world.repo.ci("status", "prod", status=None)
     # And what comes next is synced.
     world.release("prod", GOOD[3].tag)
-    world.repo.edit("argocd/apps/coworking-prod.yaml", r"limit: 5", "limit: 4")
+    world.repo.edit("argocd/apps/common.yaml", r"limit: 5", "limit: 4")
     commit = world.repo.commit("Retry less")
     world.repo.push()
     world.settle("root", commit=commit)

@@ -69,6 +69,11 @@ MIGRATION_HANGS = Version(
 )
 VERSIONS = (*GOOD, CRASHES, NEVER_READY, MIGRATION_FAILS, MIGRATION_HANGS)
 
+# A patch more for argocd/apps, which gives all Applications the same number of retries.
+RETRY_ONCE = """\
+  - target: {kind: Application, name: coworking-dev}
+    patch: '[{"op": "replace", "path": "/spec/syncPolicy/retry/limit", "value": 1}]'
+"""
 # Scenarios wait for deadlines to pass; in the copy they are short. What is being shown is what
 # follows from them, not that a cluster can count to 300.
 SHORTER = (
@@ -82,8 +87,7 @@ SHORTER = (
     (
         "argocd/apps/kustomization.yaml",
         r"\Z",
-        "  - target: {kind: Application, name: coworking-dev}\n"
-        + '    patch: \'[{"op": "replace", "path": "/spec/syncPolicy/retry/limit", "value": 1}]\'\n',
+        RETRY_ONCE,
     ),
     (
         "base/coworking/several-pods/hpa.yaml",
