@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,9 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
 @pytest.fixture(autouse=True)
-def _no_secrets_of_other_tests() -> Iterator[None]:
-    """A process remembers the secrets that it read, and all tests share one process."""
+def _nothing_of_other_tests() -> Iterator[None]:
+    """A process remembers the secrets that it read and its login to AWS; tests share a process."""
     yield
     hidden.forget()
+    if boto3 := sys.modules.get("boto3"):
+        boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]

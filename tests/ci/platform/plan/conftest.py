@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -125,8 +124,6 @@ class Newcomer:
                 patch.delenv(name)
             for name, value in self.env.items():
                 patch.setenv(name, value)
-            # A process of its own has no session of another test's login.
-            patch.setattr(boto3, "DEFAULT_SESSION", None)
             words = ("plan", "--format", "json", "--root", str(self.tree), *options)
             done = verbs.in_this_process(*words)
         assert done.stderr == ""
