@@ -138,6 +138,9 @@ def downgrade(
         )
     with _migrating(engine, progress, patience) as connection:
         _follow("downgrade", connection, to, progress)
+        if to == "base":  # Alembic leaves its own table, empty
+            connection.execute(text("DROP TABLE IF EXISTS public.alembic_version"))
+            connection.commit()
 
 
 @contextlib.contextmanager

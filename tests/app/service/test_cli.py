@@ -91,6 +91,8 @@ def test_migrate_adopts_an_older_database_and_goes_back(run: Run, older_database
         0,
         "The schema is at revision none.",
     )
+    tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+    assert older_database.rows(tables) == [("tokens",), ("users",)]
 
 
 def test_seed_fold_verify_rebuild_work_together(run: Run, database: Any) -> None:
