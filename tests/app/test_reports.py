@@ -29,6 +29,7 @@ class Token(NamedTuple):
 
 USERS = {user: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=5 * user) for user in range(1, 41)}
 BEGIN = datetime(2024, 1, 10, tzinfo=UTC)
+LEFT = range(3, 41, 7)  # members who are not active any more
 PERIODS = [
     ("UTC", "2024-03-01", "2024-03-31"),
     ("Europe/Berlin", "2024-03-25", "2024-04-02"),  # clocks go forward
@@ -59,10 +60,14 @@ def a_history(seed: int) -> list[Token]:
 @pytest.fixture
 def history(database: Database) -> list[Token]:
     tokens = a_history(seed=4)
-    users = [f"({user}, '', '', '{joined:%Y-%m-%d}')" for user, joined in USERS.items()]
+    users = [
+        f"({user}, '', '', '{joined:%Y-%m-%d}', {user not in LEFT})"
+        for user, joined in USERS.items()
+    ]
     rows = [f"({t.user}, '', {quoted(t.created)}, {quoted(t.used)})" for t in tokens]
     database.execute(
-        "INSERT INTO users (id, first_name, last_name, joined_at) VALUES " + ", ".join(users),
+        "INSERT INTO users (id, first_name, last_name, joined_at, is_active) VALUES "
+        + ", ".join(users),
         "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES " + ", ".join(rows),
     )
     return tokens
@@ -83,7 +88,7 @@ def period(zone: str, first: str, end: str) -> Period:
 
 
 def figures(tokens: list[Token], period: Period) -> tuple[float | None, ...]:
-    """The five figures of one period, asked of the tokens one by one."""
+    """The figures of one period, asked of the tokens one by one."""
     start, end = period.start_at, period.end_at
     in_period = [t for t in tokens if t.used and start <= t.used < end]
     issued = [t for t in tokens if start <= t.created < end]
@@ -91,12 +96,16 @@ def figures(tokens: list[Token], period: Period) -> tuple[float | None, ...]:
     month_ago = period.days_before(30).start_at
     lately = {t.user for t in tokens if t.used and month_ago <= t.used < end}
     unused = sum(t.used is None for t in issued)
+    gone = ever - lately
+    never = {user for user, joined in USERS.items() if joined < end and user not in ever}
     return (
         len(in_period),
         len({t.user for t in in_period}),
         round(unused / len(issued), 6) if issued else None,
-        len(ever - lately),
-        len([user for user, joined in USERS.items() if joined < end and user not in ever]),
+        len(gone.difference(LEFT)),
+        len(never.difference(LEFT)),
+        len(gone.intersection(LEFT)),
+        len(never.intersection(LEFT)),
     )
 
 
@@ -152,4 +161,4 @@ def test_an_empty_database_has_no_extent_and_counts_nothing(engine: Engine) -> N
         assert reports.extent(connection) == (None, None)
         assert not reports.tokens_issued(connection)
         found = reports.overview(connection, period("UTC", "2024-01-01", "2024-01-31"))
-        assert [metric.value for metric in found] == [0, 0, None, 0, 0]
+        assert [metric.value for metric in found] == [0, 0, None, 0, 0, 0, 0]

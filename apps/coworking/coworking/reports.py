@@ -58,6 +58,8 @@ class Overview(NamedTuple):
         unused_share: of the tokens issued in the period, the share not used so far, 0 to 1.
         members_not_seen: members who checked in before, but not in the 30 days before the end.
         members_never_came: members who had joined by the end and had never checked in by then.
+        left_not_seen, left_never_came: the same of those who have left. Whether somebody has left
+            is known as of now alone, so all four are of today's members at the period's end.
     """
 
     check_ins: Metric
@@ -65,6 +67,8 @@ class Overview(NamedTuple):
     unused_share: Metric
     members_not_seen: Metric
     members_never_came: Metric
+    left_not_seen: Metric
+    left_never_came: Metric
 
 
 # A stray date far outside the calendar ('infinity' is one) must not become the newest data.
@@ -177,17 +181,23 @@ SELECT 'counts' AS part, ARRAY[
 FROM ({source}) AS source
 """
 _MEMBERS = """
-UNION ALL SELECT '{part}', ARRAY[count(*)] FROM (
-    SELECT FROM public.tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
+UNION ALL SELECT '{part}', ARRAY[count(*), count(*) FILTER (WHERE is_active)] FROM (
+    SELECT user_id FROM public.tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
     GROUP BY user_id
-) AS {part}
+) AS {part} LEFT JOIN public.users ON users.id = user_id
 """
 _EVER = """
 SELECT ARRAY[
     count(*) FILTER (WHERE first_check_in < :until),
     count(*) FILTER (WHERE first_check_in < :middle),
     count(*) FILTER (WHERE joined_at < :until AND (first_check_in >= :until) IS NOT FALSE),
-    count(*) FILTER (WHERE joined_at < :middle AND (first_check_in >= :middle) IS NOT FALSE)
+    count(*) FILTER (WHERE joined_at < :middle AND (first_check_in >= :middle) IS NOT FALSE),
+    count(*) FILTER (WHERE is_active AND first_check_in < :until),
+    count(*) FILTER (WHERE is_active AND first_check_in < :middle),
+    count(*) FILTER (WHERE is_active AND joined_at < :until
+                     AND (first_check_in >= :until) IS NOT FALSE),
+    count(*) FILTER (WHERE is_active AND joined_at < :middle
+                     AND (first_check_in >= :middle) IS NOT FALSE)
 ] FROM public.exact_user_visits FULL JOIN public.users ON users.id = user_id
 """
 
@@ -222,16 +232,18 @@ def overview(connection: Connection, period: Period) -> Overview:
     check_ins, check_ins_before, issued, issued_before, unused, unused_before = rows[
         "counts"
     ].figures
-    ever, ever_before, never, never_before = rows["counts"].ever
-    members, members_before, lately, lately_before = (
-        rows[parts[span]].figures[0] for span in spans
-    )
+    every, active = rows["counts"].ever[:4], rows["counts"].ever[4:]
+    members, members_before, *lately = (rows[parts[span]].figures for span in spans)
+    not_seen = [Metric(*(active[n] - lately[n][1] for n in (0, 1)))]
+    not_seen.append(Metric(*(every[n] - lately[n][0] - not_seen[0][n] for n in (0, 1))))
     return Overview(
         check_ins=Metric(check_ins, check_ins_before),
-        unique_members=Metric(members, members_before),
+        unique_members=Metric(members[0], members_before[0]),
         unused_share=Metric(_share(unused, issued), _share(unused_before, issued_before)),
-        members_not_seen=Metric(ever - lately, ever_before - lately_before),
-        members_never_came=Metric(never, never_before),
+        members_not_seen=not_seen[0],
+        members_never_came=Metric(active[2], active[3]),
+        left_not_seen=not_seen[1],
+        left_never_came=Metric(every[2] - active[2], every[3] - active[3]),
     )
 
 

@@ -57,6 +57,19 @@ def test_it_opens_on_the_newest_thirty_days(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("history")
+def test_members_who_have_left_are_shown_apart(client: FlaskClient, database: Database) -> None:
+    database.execute("UPDATE users SET is_active = false WHERE id = 4")
+
+    shown = words(client.get("/").text)
+
+    assert "Never came 0 no change 0 on 20 Feb 2024 active members; members who left: 1" in shown
+    assert (
+        "Not seen for 30 days 0 no change 0 on 20 Feb 2024 active members; members who left: 0"
+        in shown
+    )
+
+
+@pytest.mark.usefixtures("history")
 def test_each_chart_has_its_sentence_and_its_table(client: FlaskClient) -> None:
     shown = words(client.get("/?days=7&tz=Asia/Kathmandu").text)
 

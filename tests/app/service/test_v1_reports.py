@@ -41,6 +41,8 @@ def test_the_overview_compares_with_the_period_before(client: FlaskClient) -> No
             "unused_share": {"value": 0.25, "previous": 0.0, "change": 0.25, "reason": None},
             "members_not_seen": {"value": 1, "previous": 0, "change": 1, "reason": None},
             "members_never_came": {"value": 1, "previous": 0, "change": 1, "reason": None},
+            "left_not_seen": {"value": 0, "previous": 0, "change": 0, "reason": None},
+            "left_never_came": {"value": 0, "previous": 0, "change": 0, "reason": None},
         },
         "meta": {
             "from": "2024-03-01",
@@ -65,6 +67,18 @@ def test_the_overview_says_when_there_is_nothing_to_compare(client: FlaskClient)
     }
 
 
+def test_members_who_have_left_are_counted_apart(client: FlaskClient, database: Database) -> None:
+    """Of 176 members "not seen for 30 days" 120 had left, and nobody could call them back."""
+    database.execute("UPDATE users SET is_active = false WHERE id IN (2, 3)")
+
+    answer = client.get("/api/v1/overview?from=2024-03-01&to=2024-04-01&tz=Europe/Berlin")
+
+    assert answer.json is not None
+    figures = answer.json["data"]
+    names = ("members_not_seen", "members_never_came", "left_not_seen", "left_never_came")
+    assert [figures[name]["value"] for name in names] == [0, 0, 1, 1]
+
+
 def test_the_overview_as_csv_has_a_row_for_each_figure(client: FlaskClient) -> None:
     answer = client.get("/api/v1/overview?from=2024-03-01&to=2024-04-01&format=csv")
 
@@ -75,6 +89,8 @@ def test_the_overview_as_csv_has_a_row_for_each_figure(client: FlaskClient) -> N
         "unused_share,0.25,0.0,0.25,\r\n"
         "members_not_seen,1,0,1,\r\n"
         "members_never_came,1,0,1,\r\n"
+        "left_not_seen,0,0,0,\r\n"
+        "left_never_came,0,0,0,\r\n"
     )
     assert answer.content_type == "text/csv; charset=utf-8; header=present"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="coworking-overview.csv"'

@@ -57,12 +57,16 @@ class Selection(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A figure on the page: its name, its value, how it moved, and what it is compared with."""
+    """A figure on the page: its name, its value, how it moved, and what it is compared with.
+
+    `apart` is who else there is, whom the figure leaves out.
+    """
 
     label: str
     value: str
     change: words.Trend
     context: str
+    apart: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,16 +221,23 @@ def _shown(found: Findings) -> dict[str, object]:
 def _cards(overview: Overview, period: Period, *, comparable: bool) -> list[Card]:
     before = f"in the {words.days(period.days)} before"
     then = f"on {words.day(period.first)}"
+
+    def left(metric: reports.Metric) -> str:
+        return f"members who left: {words.number(metric.value or 0)}"
+
     not_seen = f"Not seen for {reports.NOT_SEEN_DAYS} days"
     rows = (
-        ("Check-ins", overview.check_ins, words.COUNTED, before),
-        ("Members who came", overview.unique_members, words.COUNTED, before),
-        ("Tokens left unused", overview.unused_share, words.SHARED, before),
-        (not_seen, overview.members_not_seen, words.AT_A_DATE, then),
-        ("Never came", overview.members_never_came, words.AT_A_DATE, then),
+        ("Check-ins", overview.check_ins, words.COUNTED, before, ""),
+        ("Members who came", overview.unique_members, words.COUNTED, before, ""),
+        ("Tokens left unused", overview.unused_share, words.SHARED, before, ""),
+        (not_seen, overview.members_not_seen, words.AT_A_DATE, then, left(overview.left_not_seen)),
+        (
+            *("Never came", overview.members_never_came, words.AT_A_DATE, then),
+            left(overview.left_never_came),
+        ),
     )
     no_past = None if comparable else f"no check-ins before {words.day(period.first)}"
     return [
-        Card(label, *words.figure(metric.value, metric.previous, manner, when, no_past))
-        for label, metric, manner, when in rows
+        Card(label, *words.figure(metric.value, metric.previous, manner, when, no_past), apart)
+        for label, metric, manner, when, apart in rows
     ]

@@ -66,7 +66,7 @@ class Figure(Answer):
 
 
 class Figures(Answer):
-    """The five figures of an overview."""
+    """The figures of an overview."""
 
     check_ins: Figure = Field(description="Tokens used in the period.")
     unique_members: Figure = Field(description="Members who checked in at least once.")
@@ -74,12 +74,18 @@ class Figures(Answer):
         description="Of the tokens issued in the period, the share not used so far, 0 to 1."
     )
     members_not_seen: Figure = Field(
-        description=f"Members who have checked in before, but not in the {NOT_SEEN_DAYS} days "
-        "before the period's end."
+        description=f"Active members who have checked in before, but not in the {NOT_SEEN_DAYS} "
+        "days before the period's end."
     )
     members_never_came: Figure = Field(
-        description="Members who had joined by the period's end and never checked in by then."
+        description="Active members who had joined by the period's end and never checked in by "
+        "then."
     )
+    left_not_seen: Figure = Field(
+        description="As `members_not_seen`, of those who have left. Who has left is known as of "
+        "now alone."
+    )
+    left_never_came: Figure = Field(description="As `members_never_came`, of those who have left.")
 
 
 class Bucket(Answer):
@@ -104,7 +110,7 @@ class OverviewAnswer(Answer):
     """The answer of `/api/v1/overview`."""
 
     model_config = success(
-        "The five figures.",
+        "The figures.",
         "metric,value,previous,change,reason\r\ncheck_ins,1204,1100,104,\r\n",
     )
 
