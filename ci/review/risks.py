@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ci.tree import reach
 from treecheck.immutable import immutable_changes
+from treecheck.kube import waves
 from treecheck.kube.config import references
 from treecheck.kube.workloads import replicas
-from treecheck.model import as_list, as_mapping, as_text, at
+from treecheck.model import as_list, as_mapping, as_text, at, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,9 +84,22 @@ def _deleted_data(view: View) -> Iterator[str]:
 
 
 def _immutable(view: View) -> Iterator[str]:
-    if view.change.before is not None and view.change.after is not None:
-        for change in immutable_changes(view.before, view.after):
+    if view.change.before is None or view.change.after is None or _is_replaced(view.resource):
+        return
+    options = waves.words(as_text(view.resource.annotations.get(waves.OPTIONS)))
+    for change in immutable_changes(view.before, view.after):
+        if "Force=true" in options:
+            yield (
+                f"{show_path(change.path)} of a {view.kind} can't change: by Force=true the sync"
+                " deletes it and creates it again"
+            )
+        else:
             yield change.message
+
+
+def _is_replaced(resource: Resource) -> bool:
+    """Whether each sync deletes the hook that is there before it creates this one."""
+    return waves.is_hook(resource) and "BeforeHookCreation" in waves.delete_policies(resource)
 
 
 def _storage(view: View) -> Iterator[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.model import as_text
+
 if TYPE_CHECKING:
     from treecheck.model import Resource
 
@@ -28,12 +30,21 @@ def words(text: str) -> list[str]:
 
 def is_hook(resource: Resource) -> bool:
     """Whether Argo CD runs the resource as a hook."""
-    return bool(words(resource.annotations.get(HOOK, "")))
+    return bool(words(as_text(resource.annotations.get(HOOK))))
+
+
+def delete_policies(resource: Resource) -> list[str]:
+    """When Argo CD deletes a hook: without a known policy, before it creates the next one.
+
+    Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/.
+    """
+    given = words(as_text(resource.annotations.get(HOOK_DELETE)))
+    return [policy for policy in given if policy in DELETE_POLICIES] or ["BeforeHookCreation"]
 
 
 def position(resource: Resource) -> tuple[int, int] | None:
     """(phase, wave) in which a sync applies a resource; None when a normal sync doesn't."""
-    hooks = words(resource.annotations.get(HOOK, "")) or ["Sync"]
+    hooks = words(as_text(resource.annotations.get(HOOK))) or ["Sync"]
     phases = [PHASES.index(hook) for hook in hooks if hook in PHASES]
     if not phases:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store, references
-from treecheck.kube.waves import is_hook, position, shown
+from treecheck.kube.waves import HOOK_DELETE, delete_policies, is_hook, position, shown
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
 
@@ -149,16 +149,11 @@ def hook_not_replaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     A Job's template is immutable. Unless the old hook is deleted before the new one is made, the
     next sync fails on it. BeforeHookCreation, which is the default, does that.
     """
-    policy = as_text(resource.annotations.get("argocd.argoproj.io/hook-delete-policy"))
-    if (
-        is_hook(resource)
-        and policy
-        and "BeforeHookCreation" not in policy
-        and resource.metadata.get("name")
-    ):
+    policies = delete_policies(resource)
+    if is_hook(resource) and "BeforeHookCreation" not in policies and resource.metadata.get("name"):
         yield Problem(
-            f"its delete policy is {policy}: a hook that ends otherwise stays, and the next sync "
-            "can't change the immutable template of a Job of the same name",
+            f"its delete policy is {', '.join(policies)}: a hook that ends otherwise stays, and "
+            "the next sync can't change the immutable template of a Job of the same name",
             fix="Add BeforeHookCreation to the delete policy, or use generateName.",
-            path=(*METADATA, "argocd.argoproj.io/hook-delete-policy"),
+            path=(*METADATA, HOOK_DELETE),
         )
