@@ -11,7 +11,7 @@ from ci.platform.capacity import gather, pages
 from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.prices import load_prices
 from ci.run import execute, run
-from ci.tree import carried, networks, overlays, settings, snapshots
+from ci.tree import carried, networks, overlays, owners, settings, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -92,23 +92,25 @@ def _refuse_changes(root: Path) -> None:
         )
 
 
-def rewrite(root: Path, wanted: settings.Settings) -> dict[str, bytes]:
+def rewrite(root: Path, wanted: settings.Settings) -> dict[str, bytes | None]:
     """Write settings.yaml, the lines that carry its values, and what is computed from them.
 
     Returns:
-        The files that changed, each with what it was.
+        The files that changed, each with what it was; None for a file that was not there.
     """
-    changed: dict[str, bytes] = {}
+    changed: dict[str, bytes | None] = {}
 
-    def write(name: str, after: bytes) -> None:
-        before = (root / name).read_bytes()
+    def write(name: str, after: bytes | None) -> None:
+        before = _content(root / name)
         if after != before:
             changed.setdefault(name, before)
-            (root / name).write_bytes(after)
+            _put(root / name, after)
 
     # Read as they are before the first is written: a file that can't be read changes nothing.
+    code_owners = owners.codeowners(root, wanted.owners)
     for name, text in list(_carried(root, wanted)):
         write(name, text.encode())
+    write(owners.FILE, code_owners.encode() if code_owners is not None else None)
     if not changed:
         return {}
     try:
@@ -117,9 +119,20 @@ def rewrite(root: Path, wanted: settings.Settings) -> dict[str, bytes]:
     except CiError:
         _restore(root, changed)
         raise
-    return {
-        name: before for name, before in changed.items() if (root / name).read_bytes() != before
-    }
+    return {name: before for name, before in changed.items() if _content(root / name) != before}
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _put(path: Path, content: bytes | None) -> None:
+    """Give a file this content; None removes it."""
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
 
 
 def _carried(root: Path, wanted: settings.Settings) -> Iterator[tuple[str, str]]:
@@ -157,9 +170,9 @@ def _computed(root: Path) -> Iterator[tuple[str, str]]:
             yield str(page.relative_to(root)), text
 
 
-def _restore(root: Path, changed: dict[str, bytes]) -> None:
+def _restore(root: Path, changed: dict[str, bytes | None]) -> None:
     for name, before in changed.items():
-        (root / name).write_bytes(before)
+        _put(root / name, before)
 
 
 def _carries_settings(name: str, content: bytes) -> bool:
@@ -167,14 +180,20 @@ def _carries_settings(name: str, content: bytes) -> bool:
     return name.endswith((".yaml", ".yml")) and b"# settings:" in content
 
 
-def _commit(root: Path, changed: dict[str, bytes], wanted: settings.Settings) -> None:
+def _commit(root: Path, changed: dict[str, bytes | None], wanted: settings.Settings) -> None:
     lines = _said(wanted, settings.SETTINGS)
     message = f"Configure for account {wanted.account} in {wanted.region}\n\n" + "\n".join(lines)
-    # Named files are committed past the index, which is only written when all went well.
-    words = ["git", "--literal-pathspecs", "commit", "--quiet", "--file=-", "--", *changed]
-    done = execute(words, cwd=root, stdin=message.encode())
+    # Named files are committed past the index, which is only written when all went well. It has to
+    # know a new file's name.
+    new = [name for name, before in changed.items() if before is None]
+    git = ["git", "--literal-pathspecs"]
+    done = execute([*git, "add", "--intent-to-add", "--", *new], cwd=root)
+    if done.status == 0:
+        commit = [*git, "commit", "--quiet", "--file=-", "--", *changed]
+        done = execute(commit, cwd=root, stdin=message.encode())
     if done.status != 0:
         _restore(root, changed)
+        execute([*git, "reset", "--quiet", "--", *new], cwd=root)
         raise CommandError(
             "git commit",
             done.status,

@@ -36,7 +36,7 @@ class _FlowList(tuple[str, ...]):
     __slots__ = ()
 
     def __format__(self, spec: str) -> str:
-        return f"[{', '.join(self)}]"
+        return f"[{', '.join(map(_scalar, self))}]"
 
 
 def values(settings: Settings) -> dict[str, str | _FlowList]:
@@ -99,7 +99,13 @@ def edit_file(text: str, settings: Settings) -> str:
 
 
 def _written(value: Value) -> str:
-    if not isinstance(value, str):
-        return f"{_FlowList(value)}"
-    is_text = yaml.safe_load(value) == value  # neither a number nor a `yes`, nor empty
+    return _scalar(value) if isinstance(value, str) else f"{_FlowList(value)}"
+
+
+def _scalar(value: str) -> str:
+    """A text as YAML reads it back: quoted if it is empty, a number, a `yes` or begins with @."""
+    try:
+        is_text = yaml.safe_load(value) == value
+    except yaml.YAMLError:
+        is_text = False
     return value if is_text else f'"{value}"'

@@ -64,6 +64,9 @@ _RANGES = "ranges of IPv4 addresses separated by commas, or none"
 # https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html
 _CERTIFICATE = _pattern(rf"arn:aws[a-z-]*:acm:{_REGION}:[0-9]{{12}}:certificate/[a-zA-Z0-9-]+")
 _CERTIFICATE_RULE = "the ARN of a certificate in ACM, or none"
+# https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners
+_ACCOUNT = "@[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}"
+_OWNER = _pattern(rf"{_ACCOUNT}(?:/[\w.-]+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 SETTINGS: dict[str, Setting] = {
     "account": Setting("the AWS account", "twelve digits", "123456789012", _pattern("[0-9]{12}")),
@@ -130,6 +133,13 @@ SETTINGS: dict[str, Setting] = {
         _CERTIFICATE,
         optional=True,
     ),
+    "owners": Setting(
+        "who is asked to review each pull request; none: nobody in particular",
+        "accounts, teams or e-mail addresses that GitHub knows, separated by commas, or none",
+        "@your-org/platform,@ada",
+        _OWNER,
+        least=0,
+    ),
 }
 
 
@@ -152,6 +162,7 @@ class Settings(NamedTuple):
     prod_certificate: str = ""
     argocd_cidrs: tuple[str, ...] = ()
     argocd_certificate: str = ""
+    owners: tuple[str, ...] = ()
 
     @property
     def registry(self) -> str:

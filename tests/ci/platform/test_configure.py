@@ -28,6 +28,7 @@ FORK = {
     "--prod-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
     "--argocd-cidrs": "198.51.100.0/24",
     "--argocd-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
+    "--owners": "@space/platform, @ada, night@example.org",
 }
 # What the first fork is configured with, whatever this repository is.
 BEFORE = settings.Settings(
@@ -108,6 +109,7 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
         prod_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
         argocd_cidrs=("198.51.100.0/24",),
         argocd_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
+        owners=("@space/platform", "@ada", "night@example.org"),
     )
     for environment in ("dev", "prod"):
         rendered = render(fork / "overlays" / environment)

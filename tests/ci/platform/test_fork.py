@@ -43,6 +43,7 @@ OTHERS = {
     "PROD_CERTIFICATE": "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d",
     "ARGOCD_CIDRS": "10.8.0.0/16",
     "ARGOCD_CERTIFICATE": "arn:aws:acm:eu-central-1:123456789012:certificate/4e5f6a7b",
+    "OWNERS": "@your-org/platform,@ada",
 }
 
 
