@@ -55,6 +55,13 @@ VARIABLES: dict[str, BuildVariable] = {
         "coworking/git-token",
         "",
     ),
+    "SIGNING_KEY_SECRET": BuildVariable(
+        "the secret with the SSH key that signs the write-back; asked for where settings.yaml names"
+        " a signer",
+        r"[\w/+=.@:-]*",
+        "coworking/signing-key",
+        "",
+    ),
     "COMMENT_TOKEN_SECRET": BuildVariable(
         "the secret with the token that may comment on pull requests; empty: the log has it",
         r"[\w/+=.@:-]+",

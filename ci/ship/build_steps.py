@@ -13,7 +13,7 @@ from ci.aws.client import AwsError, asking, client, secret
 from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError, InputError
 from ci.run import execute, run
-from ci.ship import image, main_build
+from ci.ship import image, main_build, signing
 from ci.ship.set_image import describe, set_image
 from ci.tree import settings
 from ci.tree.overlays import ROOT
@@ -128,23 +128,26 @@ def write_back(build: Build) -> None:
     name = build["GIT_TOKEN_SECRET"]
     if name:
         os.environ["GIT_TOKEN"] = secret(name, build.repository.region)
-    landing = set_image(
-        url=build["GIT_URL"] or settings.read().git_url,
-        overlay=f"overlays/{build['DEPLOY_ENVIRONMENT']}/coworking/image",
-        image=IMAGE,
-        registry=build.repository.address,
-        tag=built.tag,
-        branch=build["GIT_BRANCH"],
-        account=build["AWS_ACCOUNT_ID"],
-        region=build["AWS_DEFAULT_REGION"],
-        attempts=100,
-        budget=300,
-        sign=False,
-        git_config=None,
-        pr_branch=True,
-        again=False,
-        progress=Progress(),
-    )
+    configured = settings.read()
+    signs = signing.configuration(configured.signer, build["SIGNING_KEY_SECRET"], region)
+    with signs as git_config:
+        landing = set_image(
+            url=build["GIT_URL"] or configured.git_url,
+            overlay=f"overlays/{build['DEPLOY_ENVIRONMENT']}/coworking/image",
+            image=IMAGE,
+            registry=build.repository.address,
+            tag=built.tag,
+            branch=build["GIT_BRANCH"],
+            account=build["AWS_ACCOUNT_ID"],
+            region=region,
+            attempts=100,
+            budget=300,
+            sign=git_config is not None,
+            git_config=git_config,
+            pr_branch=True,
+            again=False,
+            progress=Progress(),
+        )
     click.echo(json.dumps(describe(landing)))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "settings.yaml"
 NONE = "none"  # what a person writes to clear a value
+KEY_FILE = "signing-key"  # where the signer's key is made, and what its secret is called
 Value = str | tuple[str, ...]
 
 # What Argo CD 3.4 is tested with
@@ -140,6 +141,15 @@ SETTINGS: dict[str, Setting] = {
         _OWNER,
         least=0,
     ),
+    # GitHub calls a commit verified where the committer's address is one of the key's owner:
+    # https://docs.github.com/en/authentication/managing-commit-signature-verification
+    "signer": Setting(
+        "the e-mail address that the pipeline signs its commits as; none: it doesn't sign",
+        "an e-mail address of the account that has the signing key, or none",
+        "1234567+your-bot@users.noreply.github.com",
+        _pattern(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"),
+        optional=True,
+    ),
 }
 
 
@@ -163,6 +173,7 @@ class Settings(NamedTuple):
     argocd_cidrs: tuple[str, ...] = ()
     argocd_certificate: str = ""
     owners: tuple[str, ...] = ()
+    signer: str = ""
 
     @property
     def registry(self) -> str:

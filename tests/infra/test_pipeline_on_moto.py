@@ -45,12 +45,13 @@ class Aws:
         self.template = template
         self.cloudformation = boto3.client("cloudformation")
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, **parameters: str) -> dict[str, Any]:
         return {
             "StackName": "coworking-pipeline",
             "TemplateBody": self.template,
             "Parameters": [
-                {"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()
+                {"ParameterKey": key, "ParameterValue": value}
+                for key, value in {**PARAMETERS, **parameters}.items()
             ],
             "Capabilities": ["CAPABILITY_IAM"],
         }
@@ -153,6 +154,15 @@ def test_the_roles_name_what_the_stack_made(aws: Aws) -> None:
     for build in ("build", "write-back", "check"):
         assert PARAMETERS["ConnectionArn"] in policies[build]
     assert made["ecr"][0]["repositoryArn"] not in policies["check"]
+
+
+@pytest.mark.parametrize(("signing", "readers"), [("none", []), ("ssh", ["write-back"])])
+def test_a_stack_lets_the_write_back_read_a_signing_key_only_where_it_signs(
+    aws: Aws, signing: str, readers: list[str]
+) -> None:
+    aws.cloudformation.create_stack(**aws.arguments(Signing=signing))
+    policies = [one for (one,) in aws.made()["iam"].values()]
+    assert [one["PolicyName"] for one in policies if "ReadSigningKey" in json.dumps(one)] == readers
 
 
 def test_the_rule_passes_on_the_build_and_nothing_else(aws: Aws) -> None:

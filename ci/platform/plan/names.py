@@ -74,11 +74,12 @@ class Names:
             "ClusterName": self.cluster.name,
             "BotActorId": "" if self.bot == "0" else self.bot,
             "ConnectionArn": self.connection,
+            "Signing": "ssh" if self.settings.signer else "none",
             "AlarmEmail": self.email,
         }
 
     def secret(self, name: str) -> str:
-        """A secret's name in Secrets Manager: `git-token` or `comment-token`."""
+        """A secret's name in Secrets Manager: `git-token`, `comment-token` or `signing-key`."""
         return f"{self.pipeline}/{name}"
 
 

@@ -6,7 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ci.platform.plan.step import Action, Step
-from ci.tree import reach
+from ci.tree import reach, settings
+from ci.tree.settings import KEY_FILE
 
 if TYPE_CHECKING:
     from ci.platform.plan.names import Names
@@ -105,6 +106,32 @@ def bot(names: Names) -> Step:
         "its name on the pipeline's commits",
         f"the stack {names.stack} has its number as BotActorId",
         optional="for a token that does not end with your own account",
+    )
+
+
+def signing(names: Names) -> Step:
+    """A key that the pipeline signs its commits with."""
+    signer = names.settings.signer or settings.SETTINGS["signer"].example
+    where = ("--region", names.settings.region, "--secret-id", names.secret(KEY_FILE))
+    put = ("aws", "secretsmanager", "put-secret-value", *where)
+    return Step(
+        "signing",
+        "Let the pipeline sign its commits",
+        "The address is one of the account that the token is of; https://github.com/settings/emails"
+        " has its noreply address. After the first command deploy the stack again, which makes the"
+        " secret: `make plan` prints that command. Push settings.yaml last.",
+        (
+            Action(shlex.join(("make", "configure", f"SIGNER={signer}"))),
+            Action(shlex.join(("ssh-keygen", "-t", "ed25519", "-N", "", "-f", KEY_FILE))),
+            Action(
+                f"as that account: key type Signing Key, the one line of {KEY_FILE}.pub",
+                page="https://github.com/settings/ssh/new",
+            ),
+            Action(shlex.join((*put, "--secret-string", f"file://{KEY_FILE}"))),
+        ),
+        "a VersionId; GitHub marks the next write-back as Verified",
+        f"settings.yaml names a signer, and the secret {names.secret(KEY_FILE)} has a value",
+        optional="where a branch takes signed commits only",
     )
 
 

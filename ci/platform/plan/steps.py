@@ -43,6 +43,7 @@ def all_steps(names: Names, root: Path) -> tuple[Step, ...]:
         _token(names),
         options.comment_token(names),
         options.bot(names),
+        options.signing(names),
         _cluster(names),
         options.colleagues(names),
         _argocd(lines),

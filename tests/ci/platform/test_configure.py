@@ -29,6 +29,7 @@ FORK = {
     "--argocd-cidrs": "198.51.100.0/24",
     "--argocd-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
     "--owners": "@space/platform, @ada, night@example.org",
+    "--signer": "1234567+bot@users.noreply.github.com",
 }
 # What the first fork is configured with, whatever this repository is.
 BEFORE = settings.Settings(
@@ -110,6 +111,7 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
         argocd_cidrs=("198.51.100.0/24",),
         argocd_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
         owners=("@space/platform", "@ada", "night@example.org"),
+        signer="1234567+bot@users.noreply.github.com",
     )
     for environment in ("dev", "prod"):
         rendered = render(fork / "overlays" / environment)

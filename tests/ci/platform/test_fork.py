@@ -44,6 +44,7 @@ OTHERS = {
     "ARGOCD_CIDRS": "10.8.0.0/16",
     "ARGOCD_CERTIFICATE": "arn:aws:acm:eu-central-1:123456789012:certificate/4e5f6a7b",
     "OWNERS": "@your-org/platform,@ada",
+    "SIGNER": "1234567+your-bot@users.noreply.github.com",
 }
 
 

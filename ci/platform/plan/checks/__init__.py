@@ -29,6 +29,7 @@ CHECKS: dict[str, Callable[[Outside], Mark]] = {
     "token": aws.token,
     "comment-token": aws.comment_token,
     "bot": aws.bot,
+    "signing": aws.signing,
     "cluster": cluster.cluster,
     "colleagues": aws.colleagues,
     "argocd": cluster.argocd,

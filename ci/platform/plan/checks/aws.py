@@ -168,6 +168,13 @@ def comment_token(outside: Outside) -> Mark:
     return _filled(outside, "comment-token")
 
 
+def signing(outside: Outside) -> Mark:
+    """Whether the pipeline signs, and has the key for it."""
+    if not outside.names.settings.signer:
+        return still_open("settings.yaml names no signer; the pipeline does not sign")
+    return _filled(outside, "signing-key")
+
+
 def _filled(outside: Outside, name: str) -> Mark:
     secret = outside.names.secret(name)
     found = outside.aws("secretsmanager", "describe_secret", SecretId=secret)

@@ -178,6 +178,14 @@ def world(tmp_path: Path, aws: str, first_tree: Path) -> World:
 
 
 @pytest.fixture
+def tag(world: World, aws: str) -> str:
+    """The tag of the build of main, whose image is in the registry."""
+    name = f"57-{world.commit[:8]}"
+    stand_ins.push_image(aws, name)
+    return name
+
+
+@pytest.fixture
 def world_with_engine(tmp_path: Path, aws: str, first_tree_with_image_tests: Path) -> World:
     """The same with the image's own tests, for the engine that `docker` speaks to."""
     return _world(tmp_path, aws, first_tree_with_image_tests, {"make": stand_ins.MAKE})

@@ -32,6 +32,7 @@ echo "make $*" >>"$CALLS"
 [ "$BREAK" != "make $1" ] || exit 2
 case "$1" in install*) ln -s {Path(sys.executable).parents[1]} .venv ;; esac
 """
+_MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaVersion": 2}'
 _REGISTRY = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
@@ -65,6 +66,12 @@ def make_stack(address: str, token: str) -> None:
     client("ecr", address).create_repository(repositoryName=REPOSITORY)
     client("s3", address).create_bucket(Bucket=BUCKET)
     client("secretsmanager", address).create_secret(Name=SECRET, SecretString=token)
+
+
+def push_image(address: str, tag: str) -> None:
+    """Push an image with nothing in it."""
+    ecr = client("ecr", address)
+    ecr.put_image(repositoryName=REPOSITORY, imageManifest=_MANIFEST, imageTag=tag)
 
 
 def variables(address: str, account: str) -> dict[str, str]:

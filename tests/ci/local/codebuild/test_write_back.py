@@ -25,21 +25,7 @@ World = Any
 ROOT = Path(__file__).parents[4]
 OVERLAY = "overlays/dev/coworking/image/kustomization.yaml"
 TOKEN = "t0ken-from-the-secret"
-MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaVersion": 2}'
 OTHER = "0" * 40
-
-
-@pytest.fixture
-def tag(world: World, aws: str) -> str:
-    """The tag of the build of main, whose image is in the registry."""
-    name = f"57-{world.commit[:8]}"
-    _push(aws, name)
-    return name
-
-
-def _push(aws: str, name: str) -> None:
-    ecr = stand_ins.client("ecr", aws)
-    ecr.put_image(repositoryName=stand_ins.REPOSITORY, imageManifest=MANIFEST, imageTag=name)
 
 
 def rules() -> Template:
@@ -141,7 +127,7 @@ def test_a_build_that_cannot_be_written_back_changes_nothing(
 
 def test_a_commit_that_main_does_not_have_is_refused(world: World, aws: str) -> None:
     """Such as a build that somebody started for a branch."""
-    _push(aws, f"57-{OTHER[:8]}")
+    stand_ins.push_image(aws, f"57-{OTHER[:8]}")
     outcome, log = world.write_back(world.finished(commit=OTHER))
     assert not outcome.succeeded
     assert "is not in the branch's history" in log

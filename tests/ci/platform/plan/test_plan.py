@@ -81,7 +81,7 @@ def test_nothing_between_an_empty_account_and_a_serving_prod_is_left_out() -> No
 
 def test_what_only_some_need_is_there_and_says_who() -> None:
     assert {step.name: step.optional for step in steps() if step.optional}.keys() == {
-        *("source-credentials", "comment-token", "bot", "colleagues", "passwords"),
+        *("source-credentials", "comment-token", "bot", "signing", "colleagues", "passwords"),
         *("private-repository", "argocd-address", "webhook"),
     }
 
@@ -136,6 +136,7 @@ def test_the_plan_names_what_the_settings_say() -> None:
         "ClusterName=my-cluster",
         "BotActorId=7",
         f"ConnectionArn={CONNECTION}",
+        "Signing=none",
     ]
 
 
@@ -168,7 +169,7 @@ def test_no_token_is_an_argument_and_its_file_is_in_no_commit() -> None:
         if "secret-string" in command or "credentials" in command:
             assert "file://" in command, command
             files.add(command.rpartition("file://")[2])
-    assert files == {"git-token.txt", "comment-token.txt", "source-token.json"}
+    assert files == {"git-token.txt", "comment-token.txt", "source-token.json", "signing-key"}
     done = subprocess.run(
         ["git", "check-ignore", *files], cwd=ROOT, capture_output=True, text=True, check=False
     )
