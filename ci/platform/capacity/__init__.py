@@ -12,7 +12,7 @@
 from ci.platform.capacity.addons import load_addons
 from ci.platform.capacity.eksctl import EksCluster, NodeGroup, load_cluster
 from ci.platform.capacity.prices import Prices, load_prices
-from ci.platform.capacity.report import CapacityReport, report
+from ci.platform.capacity.verdict import CapacityReport, report
 
 __all__ = [
     "CapacityReport",

@@ -154,7 +154,7 @@ def _network(
         )
 
 
-def registry_gb(prices: Prices, builds: float) -> float:
+def _registry_gb(prices: Prices, builds: float) -> float:
     """GB in ECR once so many builds are kept: a first image, and each build's new layers."""
     first = prices.rate("assumptions", "ecr_first_image_gb")
     return first + builds * prices.rate("assumptions", "ecr_new_gb_per_build")
@@ -162,7 +162,7 @@ def registry_gb(prices: Prices, builds: float) -> float:
 
 def _registry(prices: Prices) -> Iterator[Line]:
     builds, rate = prices.rate("assumptions", "ecr_kept_builds"), prices.rate("ecr", "gb_month")
-    gigabytes = registry_gb(prices, builds)
+    gigabytes = _registry_gb(prices, builds)
     yield Line(
         "ECR",
         f"images of {builds:g} builds, a year's",
@@ -171,7 +171,7 @@ def _registry(prices: Prices) -> Iterator[Line]:
     )
 
 
-def log_gb(cluster: EksCluster, prices: Prices) -> dict[str, float]:
+def _log_gb(cluster: EksCluster, prices: Prices) -> dict[str, float]:
     """GB of logs a month, by what writes them."""
     found = {"of pods, nodes and builds": prices.rate("assumptions", "logs_gb_per_month")}
     if cluster.audited:
@@ -180,7 +180,7 @@ def log_gb(cluster: EksCluster, prices: Prices) -> dict[str, float]:
     return found
 
 
-def log_month(gigabytes: float, prices: Prices, days: float) -> tuple[float, float]:
+def _log_month(gigabytes: float, prices: Prices, days: float) -> tuple[float, float]:
     """Dollars a month for (ingesting, storing) logs that are kept for so many days."""
     store = prices.rate("cloudwatch", "logs_store_gb_month")
     return (
@@ -191,15 +191,15 @@ def log_month(gigabytes: float, prices: Prices, days: float) -> tuple[float, flo
 
 def _logs(cluster: EksCluster, prices: Prices) -> Iterator[Line]:
     days = prices.rate("assumptions", "log_retention_days")
-    written = log_gb(cluster, prices)
+    written = _log_gb(cluster, prices)
     for what, gigabytes in written.items():
         yield Line(
             "logs",
             f"CloudWatch Logs, {what}, {gigabytes:g} GB a month",
             f"{gigabytes:g} GB x ${prices.rate('cloudwatch', 'logs_ingest_gb'):.2f}",
-            log_month(gigabytes, prices, days)[0],
+            _log_month(gigabytes, prices, days)[0],
         )
-    _, store = log_month(sum(written.values()), prices, days)
+    _, store = _log_month(sum(written.values()), prices, days)
     yield Line("logs", f"kept for {days:g} days", "their mean size x the price a month", store)
     metrics = prices.rate("assumptions", "container_insights_metrics")
     rate = prices.rate("cloudwatch", "metric_month")

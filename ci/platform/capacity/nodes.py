@@ -51,7 +51,6 @@ class Instance:
         enis: how many network interfaces it can have.
         ips_per_eni: IPv4 addresses on each.
         hour: price on demand, in dollars an hour.
-        reserved_hour: the same, reserved for a year with nothing up front.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Instance:
     enis: int
     ips_per_eni: int
     hour: float = 0.0
-    reserved_hour: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

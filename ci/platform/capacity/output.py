@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.platform.capacity.report import CapacityReport, Fill, Placement
+    from ci.platform.capacity.verdict import CapacityReport, Fill, Placement
 
 COLUMNS = ("when", "node group", "nodes", "memory MiB", "CPU m", "pods", "on a node", "verdict")
 
@@ -34,8 +34,6 @@ def verdict(outcome: Placement) -> str:
     """`fits`, or what doesn't."""
     if outcome.waiting:
         return f"{len(outcome.waiting)} pods wait"
-    if outcome.left_by_scheduler:
-        return "fits only when packed tightly"
     if outcome.crowded:
         return "more pods than the reserve is for"
     return "fits"
@@ -111,7 +109,4 @@ def _situation(outcome: Placement) -> dict[str, Any]:
             for fill in outcome.fills
         ],
         "waiting": [f"{pod.environment}/{pod.name}" for pod in outcome.waiting],
-        "waiting_by_scheduler": [
-            f"{pod.environment}/{pod.name}" for pod in outcome.left_by_scheduler
-        ],
     }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.errors import InputError
-from ci.platform.capacity import advice, cost, output
+from ci.platform.capacity import cost, output
 from ci.platform.capacity.amounts import total
 from ci.platform.capacity.demand import Occasion
-from ci.platform.capacity.report import SITUATIONS, report
+from ci.platform.capacity.verdict import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ci.platform.capacity.eksctl import EksCluster
     from ci.platform.capacity.prices import Prices
-    from ci.platform.capacity.report import CapacityReport
+    from ci.platform.capacity.verdict import CapacityReport
 
 
 class Survey(NamedTuple):
@@ -37,8 +37,7 @@ def survey(
 
 def fullness(tree: Survey) -> str:
     """How full the nodes are."""
-    described = "\n".join(f"- **{one.name}**: {one.text}" for one in SITUATIONS)
-    return f"{output.markdown(output.COLUMNS, output.rows(tree.verdict))}\n\n{described}"
+    return output.markdown(output.COLUMNS, output.rows(tree.verdict))
 
 
 def requests(tree: Survey) -> str:
@@ -81,18 +80,6 @@ def bill(tree: Survey) -> str:
     return output.markdown(("what", "item", "how", "a month"), table)
 
 
-def recommendations(tree: Survey) -> str:
-    """The older guide's seven, worked out for this tree."""
-    lines = advice.worked_out(tree.verdict, tree.cluster, tree.prices)
-    return output.markdown(("the older guide says", "here", "saves a month"), lines)
-
-
-def extras(tree: Survey) -> str:
-    """What the older guide doesn't say and would matter more."""
-    lines = advice.larger_savings(tree.cluster, tree.prices)
-    return output.markdown(("what would matter more", "saves a month"), lines)
-
-
 def version(tree: Survey) -> str:
     """When the version's support ends, what that costs, and when AWS upgrades the cluster."""
     cluster, prices = tree.cluster, tree.prices
@@ -118,11 +105,7 @@ BLOCKS: dict[str, dict[str, Callable[[Survey], str]]] = {
         "requests": requests,
         "alternatives": alternatives,
     },
-    "docs/cost.md": {
-        "bill": bill,
-        "recommendations": recommendations,
-        "extras": extras,
-    },
+    "docs/cost.md": {"bill": bill},
 }
 
 

@@ -8,7 +8,7 @@ from ci.errors import InputError
 from ci.platform.capacity import load_cluster, load_prices, report
 from ci.platform.capacity.demand import pod_request, pods_of
 from ci.platform.capacity.gather import beside_the_overlays
-from ci.platform.capacity.report import Lack, lost_zones
+from ci.platform.capacity.verdict import Lack, lost_zones
 from treecheck.model import Problem
 from treecheck.registry import Scope, rule
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from ci.platform.capacity.report import CapacityReport, Shortage
+    from ci.platform.capacity.verdict import CapacityReport, Shortage
     from treecheck.cluster import Cluster
     from treecheck.model import Manifest
 

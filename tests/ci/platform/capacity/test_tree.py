@@ -15,6 +15,7 @@ from ci.platform.capacity import load_addons, load_cluster, load_prices, report
 from ci.platform.capacity.amounts import Amount, total
 from ci.platform.capacity.gather import ADDONS, CLUSTER, PRICES, gather
 from ci.platform.capacity.pages import BLOCKS, renewed, survey
+from ci.platform.capacity.verdict import SITUATIONS
 from tests.ci import verbs
 
 ROOT = Path(__file__).parents[4]
@@ -152,6 +153,12 @@ def test_the_pages_carry_the_figures_of_this_tree(
     assert (ROOT / page).read_text(encoding="utf-8") == pages[ROOT / page], (
         "run: python -m ci capacity --write-docs"
     )
+
+
+def test_the_page_says_what_each_situation_is() -> None:
+    page = (ROOT / "docs/nodes.md").read_text(encoding="utf-8")
+    for situation in SITUATIONS:
+        assert f"- **{situation.name}**: {situation.text}\n" in page
 
 
 def test_the_command_says_how_full_and_what_would_be_cheapest() -> None:

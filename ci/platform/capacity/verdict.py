@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ci.platform.capacity.amounts import Amount, total
 from ci.platform.capacity.demand import Occasion, PodDemand, pods_of
 from ci.platform.capacity.nodes import reserved_memory
-from ci.platform.capacity.packing import Node, packed, spread
+from ci.platform.capacity.packing import Node, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ci.platform.capacity.eksctl import EksCluster, NodeGroup
     from ci.platform.capacity.nodes import Room
@@ -95,24 +95,16 @@ class Placement:
     Attributes:
         situation: which.
         fills: how full each node group is, with what could be placed.
-        left: pods for which no place was found, packing as tightly as first fit decreasing does.
-        left_by_scheduler: pods that wait when the scheduler spreads them in order of arrival.
-        crowded: the fullest node, as the scheduler spreads them, if it has more pods than its
-            memory reserve is made for.
+        waiting: pods for which the scheduler finds no place.
+        crowded: the fullest node, if it has more pods than its memory reserve is made for.
         demand: what all pods, those on every node included, request.
     """
 
     situation: Situation
     fills: tuple[Fill, ...]
-    left: tuple[PodDemand, ...]
-    left_by_scheduler: tuple[PodDemand, ...]
+    waiting: tuple[PodDemand, ...]
     crowded: Node | None
     demand: Amount
-
-    @property
-    def waiting(self) -> tuple[PodDemand, ...]:
-        """The pods for which neither way finds a place; empty when one of them places all."""
-        return min(self.left, self.left_by_scheduler, key=len)
 
 
 class Offer(NamedTuple):
@@ -212,24 +204,17 @@ def _outcome(
     situation: Situation, pods: Sequence[PodDemand], cluster: EksCluster, prices: Prices
 ) -> Placement:
     daemons = [pod for pod in pods if pod.occasion is Occasion.DAEMON]
-    waiting = [pod for pod in pods if pod.occasion in situation.occasions]
-
-    def place(how: Callable[..., list[PodDemand]]) -> tuple[list[Node], tuple[PodDemand, ...]]:
-        nodes = _nodes(cluster, prices, situation.nodes_away)
-        left = [pod for node in nodes for pod in packed(daemons, [node], node.zone)]
-        left += how(waiting, nodes, _volume_zone(nodes))
-        return nodes, tuple(left)
-
-    nodes, left = place(packed)
-    spread_nodes, left_by_scheduler = place(spread)
-    crowded = [node for node in spread_nodes if len(node.pods) > node.room.covered]
+    others = [pod for pod in pods if pod.occasion in situation.occasions]
+    nodes = _nodes(cluster, prices, situation.nodes_away)
+    waiting = [pod for node in nodes for pod in spread(daemons, [node], node.zone)]
+    waiting += spread(others, nodes, _volume_zone(nodes))
+    crowded = [node for node in nodes if len(node.pods) > node.room.covered]
     return Placement(
         situation=situation,
-        fills=tuple(_fill(group, nodes, daemons, waiting) for group in cluster.groups),
-        left=left,
-        left_by_scheduler=left_by_scheduler,
+        fills=tuple(_fill(group, nodes, daemons, others) for group in cluster.groups),
+        waiting=tuple(waiting),
         crowded=max(crowded, key=lambda node: len(node.pods), default=None),
-        demand=total(pod.amount for pod in waiting)
+        demand=total(pod.amount for pod in others)
         + total(pod.amount for pod in daemons) * len(nodes),
     )
 
@@ -324,8 +309,8 @@ def _would_do(
         if not _is_enough(worst, pods, _nodes(described, prices, 0)):
             return False
         outcome = _outcome(worst, pods, described, prices)
-        if outcome.left_by_scheduler or outcome.crowded is None:
-            return not outcome.left_by_scheduler
+        if outcome.waiting or outcome.crowded is None:
+            return not outcome.waiting
         cpu = prices.instance(instance_type).vcpu * 1000 - outcome.crowded.room.cpu
         reserve = Amount(cpu, reserved_memory(len(outcome.crowded.pods)))
         group = replace(group, kube_reserved=reserve)
@@ -351,13 +336,6 @@ def _shortages(
         if outcome.waiting:
             left = outcome.waiting
             yield Shortage(f"{where}: no node has room for {_names(left)}", left)
-        elif outcome.left_by_scheduler:
-            left = outcome.left_by_scheduler
-            yield Shortage(
-                f"{where}: everything fits when packed tightly, but the scheduler spreads pods"
-                f" and would leave {_names(left)} waiting",
-                left,
-            )
         elif outcome.crowded:
             yield _crowded(where, outcome.crowded)
     yield from lost_zones(pods, cluster)

@@ -11,7 +11,7 @@ from ci.platform.capacity import EksCluster, NodeGroup, load_prices, report
 from ci.platform.capacity.amounts import Amount
 from ci.platform.capacity.demand import pods_of
 from ci.platform.capacity.nodes import Room
-from ci.platform.capacity.report import Lack, most_on_a_node
+from ci.platform.capacity.verdict import Lack, most_on_a_node
 
 PRICES = load_prices(Path(__file__).parents[4] / "infra/prices.yaml")
 GROUP = NodeGroup("nodes", "t3.small", 2, ("us-east-1a",), volume_gb=20)
@@ -134,8 +134,7 @@ def test_the_schedulers_spreading_can_leave_out_what_a_tidy_packing_holds() -> N
     small = workload("a", "400Mi", replicas=2)
     large = workload("b", "1400Mi")
     verdict = report({"dev": [small, large]}, CLUSTER, PRICES)
-    assert "fits when packed tightly" in verdict.findings[0]
-    assert "dev's b 1 (10m, 1400 MiB)" in verdict.findings[0]
+    assert "no node has room for dev's b 1 (10m, 1400 MiB)" in verdict.findings[0]
 
 
 def test_a_volume_wants_a_node_in_its_zone() -> None:
