@@ -11,8 +11,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 export PYTHONDONTWRITEBYTECODE :=
 # Test processes at a time: tests wait more than they compute.
 WORKERS ?= 3
-UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate
+# Each lock begins with the command that made it, in the form that Renovate reads and runs again.
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes
 
 E2E := $(BIN)/python -m pytest -p no:xdist -v -rs --no-header
 
@@ -139,11 +139,11 @@ bench: $(VENV)/dev.stamp ## Measure what the documentation claims, and write JSO
 
 .PHONY: lock upgrade base-images flags
 lock: $(VENV)/dev.stamp ## Write the lock files again from the *.in files, keeping the versions that still fit
-	@$(UV_COMPILE) $(UPGRADE) apps/coworking/requirements.in -o apps/coworking/requirements.txt
-	@$(UV_COMPILE) $(UPGRADE) requirements.in -c apps/coworking/requirements.txt -o requirements.txt
-	@$(UV_COMPILE) $(UPGRADE) requirements-write-back.in -c requirements.txt -o requirements-write-back.txt
-	@$(UV_COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
-	@$(UV_COMPILE) $(UPGRADE) requirements-checkov.in -o requirements-checkov.txt
+	@$(UV_COMPILE) $(UPGRADE) --output-file=apps/coworking/requirements.txt apps/coworking/requirements.in
+	@$(UV_COMPILE) $(UPGRADE) --constraints=apps/coworking/requirements.txt --output-file=requirements.txt requirements.in
+	@$(UV_COMPILE) $(UPGRADE) --constraints=requirements.txt --output-file=requirements-write-back.txt requirements-write-back.in
+	@$(UV_COMPILE) $(UPGRADE) --constraints=requirements.txt --output-file=requirements-dev.txt requirements-dev.in
+	@$(UV_COMPILE) $(UPGRADE) --output-file=requirements-checkov.txt requirements-checkov.in
 
 base-images: $(VENV)/run.stamp ## Move the image's base to the digest that its tag has now
 	@$(CI) base-images
