@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from coworking.periods import Granularity, Period, find_zone
 from coworking.web import charts, words
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coworking.periods import TimeBucket
+
 UTC = find_zone("UTC")
+
+
+def bars(buckets: Sequence[TimeBucket], counts: Sequence[int], by: Granularity) -> charts.BarChart:
+    return charts.bar_chart(buckets, counts, by, UTC, [True] * len(buckets))
 
 
 def labels(first: str, end: str, by: Granularity) -> list[str]:
     period = Period(date.fromisoformat(first), date.fromisoformat(end), UTC)
     buckets = period.buckets(by)
-    return [tick.label for tick in charts.bar_chart(buckets, [1] * len(buckets), by, UTC).x_ticks]
+    return [tick.label for tick in bars(buckets, [1] * len(buckets), by).x_ticks]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +63,7 @@ def test_there_are_never_more_labels_than_fit(by: Granularity, days: int) -> Non
     period = Period(first, first + timedelta(days=days), UTC)
     buckets = period.buckets(by)
 
-    ticks = charts.bar_chart(buckets, [0] * len(buckets), by, UTC).x_ticks
+    ticks = bars(buckets, [0] * len(buckets), by).x_ticks
 
     assert 1 <= len(ticks) <= charts.MOST_LABELS
     assert all(0 < tick.at < 100 for tick in ticks)
@@ -71,7 +81,7 @@ def test_an_axis_ends_on_a_round_number(highest: int, top: int, step: int) -> No
 def test_a_bar_is_as_high_as_its_share_of_the_axis() -> None:
     buckets = Period(date(2024, 5, 1), date(2024, 5, 3), UTC).buckets(Granularity.DAY)
 
-    chart = charts.bar_chart(buckets, [0, 45], Granularity.DAY, UTC)
+    chart = bars(buckets, [0, 45], Granularity.DAY)
 
     assert [(bar.x, bar.y, bar.width, bar.height) for bar in chart.bars] == [
         (5.5, 100.0, 39.0, 0.0),
@@ -85,12 +95,12 @@ def test_the_heat_map_shows_averages_and_not_sums() -> None:
     counts = [[0] * 24 for _ in range(7)]
     counts[0][9], counts[1][9] = 10, 10  # on two Mondays, on one Tuesday
 
-    heat = charts.heat_map(counts, [2, 1, 1, 1, 1, 1, 0])
+    heat = charts.heat_map(counts, [[days] * 24 for days in (2, 1, 1, 1, 1, 1, 0)])
 
     assert heat.busiest == "Tuesday 09:00–10:00"
     assert (heat.highest, heat.averages[0][9], heat.averages[6][9]) == (10, 5, None)
     assert [cell.level for cell in heat.cells if cell.level] == [4, 8]
-    assert heat.cells[-1].title == "Sunday 23:00–24:00: no such day"
+    assert heat.cells[-1].title == "Sunday 23:00–24:00: no such hour"
 
 
 @pytest.mark.parametrize(

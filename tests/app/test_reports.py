@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import pytest
 
 from coworking import reports
+from coworking.extent import QUARTER_HOUR, Extent, extent_of
 from coworking.periods import Granularity, Period, find_zone
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Token(NamedTuple):
 USERS = {user: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=5 * user) for user in range(1, 41)}
 BEGIN = datetime(2024, 1, 10, tzinfo=UTC)
 LEFT = range(3, 41, 7)  # members who are not active any more
+NOW = datetime(2035, 1, 1, tzinfo=UTC)
 PERIODS = [
     ("UTC", "2024-03-01", "2024-03-31"),
     ("Europe/Berlin", "2024-03-25", "2024-04-02"),  # clocks go forward
@@ -117,7 +119,7 @@ def test_every_report_equals_the_answer_of_the_tokens(
     asked = period(*which)
     used = [t.used for t in history if t.used and asked.start_at <= t.used < asked.end_at]
 
-    found = reports.overview(connection, asked)
+    found = reports.overview(connection, asked, NOW)
     assert tuple(metric.value for metric in found) == figures(history, asked)
     assert tuple(metric.previous for metric in found) == figures(history, asked.previous())
 
@@ -125,7 +127,7 @@ def test_every_report_equals_the_answer_of_the_tokens(
         if asked.days > 41 and by is not Granularity.MONTH:
             continue
         buckets = asked.buckets(by)
-        assert reports.checkins(connection, asked, buckets) == [
+        assert reports.checkins(connection, asked, buckets, NOW) == [
             sum(bucket.start <= instant < bucket.end for instant in used) for bucket in buckets
         ]
 
@@ -133,7 +135,8 @@ def test_every_report_equals_the_answer_of_the_tokens(
     for instant in used:
         there = instant.astimezone(asked.zone)
         expected[there.weekday()][there.hour] += 1
-    assert reports.heatmap(connection, asked) == expected
+    extent = Extent(min(used, default=None), max(used, default=None), NOW)
+    assert reports.heatmap(connection, asked, extent).counts == expected
 
 
 def test_the_extent_is_the_first_and_the_last_check_in(
@@ -141,7 +144,7 @@ def test_the_extent_is_the_first_and_the_last_check_in(
 ) -> None:
     used = [t.used for t in history if t.used]
 
-    assert reports.extent(connection) == (min(used), max(used))
+    assert extent_of(connection, NOW)[:2] == (min(used), max(used))
 
 
 def test_a_stray_date_does_not_become_the_newest_data(database: Database, engine: Engine) -> None:
@@ -153,12 +156,12 @@ def test_a_stray_date_does_not_become_the_newest_data(database: Database, engine
     )
     with engine.connect() as connection:
         only = datetime(2024, 1, 2, 9, tzinfo=UTC)
-        assert reports.extent(connection) == (only, only)
+        assert extent_of(connection, NOW)[:4] == (only, only, NOW + QUARTER_HOUR, 3)
 
 
 def test_an_empty_database_has_no_extent_and_counts_nothing(engine: Engine) -> None:
     with engine.connect() as connection:
-        assert reports.extent(connection) == (None, None)
+        assert extent_of(connection, NOW)[:2] == (None, None)
         assert not reports.tokens_issued(connection)
-        found = reports.overview(connection, period("UTC", "2024-01-01", "2024-01-31"))
+        found = reports.overview(connection, period("UTC", "2024-01-01", "2024-01-31"), NOW)
         assert [metric.value for metric in found] == [0, 0, None, 0, 0, 0, 0]

@@ -94,6 +94,29 @@ def rebuild() -> None:
     click.echo("The rollups were computed again.")
 
 
+@group.command(name="check-data")
+def check_data() -> None:
+    """Say where the data begin and end, and what is wrong with them; status 1 if anything is."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from coworking import extent  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    with _engine() as engine, engine.connect() as connection:
+        found = extent.extent_of(connection, now)
+        listed = extent.impossible(connection, now, most=100)
+    oldest, newest = (at and f"{at:%Y-%m-%d %H:%M} UTC" for at in (found.oldest, found.newest))
+    click.echo(f"Check-ins: {f'from {oldest} to {newest}' if oldest else 'none'}.")
+    if found.silent_since:
+        click.echo(f"No check-in since {newest}: longer than any pause before it.")
+    if found.impossible:
+        click.echo(f"Impossible dates: {found.impossible}; every report leaves them out.")
+    for row in listed:
+        click.echo(f"  token {row.token_id} of user {row.user_id}: used at {row.used_at}")
+    if found.silent_since or found.impossible:
+        sys.exit(1)
+
+
 @group.command()
 @click.option("--users", type=click.IntRange(0, 10_000_000), default=600, show_default=True)
 @click.option("--tokens", type=click.IntRange(0, 1_000_000_000), default=120_000, show_default=True)

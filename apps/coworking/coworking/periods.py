@@ -120,6 +120,20 @@ class Period:
         """The `days` days that end where this one ends."""
         return Period(self.end - timedelta(days=days), self.end, self.zone)
 
+    def days_until(self, instant: datetime) -> Period:
+        """Its days before the one that `instant`, which is within it, lies in."""
+        return Period(self.first, local_date(instant, self.zone), self.zone)
+
+    def cut(self, horizon: datetime) -> datetime:
+        """The instant up to which it can be counted: its end, or `horizon` if that comes first."""
+        return max(self.start_at, min(self.end_at, horizon))
+
+    def same_moment_before(self, cut: datetime) -> datetime:
+        """The moment of the previous period that `cut` is of this one, by the clock on the wall."""
+        if cut == self.end_at:
+            return self.start_at
+        return max(self.previous().start_at, moved(cut, -self.days, self.zone))
+
     def stretches(self) -> list[Stretch]:
         """Cut it where the zone's offset changes; in most months that is one stretch."""
         found: list[Stretch] = []
@@ -261,6 +275,28 @@ def nearest(text: str, options: Sequence[str], *, otherwise: str) -> str:
     by_folded = {option.casefold(): option for option in options}
     near = difflib.get_close_matches(_shortened(text).casefold(), by_folded, n=1)
     return by_folded[near[0]] if near else otherwise
+
+
+def moved(instant: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """The instant with the same time on the wall so many days later."""
+    return (instant.astimezone(zone) + timedelta(days=days)).astimezone(UTC)
+
+
+def running(by: Granularity, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Where the bucket begins that `now` lies in, and where the one before it does."""
+    there = now.astimezone(zone)
+    if by is Granularity.HOUR:
+        past = timedelta(minutes=there.minute, seconds=there.second, microseconds=there.microsecond)
+        start = now.astimezone(UTC) - past
+        return start, start - _HOUR
+    today = there.date()
+    begin = {
+        Granularity.DAY: lambda day: day,
+        Granularity.WEEK: _first_of_week,
+        Granularity.MONTH: _first_of_month,
+    }[by]
+    first = begin(today)
+    return _midnight(first, zone), _midnight(begin(first - _DAY), zone)
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:

@@ -153,6 +153,29 @@ def test_a_refresh_that_fails_keeps_the_figures_and_says_so(visit: Callable[...,
     expect(page.locator(BARS)).to_have_count(30)
 
 
+def test_what_is_not_whole_not_possible_or_not_coming_is_said_on_the_page(
+    visit: Callable[..., Page], empty_site: str, database: Database
+) -> None:
+    """A day that runs, a date in the future, then check-ins that stop: each was misread once."""
+    moment = "date_trunc('day', now() AT TIME ZONE 'UTC') - ago * interval '1 day'"
+    database.execute(
+        "INSERT INTO users VALUES (1, '', '', '2024-01-01')",
+        "INSERT INTO tokens (user_id, token, created_at, used_at) SELECT 1, '', at, at FROM"
+        f" generate_series(-20, 70) ago, LATERAL (SELECT {moment}) t(at) WHERE ago NOT IN (-1, 0)",
+    )
+    page = visit("/?days=7", at=empty_site)
+    expect(page.locator(".card").first).to_contain_text("7")
+    expect(page.locator(".card").first).to_contain_text("no change")
+    expect(page.locator(".running")).to_contain_text("Today so far: 0 check-ins; yesterday until")
+    expect(page.locator(".notice")).to_contain_text("19 check-ins with an impossible date")
+    database.execute("DELETE FROM tokens WHERE used_at > now() - interval '20 days'")
+    page.reload()
+
+    expect(page.locator(".notice")).to_contain_text("No check-in since")
+    expect(page.locator(".running")).to_have_count(0)
+    assert Axe().run(page).response["violations"] == []
+
+
 def test_a_page_that_found_no_database_mends_itself(
     visit: Callable[..., Page], empty_site: str, database: Database
 ) -> None:

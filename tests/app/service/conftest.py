@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from coworking.app import create_app
-from coworking.config import Config
+from coworking.cli import main
+from coworking.config import SETTINGS, Config
 from coworking.database import Database
 from coworking.web import EXTENSION
 
@@ -186,3 +187,42 @@ def answers(service: Service, path: str) -> bool:
     if service.process.poll() is not None:
         pytest.fail(f"the service ended with {service.process.returncode}: {service.logged()}")
     return False
+
+
+@dataclass
+class Done:
+    """How a verb ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: str, on: Any = None, **environment: str) -> Done: ...
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("verify", on=database)`: the verb on a database, or in the environment given."""
+
+    def run(*arguments: str, on: Any = None, **environment: str) -> Done:
+        if on is not None:
+            environment = {
+                "DB_HOST": on.host,
+                "DB_PORT": str(on.port),
+                "DB_USERNAME": on.user,
+                "DB_PASSWORD": on.password,
+                "DB_NAME": on.name,
+            } | environment
+        with monkeypatch.context() as patched:
+            for name in set(os.environ) & set(SETTINGS):
+                patched.delenv(name)
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "argv", ["coworking", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run

@@ -2,66 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coworking import schema
 from coworking.access import weakness
-from coworking.cli import group, main
+from coworking.cli import group
 from coworking.config import SETTINGS
 from coworking.errors import ArgumentError, ConfigError, DatabaseAway, SchemaTooOld, ServiceError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-@dataclass
-class Done:
-    """How a verb ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run("verify", on=database)`: the verb on a database, or in the environment given."""
-
-    def run(*arguments: str, on: Any = None, **environment: str) -> Done:
-        if on is not None:
-            environment = {
-                "DB_HOST": on.host,
-                "DB_PORT": str(on.port),
-                "DB_USERNAME": on.user,
-                "DB_PASSWORD": on.password,
-                "DB_NAME": on.name,
-            } | environment
-        with monkeypatch.context() as patched:
-            for name in set(os.environ) & set(SETTINGS):
-                patched.delenv(name)
-            for name, value in environment.items():
-                patched.setenv(name, value)
-            patched.setattr(sys, "argv", ["coworking", *arguments])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    from tests.app.service.conftest import Run
 
 
 def test_every_verb_has_a_help() -> None:
     assert sorted(group.commands) == [
-        *("check-config", "fold", "health", "migrate", "new-key", "rebuild", "seed", "serve"),
+        *(
+            "check-config",
+            "check-data",
+            "fold",
+            "health",
+            "migrate",
+            "new-key",
+            "rebuild",
+            "seed",
+            "serve",
+        ),
         "verify",
     ]
     assert all(command.help for command in group.commands.values())

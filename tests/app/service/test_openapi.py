@@ -47,7 +47,7 @@ def test_every_described_path_answers_as_it_says(
         assert answer.mimetype in described
 
 
-@pytest.mark.parametrize("report", ["overview", "checkins", "heatmap"])
+@pytest.mark.parametrize("report", ["overview", "checkins", "heatmap", "impossible"])
 def test_an_answer_fits_its_schema(
     client: FlaskClient, document: dict[str, Any], report: str
 ) -> None:
@@ -60,7 +60,7 @@ def test_an_answer_fits_its_schema(
     jsonschema.Draft202012Validator(schema).validate(client.get(f"/api/v1/{report}").json)
 
 
-@pytest.mark.parametrize("report", ["overview", "checkins", "heatmap"])
+@pytest.mark.parametrize("report", ["overview", "checkins", "heatmap", "impossible"])
 def test_every_status_of_a_report_is_described(document: dict[str, Any], report: str) -> None:
     responses = document["paths"][f"/api/v1/{report}"]["get"]["responses"]
 

@@ -22,7 +22,7 @@ def small_space(database: Database) -> None:
            (1, 'Zenobia', 'Ngata', '2024-01-01'), (2, 'Grace', 'Okafor', '2024-01-01'),
            (3, 'Linus', 'Hale', '2024-03-15')""",
         """INSERT INTO tokens (user_id, token, created_at, used_at) VALUES
-           (1, 'aaaaaa', '2024-02-05 08:00', '2024-02-05 09:00'),
+           (1, 'aaaaaa', '2024-02-05 08:00', '2024-01-30 09:00'),
            (2, 'bbbbbb', '2024-02-05 08:00', '2024-02-06 09:00'),
            (1, 'cccccc', '2024-03-30 08:00', '2024-03-30 23:30'),
            (1, 'dddddd', '2024-03-30 08:00', '2024-03-31 00:30'),
@@ -39,7 +39,7 @@ def test_the_overview_compares_with_the_period_before(client: FlaskClient) -> No
             "check_ins": {"value": 3, "previous": 2, "change": 1, "reason": None},
             "unique_members": {"value": 1, "previous": 2, "change": -1, "reason": None},
             "unused_share": {"value": 0.25, "previous": 0.0, "change": 0.25, "reason": None},
-            "members_not_seen": {"value": 1, "previous": 0, "change": 1, "reason": None},
+            "members_not_seen": {"value": 1, "previous": 1, "change": 0, "reason": None},
             "members_never_came": {"value": 1, "previous": 0, "change": 1, "reason": None},
             "left_not_seen": {"value": 0, "previous": 0, "change": 0, "reason": None},
             "left_never_came": {"value": 0, "previous": 0, "change": 0, "reason": None},
@@ -48,9 +48,13 @@ def test_the_overview_compares_with_the_period_before(client: FlaskClient) -> No
             "from": "2024-03-01",
             "to": "2024-04-01",
             "tz": "Europe/Berlin",
-            "oldest_check_in": "2024-02-05T10:00:00+01:00",
+            "oldest_check_in": "2024-01-30T10:00:00+01:00",
             "newest_check_in": "2024-03-31T03:30:00+02:00",
-            "previous": {"from": "2024-01-30", "to": "2024-03-01", "complete": False},
+            "impossible_check_ins": 0,
+            "silent_since": "2024-03-31T03:30:00+02:00",
+            "until": "2024-04-01T00:00:00+02:00",
+            "previous": {"from": "2024-01-30", "to": "2024-03-01", "complete": True},
+            "running": None,
         },
     }
 
@@ -87,7 +91,7 @@ def test_the_overview_as_csv_has_a_row_for_each_figure(client: FlaskClient) -> N
         "check_ins,3,2,1,\r\n"
         "unique_members,1,2,-1,\r\n"
         "unused_share,0.25,0.0,0.25,\r\n"
-        "members_not_seen,1,0,1,\r\n"
+        "members_not_seen,1,1,0,\r\n"
         "members_never_came,1,0,1,\r\n"
         "left_not_seen,0,0,0,\r\n"
         "left_never_came,0,0,0,\r\n"
@@ -103,11 +107,11 @@ def test_check_ins_by_hour_leave_out_the_hour_that_berlin_skipped(client: FlaskC
 
     assert len(lines) == 1 + 23
     assert lines[:5] == [
-        "start,end,check_ins,partial",
-        "2024-03-31T00:00:00+01:00,2024-03-31T01:00:00+01:00,1,false",
-        "2024-03-31T01:00:00+01:00,2024-03-31T03:00:00+02:00,1,false",
-        "2024-03-31T03:00:00+02:00,2024-03-31T04:00:00+02:00,1,false",
-        "2024-03-31T04:00:00+02:00,2024-03-31T05:00:00+02:00,0,false",
+        "start,end,check_ins,partial,complete",
+        "2024-03-31T00:00:00+01:00,2024-03-31T01:00:00+01:00,1,false,true",
+        "2024-03-31T01:00:00+01:00,2024-03-31T03:00:00+02:00,1,false,true",
+        "2024-03-31T03:00:00+02:00,2024-03-31T04:00:00+02:00,1,false,true",
+        "2024-03-31T04:00:00+02:00,2024-03-31T05:00:00+02:00,0,false,true",
     ]
 
 
@@ -121,18 +125,21 @@ def test_check_ins_by_week_list_the_empty_weeks_too(client: FlaskClient) -> None
             "end": "2024-03-18T00:00:00Z",
             "check_ins": 0,
             "partial": True,
+            "complete": False,
         },
         {
             "start": "2024-03-18T00:00:00Z",
             "end": "2024-03-25T00:00:00Z",
             "check_ins": 0,
             "partial": False,
+            "complete": True,
         },
         {
             "start": "2024-03-25T00:00:00Z",
             "end": "2024-04-01T00:00:00Z",
             "check_ins": 3,
             "partial": False,
+            "complete": True,
         },
     ]
     assert answer.json["meta"]["by"] == "week"

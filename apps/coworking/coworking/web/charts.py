@@ -47,7 +47,7 @@ class Tick(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar that stands on the axis; `y` counts from the top."""
+    """A bar that stands on the axis; `y` counts from the top; `partial` if it is not whole."""
 
     x: float
     y: float
@@ -103,9 +103,13 @@ class HeatMap:
 
 
 def bar_chart(
-    buckets: Sequence[TimeBucket], counts: Sequence[int], by: Granularity, zone: ZoneInfo
+    buckets: Sequence[TimeBucket],
+    counts: Sequence[int],
+    by: Granularity,
+    zone: ZoneInfo,
+    whole: Sequence[bool],
 ) -> BarChart:
-    """Lay out one bar for each bucket; the two sequences have the same length, at least 1."""
+    """Lay out one bar for each bucket; the sequences have the same length, at least 1."""
     top, step = scale(max(counts))
     slot = 100 / len(buckets)
     touching = len(buckets) > MOST_GAPS
@@ -117,9 +121,9 @@ def bar_chart(
             width=round(width, 3),
             height=round(100 * count / top, 3),
             title=f"{words.bucket(bucket, by, zone)}: {words.number(count)}",
-            partial=bucket.partial,
+            partial=not complete,
         )
-        for number, (bucket, count) in enumerate(zip(buckets, counts, strict=True))
+        for number, (bucket, count, complete) in enumerate(zip(buckets, counts, whole, strict=True))
     ]
     y_ticks = [
         Tick(round(100 - 100 * y / top, 3), words.number(y)) for y in range(0, top + 1, step)
@@ -190,16 +194,16 @@ def _label(start: datetime, by: Granularity, unit: Unit) -> str:
     return f"{start:%a} {start.day}"
 
 
-def heat_map(counts: Sequence[Sequence[int]], weekdays: Sequence[int]) -> HeatMap:
+def heat_map(counts: Sequence[Sequence[int]], days: Sequence[Sequence[int]]) -> HeatMap:
     """Lay out the hours of the week by their averages.
 
     Args:
         counts: check-ins by weekday (from Monday) and hour.
-        weekdays: how many Mondays … Sundays they were counted on.
+        days: on how many days each of them was counted.
     """
     averages = [
-        [count / days if days else None for count in row]
-        for row, days in zip(counts, weekdays, strict=True)
+        [count / n if n else None for count, n in zip(*rows, strict=True)]
+        for rows in zip(counts, days, strict=True)
     ]
     highest, weekday, hour = max(
         (average or 0, -weekday, -hour)
@@ -212,7 +216,7 @@ def heat_map(counts: Sequence[Sequence[int]], weekdays: Sequence[int]) -> HeatMa
             y=round(weekday * 100 / 7, 3),
             level=-int(-LEVELS * (average or 0) // highest) if highest else 0,
             title=_hour_of_week(weekday, hour)
-            + (": no such day" if average is None else f": {words.average(average)}"),
+            + (": no such hour" if average is None else f": {words.average(average)}"),
         )
         for weekday, row in enumerate(averages)
         for hour, average in enumerate(row)

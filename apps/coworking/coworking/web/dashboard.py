@@ -10,17 +10,17 @@ from flask import Blueprint, request
 
 from coworking import reports
 from coworking.errors import ServiceError
+from coworking.extent import horizon_of, period_of
 from coworking.periods import (
     DEFAULT_DAYS,
     Granularity,
     ParameterError,
     Period,
     find_zone,
-    local_date,
     parse_date,
     zone_names,
 )
-from coworking.web import charts, services, words
+from coworking.web import charts, notices, services, words
 from coworking.web.errors import RETRY_AFTER, note
 from coworking.web.pages import PARAMETERS, THEMES, frame, page
 from coworking.web.v1.queries import not_one_of, refuse_repeated, unknown
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from flask import Response
     from sqlalchemy import Connection
 
+    from coworking.extent import Extent
     from coworking.periods import TimeBucket
-    from coworking.reports import Extent, Overview
+    from coworking.reports import HoursOfWeek, Overview, SoFar
 
 PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
 # The longest range, in days, that each grouping is chosen for when none is picked.
@@ -79,7 +80,9 @@ class Findings:
     by: Granularity
     buckets: list[TimeBucket]
     counts: list[int]
-    heat: list[list[int]]
+    whole: list[bool]
+    heat: HoursOfWeek
+    running: SoFar | None
     any_tokens: bool
 
     @property
@@ -95,10 +98,9 @@ def dashboard() -> Response:
     try:
         selection = _read(picked)
         now = datetime.now(UTC)
-        today = local_date(now, selection.zone) if selection.end is None else None
         days = int(picked.get("days", DEFAULT_DAYS))
         answer = services().freshness.answer(
-            ("dashboard", today, days, *selection),
+            ("dashboard", horizon_of(now), days, *selection),
             lambda connection: _find(connection, selection, days, now),
         )
     except ParameterError as error:
@@ -144,9 +146,7 @@ def _read(picked: Mapping[str, str]) -> Selection:
 
 
 def _find(connection: Connection, selection: Selection, days: int, now: datetime) -> Findings:
-    period, extent = reports.period_of(
-        connection, selection.first, selection.end, selection.zone, now
-    )
+    period, extent = period_of(connection, selection.first, selection.end, selection.zone, now)
     if selection.first is None and selection.end is None:
         period = period.days_before(days)
     by = selection.by or _grouping(period)
@@ -154,11 +154,13 @@ def _find(connection: Connection, selection: Selection, days: int, now: datetime
     return Findings(
         period=period,
         extent=extent,
-        overview=reports.overview(connection, period),
+        overview=reports.overview(connection, period, extent.horizon),
         by=by,
         buckets=buckets,
-        counts=reports.checkins(connection, period, buckets),
-        heat=reports.heatmap(connection, period),
+        counts=reports.checkins(connection, period, buckets, extent.horizon),
+        whole=extent.whole(buckets, period),
+        heat=reports.heatmap(connection, period, extent),
+        running=reports.so_far(connection, by, selection.zone, extent),
         any_tokens=extent.newest is not None or reports.tokens_issued(connection),
     )
 
@@ -202,25 +204,37 @@ def _zones(selected: str) -> dict[str, list[str]]:
 def _shown(found: Findings) -> dict[str, object]:
     """What the page's report is made of."""
     period, extent = found.period, found.extent
-    comparable = extent.begins_before(period)
+    obstacle = extent.obstacle(period)
     shown: dict[str, object] = {
         "found": found,
-        "previous": period.previous() if comparable else None,
+        "previous": None if obstacle else period.previous(),
         "newest_inside": extent.newest is not None
         and period.start_at <= extent.newest < period.end_at,
-        "starts_late": comparable and not extent.covers(period.previous()),
-        "cards": _cards(found.overview, period, comparable=comparable),
+        "runs": period.start_at < extent.horizon < period.end_at,
+        "running": notices.running(found.running, period.zone),
+        "edges": notices.edges(extent, period),
+        "notices": notices.notices(extent, period.zone),
+        "cards": _cards(found.overview, period, extent.horizon, obstacle),
         "csv": {"from": period.first, "to": period.end, "tz": period.zone.key, "format": "csv"},
     }
     if any(found.counts):
-        shown["chart"] = charts.bar_chart(found.buckets, found.counts, found.by, period.zone)
-        shown["heat"] = charts.heat_map(found.heat, period.weekdays())
+        shown["chart"] = charts.bar_chart(
+            found.buckets, found.counts, found.by, period.zone, found.whole
+        )
+        shown["summary"] = notices.summary(found.counts, found.whole, found.by)
+        shown["heat"] = charts.heat_map(*found.heat)
     return shown
 
 
-def _cards(overview: Overview, period: Period, *, comparable: bool) -> list[Card]:
+def _cards(
+    overview: Overview, period: Period, horizon: datetime, obstacle: str | None
+) -> list[Card]:
+    cut = period.cut(horizon)
     before = f"in the {words.days(period.days)} before"
     then = f"on {words.day(period.first)}"
+    if cut < period.end_at:
+        moment = words.moment(period.same_moment_before(cut), period.zone)
+        before, then = f"by the same moment of the {words.days(period.days)} before", f"on {moment}"
 
     def left(metric: reports.Metric) -> str:
         return f"members who left: {words.number(metric.value or 0)}"
@@ -236,8 +250,7 @@ def _cards(overview: Overview, period: Period, *, comparable: bool) -> list[Card
             left(overview.left_never_came),
         ),
     )
-    no_past = None if comparable else f"no check-ins before {words.day(period.first)}"
     return [
-        Card(label, *words.figure(metric.value, metric.previous, manner, when, no_past), apart)
+        Card(label, *words.figure(metric.value, metric.previous, manner, when, obstacle), apart)
         for label, metric, manner, when, apart in rows
     ]

@@ -13,14 +13,16 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from werkzeug.exceptions import NotAcceptable
 
-from coworking.periods import ParameterError, local_date
+from coworking.extent import horizon_of
+from coworking.periods import ParameterError
 from coworking.web import services
 from coworking.web.problems import problem
 from coworking.web.v1 import answers, documented
 from coworking.web.v1.checkins import checkins as build_checkins
 from coworking.web.v1.heatmap import heatmap as build_heatmap
+from coworking.web.v1.impossible import impossible as build_impossible
 from coworking.web.v1.overview import overview as build_overview
-from coworking.web.v1.queries import BucketQuery, PeriodQuery, refuse_repeated
+from coworking.web.v1.queries import BucketQuery, PeriodQuery, ReportQuery, refuse_repeated
 from coworking.web.v1.representations import wanted
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from coworking.web.bodies import Body
     from coworking.web.v1.representations import Representation
 
-Q = TypeVar("Q", bound=PeriodQuery)
+Q = TypeVar("Q", bound=ReportQuery | PeriodQuery)
 
 blueprint = APIBlueprint(
     "v1",
@@ -48,7 +50,7 @@ blueprint = APIBlueprint(
     description="The previous period has the same number of days and ends where this one begins.",
 )
 def overview(query: PeriodQuery) -> Response:
-    """Five figures of a period, each beside the previous period's."""
+    """The figures of a period, each beside the previous period's."""
     return _answer(query, build_overview)
 
 
@@ -72,6 +74,16 @@ def heatmap(query: PeriodQuery) -> Response:
     return _answer(query, build_heatmap)
 
 
+@blueprint.get(
+    "/impossible",
+    responses={200: answers.ImpossibleAnswer},
+    description="They are in the future, or before 1900. Every other report leaves them out.",
+)
+def impossible(query: ReportQuery) -> Response:
+    """Check-ins whose date can't be."""
+    return _answer(query, build_impossible)
+
+
 @blueprint.errorhandler(ParameterError)
 def _not_usable(error: ParameterError) -> Response:
     return problem(400, str(error), parameter=error.parameter, value=error.value, valid=error.valid)
@@ -87,14 +99,14 @@ def _answer(query: Q, build: Callable[[Connection, Q, datetime], Representation]
     refuse_repeated(request.args)
     fmt = wanted(query.format)
     now = datetime.now(UTC)
-    # Without any data the default range ends today, so the day is part of the question.
-    today = local_date(now, query.zone) if query.end is None else None
+    # As time goes by, days end and dates cease to be impossible: the horizon is in the question.
+    horizon = horizon_of(now)
     parameters = query.model_dump(exclude={"format"}).values()
 
     def body(connection: Connection) -> Body:
         return build(connection, query, now).body(fmt)
 
-    answer = services().freshness.answer((request.endpoint, fmt, today, *parameters), body)
+    answer = services().freshness.answer((request.endpoint, fmt, horizon, *parameters), body)
     response = answer.body.response()
     response.vary.add("Accept")
     response.headers["Report-Freshness"] = answer.header

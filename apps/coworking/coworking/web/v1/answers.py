@@ -14,8 +14,9 @@ from coworking.web.v1.documented import success
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from coworking.extent import Extent
     from coworking.periods import Period
-    from coworking.reports import Extent, Metric
+    from coworking.reports import Metric, SoFar
 
 Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
@@ -33,13 +34,36 @@ class Meta(Answer):
     end: date = Field(alias="to", description="The first local date left out.")
     tz: str = Field(description="The IANA time zone of the dates and hours.")
     oldest_check_in: datetime | None = Field(description="The first of all, in any period.")
-    newest_check_in: datetime | None = Field(description="The last of all, in any period.")
+    newest_check_in: datetime | None = Field(
+        description="The last of all, in any period; impossible dates are left out."
+    )
+    impossible_check_ins: int = Field(
+        description="How many have a date in the future, or before 1900. They are left out of all "
+        "figures; `/api/v1/impossible` lists them."
+    )
+    silent_since: datetime | None = Field(
+        description="The newest check-in, if none came since for longer than the longest pause "
+        "of the eight weeks before it, and a day more."
+    )
+
+
+class Running(Answer):
+    """What is not whole: the hour, day, week or month that runs, beside the one before."""
+
+    by: Granularity
+    start: datetime
+    until: datetime = Field(description="The end of the quarter hour that runs.")
+    check_ins: int = Field(description="So far.")
+    previous_start: datetime
+    previous_until: datetime = Field(description="The same moment of the one before.")
+    previous: int = Field(description="The check-ins of the one before up to that moment.")
 
 
 class CheckinsMeta(Meta):
-    """Also how long a bucket is."""
+    """Also how long a bucket is, and what runs."""
 
     by: Granularity
+    running: Running | None = Field(description="Null if check-ins have stopped.")
 
 
 class Previous(Answer):
@@ -51,9 +75,14 @@ class Previous(Answer):
 
 
 class OverviewMeta(Meta):
-    """Also the period that was compared with."""
+    """Also the period that was compared with, and today."""
 
+    until: datetime = Field(
+        description="Up to where it counts: the period's end, or of a period that runs the end of "
+        "the quarter hour that runs; the previous period then counts up to the same moment."
+    )
     previous: Previous
+    running: Running | None = Field(description="Today so far; null if check-ins have stopped.")
 
 
 class Figure(Answer):
@@ -95,6 +124,9 @@ class Bucket(Answer):
     end: datetime
     check_ins: int
     partial: bool = Field(description="The range cuts this week or month.")
+    complete: bool = Field(
+        description="False if the range, the present or the data's begin or end cuts it."
+    )
 
 
 class Cell(Answer):
@@ -103,7 +135,7 @@ class Cell(Answer):
     weekday: Weekday
     hour: int = Field(ge=0, le=23, description="The local hour in which they lie.")
     check_ins: int
-    days: int = Field(description="How many of this weekday the range has, to take an average.")
+    days: int = Field(description="How many such hours the data cover, to take an average.")
 
 
 class OverviewAnswer(Answer):
@@ -123,8 +155,8 @@ class CheckinsAnswer(Answer):
 
     model_config = success(
         "The buckets, in order.",
-        "start,end,check_ins,partial\r\n"
-        "2024-05-01T00:00:00+02:00,2024-05-02T00:00:00+02:00,41,false\r\n",
+        "start,end,check_ins,partial,complete\r\n"
+        "2024-05-01T00:00:00+02:00,2024-05-02T00:00:00+02:00,41,false,true\r\n",
     )
 
     data: list[Bucket]
@@ -142,17 +174,45 @@ class HeatmapAnswer(Answer):
     meta: Meta
 
 
-def figure(metric: Metric, *, comparable: bool) -> Figure:
+class ImpossibleRow(Answer):
+    """A check-in whose date can't be; times are UTC, as the database writes them."""
+
+    token_id: int
+    user_id: int
+    issued_at: str
+    used_at: str
+
+
+class ImpossibleMeta(Answer):
+    """How many there are, and as of when."""
+
+    impossible_check_ins: int
+    until: datetime = Field(description="Later dates are in the future.")
+
+
+class ImpossibleAnswer(Answer):
+    """The answer of `/api/v1/impossible`: the first thousand, the latest dates first."""
+
+    model_config = success(
+        "The check-ins.",
+        "token_id,user_id,issued_at,used_at\r\n7,3,2026-11-29 08:00:00,2027-01-04 09:00:00\r\n",
+    )
+
+    data: list[ImpossibleRow]
+    meta: ImpossibleMeta
+
+
+def figure(metric: Metric, *, obstacle: str | None) -> Figure:
     """A metric with its change, or with the reason why there is none."""
-    previous = metric.previous if comparable else None
+    previous = None if obstacle else metric.previous
     change = None
     if metric.value is not None and previous is not None:
         change = round(metric.value - previous, 6)
     reason = None
     if metric.value is None:
         reason = "no tokens were issued in this period"
-    elif not comparable:
-        reason = "nothing to compare: there are no check-ins before this period"
+    elif obstacle:
+        reason = f"nothing to compare: {obstacle}"
     elif previous is None:
         reason = "nothing to compare: no tokens were issued in the previous period"
     return Figure(value=metric.value, previous=previous, change=change, reason=reason)
@@ -166,11 +226,28 @@ def local(instant: datetime, zone: ZoneInfo) -> datetime:
 
 def meta(period: Period, extent: Extent) -> dict[str, object]:
     """The fields of `Meta`."""
-    oldest, newest = (at and local(at, period.zone) for at in extent)
+    oldest, newest, silent = (
+        at and local(at, period.zone) for at in (extent.oldest, extent.newest, extent.silent_since)
+    )
     return {
         "first": period.first,
         "end": period.end,
         "tz": period.zone.key,
         "oldest_check_in": oldest,
         "newest_check_in": newest,
+        "impossible_check_ins": extent.impossible,
+        "silent_since": silent,
     }
+
+
+def running(found: SoFar | None, zone: ZoneInfo) -> Running | None:
+    """What runs, in the zone's time."""
+    if found is None:
+        return None
+    cells = found._asdict()
+    return Running(
+        **{
+            name: local(cell, zone) if isinstance(cell, datetime) else cell
+            for name, cell in cells.items()
+        }
+    )

@@ -1,11 +1,22 @@
-"""GET /api/v1/overview: the five figures of a period, each beside the previous period's."""
+"""GET /api/v1/overview: the figures of a period, each beside the previous period's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from coworking import reports
-from coworking.web.v1.answers import Figures, OverviewAnswer, OverviewMeta, Previous, figure, meta
+from coworking.extent import period_of
+from coworking.periods import Granularity
+from coworking.web.v1.answers import (
+    Figures,
+    OverviewAnswer,
+    OverviewMeta,
+    Previous,
+    figure,
+    local,
+    meta,
+    running,
+)
 from coworking.web.v1.representations import Representation
 
 if TYPE_CHECKING:
@@ -19,18 +30,25 @@ COLUMNS = ("metric", "value", "previous", "change", "reason")
 
 
 def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Representation:
-    """The figures of the query's period; `now` is where it ends if there are no data."""
-    period, extent = reports.period_of(connection, query.first, query.end, query.zone, now)
+    """The figures of the query's period, as of `now`."""
+    period, extent = period_of(connection, query.first, query.end, query.zone, now)
     previous = period.previous()
-    comparable = extent.begins_before(period)
-    found = reports.overview(connection, period)._asdict()
-    figures = Figures(**{name: figure(each, comparable=comparable) for name, each in found.items()})
+    first = extent.first_day(query.zone)
+    obstacle = extent.obstacle(period)
+    found = reports.overview(connection, period, extent.horizon)._asdict()
+    figures = Figures(**{name: figure(each, obstacle=obstacle) for name, each in found.items()})
     answer = OverviewAnswer(
         data=figures,
         meta=OverviewMeta(
             **meta(period, extent),
+            until=local(period.cut(extent.horizon), query.zone),
             previous=Previous(
-                first=previous.first, end=previous.end, complete=extent.covers(previous)
+                first=previous.first,
+                end=previous.end,
+                complete=first is not None and first <= previous.first,
+            ),
+            running=running(
+                reports.so_far(connection, Granularity.DAY, query.zone, extent), query.zone
             ),
         ),
     )

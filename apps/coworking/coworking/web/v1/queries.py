@@ -47,8 +47,31 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
+Zone = Annotated[
+    ZoneInfo,
+    BeforeValidator(find_zone),
+    WithJsonSchema(_ZONE_SCHEMA),
+    Field(alias="tz", description="The IANA time zone of the dates and hours."),
+]
+AskedFormat = Annotated[
+    Format | None,
+    WithJsonSchema(_FORMAT_SCHEMA),
+    Field(
+        description="The representation; without it, the header `Accept` decides.",
+        json_schema_extra=_without_null_default,
+    ),
+]
+
+
+class ReportQuery(Query):
+    """What a report takes that has no period."""
+
+    zone: Zone = ZoneInfo("UTC")
+    format: AskedFormat = None
+
+
 class PeriodQuery(Query):
-    """What every report takes."""
+    """What a report of a period takes."""
 
     first: Annotated[date | None, _local_date("from"), WithJsonSchema(_FIRST_SCHEMA)] = Field(
         None,
@@ -59,17 +82,12 @@ class PeriodQuery(Query):
     end: Annotated[date | None, _local_date("to"), WithJsonSchema(_END_SCHEMA)] = Field(
         None,
         alias="to",
-        description="The first local date left out. Without it, the day after the newest check-in.",
+        description="The first local date left out. Without it, the day after the newest whole day "
+        "with check-ins.",
         json_schema_extra=_without_null_default,
     )
-    zone: Annotated[ZoneInfo, BeforeValidator(find_zone), WithJsonSchema(_ZONE_SCHEMA)] = Field(
-        ZoneInfo("UTC"), alias="tz", description="The IANA time zone of the dates and hours."
-    )
-    format: Annotated[Format | None, WithJsonSchema(_FORMAT_SCHEMA)] = Field(
-        None,
-        description="The representation; without it, the header `Accept` decides.",
-        json_schema_extra=_without_null_default,
-    )
+    zone: Zone = ZoneInfo("UTC")
+    format: AskedFormat = None
 
 
 class BucketQuery(PeriodQuery):
