@@ -280,11 +280,15 @@ class World:
 
     def start_receiver(self) -> None:
         """Start a webhook that prints what it gets, and name it to Argo CD as bootstrap.md does."""
-        self.client.apply(self.pod("receiver", RECEIVER))
-        until("the receiver runs", lambda: self._runs(self.client, "receiver"), within=60)
+        self.start_script("receiver", RECEIVER)
         address = self.client.get("pod", "receiver")["status"]["podIP"]
         line = bootstrap.line_with(ON_CALL)
         self.type_line(line.replace(ON_CALL, f"http://{address}:8080"))
+
+    def start_script(self, name: str, script: str) -> None:
+        """Start a pod that runs a Python script, beside the client."""
+        self.client.apply(self.pod(name, script))
+        until(f"the pod {name} runs", lambda: self._runs(self.client, name), within=60)
 
     def pod(self, name: str, script: str, **labels: str) -> dict[str, Any]:
         """A pod of the service's image that runs a Python script, as Pod Security wants it."""
