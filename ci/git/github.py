@@ -1,4 +1,4 @@
-"""Pull requests on GitHub: open one for a branch, and keep one comment on it up to date."""
+"""GitHub's API: open a pull request, keep one comment on it up to date, look at a repository."""
 
 from __future__ import annotations
 
@@ -91,6 +91,21 @@ def upsert_comment(  # noqa: PLR0913 - one comment on one pull request of one se
     return "created"
 
 
+def look(name: str, path: str, token: str | None, *, api: str = API, **query: str) -> Any:
+    """GET a path of a repository, such as `/hooks`; None when GitHub says that it is not there.
+
+    Raises:
+        CiError: GitHub refuses, can't be reached, or another server answers.
+    """
+    answer = _ask("GET", f"{api}/repos/{name}{path}", token, params=query)
+    is_absent = answer.status_code == requests.codes.not_found
+    if is_absent and _mapping(_json(answer)).get("message") == "Not Found":
+        return None
+    if not answer.ok:
+        raise refusal(answer, f"to show {name}{path}")
+    return _parsed(answer, object)
+
+
 def _checked(answer: requests.Response) -> requests.Response:
     if not answer.ok:
         hint = "The token needs the right to write pull requests' comments."
@@ -143,9 +158,9 @@ def _reason(answer: requests.Response) -> str:
     return hide("; ".join(filter(None, words)))
 
 
-def _ask(method: str, url: str, token: str, **arguments: Any) -> requests.Response:
-    headers = {
-        "Authorization": f"Bearer {token.strip()}",
+def _ask(method: str, url: str, token: str | None, **arguments: Any) -> requests.Response:
+    known = {"Authorization": f"Bearer {token.strip()}"} if token else {}
+    headers = known | {
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
@@ -159,7 +174,7 @@ def _ask(method: str, url: str, token: str, **arguments: Any) -> requests.Respon
 def _parsed(answer: requests.Response, kind: type[T]) -> T:
     """Parse an answer; a web page, as another address than the API's gives, is an error."""
     parsed = _json(answer)
-    if not isinstance(parsed, kind):
+    if parsed is None or not isinstance(parsed, kind):
         raise CiError(
             f"{answer.url.partition('?')[0]} answers as no API of GitHub does",
             hint=f"Correct GITHUB_API_URL, such as {API} or https://HOST/api/v3.",

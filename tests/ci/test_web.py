@@ -6,14 +6,18 @@ import http.server
 import json
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from ci.argocd.client import ArgoCD, ArgoError
 from ci.argocd.login import Login
 from ci.errors import CiError
+from ci.git import github
 from ci.git.github import PullRequest, open_pull_request, upsert_comment
+from ci.platform.plan.checks.outside import Outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +104,34 @@ def test_a_question_is_asked_again_after_a_fault_that_may_pass(script: Script, a
     done = upsert_comment("o/r", 7, "t0ken", "new", marker="<!-- x -->", api=script.url)
     assert done == "updated"
     assert script.asked == 3
+
+
+@pytest.mark.parametrize("away", [(502, {}, "<html>"), (429, {"Retry-After": "1"}, "{}"), None])
+def test_the_plan_asks_github_again_after_a_fault_that_may_pass(script: Script, away: Any) -> None:
+    script.answers = [away, (200, {}, says(private=False))]
+    outside = Outside(mock.Mock(github="o/r"), Path("/nonexistent"), {"GITHUB_API_URL": script.url})
+    assert outside.github("") == {"private": False}
+    assert script.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((403, {}, says(message="API rate limit exceeded")), "GitHub's rate limit is used up: 403"),
+        ((404, {}, "<html>"), "GitHub refuses to show o/r/hooks: 404"),
+        ((200, {}, "null"), "answers as no API of GitHub does"),
+        ((200, {}, '{"private"'), "answers as no API of GitHub does"),
+    ],
+)
+def test_the_plan_says_what_github_said(script: Script, answer: Any, said: str) -> None:
+    script.answers = [answer]
+    with pytest.raises(CiError, match=said):
+        github.look("o/r", "/hooks", "t0ken", api=script.url)
+
+
+def test_what_github_does_not_have_is_no_error(script: Script) -> None:
+    script.answers = [(404, {}, says(message="Not Found"))]
+    assert github.look("o/r", "/hooks", None, api=script.url) is None
 
 
 def test_what_may_have_been_done_is_not_done_twice(script: Script) -> None:

@@ -10,11 +10,10 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from ci.argocd.client import connect
 from ci.aws.client import AwsError, asking, client
 from ci.errors import CiError, CommandError
+from ci.git import github
 from ci.git.github import API
 from ci.git.remote import Token
 from ci.platform.plan.names import TOKEN_FILE
@@ -188,27 +187,14 @@ class Outside:
             CiError: GitHub can't be asked, or refuses.
         """
         api = self.environ.get("GITHUB_API_URL", API)
-        address = f"{api}/repos/{self.names.github}{path}"
+        name = self.names.github
 
         def ask() -> Json | None:
-            headers = {"Accept": "application/vnd.github+json"}
-            if token := Token.read(self.environ):
-                headers["Authorization"] = f"Bearer {token.secret}"
-            try:
-                answer = requests.get(address, headers=headers, params=query, timeout=SECONDS)
-                body: Any = answer.json()
-            except requests.JSONDecodeError as error:
-                raise CiError(f"{api} does not answer as GitHub's API does") from error
-            except requests.RequestException as error:
-                raise CiError(f"GitHub can't be reached: {type(error).__name__}") from error
-            if not answer.ok:
-                message = body.get("message", "") if isinstance(body, dict) else ""
-                if answer.status_code == requests.codes.not_found and message == "Not Found":
-                    return None
-                raise CiError(f"GitHub refuses: {answer.status_code} {message}".rstrip())
-            return body if isinstance(body, dict) else {"items": body}
+            token = Token.read(self.environ)
+            body = github.look(name, path, token.secret if token else None, api=api, **query)
+            return body if body is None or isinstance(body, dict) else {"items": body}
 
-        return self._once(("github", address, json.dumps(query)), ask)
+        return self._once(("github", api, name, path, json.dumps(query)), ask)
 
     def on_main(self, path: str) -> bytes | None:
         """A file as main on GitHub has it, or None when it is not there."""
