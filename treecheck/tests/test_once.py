@@ -137,3 +137,68 @@ def test_resources_without_a_namespace_go_where_their_application_says(tree: Pat
     (tree / "application.yaml").write_text(APPLICATION, encoding="utf-8")
 
     assert run(tree).findings == []
+
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8081}]
+"""
+# How many pods may be away, given by a number that is not one; and a port that no container has.
+BUDGET = """
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec:
+  minAvailable: 1
+  selector:
+    matchLabels: {app: web}
+"""
+
+
+def rules_found(tree: Path, resource: str) -> list[str]:
+    (tree / "base/more.yaml").write_text(resource, encoding="utf-8")
+    change(tree / "base/kustomization.yaml", "[web.yaml", "[more.yaml, web.yaml")
+    return sorted({each.rule for each in run(tree).findings})
+
+
+def ported(tree: Path) -> Path:
+    """The Deployment, with a container that listens on 8080."""
+    probe = "readinessProbe: {httpGet: {path: /, port: 8080}}"
+    change(
+        tree / "base/web.yaml",
+        "          resources:\n",
+        f"          ports: [{{containerPort: 8080}}]\n          {probe}\n          resources:\n",
+    )
+    return tree / "base/web.yaml"
+
+
+def test_an_error_in_the_replicas_does_not_hide_the_port_of_the_service(tree: Path) -> None:
+    change(ported(tree), "replicas: 1", 'replicas: "three"')
+
+    assert rules_found(tree, SERVICE) == ["service-port-unknown", "wrong-type"]
+
+
+def test_an_error_in_the_port_hides_what_follows_from_it(tree: Path) -> None:
+    change(ported(tree), "containerPort: 8080", 'containerPort: "8080"')
+
+    assert rules_found(tree, SERVICE) == ["wrong-type"]
+
+
+def test_an_error_in_the_replicas_hides_what_counts_them(tree: Path) -> None:
+    assert rules_found(tree, BUDGET) == ["drain-blocked"]
+
+    change(tree / "base/web.yaml", "replicas: 1", 'replicas: "three"')
+
+    assert {each.rule for each in run(tree).findings} == {"wrong-type"}
+
+
+def test_a_word_that_a_message_and_an_error_share_hides_nothing(tree: Path) -> None:
+    web = tree / "base/web.yaml"
+    change(web, "labels: {app: web}", "labels: {app: web, setting: 1}")
+    change(web, "configMap: {name: settings}", "configMap: {name: setting}")
+
+    assert {each.rule for each in run(tree).findings} == {"config-missing", "unquoted-value"}

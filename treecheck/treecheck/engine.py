@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,13 @@ CRASHED = engine_rule(
         unless=(),
         check=lambda: (),
     )
+)
+
+
+# What says how many pods a workload runs, and how it replaces them: its pods are the same.
+NUMBERS = frozenset(
+    {"minReadySeconds", "paused", "podManagementPolicy", "progressDeadlineSeconds", "replicas"}
+    | {"revisionHistoryLimit", "strategy", "updateStrategy"}
 )
 
 
@@ -195,9 +201,10 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
     """One fault, one finding: what follows from another finding is left out.
 
     An error that the schema or the API server finds hides later layers' findings on the same
-    field, its parents and its children, and those that name the resource as `related`. A rule stays
-    silent in a resource, or about related ones, where one that it names in `unless` spoke, and
-    tells a `cause` once.
+    field, its parents and its children, and those that name the resource as `related`, unless the
+    error is in how many pods it runs and the finding is about their content. A rule stays silent
+    in a resource, or about related ones, where one that it names in `unless` spoke, and tells a
+    `cause` once.
     """
     spoken: set[tuple[int, str]] = {(id(each.resource), each.rule.id) for each in raised}
     broken: dict[int, list[tuple[float, FieldPath]]] = {}
@@ -218,7 +225,7 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
         concerned = {id(other) for other in (resource, *problem.related)}
         if any((one, other) in spoken for one in concerned for other in each.rule.unless):
             continue
-        if any(id(other) in broken for other in problem.related):
+        if any(_reaches(problem, broken.get(id(other), [])) for other in problem.related):
             continue
         cause = (each.rule.id, id(resource.part) if resource else 0, problem.cause)
         if cause in told or _follows(each, broken.get(id(resource), [])):
@@ -228,22 +235,23 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
         yield each
 
 
+def _reaches(problem: Problem, broken: list[tuple[float, FieldPath]]) -> bool:
+    """Whether a problem that a resource is related to can follow from one of its errors."""
+    return any(
+        problem.counts or len(path) < 2 or path[0] != "spec" or path[1] not in NUMBERS
+        for _, path in broken
+    )
+
+
 def _rank(rule: Rule) -> float:
     """Where a rule stands in the order of causes: single values come before what compares them."""
     return list(LAYERS).index(rule.layer) - (0.5 if rule.id in SINGLE_VALUES else 0)
 
 
 def _follows(raised: Raised, broken: list[tuple[float, FieldPath]]) -> bool:
-    """Whether an error of an earlier rule is on the same field, or on one that this one names."""
-    rank, problem = _rank(raised.rule), raised.problem
-    words = (
-        set(re.findall(r"\w+", problem.message)) if raised.rule.layer not in STRUCTURAL else set()
-    )
-    return any(
-        earlier < rank
-        and (_overlap(path, problem.path) or (len(path) > 2 and str(path[-1]) in words))
-        for earlier, path in broken
-    )
+    """Whether an error of an earlier rule is on the same field, above it or below it."""
+    rank = _rank(raised.rule)
+    return any(earlier < rank and _overlap(path, raised.problem.path) for earlier, path in broken)
 
 
 def _overlap(one: FieldPath, other: FieldPath) -> bool:

@@ -218,6 +218,8 @@ class Problem:
         related: other resources that the problem follows from: when one of them has an error of
             its own that the schema or the API server finds, or one by a rule of the rule's
             `unless`, this problem is not reported.
+        counts: whether it follows from the number of pods that related workloads run: when not, an
+            error in `replicas` or `strategy` there does not hide it.
         cause: what the fault lies in, if several resources of one cluster suffer from it: of a
             rule's problems with the same cause the first is reported.
         file, line: the place to blame when it is not in a resource (rules on files).
@@ -229,6 +231,7 @@ class Problem:
     resource: Resource | None = None
     hides: tuple[FieldPath, ...] = ()
     related: tuple[Resource, ...] = ()
+    counts: bool = False
     cause: str = ""
     file: Path | None = None
     line: int = 0

@@ -57,6 +57,7 @@ def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 *(pod.owner for pod in pods),
                 *cluster.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
             ),
+            counts=True,
         )
 
 
