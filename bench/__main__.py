@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
 import click
+
+from bench.mutants.__main__ import main as mutants
 
 # Each prints its table, writes .local/bench/NAME.json, and ends with 1 when a promise is broken.
 PARTS = {
@@ -16,17 +19,31 @@ PARTS = {
 }
 
 
-@click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
-def main(parts: tuple[str, ...]) -> None:
-    """Run the measurements, one after the other."""
-    broken = []
-    for part in parts or PARTS:
-        click.echo(f"{part}: {PARTS[part]}")
-        if subprocess.run([sys.executable, "-m", f"bench.{part}"], check=False).returncode:
-            broken.append(part)
-    if broken:
-        raise click.ClickException(f"a promise of {' and '.join(broken)} did not hold; see above")
+def measure(part: str) -> str | None:
+    """Run one measurement; returns its name when a promise is broken."""
+    click.echo(f"{part}: {PARTS[part]}")
+    done = subprocess.run([sys.executable, "-m", f"bench.{part}"], check=False)
+    return part if done.returncode else None
 
 
-main()
+@click.group(chain=True, invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Run the measurements that are named, or all but `mutants`, one after the other."""
+    if context.invoked_subcommand is None:
+        _judge([measure(part) for part in PARTS])
+
+
+@main.result_callback()
+def _judge(broken: list[str | None]) -> None:
+    names = [part for part in broken if part]
+    if names:
+        raise click.ClickException(f"a promise of {' and '.join(names)} did not hold; see above")
+
+
+for name, what in PARTS.items():
+    main.add_command(click.Command(name, callback=functools.partial(measure, name), help=what))
+main.add_command(mutants, "mutants")
+
+if __name__ == "__main__":
+    main()
