@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -13,49 +10,15 @@ import pytest
 import requests
 
 from coworking.access import new_key
+from tests.app.service.clients import Clients
 from tests.app.service.kubelet import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-CONNECTIONS = 16
 ROTATIONS = 3
 PATHS = ("/api/reports/daily_usage", "/api/v1/overview", "/api/reports/user_visits")
-
-
-class Load:
-    """Clients that keep their connections and send the key of the moment."""
-
-    def __init__(self, port: int, key: str) -> None:
-        self.key = key
-        self.outcomes: Counter[str] = Counter()
-        self.sent: Counter[str] = Counter()
-        self.enough = threading.Event()
-        self._port = port
-        self._lock = threading.Lock()
-
-    def client(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        number = 0
-        while not self.enough.is_set():
-            number += 1
-            key = self.key
-            outcome = self._ask(connection, PATHS[number % len(PATHS)], key)
-            with self._lock:
-                self.outcomes[outcome] += 1
-                self.sent[key] += 1
-        connection.close()
-
-    def _ask(self, connection: http.client.HTTPConnection, path: str, key: str) -> str:
-        try:
-            connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
-            answer = connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            return repr(error)
-        return str(answer.status)
 
 
 def ask(service: Any, key: str) -> tuple[str, int]:
@@ -87,26 +50,20 @@ def test_a_rotation_under_load_fails_no_request(
     service: Any, mount: Mount, wait: Callable[..., None]
 ) -> None:
     old = (mount.folder / "ACCESS_KEY").read_text()
-    load = Load(int(service.address.rpartition(":")[2]), old)
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        clients = [pool.submit(load.client) for _ in range(CONNECTIONS)]
-        try:
-            for _ in range(ROTATIONS):
-                new = new_key()
-                mount.write({"DB_PASSWORD": "unused", "ACCESS_KEY": new, "ACCESS_KEY_OLD": old})
-                wait(lambda new=new: everywhere(service, new, 200), "the new key in both processes")
-                assert {ask(service, old)[1] for _ in range(20)} == {200}
-                load.key = new
-                wait(lambda new=new: load.sent[new] > 500, "traffic with the new key")
-                mount.write({"DB_PASSWORD": "unused", "ACCESS_KEY": new})
-                wait(lambda old=old: everywhere(service, old, 401), "the end of the old key")
-                old = new
-        finally:
-            load.enough.set()
-        for client in clients:
-            client.result()
-    assert load.outcomes == {"200": load.outcomes.total()}
-    assert load.outcomes.total() > 1500
+    port = int(service.address.rpartition(":")[2])
+    with Clients(port, PATHS, key=old) as clients:
+        for _ in range(ROTATIONS):
+            new = new_key()
+            mount.write({"DB_PASSWORD": "unused", "ACCESS_KEY": new, "ACCESS_KEY_OLD": old})
+            wait(lambda new=new: everywhere(service, new, 200), "the new key in both processes")
+            assert {ask(service, old)[1] for _ in range(20)} == {200}
+            clients.key = new
+            wait(lambda new=new: clients.sent[new] > 500, "traffic with the new key")
+            mount.write({"DB_PASSWORD": "unused", "ACCESS_KEY": new})
+            wait(lambda old=old: everywhere(service, old, 401), "the end of the old key")
+            old = new
+    assert clients.outcomes == {"200": clients.total}
+    assert clients.total > 1500
 
 
 def test_who_logged_in_at_one_process_is_served_by_the_other(service: Any, mount: Mount) -> None:

@@ -7,18 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.app.service.clients import Clients, ask
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CONNECTIONS = 16
 REQUESTS = 5000
 REPLACEMENTS = 2
 PATHS = ("/api/reports/daily_usage", "/api/reports/user_visits", "/health_check")
@@ -45,40 +43,6 @@ def name_backends(file: Path, *services: Any) -> None:
     unfinished.replace(file)
 
 
-class Load:
-    """Clients that keep their connections, each request on whatever connection is open."""
-
-    def __init__(self, port: int) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.enough = threading.Event()
-        self._port = port
-        self._lock = threading.Lock()
-
-    def client(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        number = 0
-        while not (self.enough.is_set() and self.total >= REQUESTS):
-            number += 1
-            outcome = self._ask(connection, PATHS[number % len(PATHS)])
-            with self._lock:
-                self.outcomes[outcome] += 1
-        connection.close()
-
-    @property
-    def total(self) -> int:
-        return self.outcomes.total()
-
-    def _ask(self, connection: http.client.HTTPConnection, path: str) -> str:
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            return repr(error)
-        return str(answer.status)
-
-
 def test_a_rolling_restart_under_load_fails_no_request(
     serve: Callable[..., Any],
     database: Any,
@@ -86,25 +50,20 @@ def test_a_rolling_restart_under_load_fails_no_request(
     wait: Callable[..., None],
 ) -> None:
     port, backends = proxy
-    load = Load(port)
     old = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
     name_backends(backends, old)
-    wait(lambda: load._ask(client_of(port), "/readiness_check") == "200", "proxy")
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        clients = [pool.submit(load.client) for _ in range(CONNECTIONS)]
+    wait(lambda: ask(client_of(port), "/readiness_check") == "200", "proxy")
+    with Clients(port, PATHS, at_least=REQUESTS) as clients:
         for _ in range(REPLACEMENTS):
             new = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
             name_backends(backends, old, new)
-            before = load.total
-            wait(lambda before=before: load.total > before + 500, "traffic during the overlap")
+            before = clients.total
+            wait(lambda before=before: clients.total > before + 500, "traffic during the overlap")
             assert old.stop(signal.SIGTERM) == 0
             name_backends(backends, new)
             old = new
-        load.enough.set()
-        for client in clients:
-            client.result()
-    assert load.outcomes == {"200": load.total}
-    assert load.total >= REQUESTS
+    assert clients.outcomes == {"200": clients.total}
+    assert clients.total >= REQUESTS
 
 
 def port_of(service: Any) -> str:
