@@ -51,29 +51,31 @@ def execute(
     """
     words = [str(word) for word in command]
     shown = shlex.join(words)
+    pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
-            words,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            words, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except OSError as error:
         raise _did_not_start(words[0], shown, cwd, error) from error
     with process:
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            _end(process)
-            stdout, stderr = process.communicate()
-            late = f"no end after {timeout} s".encode()
-            return Done(shown, TIMED_OUT, stdout, b"\n".join(filter(None, (stderr, late))))
-        except BaseException:
-            _end(process)
-            raise
+        return _finish(process, shown, stdin, timeout)
+
+
+def _finish(
+    process: subprocess.Popen[bytes], shown: str, stdin: bytes, timeout: float | None
+) -> Done:
+    """Wait for a command's end, or end it when its time is over or this process is stopped."""
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        stdout, stderr = process.communicate()
+        late = f"no end after {timeout} s".encode()
+        return Done(shown, TIMED_OUT, stdout, b"\n".join(filter(None, (stderr, late))))
+    except BaseException:
+        _end(process)
+        raise
     return Done(shown, process.returncode, stdout, stderr)
 
 

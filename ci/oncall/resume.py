@@ -33,7 +33,7 @@ from ci.oncall.rolled_back import RolledBack, deployments_since
 from ci.oncall.source_revert import commits_behind, revert_source
 from ci.tree.difference import difference
 from ci.version.image_file import ImageFile
-from ci.version.land import Destination, Lander, Leave
+from ci.version.land import Destination, Lander, Leave, Plan
 from ci.version.message import Deployment
 
 if TYPE_CHECKING:
@@ -215,6 +215,33 @@ def take_back(access: Access, divergence: Divergence, environment: str) -> str:
     Raises:
         PolicyError: the branch takes no push; a branch with the change waits to be merged.
     """
+    name = f"{SERVICE}-{divergence.wanted}-to-{divergence.running}"
+    target = Destination(
+        divergence.app.branch,
+        divergence.overlay.folder,
+        SERVICE,
+        pull_branch=branch_name("rollback", environment, name),
+    )
+    landing = Lander(
+        access.repository,
+        target,
+        _plan(divergence, environment),
+        access.backoff,
+        author=access.author,
+        sign=access.sign,
+        say=click.echo,
+    ).land()
+    if landing.result == "pr":
+        raise PolicyError(
+            f"{divergence.app.branch} refuses the push: the change waits in branch"
+            f" {landing.branch}",
+            hint=f"Merge it, then call `python -m ci resume {environment}` again.",
+        )
+    return landing.tip
+
+
+def _plan(divergence: Divergence, environment: str) -> Plan:
+    """Plan the running tag, over the one that was looked at."""
     running, undo = divergence.running, divergence.undo
     reverts = "\n".join(f"This reverts commit {v.commit}." for v in (*undo.newer, *undo.unwanted))
 
@@ -229,30 +256,7 @@ def take_back(access: Access, divergence: Divergence, environment: str) -> str:
             environment, SERVICE, overlay.entry.tag, running, {"Reason": "rolled back"}, reverts
         )
 
-    target = Destination(
-        divergence.app.branch,
-        divergence.overlay.folder,
-        SERVICE,
-        pull_branch=branch_name(
-            "rollback", environment, f"{SERVICE}-{divergence.wanted}-to-{running}"
-        ),
-    )
-    landing = Lander(
-        access.repository,
-        target,
-        plan,
-        access.backoff,
-        author=access.author,
-        sign=access.sign,
-        say=click.echo,
-    ).land()
-    if landing.result == "pr":
-        raise PolicyError(
-            f"{divergence.app.branch} refuses the push: the change waits in branch"
-            f" {landing.branch}",
-            hint=f"Merge it, then call `python -m ci resume {environment}` again.",
-        )
-    return landing.tip
+    return plan
 
 
 def switch_on(

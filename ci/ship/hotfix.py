@@ -91,6 +91,14 @@ def build_and_push(registry: EcrRepository, tag: str) -> str | None:
     return commit if is_clean else None
 
 
+def _expect(registry: EcrRepository, tag: str) -> None:
+    if Ecr(registry).digest(tag) is None:
+        raise InputError(
+            f"{registry.address} has no tag {tag!r}: the pods could not start",
+            hint="Name a tag that is there (`aws ecr describe-images`), or --build it.",
+        )
+
+
 @click.command()
 @click.option("--to", "environment", required=True, help="The environment: dev or prod.")
 @click.option("--tag", required=True, help="A tag of any form, such as manual-v1.0.0.")
@@ -133,14 +141,9 @@ def command(  # noqa: PLR0913  (one argument for each option)
         click.echo(f"  - {'build and push' if build else 'look for'} {registry.address}:{tag}")
         click.echo(f"  - write {tag} to {folder} on {branch} of {place}: {reason}")
         return
-    source = None
-    if build:
-        source = build_and_push(registry, tag)
-    elif not unchecked and Ecr(registry).digest(tag) is None:
-        raise InputError(
-            f"{registry.address} has no tag {tag!r}: the pods could not start",
-            hint="Name a tag that is there (`aws ecr describe-images`), or --build it.",
-        )
+    source = build_and_push(registry, tag) if build else None
+    if not build and not unchecked:
+        _expect(registry, tag)
     plan = plan_hotfix(environment, tag, registry, reason, source=source)
     pull = branch_name("deploy", environment, f"{SERVICE}-{tag}")
     target = Destination(branch, folder, SERVICE, pull)

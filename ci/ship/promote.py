@@ -125,16 +125,20 @@ def promote(access: Access, wish: Wish) -> None:
     click.echo(f"{SERVICE}: {wish.target} {old} -> {tag}")
     states = ask(candidate, overridden=wish.overridden)
     _show(states)
+    _refuse_blocked(states)
+    if wish.dry_run:
+        click.echo("No gate blocks; nothing was changed (--dry-run).")
+        return
+    _land(access, wish, plan_promotion(candidate, wish, image, states), tag, states)
+
+
+def _refuse_blocked(states: Sequence[State]) -> None:
     blocking = [state.gate for state in states if state.word == "blocks"]
     if blocking:
         raise CiError(
             f"blocked by {', '.join(blocking)}",
             hint="Fix it as it says, or pass it with --override GATE --reason TEXT.",
         )
-    if wish.dry_run:
-        click.echo("No gate blocks; nothing was changed (--dry-run).")
-        return
-    _land(access, wish, plan_promotion(candidate, wish, image, states), tag, states)
 
 
 def plan_promotion(

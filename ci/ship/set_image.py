@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -185,12 +186,7 @@ def set_image(  # noqa: PLR0913  (one argument for each option of the verb)
     with scratch_folder() as scratch:
         environment = git_environment(os.environ, scratch, url=url, token=token, config=git_config)
         repository = Repository(url, scratch, environment, left=lambda: backoff.left)
+        say = functools.partial(click.echo, err=True)
         return Lander(
-            repository,
-            target,
-            plan,
-            backoff,
-            sign=sign,
-            say=lambda line: click.echo(line, err=True),
-            progress=progress,
+            repository, target, plan, backoff, sign=sign, say=say, progress=progress
         ).land()

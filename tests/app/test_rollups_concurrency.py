@@ -34,6 +34,11 @@ REPORTS = """
            (SELECT sum(visits) FROM exact_user_visits),
            (SELECT sum(issued) FROM exact_quarter_hours), (SELECT count(*) FROM tokens)
 """
+BACKWARDS = """
+    SELECT count(*) FROM exact_quarter_hours UNION ALL
+    SELECT count(*) FROM exact_user_visits UNION ALL
+    SELECT count(*) FROM exact_daily_visits
+"""
 
 
 @BOTH
@@ -150,9 +155,6 @@ def test_nothing_ever_deadlocks_with_a_truncation(
 ) -> None:
     database.execute(FILL)
     ended = threading.Event()
-    backwards = """SELECT count(*) FROM exact_quarter_hours UNION ALL
-                   SELECT count(*) FROM exact_user_visits UNION ALL
-                   SELECT count(*) FROM exact_daily_visits"""
     done = [0] * 6
 
     def repeat(number: int, *statements: str) -> None:
@@ -173,8 +175,8 @@ def test_nothing_ever_deadlocks_with_a_truncation(
     with ThreadPoolExecutor() as pool:
         jobs = [
             pool.submit(repeat, 0, ADD, removal),
-            pool.submit(repeat, 1, backwards, REPORTS),
-            pool.submit(repeat, 2, REPORTS, backwards),
+            pool.submit(repeat, 1, BACKWARDS, REPORTS),
+            pool.submit(repeat, 2, REPORTS, BACKWARDS),
             pool.submit(repeat, 3, "TRUNCATE tokens", ADD, ADD, "SELECT pg_sleep(0.01)"),
             pool.submit(repeat_call, 4, rollups.fold),
             pool.submit(repeat_call, 5, rollups.rebuild),

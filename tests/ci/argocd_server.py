@@ -308,35 +308,40 @@ def git(tmp_path: Path) -> Git:
     return Git(tmp_path)
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Hands each request to the fake."""
+
+    fake: FakeArgo
+
+    def _handle(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"null")
+        parts = urlsplit(self.path)
+        answer = self.fake.answer(self.command, parts.path, parse_qs(parts.query), body)
+        status, kind = 200, "application/json"
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        if self.fake.fail:
+            status, data, kind = self.fake.fail
+        elif isinstance(answer, tuple):
+            status, data = answer[0], json.dumps({"message": answer[1]}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture
 def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
     """The fake, running, and named by the environment."""
     fake = FakeArgo(git)
 
-    class Handler(BaseHTTPRequestHandler):
-        def _handle(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"null")
-            parts = urlsplit(self.path)
-            answer = fake.answer(self.command, parts.path, parse_qs(parts.query), body)
-            status, kind = 200, "application/json"
-            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            if fake.fail:
-                status, data, kind = fake.fail
-            elif isinstance(answer, tuple):
-                status, data = answer[0], json.dumps({"message": answer[1]}).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"fake": fake}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     fake.url = f"http://127.0.0.1:{server.server_port}"

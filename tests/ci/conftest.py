@@ -271,7 +271,6 @@ class GitHandler(BaseHTTPRequestHandler):
         """Stay quiet."""
 
     def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
         is_push = "git-receive-pack" in self.path
         given = self.headers.get("Authorization", "")
         self.server.seen.append(given)
@@ -287,7 +286,25 @@ class GitHandler(BaseHTTPRequestHandler):
             return self._answer(401, f"who is {given} {base64.b64decode(given[6:]).decode()}?")
         if is_push and self.server.refuse_pushes:
             return self._answer(403, "read only")
-        env = {
+        said = self._ask_git()
+        if is_push and self.command == "POST" and self.server.drop_answers:
+            self.server.drop_answers -= 1
+            return None
+        head, _, content = said.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+        return None
+
+    do_POST = do_GET  # noqa: N815  (http.server's name)
+
+    def _ask_git(self) -> bytes:
+        """Hand the request to git's own CGI program; its answer has a head and a body."""
+        path, _, query = self.path.partition("?")
+        variables = {
             "GIT_PROJECT_ROOT": str(self.server.root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": path,
@@ -298,27 +315,13 @@ class GitHandler(BaseHTTPRequestHandler):
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
         }
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        done = subprocess.run(
+        return subprocess.run(
             ["git", "http-backend"],
-            env=os.environ | PERSON | env,
-            input=body,
+            env=os.environ | PERSON | variables,
+            input=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
             capture_output=True,
             check=True,
-        )
-        if is_push and self.command == "POST" and self.server.drop_answers:
-            self.server.drop_answers -= 1
-            return None
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.send_response(int(headers.pop("Status", "200").split()[0]))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-        return None
-
-    do_POST = do_GET  # noqa: N815  (http.server's name)
+        ).stdout
 
     def _answer(self, status: int, text: str) -> None:
         self.send_response(status)

@@ -1,4 +1,4 @@
-"""The shape of the Python code: what keeps a name from having two meanings."""
+"""The shape of the Python code: short files, and names with one meaning."""
 
 from __future__ import annotations
 
@@ -8,24 +8,45 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TRACKED = subprocess.run(
-    ["git", "ls-files", "-z", "*.py"], cwd=ROOT, check=True, capture_output=True, text=True
-).stdout.split("\0")
-FILES = [name for name in TRACKED if name and (ROOT / name).is_file()]
+MOST_LINES_OF_A_FILE = 400
+# What runs outside of tests.
 SHIPPED = ("apps/coworking/coworking/", "bench/", "ci/", "treecheck/treecheck/")
 
 
-def parsed(name: str) -> ast.Module:
-    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
+def _tracked() -> dict[str, str]:
+    """Every Python file of the repository, the tests included: its name and text."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "*.py"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    paths = [ROOT / name for name in listed.split("\0") if name]
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in paths
+        if path.is_file()  # a removal that isn't committed yet
+    }
+
+
+FILES = _tracked()
+PARSED = {name: ast.parse(text) for name, text in FILES.items()}
+
+
+def test_every_file_is_read() -> None:
+    assert len(FILES) > 500
+    assert all(any(name.startswith(folder) for name in FILES) for folder in SHIPPED)
+
+
+def test_no_file_is_long() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in FILES.items()}
+    long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FILE}
+    assert not long, f"split each by what its parts are about; {MOST_LINES_OF_A_FILE} lines at most"
 
 
 def test_a_class_name_has_one_meaning() -> None:
     places = defaultdict(list)
-    for name in FILES:
+    for name, module in PARSED.items():
         if name.startswith(SHIPPED):
-            for node in ast.walk(parsed(name)):
+            for node in ast.walk(module):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places[node.name].append(name)
-    assert len(places) > 200  # it reads them at all
     twice = {name: files for name, files in places.items() if len(files) > 1}
     assert not twice, "give each class a name of its own, by what it is in its room"

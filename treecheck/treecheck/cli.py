@@ -15,9 +15,21 @@ from treecheck.command import run_command
 from treecheck.errors import InputError
 from treecheck.output import FORMATS
 from treecheck.registry import LAYERS, find_rule, load_rules
-from treecheck.settings import find_settings, parse_selectors
+from treecheck.settings import CheckSettings, find_settings, parse_selectors
 
 ENDINGS = {".sarif": "sarif", ".xml": "junit", ".json": "json"}  # of --report, to FORMATS
+
+
+def _settings(
+    paths: tuple[str, ...], select: tuple[str, ...], ignore: tuple[str, ...], kubernetes: str | None
+) -> CheckSettings:
+    """The tree's settings, with what the command line says instead."""
+    settings = find_settings(tree_folder(paths))
+    if select:
+        settings = replace(settings, select=parse_selectors(select, "--select"))
+    if ignore:
+        settings = replace(settings, ignore=parse_selectors(ignore, "--ignore"))
+    return settings if kubernetes is None else replace(settings, kubernetes=kubernetes)
 
 
 @click.command("validate")
@@ -80,13 +92,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument for each option of the com
         format_of(file)
     # Everything that is read stays until the end: looking for garbage in it is wasted time.
     gc.disable()
-    settings = find_settings(tree_folder(paths))
-    if select:
-        settings = replace(settings, select=parse_selectors(select, "--select"))
-    if ignore:
-        settings = replace(settings, ignore=parse_selectors(ignore, "--ignore"))
-    if kubernetes_version is not None:
-        settings = replace(settings, kubernetes=kubernetes_version)
+    settings = _settings(paths, select, ignore, kubernetes_version)
     facts = Path(facts_file) if facts_file is not None else None
     _, report = check_paths(paths, settings, facts_file=facts, only=only)
     for file in files:

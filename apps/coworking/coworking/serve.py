@@ -55,23 +55,7 @@ def serve(config: Config) -> NoReturn:
     keys = AccessKeys(config.access_key_file)
     _refuse_taken_address(config)
     stopping = multiprocessing.Value("b", 0, lock=False)
-    logs.info(
-        "starting",
-        host=config.app_host,
-        port=config.app_port,
-        metrics_port=config.metrics_port,
-        processes=config.web_processes,
-        threads=config.web_threads,
-        build=config.build,
-        commit=config.commit,
-        schema=schema.REQUIRED_REVISION,
-        door="closed" if keys.closed else "open",
-        access_keys=keys.count,
-    )
-    if config.access_key_file is not None and not keys.closed:
-        logs.warning(
-            "no access key: the reports answer everybody", file=str(config.access_key_file)
-        )
+    _log_start(config, keys)
     status = 0
     server = Stoppable(config, stopping)
     try:
@@ -89,6 +73,26 @@ def serve(config: Config) -> NoReturn:
     # The interpreter's own end would wait for a fold under way, however long it takes. Its
     # transaction ends with the process, and all of it is still there for the next one.
     os._exit(status)
+
+
+def _log_start(config: Config, keys: AccessKeys) -> None:
+    logs.info(
+        "starting",
+        host=config.app_host,
+        port=config.app_port,
+        metrics_port=config.metrics_port,
+        processes=config.web_processes,
+        threads=config.web_threads,
+        build=config.build,
+        commit=config.commit,
+        schema=schema.REQUIRED_REVISION,
+        door="closed" if keys.closed else "open",
+        access_keys=keys.count,
+    )
+    if config.access_key_file is not None and not keys.closed:
+        logs.warning(
+            "no access key: the reports answer everybody", file=str(config.access_key_file)
+        )
 
 
 def _refuse_taken_address(config: Config) -> None:

@@ -151,6 +151,22 @@ def _clone(source: str, folder: Path) -> None:
         )
 
 
+def _variables(job: Job, identity: str, source: str, commit: str) -> dict[str, str]:
+    """What CodeBuild sets, over the project's own variables."""
+    return {
+        **job.variables,
+        "CODEBUILD_BUILD_ID": identity,
+        "CODEBUILD_BUILD_NUMBER": str(job.number),
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
+        "CODEBUILD_SOURCE_VERSION": commit,
+        "CODEBUILD_SOURCE_REPO_URL": source,
+        "CODEBUILD_START_TIME": str(int(time.time() * 1000)),
+        "CODEBUILD_INITIATOR": "a person",
+        "CODEBUILD_CI": "true",
+        "CI": "true",
+    }
+
+
 def build(folder: Path, job: Job) -> tuple[Outcome, Finished]:
     """Clone the source into `folder` and run the buildspec there.
 
@@ -170,20 +186,8 @@ def build(folder: Path, job: Job) -> tuple[Outcome, Finished]:
     project = (template and template.project_of(job.buildspec.as_posix())) or job.pipeline
     account = os.environ.get("AWS_ACCOUNT_ID", "123456789012")
     identity = str(uuid.uuid4())
-    environment = {
-        **os.environ,
-        **job.variables,
-        "CODEBUILD_BUILD_ID": f"{project}:{identity}",
-        "CODEBUILD_BUILD_NUMBER": str(job.number),
-        "CODEBUILD_RESOLVED_SOURCE_VERSION": full,
-        "CODEBUILD_SOURCE_VERSION": full,
-        "CODEBUILD_SOURCE_REPO_URL": source,
-        "CODEBUILD_START_TIME": str(int(time.time() * 1000)),
-        "CODEBUILD_INITIATOR": "a person",
-        "CODEBUILD_CI": "true",
-        "CI": "true",
-    }
-    outcome = Runner(spec, folder, environment, secrets=secrets, log=click.echo).run()
+    variables = os.environ | _variables(job, f"{project}:{identity}", source, full)
+    outcome = Runner(spec, folder, variables, secrets=secrets, log=click.echo).run()
     return outcome, Finished(
         project,
         identity,

@@ -206,6 +206,22 @@ def aws() -> Iterator[None]:
         yield
 
 
+def _application(first: str, deployed: str) -> dict[str, Any]:
+    """What Argo CD knows of dev: in sync, healthy, at its second commit for an hour."""
+    return {
+        "metadata": {"name": "coworking-dev"},
+        "spec": {"destination": {"namespace": "coworking-dev"}, "source": {}},
+        "status": {
+            "sync": {"status": "Synced", "revision": deployed},
+            "health": {"status": "Healthy"},
+            "history": [
+                {"id": 1, "revision": first, "deployedAt": _ago(minutes=300)},
+                {"id": 2, "revision": deployed, "deployedAt": _ago(minutes=60)},
+            ],
+        },
+    }
+
+
 @pytest.fixture
 def world(
     both_environments: tuple[Any, list[str]],
@@ -226,19 +242,7 @@ def world(
     ecr.create_repository(repositoryName=ECR.name)
     put = ecr.put_image(repositoryName=ECR.name, imageManifest=MANIFEST, imageTag=tag)
     ecr.start_image_scan(repositoryName=ECR.name, imageId={"imageTag": tag})
-    history = [
-        {"id": 1, "revision": first, "deployedAt": _ago(minutes=300)},
-        {"id": 2, "revision": deployed, "deployedAt": _ago(minutes=60)},
-    ]
-    application = {
-        "metadata": {"name": "coworking-dev"},
-        "spec": {"destination": {"namespace": "coworking-dev"}, "source": {}},
-        "status": {
-            "sync": {"status": "Synced", "revision": deployed},
-            "health": {"status": "Healthy"},
-            "history": history,
-        },
-    }
+    application = _application(first, deployed)
     digest = put["image"]["imageId"]["imageDigest"]
     made = World(remote, tag, f"56-{first[:8]}", application, tag, digest)
     handler = type("Handler", (Handler,), {"world": made})

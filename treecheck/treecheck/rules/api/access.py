@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import FieldPath, Manifest, Resource
 
 _RBAC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/"
 _GROUP = "rbac.authorization.k8s.io"
@@ -147,26 +147,31 @@ def limit_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                     fix="Remove them, or make it a range for Containers.",
                     path=(*path, field),
                 )
-        ratio = as_mapping(item.get("maxLimitRequestRatio"))
-        for name in sorted({name for each in (*bounds.values(), ratio) for name in each}):
-            if "/" not in name and name not in _MEASURED and not name.startswith(_PREFIXES):
-                known_in = [field for field in order if name in bounds[field]]
-                field = known_in[0] if known_in else "maxLimitRequestRatio"
+        yield from _bounds(item, bounds, path)
+
+
+def _bounds(item: Manifest, bounds: dict[str, Manifest], path: FieldPath) -> Iterator[Problem]:
+    """Of each resource: that it is one, and that its bounds grow in the order given."""
+    ratio = as_mapping(item.get("maxLimitRequestRatio"))
+    for name in sorted({name for each in (*bounds.values(), ratio) for name in each}):
+        if "/" not in name and name not in _MEASURED and not name.startswith(_PREFIXES):
+            known_in = [field for field in bounds if name in bounds[field]]
+            field = known_in[0] if known_in else "maxLimitRequestRatio"
+            yield Problem(
+                f"no resource is called {shown(name)}",
+                fix="Write cpu, memory or ephemeral-storage.",
+                path=(*path, field, name),
+            )
+            continue
+        present = [(f, quantity(bounds[f][name])) for f in bounds if name in bounds[f]]
+        known = [(f, number) for f, number in present if number is not None]
+        for (one, low), (other, high) in itertools.pairwise(known):
+            if low > high:
                 yield Problem(
-                    f"no resource is called {shown(name)}",
-                    fix="Write cpu, memory or ephemeral-storage.",
-                    path=(*path, field, name),
+                    f"{one} of {name} is larger than {other}",
+                    fix="Let min, defaultRequest, default and max grow in this order.",
+                    path=(*path, one, name),
                 )
-                continue
-            present = [(f, quantity(bounds[f][name])) for f in order if name in bounds[f]]
-            known = [(f, number) for f, number in present if number is not None]
-            for (one, low), (other, high) in itertools.pairwise(known):
-                if low > high:
-                    yield Problem(
-                        f"{one} of {name} is larger than {other}",
-                        fix="Let min, defaultRequest, default and max grow in this order.",
-                        path=(*path, one, name),
-                    )
 
 
 @rule(

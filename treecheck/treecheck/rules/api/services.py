@@ -63,13 +63,16 @@ def service_ports(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             )
         names |= {name} - {""}
         numbers.add(number)
-        target = port.get("targetPort")
-        if target not in {None, 0, ""} and not is_port(target):
-            yield Problem(
-                f"the target port {shown(target)} is neither a port's number nor its name",
-                fix="Write a number from 1 to 65535, or the name of a container's port.",
-                path=(*path, "targetPort"),
-            )
+        yield from _target_port(port.get("targetPort"), path)
+
+
+def _target_port(target: Any, path: FieldPath) -> Iterator[Problem]:
+    if target not in {None, 0, ""} and not is_port(target):
+        yield Problem(
+            f"the target port {shown(target)} is neither a port's number nor its name",
+            fix="Write a number from 1 to 65535, or the name of a container's port.",
+            path=(*path, "targetPort"),
+        )
 
 
 @rule("node-port", source=_SOURCE, kinds=("Service",))

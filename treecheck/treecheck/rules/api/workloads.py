@@ -123,14 +123,11 @@ def rolling_update(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             return
     both = bool(leading_number(surge)) == bool(leading_number(gone))
     if both and (resource.kind == "DaemonSet" or not leading_number(gone)):
-        yield Problem(
-            f"maxSurge ({surge}) and maxUnavailable ({gone}) "
-            + ("can't both be more than 0" if leading_number(gone) else "can't both be 0"),
-            fix="Let one of the two be more than 0."
-            if not leading_number(gone)
-            else "Set one to 0.",
-            path=(*path, "maxUnavailable"),
-        )
+        wrong, fix = "can't both be 0", "Let one of the two be more than 0."
+        if leading_number(gone):
+            wrong, fix = "can't both be more than 0", "Set one to 0."
+        message = f"maxSurge ({surge}) and maxUnavailable ({gone}) {wrong}"
+        yield Problem(message, fix=fix, path=(*path, "maxUnavailable"))
 
 
 @rule(
