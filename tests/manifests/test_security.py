@@ -152,17 +152,22 @@ def test_prod_is_reached_as_settings_yaml_says(prod):
     assert f"{reach.PREFIX}type" not in service["metadata"]["annotations"]
 
 
-def test_the_access_key_is_a_file_of_the_pods_that_serve_alone(both):
-    keys = ["ACCESS_KEY", "ACCESS_KEY_OLD"]
+def test_each_pod_has_the_secret_s_entries_that_it_needs_as_files(both):
+    """The access keys are for the pods that serve alone; who logs in has the announced password."""
+    password, announced = "DB_PASSWORD", "DB_PASSWORD_NEXT"
+    entries = {
+        "coworking": [password, announced, "ACCESS_KEY", "ACCESS_KEY_OLD"],
+        "postgresql": [password],
+    }
     for name, pod in both.pods().items():
         (volume,) = [
             each for each in pod["spec"]["volumes"] if "secret" in each or "projected" in each
         ]
         found = secrets_of(volume)
-        expected = ["DB_PASSWORD", *keys] if name == "coworking" else ["DB_PASSWORD"]
+        expected = entries.get(name, [password, announced])
         assert [key for each in found for key in each["keys"]] == expected
-        for each in found:  # the pods start without the keys, and never without the password
-            assert each["optional"] is (each["keys"] == keys)
+        for each in found:  # the pods start without the others, and never without the password
+            assert each["optional"] is (each["keys"] != [password])
     (mount,) = [m for m in both.service_container()["volumeMounts"] if m["name"] == "password"]
     env = {each["name"]: each["value"] for each in both.service_container()["env"]}
     assert env["ACCESS_KEY_FILE"] == f"{mount['mountPath']}/ACCESS_KEY"

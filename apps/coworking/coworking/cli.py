@@ -148,6 +148,23 @@ def seed(*, if_empty: bool, replace: bool, end: datetime, **sizes: int) -> None:
     click.echo(f"{plan.users} users and {plan.tokens} tokens over {plan.days} days.")
 
 
+@group.command(name="change-password")
+@click.option(
+    "--within",
+    type=click.FloatRange(0, 86_400),
+    default=240,
+    show_default=True,
+    help="Seconds to wait until every process of the service knows the new one.",
+)
+def change_password(within: float) -> None:
+    """Make the announced password the database's; the old one is refused from then on."""
+    from coworking import change_password  # noqa: PLC0415
+    from coworking.database import translated  # noqa: PLC0415
+
+    with translated():
+        change_password.change(Config.read(), within=within, say=click.echo)
+
+
 @group.command(name="new-key")
 def new_key() -> None:
     """Print a fresh access key, for the file of ACCESS_KEY_FILE; it is kept nowhere."""

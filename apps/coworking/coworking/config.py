@@ -82,7 +82,9 @@ class Config(BaseSettings):
     db_password_file: Annotated[Path, BeforeValidator(_named)] | None = _setting(
         "DB_PASSWORD_FILE",
         "A file that holds the password; it is read again at each new connection, so a changed "
-        "password needs no restart. One newline at its end is not part of the password.",
+        "password needs no restart. One newline at its end is not part of the password. The file "
+        "beside it whose name ends in `_NEXT` may announce the next password: a login that "
+        "PostgreSQL refuses is tried once with the other one.",
         example="/run/secrets/coworking/password",
         default=None,
     )
@@ -240,31 +242,48 @@ class Config(BaseSettings):
             ) from None
 
     def password(self) -> str | None:
-        """The password as it is now; None means that none is sent.
+        """The password of DB_PASSWORD or its file now; None means that none is sent.
 
         Raises:
             ConfigError: the file of DB_PASSWORD_FILE can't be read, or is empty.
         """
         if self.db_password_file is None:
             return None if self.db_password is None else self.db_password.get_secret_value()
-        try:
-            text = self.db_password_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise self._password_file_fault(f"can't be read: {reason}") from None
-        password = text.removesuffix("\n").removesuffix("\r")
-        if not password:
-            raise self._password_file_fault("is empty")
-        if "\x00" in password:
-            raise self._password_file_fault("has a NUL character, as text in UTF-16 has")
-        return password
+        return _password_in(self.db_password_file)
 
-    def _password_file_fault(self, what: str) -> ConfigError:
-        return ConfigError(
-            f"DB_PASSWORD_FILE={self.db_password_file} {what}; name a file that holds the "
-            f"password in UTF-8, readable by this user, for example "
-            f"DB_PASSWORD_FILE={SETTINGS['DB_PASSWORD_FILE'].example}"
-        )
+    def next_password(self) -> str | None:
+        """The password to come, while one is announced; None at all other times.
+
+        Raises:
+            ConfigError: its file is there and can't be read, or is empty.
+        """
+        file = self.db_password_file
+        announced = None if file is None else file.with_name(file.name + "_NEXT")
+        if announced is None or not announced.exists():
+            return None
+        return _password_in(announced)
+
+
+def _password_in(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise _password_file_fault(file, f"can't be read: {reason}") from None
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise _password_file_fault(file, "is empty")
+    if "\x00" in password:
+        raise _password_file_fault(file, "has a NUL character, as text in UTF-16 has")
+    return password
+
+
+def _password_file_fault(file: Path, what: str) -> ConfigError:
+    return ConfigError(
+        f"DB_PASSWORD_FILE={file} {what}; name a file that holds the "
+        f"password in UTF-8, readable by this user, for example "
+        f"DB_PASSWORD_FILE={SETTINGS['DB_PASSWORD_FILE'].example}"
+    )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from coworking.deadlines import Deadlines
 from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld, ServiceError
+from coworking.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,11 +50,13 @@ class Database:
     Attributes:
         engine: SQLAlchemy's, with at most `db_pool_size` connections.
         deadlines: limits on waits that PostgreSQL itself can't keep.
+        passwords: what a login is tried with.
     """
 
     def __init__(self, config: Config, *, patient: bool = False) -> None:
         self.config = config
         self.deadlines = Deadlines()
+        self.passwords = Passwords(config)
         self._patient = patient
         self.engine = create_engine(
             "postgresql+psycopg2://",
@@ -72,7 +75,8 @@ class Database:
     def connect(self, within: float | None = None) -> RawConnection:
         """A new connection outside the pool.
 
-        The password is read from its file here, so each new connection uses the present one.
+        The password is read from its file here, so each new connection uses the present one; while
+        another is announced, a refused login is tried with the other one.
 
         Args:
             within: seconds until DatabaseAway is raised; by default `db_check_timeout`.
@@ -83,17 +87,13 @@ class Database:
             ConfigError: the password's file can't be read, and the caller is patient.
         """
         if self._patient:
-            return _opened(self._arguments())
-        try:
-            arguments = self._arguments()
-        except ConfigError as error:
-            raise DatabaseAway("the database's password can't be read", hint=str(error)) from None
+            return self._opened()
         limit = self.config.db_check_timeout if within is None else max(0.0, within)
         # libpq can't be interrupted while it connects, so another thread waits for it.
         result: queue.SimpleQueue[RawConnection | Exception] = queue.SimpleQueue()
         given_up = threading.Event()
         opener = threading.Thread(
-            target=_open_into, args=(arguments, result, given_up), name="connect", daemon=True
+            target=self._open_into, args=(result, given_up), name="connect", daemon=True
         )
         opener.start()
         try:
@@ -103,9 +103,36 @@ class Database:
             with contextlib.suppress(queue.Empty):  # it came at the last moment
                 _close_quietly(result.get_nowait())
             raise DatabaseAway(f"no answer from the database within {limit:.3g} s") from None
+        if isinstance(opened, ConfigError):
+            raise DatabaseAway("the database's password can't be read", hint=str(opened)) from None
         if isinstance(opened, Exception):
             raise opened
         return opened
+
+    def _open_into(
+        self,
+        result: queue.SimpleQueue[RawConnection | Exception],
+        given_up: threading.Event,
+    ) -> None:
+        try:
+            opened: RawConnection | Exception = self._opened()
+        except (DatabaseAway, ConfigError) as error:
+            opened = error
+        if given_up.is_set():
+            _close_quietly(opened)
+        else:
+            result.put(opened)
+
+    def connect_with(self, password: str | None) -> RawConnection:
+        """A new connection with this password alone; the driver's own error if it is refused."""
+        opened: RawConnection = psycopg2.connect(password=password, **self._arguments())
+        return opened
+
+    def _opened(self) -> RawConnection:
+        try:
+            return self.passwords.log_in(self.connect_with)
+        except psycopg2.OperationalError as error:
+            raise DatabaseAway("the database can't be reached", hint=_first_line(error)) from None
 
     def _arguments(self) -> dict[str, Any]:
         config = self.config
@@ -114,9 +141,8 @@ class Database:
             "host": config.db_host,
             "port": config.db_port,
             "user": config.db_username,
-            "password": config.password(),
             "dbname": config.db_name,
-            "application_name": "coworking",
+            "application_name": self.passwords.session_name(),
             "connect_timeout": CONNECT_TIMEOUT,
             # A peer that vanished without a word is noticed in about 25 s when nothing is sent,
             # and in 10 s when something was.
@@ -223,29 +249,6 @@ def _raise_own(cause: BaseException | None, *, lost: bool) -> None:
         raise Disconnected("the database closed the connection", hint=hint) from cause
     if isinstance(cause, psycopg2.OperationalError):
         raise DatabaseAway("the database can't answer", hint=_first_line(cause)) from cause
-
-
-def _open_into(
-    arguments: dict[str, Any],
-    result: queue.SimpleQueue[RawConnection | Exception],
-    given_up: threading.Event,
-) -> None:
-    try:
-        opened: RawConnection | Exception = _opened(arguments)
-    except (DatabaseAway, ConfigError) as error:
-        opened = error
-    if given_up.is_set():
-        _close_quietly(opened)
-    else:
-        result.put(opened)
-
-
-def _opened(arguments: dict[str, Any]) -> RawConnection:
-    try:
-        opened: RawConnection = psycopg2.connect(**arguments)
-    except psycopg2.OperationalError as error:
-        raise DatabaseAway("the database can't be reached", hint=_first_line(error)) from None
-    return opened
 
 
 def _close_quietly(opened: RawConnection | Exception) -> None:

@@ -217,6 +217,7 @@ class VersionChecks:
         self._last: Check | Failure | None = None
         self._connection: RawConnection | None = None
         self._cursor: RawCursor | None = None
+        self._named = ""
 
     def since(self, moment: float) -> Check:
         """A check that began at `moment` (monotonic seconds) or later."""
@@ -274,6 +275,7 @@ class VersionChecks:
             with translated():
                 cursor = self._cursor or self._connect(deadline)
                 with self._guarded(cursor.connection, deadline):
+                    self._name(cursor)
                     cursor.execute(CHECK)
                     row = cursor.fetchone()
         except ServiceError:
@@ -282,6 +284,16 @@ class VersionChecks:
         if row is None:
             raise DatabaseAway("the database gave no answer to a check")
         return row[0], row[1]
+
+    def _name(self, cursor: RawCursor) -> None:
+        """Say in the session's name which password is announced to this process.
+
+        This session is the one that every process has and uses all the time.
+        """
+        name = self._database.passwords.session_name()
+        if name != self._named:
+            cursor.execute("SELECT set_config('application_name', %s, false)", (name,))
+            self._named = name
 
     def _connect(self, deadline: float) -> RawCursor:
         self._connection = self._database.connect(within=deadline - time.monotonic())
@@ -300,6 +312,7 @@ class VersionChecks:
         if self._connection is not None:
             self._connection.close()
         self._connection = self._cursor = None
+        self._named = ""
 
     def _late(self) -> DatabaseAway:
         return DatabaseAway(f"no answer from the database within {self._within} s")

@@ -41,11 +41,13 @@ class Address(Protocol):
 
 
 def environment_of(database: Address) -> dict[str, str]:
+    file = getattr(database, "password_file", None)
+    password = {"DB_PASSWORD_FILE": str(file)} if file else {"DB_PASSWORD": database.password}
     return {
         "DB_HOST": database.host,
         "DB_PORT": str(database.port),
         "DB_USERNAME": database.user,
-        "DB_PASSWORD": database.password,
+        **password,
         "DB_NAME": database.name,
         # Patient: that a busy machine takes its time is not a fault, except in test_faults.py.
         "DB_CHECK_TIMEOUT": "10",

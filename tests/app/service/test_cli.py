@@ -25,18 +25,8 @@ if TYPE_CHECKING:
 
 def test_every_verb_has_a_help() -> None:
     assert sorted(group.commands) == [
-        *(
-            "check-config",
-            "check-data",
-            "fold",
-            "health",
-            "migrate",
-            "new-key",
-            "rebuild",
-            "seed",
-            "serve",
-        ),
-        "verify",
+        *("change-password", "check-config", "check-data", "fold", "health", "migrate"),
+        *("new-key", "rebuild", "seed", "serve", "verify"),
     ]
     assert all(command.help for command in group.commands.values())
 

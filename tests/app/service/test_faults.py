@@ -234,7 +234,7 @@ def test_connections_that_were_ended_are_replaced(client: FlaskClient, server: O
     client.get(REPORT)
     server.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'coworking'"
+        " WHERE application_name LIKE 'coworking %'"
     )
     assert client.get(REPORT).status_code == 200
     assert client.get("/api/reports/user_visits").status_code == 200

@@ -1,0 +1,412 @@
+"""The database's password is changed under load, in pods that see it late, and no request fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from coworking import change_password, schema
+from coworking.config import Config
+from coworking.database import Database as Connections
+from coworking.errors import ConfigError, DatabaseAway, ServiceError
+from coworking.passwords import Passwords, mark_of
+from tests.app.conftest import Database, Server, Servers
+from tests.app.service.conftest import environment_of
+from tests.app.service.kubelet import Mount
+from tests.app.service.test_key_rotation import CONNECTIONS, Load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ROTATIONS = 3
+LATE = 2.0  # seconds by which the second pod's node sees a changed Secret later
+KILLS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Place(Database):
+    """A database whose owner logs in with the password of a file, and is not a superuser."""
+
+    password_file: Path
+
+
+class Secret:
+    """The cluster's Secret, mounted into pods."""
+
+    def __init__(self, folder: Path, password: str) -> None:
+        self.entries = {"DB_PASSWORD": password}
+        self._folder = folder
+        self.mounts: list[Mount] = []
+
+    def mount(self) -> Mount:
+        self.mounts.append(Mount(self._folder / f"pod-{len(self.mounts)}", self.entries))
+        return self.mounts[-1]
+
+    def announce(self) -> str:
+        self.entries["DB_PASSWORD_NEXT"] = secrets.token_urlsafe(32)
+        return self.entries["DB_PASSWORD_NEXT"]
+
+    def finish(self) -> None:
+        self.entries = {"DB_PASSWORD": self.entries["DB_PASSWORD_NEXT"]}
+
+    def reach(self, *mounts: Mount) -> None:
+        for mount in mounts or self.mounts:
+            mount.write(self.entries)
+
+
+@pytest.fixture
+def owner(postgres_servers: Servers, postgres_version: int) -> Iterator[Database]:
+    """A migrated database of a role of its own, which logs in by scram-sha-256."""
+    server = postgres_servers(postgres_version)
+    name, password = f"owner_{secrets.token_hex(6)}", secrets.token_urlsafe(32)
+    admin = server.database("postgres")
+    admin.execute(
+        f"CREATE ROLE {name} LOGIN PASSWORD '{password}'", f"CREATE DATABASE {name} OWNER {name}"
+    )
+    owner = dataclasses.replace(admin, user=name, password=password, name=name)
+    schema.upgrade(create_engine(owner.url, poolclass=NullPool))
+    yield owner
+    admin.execute(f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def secret(tmp_path: Path, owner: Database) -> Secret:
+    (tmp_path / "secret").mkdir()
+    return Secret(tmp_path / "secret", owner.password)
+
+
+@pytest.fixture
+def pod(owner: Database, secret: Secret) -> Callable[[], Place]:
+    """`pod()`: the database as one pod sees it, by a mount of its own."""
+
+    def pod() -> Place:
+        file = secret.mount().folder / "DB_PASSWORD"
+        return Place(**dataclasses.asdict(owner), password_file=file)
+
+    return pod
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place], Config]:
+    def read(place: Place) -> Config:
+        for name, value in environment_of(place).items():
+            monkeypatch.setenv(name, value)
+        return Config.read()
+
+    return read
+
+
+@pytest.fixture(autouse=True)
+def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_password, "POLL", 0.1)
+    monkeypatch.setattr(change_password, "SETTLED", 1.0)
+
+
+def opens(owner: Database, password: str) -> bool:
+    try:
+        dataclasses.replace(owner, password=password).connect().close()
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            raise
+        return False
+    return True
+
+
+def names(owner: Database) -> set[str]:
+    """The names of the service's sessions, without those of the test."""
+    rows = owner.rows(
+        "SELECT application_name FROM pg_stat_activity"
+        " WHERE usename = current_user AND application_name LIKE 'coworking%'"
+    )
+    return {str(name) for (name,) in rows}
+
+
+class Chaos(threading.Thread):
+    """Ends idle sessions of the service all the time, so that it must log in again and again."""
+
+    def __init__(self, admin: Database, user: str) -> None:
+        super().__init__()
+        self.enough = threading.Event()
+        self.ended = 0
+        self._admin, self._user = admin, user
+
+    def run(self) -> None:
+        while not self.enough.wait(0.3):
+            self.ended += len(
+                self._admin.rows(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    f" WHERE usename = '{self._user}' AND state = 'idle'"
+                    " AND state_change < now() - interval '50 ms'"
+                    " AND application_name LIKE 'coworking %'"
+                    f" AND application_name NOT LIKE '%.{os.getpid()}%'"  # the Job's is this one
+                )
+            )
+
+
+@pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
+def test_a_rotation_under_load_fails_no_request(
+    serve: Callable[..., Any],
+    owner: Database,
+    secret: Secret,
+    pod: Callable[[], Place],
+    read: Callable[[Place], Config],
+) -> None:
+    services = [serve(pod(), LOG_LEVEL="WARNING") for _ in range(2)]
+    early, late = secret.mounts
+    loads = [Load(int(each.address.rpartition(":")[2]), "unused") for each in services]
+    chaos = Chaos(Server(owner.postgres_version, owner.port).database("postgres"), owner.user)
+    chaos.start()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        clients = [pool.submit(loads[n % 2].client) for n in range(CONNECTIONS)]
+        try:
+            for _ in range(ROTATIONS):
+                old, new = secret.entries["DB_PASSWORD"], secret.announce()
+                job = pod()
+                secret.reach(early)
+                timer = threading.Timer(LATE, secret.reach, [late])
+                timer.start()
+                began, said = time.monotonic(), list[str]()
+                change_password.change(read(job), within=60, say=said.append)
+                assert time.monotonic() - began > LATE
+                assert said[0].startswith("These don't know the announced password yet: coworking ")
+                assert (opens(owner, old), opens(owner, new)) == (False, True)
+                _wait_for_traffic(loads)
+                secret.finish()
+                secret.reach(early)
+                _wait_for_traffic(loads)
+                secret.reach(late)
+                _wait_for_traffic(loads)
+        finally:
+            chaos.enough.set()
+            for load in loads:
+                load.enough.set()
+        for client in clients:
+            client.result()
+    chaos.join()
+    outcomes = sum((load.outcomes for load in loads), start=type(loads[0].outcomes)())
+    print(f"{outcomes.total()} requests, {chaos.ended} sessions ended: {dict(outcomes)}")
+    assert outcomes == {"200": outcomes.total()}
+    assert outcomes.total() > 500
+    assert chaos.ended > 20
+
+
+def _wait_for_traffic(loads: list[Load]) -> None:
+    before = [load.outcomes.total() for load in loads]
+    deadline = time.monotonic() + 20
+    while any(load.outcomes.total() < n + 50 for load, n in zip(loads, before, strict=True)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_process_says_in_its_session_which_password_is_announced(
+    serve: Callable[..., Any],
+    owner: Database,
+    secret: Secret,
+    pod: Callable[[], Place],
+    wait: Callable[..., None],
+) -> None:
+    service = serve(pod(), FOLD_SECONDS="3600")
+    assert not any("next=" in name for name in names(owner))
+    new = secret.announce()
+    secret.reach()
+
+    def says() -> bool:
+        service.get("/readiness_check")
+        return any(name.endswith(f" next={mark_of(new)}") for name in names(owner))
+
+    wait(says, "the announced password in the session's name")
+    assert len(mark_of(new)) == 4
+    secret.finish()
+    secret.reach()
+    wait(
+        lambda: service.get("/readiness_check") and not any("next=" in n for n in names(owner)),
+        "the end of it",
+    )
+
+
+def test_an_older_release_blocks_the_change(
+    owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
+) -> None:
+    """It knows one password only, so every new login of it would fail."""
+    new = secret.announce()
+    older = owner.connect()
+    older.cursor().execute("SET application_name = 'coworking'")
+    with pytest.raises(ServiceError, match=r"is not known to coworking; nothing was changed"):
+        change_password.change(read(pod()), within=1, say=lambda _: None)
+    older.close()
+    assert (opens(owner, owner.password), opens(owner, new)) == (True, False)
+
+
+def test_somebody_elses_session_does_not_block_the_change(
+    owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
+) -> None:
+    new = secret.announce()
+    person = owner.connect()
+    change_password.change(read(pod()), within=1.5, say=lambda _: None)
+    person.close()
+    assert opens(owner, new)
+
+
+def test_called_again_it_finds_what_was_done(
+    secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
+) -> None:
+    secret.announce()
+    config, said = read(pod()), list[str]()
+    change_password.change(config, within=60, say=lambda _: None)
+    change_password.change(config, within=60, say=said.append)
+    assert said == [
+        "The database has the announced password already.",
+        "The new password opens the database, and the old one is refused.",
+    ]
+
+
+def test_a_database_that_takes_neither_password_is_reported(
+    secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
+) -> None:
+    secret.entries["DB_PASSWORD"] = secrets.token_urlsafe(32)
+    secret.announce()
+    with pytest.raises(ServiceError, match="neither the present password nor the announced one"):
+        change_password.change(read(pod()), within=60, say=lambda _: None)
+
+
+def test_without_an_announced_password_nothing_is_changed(
+    owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
+) -> None:
+    with pytest.raises(ConfigError, match="no password is announced"):
+        change_password.change(read(pod()), within=60, say=lambda _: None)
+    secret.entries["DB_PASSWORD_NEXT"] = owner.password
+    with pytest.raises(ConfigError, match="the announced password is the present one"):
+        change_password.change(read(pod()), within=60, say=lambda _: None)
+    assert opens(owner, owner.password)
+
+
+def test_the_command_ends_well_when_it_is_called_again_after_a_kill_at_any_moment(
+    owner: Database, secret: Secret, pod: Callable[[], Place]
+) -> None:
+    """It settles for 10 s, so most kills come before the change; some after it, by its own line."""
+    chance = random.Random(20261129)
+    after = 0
+    for _ in range(KILLS):
+        old, new = secret.entries["DB_PASSWORD"], secret.announce()
+        environment = os.environ | environment_of(pod())
+        code = (
+            "import sys; from coworking import change_password, cli;"
+            " change_password.POLL, change_password.SETTLED = 0.02, 0.1; sys.argv[1:] ="
+            " ['change-password']; cli.main()"
+        )
+        command = [sys.executable, "-c", code]
+        first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.2, 1.1))
+        first.kill()
+        first.wait()
+        after += opens(owner, new)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("opens the database, and the old one is refused.\n")
+        assert (opens(owner, old), opens(owner, new)) == (False, True)
+        assert old not in done.stdout + done.stderr
+        assert new not in done.stdout + done.stderr
+        secret.finish()
+    print(f"{after} of {KILLS} kills came after the change")
+
+
+# --- what a login is tried with ------------------------------------------------------------------
+
+
+@pytest.fixture
+def passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Passwords, Mount]:
+    entries = {"DB_PASSWORD": "present-4711", "DB_PASSWORD_NEXT": "next-0815"}
+    mount = Mount(tmp_path / "mount", entries)
+    monkeypatch.setenv("DB_USERNAME", "coworking")
+    monkeypatch.setenv("DB_PASSWORD_FILE", str(mount.folder / "DB_PASSWORD"))
+    return Passwords(Config.read()), mount
+
+
+class FakeServer:
+    """Takes some passwords; remembers what was tried."""
+
+    def __init__(self, *takes: str) -> None:
+        self.takes = takes
+        self.tried: list[str | None] = []
+
+    def connect(self, password: str | None) -> Any:
+        self.tried.append(password)
+        if password not in self.takes:
+            raise psycopg2.OperationalError(
+                'FATAL:  password authentication failed for user "coworking"'
+            )
+        return password
+
+
+def test_the_password_that_was_taken_last_is_tried_first(
+    passwords: tuple[Passwords, Mount],
+) -> None:
+    server = FakeServer("next-0815")
+    for _ in range(3):
+        assert passwords[0].log_in(server.connect) == "next-0815"
+    assert server.tried == ["present-4711", "next-0815", "next-0815", "next-0815"]
+
+
+def test_a_refused_login_is_tried_once_more_and_no_oftener(
+    passwords: tuple[Passwords, Mount],
+) -> None:
+    server = FakeServer()
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        passwords[0].log_in(server.connect)
+    assert server.tried == ["present-4711", "next-0815"]
+
+
+def test_a_server_that_is_away_is_not_asked_twice(passwords: tuple[Passwords, Mount]) -> None:
+    tried = []
+
+    def connect(password: str | None) -> Any:
+        tried.append(password)
+        raise psycopg2.OperationalError("could not connect to server: Connection refused")
+
+    with pytest.raises(psycopg2.OperationalError, match="Connection refused"):
+        passwords[0].log_in(connect)
+    assert len(tried) == 1
+
+
+def test_the_files_are_read_again_after_a_refusal(passwords: tuple[Passwords, Mount]) -> None:
+    """The Secret changed between the reading and the login."""
+    found, mount = passwords
+    server = FakeServer("newest-1234")
+
+    def connect(password: str | None) -> Any:
+        mount.write({"DB_PASSWORD": "newest-1234"})
+        return server.connect(password)
+
+    assert found.log_in(connect) == "newest-1234"
+    assert server.tried == ["present-4711", "newest-1234"]
+
+
+def test_an_announced_password_that_cannot_be_read_does_not_stop_the_service(
+    passwords: tuple[Passwords, Mount],
+) -> None:
+    found, mount = passwords
+    mount.write({"DB_PASSWORD": "present-4711", "DB_PASSWORD_NEXT": ""})
+    assert found.log_in(FakeServer("present-4711").connect) == "present-4711"
+
+
+def test_a_request_is_answered_503_when_both_are_refused(
+    owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
+) -> None:
+    secret.entries["DB_PASSWORD"] = secrets.token_urlsafe(32)
+    secret.announce()
+    with pytest.raises(DatabaseAway, match="can't be reached"):
+        Connections(read(pod())).connect()
