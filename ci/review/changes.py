@@ -52,10 +52,13 @@ class ResourceChange:
 def compare(base: Tree, head: Tree) -> dict[str, list[ResourceChange]]:
     """Heading -> its changes, sorted by title; a heading without changes has an empty list.
 
-    A resource that moves to another heading is compared with what it was under the old one.
+    A resource that moves to another heading is compared with what it was under the old one. What
+    one version can't render is not compared.
     """
     names = _generated_names(base, head)
     old, new = _sides(base, names), _sides(head, names)
+    old = {k: side for k, side in old.items() if k in new or not head.lacks(side[1], base)}
+    new = {k: side for k, side in new.items() if k in old or not base.lacks(side[1], head)}
     changes: dict[str, list[ResourceChange]] = {
         group: [] for group in sorted({*base.groups, *head.groups})
     }

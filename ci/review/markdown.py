@@ -52,6 +52,11 @@ def _assemble(
     report: Comparison, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
 ) -> str:
     lines = [MARKER, "### What this changes", ""]
+    for folder, why in report.unbuilt.items():
+        said = (
+            f"**{_code(folder)} can't be rendered**: {_text(clean(why))}. Argo CD can't render it "
+        )
+        lines += [said + "either: nothing of it is compared here, and nothing of it is synced.", ""]
     if report.sections:
         lines += ["| environment | |", "| --- | --- |"]
         lines += [f"| {_cell(each.name)} | {each.verdict} |" for each in report.sections]
@@ -118,7 +123,7 @@ def _longest_run(text: str) -> int:
 
 def _problems(report: Comparison) -> Iterator[str]:
     if report.failures:
-        yield from ("#### This can't be rendered", "")
+        yield from ("#### This can't be read", "")
         yield from (f"- {_text(clean(each))}" for each in report.failures)
         yield ""
     if report.findings:

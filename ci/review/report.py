@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Section:
-    """An environment, or another folder that is rendered."""
+    """An environment, or another folder that is rendered.
+
+    `unbuilt` says in which version it can't be rendered: "" (in both it can), before or now.
+    """
 
     name: str
+    unbuilt: str = ""
     changes: list[ResourceChange] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
         """One line."""
+        if self.unbuilt:
+            before = self.unbuilt == "before"
+            return "**could not be rendered before**" if before else "**can't be rendered**"
         if not self.changes:
             return "no change"
         count = f"{len(self.changes)} resource{'s' if len(self.changes) > 1 else ''}"
@@ -42,6 +49,7 @@ class Comparison:
     sections: list[Section]
     findings: list[Finding]
     failures: list[str]
+    unbuilt: dict[str, str] = field(default_factory=dict)
 
 
 def make_report(base: Tree, head: Tree) -> Comparison:
@@ -51,11 +59,12 @@ def make_report(base: Tree, head: Tree) -> Comparison:
         environment = Cluster(name, head.groups.get(name, []))
         found = [risk for each in changes for risk in risks(View(each, environment, changes))]
         found.sort(key=lambda risk: (-risk.weight, risk.title, risk.sentence))
-        sections.append(Section(name, changes, found))
+        unbuilt = "now" if name in head.failed else "before" if name in base.failed else ""
+        sections.append(Section(name, unbuilt, changes, found))
     known = {(each.rule, each.resource, each.message) for each in base.findings}
     new = [each for each in head.findings if (each.rule, each.resource, each.message) not in known]
     failures = [each for each in head.failures if each not in base.failures]
-    return Comparison(sections, new, failures)
+    return Comparison(sections, new, failures, head.unbuilt)
 
 
 def as_data(report: Comparison) -> dict[str, Any]:
@@ -78,4 +87,5 @@ def as_data(report: Comparison) -> dict[str, Any]:
         ],
         "findings": [each.as_dict() for each in report.findings],
         "failures": [clean(each) for each in report.failures],
+        "unbuilt": {folder: clean(why) for folder, why in report.unbuilt.items()},
     }

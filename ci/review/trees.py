@@ -28,12 +28,25 @@ class Tree:
     Attributes:
         groups: heading (`overlays/prod`, `argocd/apps`) -> the resources rendered under it.
         findings: what the checks say of it.
-        failures: what could not be rendered, a sentence each.
+        failures: what could not be read, a sentence each.
+        unbuilt: the folders at which kustomize fails -> why.
+        failed: all folders that can't be built, those included that build on such a one.
+        root: the folder that it was read from.
     """
 
+    root: Path = field(default_factory=Path)
     groups: dict[str, list[Resource]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    unbuilt: dict[str, str] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
+
+    def lacks(self, resource: Resource, of: Tree) -> bool:
+        """Whether a resource of another version is unknown here: its folder can't be built."""
+        folder = resource.part.folder
+        if folder is None or not folder.is_relative_to(of.root):
+            return False
+        return folder.relative_to(of.root).as_posix() in self.failed
 
 
 def merge_base(base: str, head: str) -> str:
@@ -82,7 +95,8 @@ def read_tree(folder: Path) -> Tree:
     """Render and check a folder as `python -m ci validate` would in it."""
     with contextlib.chdir(folder):
         inputs, report = check_paths([], find_settings(folder))
-    tree = Tree(findings=report.findings)
+    tree = Tree(folder, findings=report.findings)
+    tree.unbuilt, tree.failed = report.unbuilt, frozenset(inputs.failed)
     tree.failures = [failure.replace(f"{folder}/", "") for failure in report.failures]
     for resources in inputs.sets.values():
         for resource in resources:

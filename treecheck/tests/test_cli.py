@@ -148,8 +148,8 @@ def test_it_shows_what_kustomize_says(tmp_path: Path) -> None:
 
     result = validate(tmp_path)
 
-    assert result.exit_code == 2
-    assert "gone.yaml" in result.stderr
+    assert result.exit_code == 1
+    assert "can't be built: it names gone.yaml, which is not there" in result.output
 
 
 def test_it_reads_standard_input() -> None:

@@ -118,9 +118,12 @@ def test_it_tells_a_fault_of_the_base_once_though_its_place_differs(tree: Path) 
 def test_it_tells_once_and_shortly_what_kustomize_refuses(tree: Path) -> None:
     change(tree / "base/kustomization.yaml", "resources:", "resource:")
 
-    assert run(tree).failures == [
-        'dev and prod can\'t be rendered: invalid Kustomization: json: unknown field "resource"'
+    report = run(tree)
+
+    assert [(each.rule, each.message) for each in report.findings] == [
+        ("folder-unbuildable", 'dev and prod can\'t be built: unknown field "resource"')
     ]
+    assert report.failures == []
 
 
 def test_it_quotes_the_word_of_a_list_in_one_line(tree: Path) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from treecheck.facts import Facts
+from treecheck.kinds import has_own_group
 from treecheck.model import as_list, as_mapping
 from treecheck.schemas import versions
+from treecheck.unseen import Unseen, operated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,18 +27,26 @@ class Cluster:
             was asked about): rules may refer to it, findings about it are dropped.
         facts: what exists outside the tree.
         version: (major, minor) of Kubernetes.
+        unseen: what may bring more resources, and was not looked at.
     """
 
     name: str
     resources: list[Resource]
     facts: Facts = field(default_factory=Facts)
     version: tuple[int, int] = field(default_factory=lambda: versions()[-1])
+    unseen: list[Unseen] = field(default_factory=list)
     _by_key: dict[tuple[str, str, str], Resource] = field(default_factory=dict, repr=False)
     _by_kind: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
     _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)
+    _here: set[str] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
+        self.unseen = [*self.unseen, *operated(self.resources)]
+        self._here = {""}
         for resource in self.resources:
+            self._here.add(resource.name if resource.kind == "Namespace" else resource.namespace)
+            if not has_own_group(resource.group, resource.kind):
+                continue
             self._by_key.setdefault((resource.kind, resource.namespace, resource.name), resource)
             self._by_kind.setdefault(resource.kind, []).append(resource)
             pod = resource.pod
@@ -46,6 +56,27 @@ class Cluster:
     def get(self, kind: str, namespace: str, name: str) -> Resource | None:
         """The resource of this kind and name, or None; `namespace` is "" for cluster scope."""
         return self._by_key.get((kind, namespace, name))
+
+    def unknown(self, namespace: str) -> str:
+        """Why it can't be known what is in a namespace ("" for the cluster); "" if it can.
+
+        Nothing is known of a namespace in which the tree has nothing.
+        """
+        for each in self.unseen:
+            if each.namespace is None or each.namespace == namespace:
+                return each.why
+        if namespace in self._here:
+            return ""
+        return f"nothing of namespace {namespace} is in this tree"
+
+    def meant_namespace(self, kind: str, namespace: str, name: str, asking: Resource) -> str:
+        """The namespace in which a resource lacks (`Problem.absent`), of a reference across them.
+
+        Where the tree has nothing in `namespace`, but the resource elsewhere, the namespace is a
+        slip: then it is that of the resource that asks.
+        """
+        elsewhere = any(each.name == name for each in self.of_kind(kind))
+        return asking.namespace if elsewhere and namespace not in self._here else namespace
 
     def of_kind(self, *kinds: str, namespace: str | None = None) -> Iterator[Resource]:
         """The resources of these kinds, in one namespace or in all."""

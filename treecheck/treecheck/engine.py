@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from treecheck.blame import blame
 from treecheck.cluster import Cluster
 from treecheck.conformance import conform
-from treecheck.files import SourceFile
+from treecheck.files import SourceFile, kustomization_file
 from treecheck.inputs import show
+from treecheck.lacks import around, known_lacks
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
+from treecheck.rendering import closure
 from treecheck.waivers import apply_waivers
 
 if TYPE_CHECKING:
@@ -48,6 +51,23 @@ NUMBERS = frozenset(
 )
 
 
+UNBUILDABLE = engine_rule(
+    Rule(
+        id="folder-unbuildable",
+        layer="checker",
+        title="A folder that kustomize can't build",
+        severity=Severity.ERROR,
+        explanation="Argo CD can't build it either: the sync fails, and the cluster keeps what it "
+        "has. The rest of the tree is checked, but for what this folder may bring.",
+        source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/",
+        scope=Scope.ENGINE,
+        kinds=frozenset(),
+        unless=(),
+        check=lambda: (),
+    )
+)
+
+
 # Rules about text that can't be decoded: that is refused wherever it is.
 UNREADABLE = frozenset({"malformed-quantity", "not-base64"})
 
@@ -61,11 +81,20 @@ SINGLE_VALUES = frozenset(
 
 @dataclass(slots=True)
 class Report:
-    """What a run found, what it could not look at, and how much it looked at."""
+    """What a run found, what it could not look at, and how much it looked at.
+
+    Attributes:
+        failures: files that can't be read, a sentence each.
+        notes: what was left out on purpose, and why, a sentence each.
+        unknown: what can't be known from the tree, a sentence each.
+        unbuilt: the folders at which kustomize fails, as they are printed -> why.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    unbuilt: dict[str, str] = field(default_factory=dict)
     resources: int = 0
     clusters: int = 0
 
@@ -80,27 +109,58 @@ def check(
 ) -> Report:
     """Run every rule, or those in `only`, over the inputs; the others are not called."""
     rules = load_rules()
-    if inputs.failures:
-        # Half a tree would raise false alarms about what its other half brings.
-        rules = {key: rule for key, rule in rules.items() if rule.layer in STRUCTURAL}
     chosen = {key: rule for key, rule in rules.items() if key in set(only or rules)}
     raised = _files(inputs, facts, chosen.values())
+    raised += list(_unbuilt(inputs, raised))
     for resource in (each for found in inputs.sets.values() for each in found):
         conform(resource, version)
-    clusters = [Cluster(name, found, facts, version) for name, found in inputs.sets.items()]
+    clusters = [
+        Cluster(name, found, facts, version, inputs.unseen_of(name))
+        for name, found in inputs.sets.items()
+    ]
+    unknown: dict[str, None] = {}
     for cluster in clusters:
-        raised += _cluster(cluster, chosen.values())
+        found = _cluster(cluster, chosen.values())
+        raised += known_lacks(found, cluster, partial(around, cluster, clusters, inputs), unknown)
     raised = list(_kept(raised))
     raised += apply_waivers(
         raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()
     )
     return Report(
-        findings=_findings(inputs, (each for each in raised if each.rule.id in {*chosen, CRASHED})),
+        findings=_findings(
+            inputs, (each for each in raised if each.rule.id in {*chosen, CRASHED, UNBUILDABLE})
+        ),
         failures=[*inputs.failures, *_unreadable(inputs, raised)],
         notes=list(inputs.notes),
+        unknown=list(unknown),
+        unbuilt={folder: why for folders, why in inputs.unbuilt for folder in folders},
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
         clusters=len(clusters),
     )
+
+
+def _unbuilt(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
+    """The folders that can't be built, those with the same fault once.
+
+    Where a file of theirs is not well written, the rule about that file says why.
+    """
+    unread = {each.problem.file for each in raised if each.rule.layer in STRUCTURAL}
+    for folders, why in inputs.unbuilt:
+        folder = inputs.root / folders[0]
+        files = {f for each in closure(folder) for f in (each.file, *each.files)}
+        if unread & {*files, kustomization_file(folder)}:
+            continue
+        names = " and ".join(folders)
+        yield Raised(
+            load_rules()[UNBUILDABLE],
+            Problem(
+                f"{names} can't be built: {why}",
+                fix=f"`kubectl kustomize {folders[0]}` says when it is right.",
+                file=kustomization_file(folder),
+                line=1,
+            ),
+            None,
+        )
 
 
 def _unreadable(inputs: Inputs, raised: list[Raised]) -> list[str]:
@@ -173,7 +233,17 @@ def _cluster(cluster: Cluster, rules: Iterable[Rule]) -> list[Raised]:
                 if not resource.checked:
                     continue
                 raised += _call(rule, resource, cluster)
-    return raised
+    return [each for each in raised if _is_judged(each)]
+
+
+def _is_judged(raised: Raised) -> bool:
+    """Whether a rule may speak about a resource.
+
+    Of a Rollout no schema is known here: its pods are there for what selects or starts them, and
+    what only looks at their fields is left to Argo Rollouts' own checks.
+    """
+    rollout = raised.resource is not None and raised.resource.kind == "Rollout"
+    return not rollout or raised.rule.layer in {"yaml_text", "references", "gitops"}
 
 
 def _call(rule: Rule, subject: Any, *arguments: Any) -> list[Raised]:
@@ -183,7 +253,7 @@ def _call(rule: Rule, subject: Any, *arguments: Any) -> list[Raised]:
         found = list(rule.check(subject, *arguments))
     except Exception as error:  # noqa: BLE001 - whatever a rule does, the others go on
         return [Raised(load_rules()[CRASHED], _crash(rule, subject, error), resource)]
-    return [Raised(rule, each, each.resource or resource) for each in found]
+    return [Raised(rule, each, each.resource or resource, resource) for each in found]
 
 
 def _crash(rule: Rule, subject: Any, error: Exception) -> Problem:
@@ -227,10 +297,10 @@ def _kept(raised: list[Raised]) -> Iterator[Raised]:
             continue
         if any(_reaches(problem, broken.get(id(other), [])) for other in problem.related):
             continue
-        cause = (each.rule.id, id(resource.part) if resource else 0, problem.cause)
+        cause = _cause(each)
         if cause in told or _follows(each, broken.get(id(resource), [])):
             continue
-        if problem.cause:
+        if cause[2]:
             told.add(cause)
         yield each
 
@@ -241,6 +311,14 @@ def _reaches(problem: Problem, broken: list[tuple[float, FieldPath]]) -> bool:
         problem.counts or len(path) < 2 or path[0] != "spec" or path[1] not in NUMBERS
         for _, path in broken
     )
+
+
+def _cause(raised: Raised) -> tuple[str, int, str]:
+    """What a problem is reported once for: its cause, or a field of a template."""
+    resource, problem = raised.resource, raised.problem
+    if resource is not None and resource.maker is not None:
+        return raised.rule.id, id(resource.maker), repr(problem.path)
+    return raised.rule.id, id(resource.part) if resource else 0, problem.cause
 
 
 def _rank(rule: Rule) -> float:

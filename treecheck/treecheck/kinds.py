@@ -49,6 +49,44 @@ BUILT_IN_GROUPS = frozenset(
     }
 )
 
+# Kinds that rules ask for by name alone, and the groups that they mean. Other groups have kinds of
+# the same names: a Service of serving.knative.dev is not a Service.
+CORE = (
+    "ConfigMap", "Endpoints", "Event", "LimitRange", "Namespace", "Node", "PersistentVolume",
+    "PersistentVolumeClaim", "Pod", "ReplicationController", "ResourceQuota", "Secret", "Service",
+    "ServiceAccount",
+)  # fmt: skip
+_NETWORK, _RBAC, _ARGO = "networking.k8s.io", "rbac.authorization.k8s.io", "argoproj.io"
+OWN_GROUPS: dict[str, str] = {
+    **dict.fromkeys(CORE, ""),
+    **dict.fromkeys(("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"), "apps"),
+    **dict.fromkeys(("CronJob", "Job"), "batch"),
+    **dict.fromkeys(("Ingress", "IngressClass", "NetworkPolicy"), _NETWORK),
+    **dict.fromkeys(("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"), _RBAC),
+    **dict.fromkeys(("Application", "ApplicationSet", "AppProject", "Rollout"), _ARGO),
+    **dict.fromkeys(("GRPCRoute", "Gateway", "HTTPRoute"), "gateway.networking.k8s.io"),
+    "Certificate": "cert-manager.io",
+    "EndpointSlice": "discovery.k8s.io",
+    "ExternalSecret": "external-secrets.io",
+    "HorizontalPodAutoscaler": "autoscaling",
+    "PodDisruptionBudget": "policy",
+    "PriorityClass": "scheduling.k8s.io",
+    "RuntimeClass": "node.k8s.io",
+    "SealedSecret": "bitnami.com",
+    "StorageClass": "storage.k8s.io",
+}
+
+
+def has_own_group(group: str, kind: str) -> bool:
+    """Whether a kind is the one that rules mean by its name, and not another group's.
+
+    A group that Kubernetes has, or one without a dot, is a slip or an older version of the own one.
+    """
+    own = OWN_GROUPS.get(kind)
+    if own is None or group == own or group in BUILT_IN_GROUPS:
+        return True
+    return "." not in group
+
 
 def is_cluster_scoped(group: str, kind: str) -> bool:
     """Whether resources of this kind have no namespace; custom kinds are taken to have one."""

@@ -88,3 +88,41 @@ def reason(output: str) -> str:
 def render_objects(folder: Path) -> list[Resource]:
     """Render a folder that has a kustomization, as one mapping a resource; errors as `render`."""
     return list(yaml.load_all(render(folder), Loader=Loader))
+
+
+# What kustomize says -> the same as a clause for a person; groups are of what it names.
+_PLAIN: tuple[tuple[str, str], ...] = (
+    (
+        r"evalsymlink failure on '([^']*)'|lstat (\S+?): no such file",
+        "it names {0}, which is not there",
+    ),
+    (r"no matches for Id ([^;\s]*)", "no resource is {0}, which a patch of it changes"),
+    (r"already registered id: (\S+)", "two of its resources are {0}"),
+    (r"security; file '([^']*)' is not in or below", "it reads {0}, outside of its folder"),
+    (r"unable to find (?:plugin|one of) (.*)", "it needs the plugin {0}"),
+    (r"missing metadata\.name in object", "one of its resources has no name"),
+    (r"cycle detected|cycle not allowed", "it builds on itself"),
+    (r"^panic: |runtime error: ", "kustomize crashes on it"),
+    (r"invalid Kustomization: [^\"]*(unknown field \"[^\"]+\")", "{0}"),
+    (r"yaml: (line \d+: [^\n]*)", "YAML, {0}"),
+)  # fmt: skip
+LONGEST = 240  # characters of what kustomize says in its own words
+
+
+def plain_reason(message: str, folder: Path) -> str:
+    """Why kustomize refuses a folder, as one clause."""
+    _, _, why = message.replace(str(folder), ".").partition(" can't be rendered: ")
+    why = why or message
+    for pattern, plain in _PLAIN:
+        found = re.search(pattern, why, re.MULTILINE)
+        if found:
+            names = [each for each in found.groups() if each]
+            return plain.format(*(_short_id(name) for name in names))
+    first = next(iter(why.strip().splitlines()), "")
+    return first[:LONGEST] + ("…" if len(first) > LONGEST else "")
+
+
+def _short_id(name: str) -> str:
+    """`Deployment.v1.apps/web.[noNs]` as `Deployment web`."""
+    found = re.fullmatch(r"(\w+)\.[\w.\[\]]*/([^.]+)(?:\.(.*))?", name)
+    return f"{found[1]} {found[2]}" if found else name.removeprefix("./")

@@ -35,6 +35,7 @@ class Part:
         folder: the rendered kustomization's folder, or None when it was read from a file.
         file: the file of rendered manifests, or None when it was rendered (or read from a pipe).
         namespace: where resources without a namespace land.
+        options: what an Application adds to the folder's kustomization, as JSON.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Part:
     folder: Path | None = None
     file: Path | None = None
     namespace: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Resource:
         checked: false for a resource that is only there to be referred to.
         schema_errors: where the manifest leaves its schema (see `conformance`).
         typed: its values by type, once somebody asked (see `typed`).
+        maker: the ApplicationSet that generates it, or None.
     """
 
     body: Manifest
@@ -78,6 +81,7 @@ class Resource:
     checked: bool = True
     schema_errors: list[SchemaError] = field(default_factory=list)
     typed: dict[str, list[tuple[FieldPath, Manifest]]] | None = field(default=None, repr=False)
+    maker: Resource | None = field(default=None, repr=False)
     _pod: PodTemplate | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -140,6 +144,8 @@ class Resource:
             if path is None:
                 return None
             template = as_mapping(at(self.body, *path))
+            if self.kind == "Rollout" and not template:
+                return None  # its pods are those of the workload that its workloadRef names
             self._pod = PodTemplate(self, path, template)
         return self._pod
 
@@ -152,6 +158,7 @@ POD_TEMPLATES: dict[tuple[str, str], FieldPath] = {
     ("apps", "Deployment"): ("spec", "template"),
     ("apps", "ReplicaSet"): ("spec", "template"),
     ("apps", "StatefulSet"): ("spec", "template"),
+    ("argoproj.io", "Rollout"): ("spec", "template"),
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
     ("batch", "Job"): ("spec", "template"),
 }
@@ -222,6 +229,9 @@ class Problem:
             error in `replicas` or `strategy` there does not hide it.
         cause: what the fault lies in, if several resources of one cluster suffer from it: of a
             rule's problems with the same cause the first is reported.
+        absent: the namespace in which the rule did not find what it looked for ("" for the
+            cluster itself); None where the problem is no such lack. The engine drops the problem
+            where not everything there can be known.
         file, line: the place to blame when it is not in a resource (rules on files).
     """
 
@@ -233,6 +243,7 @@ class Problem:
     related: tuple[Resource, ...] = ()
     counts: bool = False
     cause: str = ""
+    absent: str | None = None
     file: Path | None = None
     line: int = 0
 

@@ -104,11 +104,15 @@ class Rule:
 
 @dataclass(slots=True)
 class Raised:
-    """A problem with the rule that raised it and the resource that it is about, if one is."""
+    """A problem with the rule that raised it and the resource that it is about, if one is.
+
+    `asked` is the resource that the rule was called with.
+    """
 
     rule: Rule
     problem: Problem
     resource: Resource | None
+    asked: Resource | None = None
 
 
 RULES: dict[str, Rule] = {}

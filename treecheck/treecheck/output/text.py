@@ -27,6 +27,7 @@ def as_text(report: Report) -> str:
             lines += _finding(finding)
         lines.append("")
     notes = [f"note: {note}" for note in report.notes]
+    notes += [f"not known: {each}" for each in report.unknown]
     return "\n".join([*lines, *notes, _summary(report)])
 
 
@@ -42,6 +43,10 @@ def _summary(report: Report) -> str:
     errors = sum(each.severity is Severity.ERROR for each in report.findings)
     warnings = len(report.findings) - errors
     looked = f"{_count(report.resources, 'resource')} in {_count(report.clusters, 'cluster')}"
+    if not report.resources and not report.findings:
+        return "Nothing was checked: there are no manifests here."
+    if not report.findings and (report.unknown or report.notes):
+        return f"Nothing found in what could be looked at: {looked}."
     if not report.findings:
         return f"Nothing found in {looked}."
     return f"{_count(errors, 'error')}, {_count(warnings, 'warning')} in {looked}."

@@ -47,6 +47,7 @@ def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             "sync the Application",
             fix="Name a project that exists, or add it.",
             path=("spec", "project"),
+            absent=resource.namespace,
         )
 
 

@@ -49,6 +49,7 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 path=ref.path,
                 related=cluster.lookalikes(ref.kind, ref.name),
                 cause=f"{ref.kind} {resource.namespace}/{ref.name}",
+                absent=resource.namespace,
             )
 
 

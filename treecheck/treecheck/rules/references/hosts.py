@@ -53,6 +53,7 @@ def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             path=each.host_at.path,
             resource=each.host_at.resource,
             related=cluster.lookalikes("Service", each.service),
+            absent=cluster.meant_namespace("Service", each.namespace, each.service, resource),
         )
 
 

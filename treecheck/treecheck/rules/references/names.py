@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
+# The second is the old name of the first, and stands for it where it is written alone.
+ACCOUNT_FIELDS = ("serviceAccountName", "serviceAccount")
 # Every cluster has these PriorityClasses (scheduling.k8s.io) and ClusterRoles (RBAC bootstrap).
 SYSTEM_PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
 USER_ROLES = {"cluster-admin", "admin", "edit", "view"}
@@ -39,7 +41,10 @@ def service_account_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     """
     if resource.pod is None:
         return
-    name = as_text(resource.pod.spec.get("serviceAccountName"))
+    field = next(
+        (each for each in ACCOUNT_FIELDS if as_text(resource.pod.spec.get(each))), ACCOUNT_FIELDS[0]
+    )
+    name = as_text(resource.pod.spec.get(field))
     known = cluster.facts.service_accounts
     if not name or name == "default" or f"{resource.namespace}/{name}" in known:
         return
@@ -48,9 +53,10 @@ def service_account_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
             f"there is no ServiceAccount {name} in namespace {resource.namespace}, so no pod can "
             "be created",
             fix=f"Add the ServiceAccount {name}, or name one that exists.",
-            path=(*resource.pod.spec_path, "serviceAccountName"),
+            path=(*resource.pod.spec_path, field),
             related=cluster.lookalikes("ServiceAccount", name),
             cause=f"{resource.namespace}/{name}",
+            absent=resource.namespace,
         )
 
 
@@ -76,6 +82,7 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"exist in namespace {resource.namespace}: the pods stay Pending",
             fix="Name a claim that exists, or add it.",
             path=(*resource.pod.spec_path, *place, "persistentVolumeClaim", "claimName"),
+            absent=resource.namespace,
         )
 
 
@@ -114,6 +121,7 @@ def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     fix=f"Name one of these, add the {wanted.kind} to the tree, or name it under "
                     f"{wanted.key} in the facts.",
                     path=path,
+                    absent=None if cluster.facts.knows(wanted.key) else "",
                 )
 
 
@@ -170,6 +178,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"it grants {kind} {name}, which does not exist, so it grants nothing",
             fix=f"Add the {kind} {name}, or name one that exists.",
             path=("roleRef", "name"),
+            absent=namespace,
         )
     for place, subject in each(resource, "subjects"):
         if subject.get("kind") != "ServiceAccount":
@@ -182,6 +191,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
                 fix="Name the account that the pods run as, with its namespace.",
                 path=(*place, "name"),
+                absent=cluster.meant_namespace("ServiceAccount", where, account, resource),
             )
 
 

@@ -10,7 +10,7 @@ from treecheck.files import line_of, load_text
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.reading import read_documents
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by, closure, remote_sources
+from treecheck.rendering import built_by, closure, unrendered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +61,7 @@ def _unmet(
         for file, select in targets(kustomization):
             if not (
                 any(_is(select, each, affixes) for each in resources)
-                or remote_sources(kustomization.folder)
+                or unrendered(kustomization.folder)
                 or any(_is_named(select, each) for each in _listed(kustomization))
             ):
                 yield Problem(

@@ -48,6 +48,7 @@ def service_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Pr
         fix=f"Make the selector match the pods' labels{near}.",
         path=("spec", "selector"),
         related=cluster.meant(resource.namespace, selector),
+        absent=resource.namespace,
     )
 
 
@@ -145,6 +146,7 @@ def governing_service_missing(resource: Resource, cluster: Cluster) -> Iterator[
             fix=f"Add a headless Service {name} (clusterIP: None), or name the one there is.",
             path=path,
             related=cluster.lookalikes("Service", name),
+            absent=resource.namespace,
         )
     elif resource.pod is not None and resource.pod not in selected_pods(service, cluster):
         yield Problem(
@@ -210,4 +212,5 @@ def service_without_endpoints(resource: Resource, cluster: Cluster) -> Iterator[
             "it fails",
             fix="Add the selector of its pods.",
             path=("spec",),
+            absent=resource.namespace,
         )

@@ -65,6 +65,7 @@ def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
             fix="Let scaleTargetRef name the workload to scale.",
             path=("spec", "scaleTargetRef", "name"),
             related=cluster.lookalikes(kind, name),
+            absent=resource.namespace,
         )
     elif workload is not None and workload.pod is not None:
         yield from _container_missing(resource, workload.pod)
@@ -127,6 +128,7 @@ def _selects_nothing(
         fix=f"Make the selector match the pods' labels{near}.",
         path=("spec", field),
         related=cluster.meant(resource.namespace, selector),
+        absent=resource.namespace,
     )
 
 
@@ -158,6 +160,7 @@ def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 related=tuple(
                     found for each in namespaces for found in cluster.meant(each, selector)
                 ),
+                absent=namespaces[0],
             )
 
 
@@ -244,6 +247,7 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
                 fix="Name a Service of this namespace.",
                 path=(*path, "service", "name"),
                 related=cluster.lookalikes("Service", name),
+                absent=resource.namespace,
             )
             continue
         port = as_mapping(wanted.get("port"))
@@ -301,6 +305,7 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
                 path=(*place, "secretName"),
                 related=cluster.lookalikes("Secret", name),
+                absent=resource.namespace,
             )
 
 

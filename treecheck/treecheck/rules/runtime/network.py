@@ -74,6 +74,7 @@ def _blocked(cluster: Cluster, network: Network, needed: Dependency) -> Iterator
                         *(pod.owner for pod in selected_pods(service, cluster)),
                         *_meant(cluster, needed.pod.owner.namespace, server.namespace),
                     ),
+                    absent=blamed.namespace,
                 )
                 return
 
@@ -143,6 +144,7 @@ def dns_blocked(cluster: Cluster) -> Iterator[Problem]:
                 resource=blamed,
                 related=tuple(cluster.of_kind("NetworkPolicy", namespace=client.namespace)),
                 cause=f"{template.owner.namespace} {blamed.name}",
+                absent=blamed.namespace,
             )
 
 

@@ -122,33 +122,36 @@ def affinity_to_nobody(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An affinity or anti-affinity to pods that are not there.
 
     A required affinity to nobody keeps the pod Pending; an anti-affinity to nobody lets all
-    replicas land on one node. Terms that name other namespaces are left alone, and a preference
-    that matches nobody where another one of the same list matches: it adds nothing, and the pods
-    are placed by the other.
+    replicas land on one node. Terms that choose namespaces by label are left alone, and a
+    preference that matches nobody where another one of the same list matches: it adds nothing, and
+    the pods are placed by the other.
     """
-    pods = cluster.pods(resource.namespace)
     matched: set[FieldPath] = set()
-    unmatched: list[tuple[FieldPath, Manifest]] = []
+    unmatched: list[tuple[FieldPath, Manifest, list[str]]] = []
     for path, term in _pod_terms(resource.pod) if resource.pod else ():
         selector = as_mapping(term.get("labelSelector"))
-        if not selector or "namespaces" in term or "namespaceSelector" in term:
+        if not selector or "namespaceSelector" in term:
             continue
+        namespaces = list(map(as_text, as_list(term.get("namespaces")))) or [resource.namespace]
+        pods = [pod for each in namespaces for pod in cluster.pods(each)]
         if any(matches(selector, pod.labels) for pod in pods):
             matched.add(_preferences(path))
         else:
-            unmatched.append((path, selector))
-    for path, selector in unmatched:
+            unmatched.append((path, selector, namespaces))
+    for path, selector, namespaces in unmatched:
         preference = _preferences(path)
         if not preference or preference not in matched:
+            pods = [pod for each in namespaces for pod in cluster.pods(each)]
             near = nearest(as_mapping(selector.get("matchLabels")), pods)
             effect = "are not kept apart" if "podAntiAffinity" in path else "stay Pending"
             if effect == "stay Pending" and preference:
                 effect = "may run anywhere"
             yield Problem(
-                f"its labelSelector matches no pod in namespace {resource.namespace}, so the pods "
-                f"{effect}",
+                f"its labelSelector matches no pod in namespace {' or '.join(namespaces)}, so the "
+                f"pods {effect}",
                 fix=f"Make the selector match the pods that are meant{near}.",
                 path=(*path, "labelSelector"),
+                absent=namespaces[0],
             )
 
 

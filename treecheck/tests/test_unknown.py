@@ -1,0 +1,194 @@
+"""What can't be known is not a fault: the checker says nothing of it, and says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from treecheck.blame import forget
+from treecheck.cli import command
+from treecheck.engine import Report, check
+from treecheck.facts import Facts
+from treecheck.inputs import gather
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+FRONT = """
+apiVersion: v1
+kind: Service
+metadata: {name: front}
+spec:
+  selector: {app: front}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+"""
+IN_SHOP = FRONT.replace("{name: front}", "{name: front, namespace: shop}")
+POD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec:
+      containers:
+        - {name: front, image: "registry.example.com/front:1.4.2", ports: [{containerPort: 8081}]}
+"""
+APPLICATION = """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: NAME, namespace: argocd}
+spec:
+  project: default
+  source: SOURCE
+  destination: {server: https://kubernetes.default.svc, namespace: shop}
+"""
+
+
+def application(name: str, source: str) -> str:
+    return APPLICATION.replace("NAME", name).replace("SOURCE", source)
+
+
+CHART = application("db", "{repoURL: https://charts.example.com, chart: postgresql}")
+ELSEWHERE = application("db", "{repoURL: https://git.example.com/other.git, path: gone/db}")
+OWN = application("front", "{repoURL: https://git.example.com/shop.git, path: front}")
+UNSEEN = {
+    "a chart of a kustomization": {
+        "kustomization.yaml": HEAD + "resources: [front.yaml]\n"
+        "helmCharts: [{name: web, repo: https://charts.example.com, version: 1.0.0}]\n",
+        "front.yaml": FRONT,
+    },
+    "a remote base": {
+        "kustomization.yaml": HEAD + "namespace: shop\n"
+        "resources: [front.yaml, https://git.example.com/team/web//base?ref=v1]\n",
+        "front.yaml": FRONT,
+    },
+    "a generator that is a program": {
+        "kustomization.yaml": HEAD + "resources: [front.yaml]\ngenerators: [secrets.yaml]\n",
+        "secrets.yaml": "apiVersion: viaduct.ai/v1\nkind: ksops\nmetadata: {name: secrets}\n",
+        "front.yaml": FRONT,
+    },
+    "a chart of an Application": {
+        "argocd/chart.yaml": CHART, "argocd/own.yaml": OWN, "front/front.yaml": FRONT,
+    },
+    "another repository": {
+        "argocd/other.yaml": ELSEWHERE, "argocd/own.yaml": OWN, "front/front.yaml": FRONT,
+    },
+    "an operator": {
+        "front.yaml": IN_SHOP,
+        "made.yaml": "apiVersion: apps.example.com/v1\nkind: Website\n"
+        "metadata: {name: front, namespace: shop}\n",
+    },
+    "a folder that can't be built": {
+        "one/kustomization.yaml": HEAD + "resources: [gone.yaml]\n",
+        "two/kustomization.yaml": HEAD + "resources: [front.yaml]\n",
+        "two/front.yaml": FRONT,
+    },
+}  # fmt: skip
+
+
+def run(folder: Path, files: dict[str, str], only: str = "service-selects-nothing") -> Report:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    forget()
+    return check(gather([str(folder)], Facts()), Facts(), (1, 32), only=[only])
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_it_is_silent_where_something_else_may_bring_the_pods_and_says_why(
+    name: str, tmp_path: Path
+) -> None:
+    report = run(tmp_path, UNSEEN[name])
+
+    assert [each for each in report.findings if each.rule != "folder-unbuildable"] == []
+    assert report.failures == []
+    assert [each for each in report.unknown if "can't be known" in each] != []
+
+
+def test_it_speaks_where_nothing_else_may_bring_them(tmp_path: Path) -> None:
+    report = run(tmp_path, {"argocd/own.yaml": OWN, "front/front.yaml": FRONT})
+
+    assert [each.rule for each in report.findings] == ["service-selects-nothing"]
+    assert report.unknown == []
+
+
+def test_a_chart_in_another_namespace_changes_nothing(tmp_path: Path) -> None:
+    chart = CHART.replace("namespace: shop", "namespace: databases")
+
+    report = run(tmp_path, {"a/chart.yaml": chart, "a/own.yaml": OWN, "front/front.yaml": FRONT})
+
+    assert [each.rule for each in report.findings] == ["service-selects-nothing"]
+
+
+def test_what_is_there_is_judged_beside_a_chart(tmp_path: Path) -> None:
+    files = UNSEEN["a chart of a kustomization"] | {"pod.yaml": POD}
+    files["kustomization.yaml"] = files["kustomization.yaml"].replace("[f", "[pod.yaml, f")
+
+    report = run(tmp_path, files, "service-port-unknown")
+
+    assert [each.rule for each in report.findings] == ["service-port-unknown"]
+    assert report.findings[0].file.endswith("front.yaml")
+
+
+def test_the_transformers_around_a_remote_base_reach_the_manifests_beside_it(
+    tmp_path: Path,
+) -> None:
+    files = UNSEEN["a remote base"]
+    files["kustomization.yaml"] += (
+        "patches: [{patch: 'apiVersion: apps/v1\n\n    kind: Deployment\n\n"
+        "    metadata: {name: of-the-base}\n\n    spec: {replicas: 3}'}]\n"
+    )
+
+    run(tmp_path, files)
+
+    found = gather([str(tmp_path)], Facts()).sets
+    assert [each.title for part in found.values() for each in part] == ["Service shop/front"]
+
+
+def test_two_overlays_of_one_namespace_are_judged_each_by_itself(tmp_path: Path) -> None:
+    files = {
+        "base/kustomization.yaml": HEAD + "resources: [pod.yaml]\n",
+        "base/pod.yaml": POD,
+        "east/kustomization.yaml": HEAD + "namespace: shop\nresources: [../base]\n",
+        "west/kustomization.yaml": HEAD
+        + "namespace: shop\nnamePrefix: west-\nresources: [../base]\n",
+    }
+
+    assert run(tmp_path, files, "selectors-overlap").findings == []
+
+
+def test_a_folder_lacks_nothing_that_another_folder_of_the_tree_has(tmp_path: Path) -> None:
+    files = {
+        "pods/kustomization.yaml": HEAD + "namespace: shop\nresources: [pod.yaml]\n",
+        "pods/pod.yaml": POD,
+        "front/kustomization.yaml": HEAD + "namespace: shop\nresources: [front.yaml]\n",
+        "front/front.yaml": FRONT,
+    }
+    found = run(tmp_path, files)
+    assert found.findings == []
+
+    files["pods/pod.yaml"] = POD.replace("app: front", "app: back")
+    assert [each.rule for each in run(tmp_path, files).findings] == ["service-selects-nothing"]
+
+
+def test_the_summary_does_not_say_nothing_found_of_what_it_did_not_see(tmp_path: Path) -> None:
+    run(tmp_path, UNSEEN["another repository"])
+
+    said = CliRunner().invoke(command, [str(tmp_path), "--only", "service-selects-nothing"])
+
+    assert said.exit_code == 0
+    assert "not known: path gone/db of Application db is not in this tree" in said.output
+    assert "Nothing found in what could be looked at: 3 resources" in said.output
+
+
+def test_an_empty_folder_is_not_called_faultless(tmp_path: Path) -> None:
+    said = CliRunner().invoke(command, [str(tmp_path)])
+
+    assert "Nothing was checked: there are no manifests here." in said.output
+    assert "Nothing found" not in said.output

@@ -1,0 +1,67 @@
+"""What an Application adds to the folder that it renders: its source's kustomize options.
+
+Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/kustomize/.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from treecheck.model import as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from treecheck.model import Manifest
+
+PLAIN = ("namePrefix", "nameSuffix", "namespace", "patches", "commonAnnotations")
+
+
+def kustomize_options(source: Manifest) -> str:
+    """The fields of a kustomization around the source's folder, as JSON; "" where it adds none."""
+    asked = as_mapping(source.get("kustomize"))
+    fields: dict[str, Any] = {key: asked[key] for key in PLAIN if asked.get(key)}
+    images = [image_override(as_text(each)) for each in as_list(asked.get("images"))]
+    if images:
+        fields["images"] = images
+    if asked.get("replicas"):
+        fields["replicas"] = [
+            {"name": each.get("name"), "count": _number(each.get("count"))}
+            for each in map(as_mapping, as_list(asked["replicas"]))
+        ]
+    if asked.get("commonLabels"):
+        plain = asked.get("labelWithoutSelector") is True
+        fields["labels"] = [
+            {
+                "pairs": asked["commonLabels"],
+                "includeSelectors": not plain,
+                "includeTemplates": plain and asked.get("labelIncludeTemplates") is True,
+            }
+        ]
+    return json.dumps(fields, sort_keys=True) if fields else ""
+
+
+def image_override(text: str) -> dict[str, str]:
+    """An entry of `kustomize.images` (`old=new:tag`, `name:tag`, `name@digest`) as kustomize's.
+
+    >>> image_override("web=registry.example.com/web:1.5")
+    {'name': 'web', 'newName': 'registry.example.com/web', 'newTag': '1.5'}
+    """
+    old, equals, new = text.partition("=")
+    new = new if equals else old
+    path, at, digest = new.partition("@")
+    folder, slash, last = path.rpartition("/")
+    last, colon, tag = last.partition(":")
+    name = f"{folder}{slash}{last}"
+    entry = {"name": old if equals else name}
+    if equals:
+        entry["newName"] = name
+    if at:
+        entry["digest"] = digest
+    elif colon:
+        entry["newTag"] = tag
+    return entry
+
+
+def _number(value: Any) -> Any:
+    """A count as a number; Argo CD takes a text too."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value

@@ -1,0 +1,75 @@
+"""Which problems of the kind "it is not there" are known: the engine drops the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.cluster import Cluster
+from treecheck.registry import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from treecheck.inputs import Inputs
+    from treecheck.registry import Raised
+
+
+def around(cluster: Cluster, clusters: Iterable[Cluster], inputs: Inputs) -> Cluster | None:
+    """A cluster with everything that other folders of the tree may bring to it.
+
+    None where Applications say what it gets. Nothing else says which folders share a cluster, so
+    each is judged by itself, and lacks nothing that another one has.
+    """
+    if cluster.name not in inputs.apart:
+        return None
+    others = [found for other in clusters if other is not cluster for found in other.resources]
+    if not others:
+        return None
+    keys = {each.key for each in cluster.resources}
+    more = [each for each in others if each.key not in keys]
+    return Cluster(
+        cluster.name,
+        [*cluster.resources, *more],
+        cluster.facts,
+        cluster.version,
+        [*inputs.unseen_of(cluster.name)],
+    )
+
+
+def known_lacks(
+    raised: Iterable[Raised],
+    cluster: Cluster,
+    widen: Callable[[], Cluster | None],
+    unknown: dict[str, None],
+) -> Iterator[Raised]:
+    """The problems without those whose lack can't be known; why goes to `unknown`.
+
+    `widen` makes the cluster with what is around it, which is asked for where something lacks.
+    """
+    wider: Cluster | None = None
+    asked = False
+    for each in raised:
+        namespace = each.problem.absent
+        if namespace is None:
+            yield each
+            continue
+        if not asked:
+            wider, asked = widen(), True
+        why = (wider or cluster).unknown(namespace)
+        if not why and wider is not None and not _again(each, wider):
+            continue  # another folder of the tree brings it
+        if why:
+            unknown.setdefault(f"{why}, so what is missing there can't be known")
+        else:
+            yield each
+
+
+def _again(raised: Raised, wider: Cluster) -> bool:
+    """Whether a rule finds the same problem with the resources of the other folders around."""
+    rule, problem = raised.rule, raised.problem
+    arguments = (wider,) if rule.scope is Scope.CLUSTER else (raised.asked, wider)
+    if rule.scope is Scope.RESOURCE and raised.asked is None:
+        return True
+    return any(
+        found.path == problem.path and found.absent is not None for found in rule.check(*arguments)
+    )

@@ -1,0 +1,275 @@
+"""A folder of kustomizations, Applications and plain manifests, sorted into clusters."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treecheck.errors import InputError
+from treecheck.files import git_root, kustomization_file, read_source, yaml_files
+from treecheck.kube.applications import cluster_of, destination, sources
+from treecheck.kube.applicationsets import NotKnown, generated
+from treecheck.kube.renderers import kustomize_options
+from treecheck.kustomize import plain_reason
+from treecheck.model import Part, Resource, as_mapping, as_text, at
+from treecheck.rendering import closure, namespace_of, unrendered
+from treecheck.sets import Inputs, render_part, resources_of, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from treecheck.facts import Facts
+    from treecheck.model import Manifest
+
+ARGO = "argoproj.io"
+
+
+class Tree:
+    """A folder of kustomizations, Applications and plain manifests, taken as one repository."""
+
+    def __init__(self, inputs: Inputs, folder: Path, facts: Facts) -> None:
+        self.inputs = inputs
+        self.folder = folder
+        self.facts = facts
+        self.clusters: dict[str, list[Resource]] = {}
+        self.seen: set[tuple[str, str, str]] = set()
+        self.groups: dict[Path, str] = {}
+        self.failed: dict[Path, str] = {}
+
+    def add(self) -> None:
+        """Render everything below the folder and sort it into clusters."""
+        paths = list(yaml_files(self.folder, self.facts.ignore))
+        kustomizations = {
+            each.folder: each
+            for path in paths
+            if (path.parent / path.name) == kustomization_file(path.parent)
+            for each in closure(path.parent)
+        }
+        inner = {sub for each in kustomizations.values() for sub in each.folders}
+        roots = [
+            folder
+            for folder, each in kustomizations.items()
+            if folder not in inner and each.body.get("kind") != "Component"
+        ]
+        for root in sorted(roots, key=str):
+            for each in closure(root):
+                self.groups.setdefault(each.folder, show(root, self.inputs.root))
+        used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
+        plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
+        rendered = self._render([self._part(folder) for folder in roots])
+        self._follow_applications(rendered, plain)
+        self._place_the_rest(rendered, plain)
+        self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
+        self._tell_failures()
+
+    def _tell_failures(self) -> None:
+        """Take down the folders that can't be built, those with the same fault together."""
+        told: dict[str, list[str]] = {}
+        for folder, message in self.failed.items():
+            name = show(folder, self.inputs.root)
+            self.inputs.failed.append(name)
+            place = namespace_of(folder)
+            self.inputs.miss(f"{name} can't be built", [place] if place else ())
+            inside = {each.folder for each in closure(folder)} - {folder}
+            if not inside & set(self.failed):  # otherwise that one says where the mistake is
+                told.setdefault(plain_reason(message, folder), []).append(name)
+        self.inputs.unbuilt += [(folders, why) for why, folders in told.items()]
+
+    def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
+        shown = show(folder, self.inputs.root)
+        group = self.groups.get(folder, shown)
+        return Part(name or shown, group, folder=folder, namespace=namespace, options=options)
+
+    def _read_files(self, paths: Iterable[Path], used: set[Path]) -> list[Resource]:
+        """Read every file; returns the manifests in those that no kustomization names."""
+        plain: list[Resource] = []
+        for path in paths:
+            if path.suffix not in {".yaml", ".yml"}:
+                continue
+            if path not in used and path.name.startswith("."):
+                continue  # the settings of another tool
+            source = read_source(path)
+            if source.error is not None and path not in used and "{{" in source.text:
+                continue  # a template of another tool, not YAML yet
+            self.inputs.files[path] = source
+            if path not in used or source.error is not None:
+                group = show(path.parent, self.inputs.root)
+                part = Part(show(path, self.inputs.root), group, file=path)
+                source.merged = False
+                plain += resources_of(self.inputs, source, part, strict=False)
+        return plain
+
+    def _render(self, parts: list[Part]) -> dict[Part, list[Resource]]:
+        def attempt(part: Part) -> list[Resource] | InputError:
+            try:
+                return render_part(self.inputs, part)
+            except InputError as error:
+                return error
+
+        rendered: dict[Part, list[Resource]] = {}
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+            for part, outcome in zip(parts, pool.map(attempt, parts), strict=True):
+                folder = part.folder or Path()
+                if isinstance(outcome, InputError) and not unrendered(folder):
+                    self.failed[folder] = str(outcome)
+                    continue
+                # What fails without a chart or a remote base may well be built with it.
+                rendered[part] = [] if isinstance(outcome, InputError) else outcome
+        return rendered
+
+    def _follow_applications(
+        self, rendered: dict[Part, list[Resource]], plain: list[Resource]
+    ) -> None:
+        """Render what Applications point at, and what the Applications found there point at."""
+        for some in (*rendered.values(), plain):
+            some.extend(self._generated(some))
+        pending = [each for found in (*rendered.values(), plain) for each in found]
+        while pending:
+            wanted: dict[Part, str] = {}
+            for each in pending:
+                if each.group == ARGO and each.kind == "Application":
+                    wanted.update(self._targets(each))
+            pending = []
+            built = self._render(
+                [part for part in wanted if kustomization_file(part.folder or Path())]
+            )
+            for part, cluster in wanted.items():
+                rendered_here = kustomization_file(part.folder or Path()) is not None
+                resources = (
+                    built.get(part, []) if rendered_here else self._plain_folder(part, plain)
+                )
+                resources += self._generated(resources)
+                self.inputs.miss_remote(part, resources, cluster)
+                self.clusters.setdefault(cluster, []).extend(resources)
+                pending += resources
+
+    def _generated(self, resources: list[Resource]) -> list[Resource]:
+        """The Applications of the ApplicationSets among some resources."""
+        found: list[Resource] = []
+        for each in resources:
+            if each.group != ARGO or each.kind != "ApplicationSet" or each.maker is not None:
+                continue
+            try:
+                bodies = generated(each, git_root(self.folder) or self.folder)
+            except NotKnown as error:
+                template = as_mapping(at(each.spec, "template", "spec", "destination"))
+                place = as_text(template.get("namespace"))
+                self.inputs.miss(
+                    f"ApplicationSet {each.name} {error}, which only Argo CD can expand",
+                    [place] if place and "{{" not in place else (),
+                )
+                continue
+            found += [Resource(body, each.part, each.origin, maker=each) for body in bodies]
+        return found
+
+    def _targets(self, application: Resource) -> dict[Part, str]:
+        """Part -> cluster, for each of an Application's sources that lies in this tree."""
+        cluster = cluster_of(application)
+        namespace = as_text(destination(application).get("namespace"))
+        targets: dict[Part, str] = {}
+        for source in sources(application):
+            folder = self._folder_of(source)
+            if folder is None:
+                if "ref" not in source or "path" in source or "chart" in source:
+                    why = f"{_told(source)} of Application {application.name} is not in this tree"
+                    places = [namespace] if namespace else ()
+                    self.inputs.miss(why, places, cluster or "the cluster")
+                continue
+            key = (cluster, application.name, str(folder))
+            if key not in self.seen:
+                self.seen.add(key)
+                part = self._part(folder, application.name, namespace, kustomize_options(source))
+                targets[part] = cluster or "the cluster"
+        return targets
+
+    def _folder_of(self, source: Manifest) -> Path | None:
+        """The folder that a source renders, where the tree has it and we can render it."""
+        path = as_text(source.get("path"))
+        folder = self._find(path) if path else None
+        if folder is None or "plugin" in source or (folder / "Chart.yaml").is_file():
+            return None
+        return folder
+
+    def _find(self, path: str) -> Path | None:
+        for base in (git_root(self.folder), self.folder, *self.folder.parents):
+            if base is not None and (base / path).is_dir():
+                return (base / path).resolve()
+        return None
+
+    def _plain_folder(self, part: Part, plain: list[Resource]) -> list[Resource]:
+        """The manifests of an Application's folder without a kustomization."""
+        assert part.folder is not None  # noqa: S101 - Applications' parts have one
+        return [
+            Resource(each.body, part, each.origin, maker=each.maker)
+            for each in plain
+            if each.origin.file is not None and each.origin.file.parent == part.folder
+        ]
+
+    def _is_unlisted(self, resource: Resource) -> bool:
+        """Whether a manifest lies beside a kustomization that does not name it; notes it if so.
+
+        The Application that syncs its own folder is applied by hand, once, and may.
+        """
+        file = resource.origin.file
+        if file is None or kustomization_file(file.parent) is None:
+            return False
+        if resource.group == ARGO and resource.kind == "Application":
+            paths = [as_text(source.get("path")) for source in sources(resource)]
+            if any(self._find(path) == file.parent.resolve() for path in paths if path):
+                return False
+        self.inputs.files[file].unlisted = True
+        return True
+
+    def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
+        """What no Application deploys joins the one cluster that they fill, or stands alone.
+
+        Another overlay of a base that Applications deploy stands alone too: it may be of another
+        cluster.
+        """
+        taken = {each.key for found in self.clusters.values() for each in found}
+        # Without a namespace of its own a resource goes where its Application says.
+        placed = {
+            (each.group, each.kind, each.name) for found in self.clusters.values() for each in found
+        }
+        deployed = {each.origin.file for found in self.clusters.values() for each in found}
+        left = [
+            each
+            for each in plain
+            if each.origin.file not in deployed and not self._is_unlisted(each)
+        ]
+        only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
+        sets = [(part, part.name, found) for part, found in rendered.items()]
+        for part, name, found in [*sets, *([(None, "the manifests", left)] if left else [])]:
+            new = [
+                each
+                for each in found
+                if each.key not in taken
+                and (
+                    "namespace" in each.metadata or (each.group, each.kind, each.name) not in placed
+                )
+            ]
+            if not new and not (part is not None and unrendered(part.folder or Path())):
+                continue
+            target = name
+            if only is not None and not self._is_another_overlay(part, deployed):
+                target = only
+                self.clusters[only].extend(new)
+            else:
+                self.clusters[name] = found if not taken else new
+                self.inputs.apart.add(name)
+            if part is not None:
+                self.inputs.miss_remote(part, found, target)
+
+    def _is_another_overlay(self, part: Part | None, deployed: set[Path | None]) -> bool:
+        """Whether a folder builds on files that Applications deploy from another folder."""
+        if part is None or part.folder is None:
+            return False
+        bases = closure(part.folder)[1:]
+        return any(file in deployed for each in bases for file in each.files)
+
+
+def _told(source: Manifest) -> str:
+    chart, path = as_text(source.get("chart")), as_text(source.get("path"))
+    return f"chart {chart}" if chart else f"path {path}" if path else "the source"

@@ -1,0 +1,65 @@
+"""What of a cluster the tree can't tell: charts, remote bases, operators, other repositories.
+
+A rule that looks for something asks three questions of a namespace: is it there, is it not there,
+or can't that be known? In the last case it has nothing to say (see `Problem.absent`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from treecheck.kinds import BUILT_IN_GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from treecheck.model import Resource
+
+# Groups of custom kinds whose controllers make no pods, Services, Secrets or accounts but those
+# that the rules know of (`kube/config.py`), or none at all.
+QUIET_GROUPS = frozenset(
+    {
+        "argoproj.io", "bitnami.com", "cert-manager.io", "external-secrets.io",
+        "gateway.networking.k8s.io", "kyverno.io", "monitoring.coreos.com", "networking.istio.io",
+        "security.istio.io", "telemetry.istio.io", "traefik.io", "traefik.containo.us",
+        "autoscaling.k8s.io", "keda.sh", "policy.linkerd.io", "cilium.io",
+        "crd.projectcalico.org", "projectcalico.org", "karpenter.sh", "karpenter.k8s.aws",
+        "elbv2.k8s.aws", "snapshot.storage.k8s.io", "constraints.gatekeeper.sh",
+        "templates.gatekeeper.sh", "kustomize.config.k8s.io", "eksctl.io", "nodemanagement.io",
+    }
+)  # fmt: skip
+# Kinds of these groups that do make pods and Services.
+LOUD_KINDS = frozenset({"Prometheus", "Alertmanager", "ThanosRuler", "PrometheusAgent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Something that brings resources, and that nobody looked at.
+
+    Attributes:
+        namespace: where its resources land, or None where they may land anywhere.
+        why: what it is, as a clause: `folder one can't be built`.
+    """
+
+    namespace: str | None
+    why: str
+
+
+def operated(resources: Iterable[Resource]) -> list[Unseen]:
+    """The namespaces in which an operator may make more, by the custom resources there."""
+    found = {
+        each.namespace: Unseen(
+            each.namespace, f"an operator makes what {each.kind} {each.name} asks for"
+        )
+        for each in resources
+        if each.namespace and _has_operator(each)
+    }
+    return list(found.values())
+
+
+def _has_operator(resource: Resource) -> bool:
+    group = resource.group
+    if group in QUIET_GROUPS:
+        return resource.kind in LOUD_KINDS
+    return "." in group and group not in BUILT_IN_GROUPS and not group.endswith(".k8s.io")
