@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -24,9 +24,9 @@ from coworking.database import Database as Connections
 from coworking.errors import ConfigError, DatabaseAway, ServiceError
 from coworking.passwords import Passwords, mark_of
 from tests.app.conftest import Database, Server, Servers
+from tests.app.service.clients import Clients
 from tests.app.service.conftest import environment_of
 from tests.app.service.kubelet import Mount
-from tests.app.service.test_key_rotation import CONNECTIONS, Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ROTATIONS = 3
 LATE = 2.0  # seconds by which the second pod's node sees a changed Secret later
 KILLS = 20
+CLIENTS = 8  # connections to each of two pods
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +158,9 @@ class Chaos(threading.Thread):
             )
 
 
+PATHS = ("/api/reports/daily_usage", "/api/v1/overview", "/api/reports/user_visits")
+
+
 @pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 def test_a_rotation_under_load_fails_no_request(
     serve: Callable[..., Any],
@@ -165,49 +169,48 @@ def test_a_rotation_under_load_fails_no_request(
     pod: Callable[[], Place],
     read: Callable[[Place], Config],
 ) -> None:
-    services = [serve(pod(), LOG_LEVEL="WARNING") for _ in range(2)]
-    early, late = secret.mounts
-    loads = [Load(int(each.address.rpartition(":")[2]), "unused") for each in services]
+    ports = [int(serve(pod(), LOG_LEVEL="WARNING").address.rpartition(":")[2]) for _ in range(2)]
     chaos = Chaos(Server(owner.postgres_version, owner.port).database("postgres"), owner.user)
     chaos.start()
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        clients = [pool.submit(loads[n % 2].client) for n in range(CONNECTIONS)]
-        try:
+    try:
+        with (
+            Clients(ports[0], PATHS, connections=CLIENTS) as one,
+            Clients(ports[1], PATHS, connections=CLIENTS) as other,
+        ):
             for _ in range(ROTATIONS):
-                old, new = secret.entries["DB_PASSWORD"], secret.announce()
-                job = pod()
-                secret.reach(early)
-                timer = threading.Timer(LATE, secret.reach, [late])
-                timer.start()
-                began, said = time.monotonic(), list[str]()
-                change_password.change(read(job), within=60, say=said.append)
-                assert time.monotonic() - began > LATE
-                assert said[0].startswith("These don't know the announced password yet: coworking ")
-                assert (opens(owner, old), opens(owner, new)) == (False, True)
-                _wait_for_traffic(loads)
-                secret.finish()
-                secret.reach(early)
-                _wait_for_traffic(loads)
-                secret.reach(late)
-                _wait_for_traffic(loads)
-        finally:
-            chaos.enough.set()
-            for load in loads:
-                load.enough.set()
-        for client in clients:
-            client.result()
-    chaos.join()
-    outcomes = sum((load.outcomes for load in loads), start=type(loads[0].outcomes)())
+                _rotate(owner, secret, read(pod()), lambda: _wait_for_traffic(one, other))
+    finally:
+        chaos.enough.set()
+        chaos.join()
+    outcomes = one.outcomes + other.outcomes
     print(f"{outcomes.total()} requests, {chaos.ended} sessions ended: {dict(outcomes)}")
-    assert outcomes == {"200": outcomes.total()}
+    assert outcomes == Counter({"200": outcomes.total()})
     assert outcomes.total() > 500
     assert chaos.ended > 20
 
 
-def _wait_for_traffic(loads: list[Load]) -> None:
-    before = [load.outcomes.total() for load in loads]
+def _rotate(owner: Database, secret: Secret, job: Config, traffic: Callable[[], None]) -> None:
+    """One rotation; the second pod sees each change of the Secret later than the first."""
+    early, late = secret.mounts[:2]
+    old, new = secret.entries["DB_PASSWORD"], secret.announce()
+    secret.reach(early, secret.mounts[-1])
+    threading.Timer(LATE, secret.reach, [late]).start()
+    began, said = time.monotonic(), list[str]()
+    change_password.change(job, within=60, say=said.append)
+    assert time.monotonic() - began > LATE
+    assert said[0].startswith("These don't know the announced password yet: coworking ")
+    assert (opens(owner, old), opens(owner, new)) == (False, True)
+    traffic()
+    secret.finish()
+    for mount in (early, late):
+        secret.reach(mount)
+        traffic()
+
+
+def _wait_for_traffic(*all_clients: Clients) -> None:
+    before = [clients.total for clients in all_clients]
     deadline = time.monotonic() + 20
-    while any(load.outcomes.total() < n + 50 for load, n in zip(loads, before, strict=True)):
+    while any(clients.total < n + 50 for clients, n in zip(all_clients, before, strict=True)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
