@@ -1,0 +1,142 @@
+"""Promises about base/postgres/backups, which an overlay has where its data is backed up.
+
+`with_backups` is such an overlay, in the state that a restore leaves behind.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ci.run import run
+from tests.manifests.conftest import Tree
+from treecheck.kustomize import kubectl
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# What stands beside a database in its namespace: without it the checker misses the service's pods,
+# the tag of the base, which this overlay replaces, and the cluster's storage.
+BESIDE = "image-entry-unused,network-policy-peer-unknown,class-missing"
+
+
+def render(folder: Path) -> Tree:
+    return Tree(list(yaml.safe_load_all(run([kubectl(), "kustomize", str(folder)]))))
+
+
+@pytest.fixture(scope="module")
+def tree() -> Tree:
+    return render(HERE / "with_backups")
+
+
+@pytest.fixture
+def changed(tmp_path: Path):
+    """Render the overlay with one text replaced by another."""
+
+    def change(file: str, old: str, new: str) -> Tree:
+        for part in ("base", "tests/manifests/with_backups"):
+            shutil.copytree(ROOT / part, tmp_path / part)
+        path = tmp_path / "tests/manifests/with_backups" / file
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+        return render(path.parent if path.parent.name == "with_backups" else path.parents[1])
+
+    return change
+
+
+def pod(tree: Tree) -> dict:
+    return tree.pods()["postgresql"]["spec"]
+
+
+def every_container(tree: Tree) -> dict[str, dict]:
+    spec = pod(tree)
+    return {each["name"]: each for each in [*spec["initContainers"], *spec["containers"]]}
+
+
+def test_the_checker_finds_nothing():
+    run([ROOT / ".venv/bin/python", "-m", "treecheck", "--ignore", BESIDE, HERE / "with_backups"])
+
+
+def test_the_claim_is_a_resource_that_git_names_and_no_template(tree):
+    claim = tree.one("PersistentVolumeClaim", "data-postgresql-1")
+    statefulset = tree.one("StatefulSet", "postgresql")
+    assert "volumeClaimTemplates" not in statefulset["spec"]
+    (data,) = [each for each in pod(tree)["volumes"] if each["name"] == "data"]
+    assert data == {"name": "data", "persistentVolumeClaim": {"claimName": "data-postgresql-1"}}
+    annotations = claim["metadata"]["annotations"]
+    assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
+    assert annotations["argocd.argoproj.io/compare-options"] == "IgnoreExtraneous"
+
+
+def test_the_first_claim_has_the_name_that_the_template_gave_it():
+    claim = yaml.safe_load((ROOT / "base/postgres/backups/claim.yaml").read_text())
+    assert claim["metadata"]["name"] == "data-postgresql-0"
+
+
+def test_another_claim_or_moment_replaces_the_pod(tree, changed):
+    moved = changed(
+        "claim/kustomization.yaml", "RESTORE_TO=2026-11-28 10", "RESTORE_TO=2026-11-28 11"
+    )
+    assert pod(moved) != pod(tree)
+    assert moved.one("StatefulSet", "postgresql")["spec"]["podManagementPolicy"] == "Parallel"
+
+
+def test_every_container_of_the_pod_meets_pod_security_restricted(tree):
+    for container in every_container(tree).values():
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        for amounts in (container["resources"]["requests"], container["resources"]["limits"]):
+            assert amounts.keys() == {"cpu", "memory"}
+
+
+def test_all_of_the_pod_is_one_image(tree):
+    assert len({container["image"] for container in every_container(tree).values()}) == 1
+
+
+def test_the_key_is_a_file_and_nothing_names_a_key_of_aws(tree):
+    assert "BACKUP_KEY" in tree.one("SealedSecret", "coworking-secret")["spec"]["encryptedData"]
+    (key,) = [each for each in pod(tree)["volumes"] if each["name"] == "key"]
+    assert key["secret"]["items"] == [{"key": "BACKUP_KEY", "path": "key.conf"}]
+    text = yaml.safe_dump(tree.resources)
+    assert not re.search(r"(?i)s3[-_]key[-_]secret|aws_secret|cipher[-_]pass", text)
+    role = tree.one("ServiceAccount", "postgresql")["metadata"]["annotations"]
+    assert role["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::")
+    assert pod(tree)["serviceAccountName"] == "postgresql"
+
+
+def test_the_backups_container_reads_the_data_and_not_the_password(tree):
+    mounts = {each["name"]: each for each in every_container(tree)["backups"]["volumeMounts"]}
+    assert mounts["data"]["readOnly"] is True
+    assert "password" not in mounts
+
+
+@pytest.mark.parametrize("address", ["169.254.170.23", "10.100.0.1", "192.168.12.3", "172.20.0.1"])
+def test_nothing_inside_is_reached_by_way_of_the_backups_rule(tree, address):
+    (policy,) = [
+        p for p in tree.all("NetworkPolicy") if p["metadata"]["name"] == "postgresql-backups"
+    ]
+    outside, dns = policy["spec"]["egress"]
+    (block,) = outside["to"]
+    assert outside["ports"] == [{"protocol": "TCP", "port": 443}]
+    assert any(ip_address(address) in ip_network(each) for each in block["ipBlock"]["except"])
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert policy["spec"]["podSelector"] == {
+        "matchLabels": {"app.kubernetes.io/name": "postgresql"}
+    }
+
+
+def test_the_server_and_the_restore_read_one_file_of_settings(tree):
+    containers = every_container(tree)
+    (given,) = [e["value"] for e in containers["fill-claim"]["env"] if e["name"] == "SERVER_CONFIG"]
+    assert containers["postgresql"]["args"] == ["postgres", "-c", f"config_file={given}"]
+    for container in containers.values():
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        assert Path(given).parent == Path(mounts["settings"])
+        assert f"{mounts['settings']}/conf.d" == mounts["key"]
