@@ -53,9 +53,17 @@ def pod(tree: Tree) -> dict:
     return tree.pods()["postgresql"]["spec"]
 
 
+def proof(tree: Tree) -> dict:
+    return tree.one("CronJob", "postgresql-proof")["spec"]["jobTemplate"]["spec"]["template"]
+
+
 def every_container(tree: Tree) -> dict[str, dict]:
-    spec = pod(tree)
-    return {each["name"]: each for each in [*spec["initContainers"], *spec["containers"]]}
+    """The containers of the database's pod and of the proof's."""
+    specs = [pod(tree), proof(tree)["spec"]]
+    every = [
+        each for spec in specs for each in [*spec.get("initContainers", []), *spec["containers"]]
+    ]
+    return {each["name"]: each for each in every}
 
 
 def test_the_checker_finds_nothing():
@@ -127,16 +135,38 @@ def test_nothing_inside_is_reached_by_way_of_the_backups_rule(tree, address):
     assert outside["ports"] == [{"protocol": "TCP", "port": 443}]
     assert any(ip_address(address) in ip_network(each) for each in block["ipBlock"]["except"])
     assert {port["port"] for port in dns["ports"]} == {53}
-    assert policy["spec"]["podSelector"] == {
-        "matchLabels": {"app.kubernetes.io/name": "postgresql"}
-    }
+    (who,) = policy["spec"]["podSelector"]["matchExpressions"]
+    assert who["values"] == ["postgresql", "postgresql-proof"]
 
 
 def test_the_server_and_the_restore_read_one_file_of_settings(tree):
     containers = every_container(tree)
     (given,) = [e["value"] for e in containers["fill-claim"]["env"] if e["name"] == "SERVER_CONFIG"]
+    assert {"name": "SERVER_CONFIG", "value": given} in containers["proof"]["env"]
     assert containers["postgresql"]["args"] == ["postgres", "-c", f"config_file={given}"]
     for container in containers.values():
         mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
         assert Path(given).parent == Path(mounts["settings"])
         assert f"{mounts['settings']}/conf.d" == mounts["key"]
+
+
+def test_the_proofs_pod_is_none_that_readers_are_sent_to(tree):
+    labels = proof(tree)["metadata"]["labels"]
+    selector = tree.one("Service", "postgresql-service")["spec"]["selector"]
+    assert not selector.items() <= labels.items()
+
+
+def test_the_proof_works_on_a_volume_of_its_own_that_goes_with_it(tree):
+    (scratch,) = [v for v in proof(tree)["spec"]["volumes"] if v["name"] == "scratch"]
+    assert scratch.keys() == {"name", "ephemeral"}
+    asked = scratch["ephemeral"]["volumeClaimTemplate"]["spec"]
+    claim = tree.one("PersistentVolumeClaim", "data-postgresql-1")["spec"]
+    assert asked["resources"] == claim["resources"]
+
+
+def test_the_proofs_pod_meets_pod_security_restricted(tree):
+    context = proof(tree)["spec"]["securityContext"]
+    assert (context["runAsNonRoot"], context["runAsUser"]) == (True, 999)
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert proof(tree)["spec"]["automountServiceAccountToken"] is False
+    assert "password" not in {volume["name"] for volume in proof(tree)["spec"]["volumes"]}

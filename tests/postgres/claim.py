@@ -87,6 +87,7 @@ class Claim:
             "PGBACKREST_PG1_SOCKET_PATH": str(self.run),
             "SERVER_CONFIG": str(self.path / "archiving.conf"),
             "SOCKETS": str(self.run),
+            "DATABASE": "postgres",
             "PASSWORD_FILE": str(self.path / "password"),
             "POLL_SECONDS": "0.2",
             **self.repository.variables(),
@@ -114,7 +115,11 @@ class Claim:
 
     def fill(self, **variables: str) -> tuple[int, str]:
         """Run `fill-claim` to its end: its status and what it said."""
-        status = self.begin("fill-claim", **variables).wait(120)
+        return self.to_its_end("fill-claim", **variables)
+
+    def to_its_end(self, program: str, **variables: str) -> tuple[int, str]:
+        """Run a program of the image to its end: its status and what it said."""
+        status = self.begin(program, **variables).wait(120)
         return status, self.said()
 
     def said(self) -> str:

@@ -18,9 +18,10 @@ def test_the_image_is_built_on_the_postgresql_that_the_base_deploys():
     assert base.partition("@")[0] == f"public.ecr.aws/docker/library/postgres:{image['newTag']}"
 
 
-def test_the_programs_can_be_run_and_the_part_that_they_share_is_only_read():
+def test_the_programs_can_be_run_and_the_parts_that_they_share_are_only_read():
     runnable = {path.name for path in PROGRAMS.iterdir() if path.stat().st_mode & 0o111}
-    assert runnable == {path.name for path in PROGRAMS.iterdir()} - {"repository.sh"}
+    read = {path.name for path in PROGRAMS.glob("*.sh")}
+    assert runnable == {path.name for path in PROGRAMS.iterdir()} - read
 
 
 def test_a_commit_is_archived_within_45_seconds():
