@@ -1,13 +1,17 @@
-"""What the write-back and `history` cost in a repository of 50,000 commits and 250 MB.
+"""What the write-back, `history` and `status` cost with 50,000 commits and 250 MB.
 
     .venv/bin/python -m bench git
 
-git itself generates the repository, and serves it as a host does that can leave files out.
+git itself generates the repository, and serves it as a host does that can leave files out. A plain
+`git clone --bare --filter=blob:none` beside them shows how fast machine and git are at the moment.
+`status` asks a small server in Argo CD's place, once beside a git server that never answers.
 """
 
 from __future__ import annotations
 
 import random
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,11 +24,13 @@ import click
 from bench.results import Results
 from bench.validate import Run, measure
 from ci.tree import settings
+from tests.ci.argocd_server import Database, FakeArgo, Git, serve
 
 COMMITS = 50_000
 EVERY = 100  # commits from one deployment to the next
 OVERLAY = "overlays/dev/coworking/image"
 REGISTRY = settings.read().image
+PROD = "overlays/prod/coworking/image/kustomization.yaml"
 ENTRY = f"images:\n- name: coworking\n  newName: {REGISTRY}\n  newTag: "
 
 
@@ -50,9 +56,10 @@ def _commit(number: int, drawn: random.Random) -> bytes:
         path, tag = f"{OVERLAY}/kustomization.yaml", f"v{number}"
         message = f"deploy(dev): coworking v{number - EVERY} -> {tag}\n\nImage: {REGISTRY}:{tag}\n"
         data = f'{ENTRY}"{tag}"\n'.encode()
+    prod = f"M 100644 inline {PROD}\ndata {len(data)}\n{data.decode()}\n" if number == 0 else ""
     head = (
         f"commit refs/heads/main\ncommitter A <a@example.org> {1_600_000_000 + number * 60} +0000\n"
-        f"data {len(message)}\n{message}\nM 100644 inline {path}\ndata {len(data)}\n"
+        f"data {len(message)}\n{message}\n{prod}M 100644 inline {path}\ndata {len(data)}\n"
     )
     return head.encode() + data + b"\n"
 
@@ -87,8 +94,15 @@ def _size(file: Path) -> int:
         return 0
 
 
+class Generated(Git):
+    """The generated repository, as the stand-in for Argo CD reads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = str(folder)
+
+
 def main() -> None:
-    """Measure both verbs; the status is 1 when a promise is broken."""
+    """Measure the verbs; the status is 1 when a promise is broken."""
     results = Results("git")
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
@@ -96,8 +110,21 @@ def main() -> None:
         scratch.mkdir()
         newest = generate(remote)
         click.echo(f"  {COMMITS:,} commits made in {time.perf_counter() - began:.0f} s")
-        ci = ["env", f"TMPDIR={scratch}", sys.executable, "-m", "ci"]
         url = f"file://{remote}"
+        clone: list[str | Path] = [
+            "git",
+            "clone",
+            "-q",
+            "--bare",
+            "--filter=blob:none",
+            url,
+            scratch / "clone",
+        ]
+        with Watched(scratch) as watched:
+            run = measure(clone)
+        plain = _show(results, "git clone", run, watched.largest)
+        shutil.rmtree(scratch / "clone")
+        ci = ["env", f"TMPDIR={scratch}", sys.executable, "-m", "ci"]
         target = ["--overlay", OVERLAY, "--image", "coworking", "--registry", REGISTRY]
         for verb, words, seconds in (
             ("set-image", ["--url", url, *target, "--tag", f"1-{newest[:8]}"], 6),
@@ -105,16 +132,46 @@ def main() -> None:
         ):
             with Watched(scratch) as watched:
                 run = measure([*ci, verb, *words])
-            _show(results, verb, run, watched.largest, seconds)
+            _show(results, verb, run, watched.largest, plain)
+            _promise(results, verb, run, watched.largest, seconds)
+        _status(results, remote, scratch, plain)
     sys.exit(0 if results.finish() else 1)
 
 
-def _show(results: Results, verb: str, run: Run, largest: float, limit: int) -> None:
-    click.echo(f"  {verb:<12} {run.seconds:6.2f} s  {largest:6.1f} MiB  status {run.status}")
-    results.figures[verb] = {**vars(run), "folder": largest}
-    results.promise(f"{verb}, status", run.status, "<=", 0)
-    results.promise(f"{verb}, seconds", run.seconds, "<=", limit)
-    results.promise(f"{verb}, MiB in its folder", largest, "<=", 40)
+def _status(results: Results, remote: Path, scratch: Path, plain: float) -> None:
+    """Measure `status` of prod, with git as it is and with one that hangs."""
+    argo = FakeArgo(Generated(remote))
+    argo.database = Database()
+    argo.sync()
+    with serve(argo), socket.create_server(("127.0.0.1", 0)) as hangs:
+        variables = {
+            "TMPDIR": str(scratch),
+            "ARGOCD_URL": argo.url,
+            "ARGOCD_AUTH_TOKEN": "of-the-bench",
+            "KUBECONFIG": str(scratch / "none"),
+        }
+        ci = ["env", *(f"{key}={value}" for key, value in variables.items())]
+        ci += [sys.executable, "-m", "ci", "status", "prod", "--url"]
+        silent = f"http://127.0.0.1:{hangs.getsockname()[1]}/o/r.git"
+        for name, url in (("status", f"file://{remote}"), ("status, git hangs", silent)):
+            with Watched(scratch) as watched:
+                run = measure([*ci, url])
+            _show(results, name, run, watched.largest, plain)
+            _promise(results, name, run, watched.largest, 3)
+
+
+def _show(results: Results, name: str, run: Run, largest: float, plain: float = 0) -> float:
+    """Print a line, and return the run's seconds."""
+    ratio = f"  {run.seconds / plain:5.2f} of the clone's seconds" if plain else ""
+    click.echo(f"  {name:<18} {run.seconds:6.2f} s  {largest:6.1f} MiB  status {run.status}{ratio}")
+    results.figures[name] = {**vars(run), "folder": largest}
+    return run.seconds
+
+
+def _promise(results: Results, name: str, run: Run, largest: float, limit: int) -> None:
+    results.promise(f"{name}, exit status", run.status, "<=", 0)
+    results.promise(f"{name}, seconds", run.seconds, "<=", limit)
+    results.promise(f"{name}, MiB in its folder", largest, "<=", 40)
 
 
 if __name__ == "__main__":

@@ -68,10 +68,17 @@ def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Appli
     return Application.parse(answer), answer
 
 
-def tag_at(api: ArgoCD, app: Application, revision: str) -> str:
-    """Return the tag that a git commit deploys, as Argo CD itself renders it; empty if it can't."""
+def tag_at(api: ArgoCD, app: Application, revision: str, *, within: float = RENDER_WITHIN) -> str:
+    """Return the tag that a git commit deploys, as Argo CD itself renders it; empty if it can't.
+
+    Args:
+        api: Argo CD.
+        app: the Application.
+        revision: the commit.
+        within: how many seconds to wait for it.
+    """
     try:
-        return tag_of(image_of(api.manifests(app.name, revision, within=RENDER_WITHIN), SERVICE))
+        return tag_of(image_of(api.manifests(app.name, revision, within=within), SERVICE))
     except ArgoError:
         return ""
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ci.errors import RemoteError
+from ci.git.made_commit import Identity
 from ci.git.remote import Token, check_url, git_environment
-from ci.git.repository import ConnectionLost, Identity, Repository
+from ci.git.repository import ConnectionLost, Copied, Repository
 from ci.git.retry import Backoff
 from ci.git.scratch import scratch_folder
 from ci.hidden import remember
@@ -44,6 +45,7 @@ class Access(NamedTuple):
         author: who commits are by; None for the machine's name.
         backoff: the budget of attempts and seconds.
         sign: whether the person signs their commits (`commit.gpgSign`).
+        answers_within: seconds for a question that is not the repository's own.
     """
 
     repository: Repository
@@ -53,6 +55,7 @@ class Access(NamedTuple):
     author: Identity | None
     backoff: Backoff
     sign: bool = False
+    answers_within: float = 30.0
 
     def tip(self, branch: str) -> str:
         """Fetch a branch and return the commit at its tip.
@@ -78,7 +81,7 @@ class Access(NamedTuple):
         if followed not in ("", "HEAD"):
             return followed.removeprefix("refs/heads/")
         asked = ["git", "ls-remote", "--symref", self.url, "HEAD"]
-        done = execute(asked, env=self.environment, timeout=_ANSWERS_WITHIN)
+        done = execute(asked, env=self.environment, timeout=self.answers_within)
         # "ref: refs/heads/main\tHEAD" (git-ls-remote's manual, --symref).
         found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", done.stdout.decode(), re.MULTILINE)
         if found is None:
@@ -95,14 +98,30 @@ class Access(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -> Iterator[Access]:
-    """Open a repository with GIT_TOKEN, or with what the person's own git would use."""
+def open_remote(
+    url: str,
+    environ: Mapping[str, str],
+    *,
+    seconds: float = 120,
+    least: float = 20,
+    part: Copied = Copied.FOLDERS,
+) -> Iterator[Access]:
+    """Open a repository with GIT_TOKEN, or with what the person's own git would use.
+
+    Args:
+        url: its address.
+        environ: the process's variables.
+        seconds: the budget of all that is done with it.
+        least: what a command of git may take at least. Argo CD is waited for in between.
+        part: how much of it to copy.
+    """
     url = check_url(url)
+    within = min(seconds, _ANSWERS_WITHIN)
     environ = dict(environ)
     token = Token.read(environ)
     # What `insteadOf` makes of it: another host asks for another credential.
     meant = _ask("git", "ls-remote", "--get-url", url) or url
-    if token is None and (saved := _saved_credential(meant)) is not None:
+    if token is None and (saved := _saved_credential(meant, within)) is not None:
         environ["GIT_USER"], secret = saved
         token = Token(remember(secret))
     backoff = Backoff(attempts=20, seconds=seconds)
@@ -111,14 +130,10 @@ def open_remote(url: str, environ: Mapping[str, str], *, seconds: float = 120) -
         environment = git_environment(environ, folder, url=meant, token=token, config=config)
         environment |= {name: environ[name] for name in _VARIABLES if name in environ}
         repository = Repository(
-            # Argo CD is waited for in between: a command always has some seconds of its own.
-            url,
-            folder,
-            environment,
-            left=lambda: max(20.0, backoff.left),
+            url, folder, environment, left=lambda: max(least, backoff.left), part=part
         )
         sign = _ask("git", "config", "--type=bool", "commit.gpgSign") == "true"
-        yield Access(repository, url, environment, folder, _author(), backoff, sign)
+        yield Access(repository, url, environment, folder, _author(), backoff, sign, within)
 
 
 def remote_url(named: str | None, followed: str) -> str:
@@ -150,11 +165,11 @@ def place(url: str) -> str:
     return f"{host.lower()}/{path.strip('/').removesuffix('.git')}"
 
 
-def _saved_credential(url: str) -> tuple[str, str] | None:
+def _saved_credential(url: str, within: float) -> tuple[str, str] | None:
     """Ask the person's credential helpers for a user name and a password, without a prompt."""
     if urlsplit(url).scheme not in ("http", "https"):
         return None
-    answer = _ask("git", "credential", "fill", stdin=f"url={url}\n\n")
+    answer = _ask("git", "credential", "fill", stdin=f"url={url}\n\n", within=within)
     fields = dict(line.partition("=")[::2] for line in answer.splitlines())
     if fields.get("username") and fields.get("password"):
         return fields["username"], fields["password"]
@@ -194,7 +209,7 @@ def _author() -> Identity | None:
     return Identity(name, email) if name and email else None
 
 
-def _ask(*command: str, stdin: str = "") -> str:
+def _ask(*command: str, stdin: str = "", within: float = 30.0) -> str:
     """Ask the person's own git; empty when it has no answer. Nothing it says is ever shown."""
     environment = {
         **os.environ,
@@ -203,5 +218,5 @@ def _ask(*command: str, stdin: str = "") -> str:
         "SSH_ASKPASS": "false",
     }
     # A helper that asks a person may wait for ever: no answer in time means no credential.
-    done = execute(command, env=environment, stdin=stdin.encode(), timeout=_ANSWERS_WITHIN)
+    done = execute(command, env=environment, stdin=stdin.encode(), timeout=within)
     return done.stdout.decode(errors="replace").strip() if done.status == 0 else ""

@@ -41,13 +41,18 @@ class PartStatus(NamedTuple):
 
 
 class Git(NamedTuple):
-    """What the branch's tip says: tag, commit, time and subject; or why it can't be read."""
+    """What the branch's tip says: tag, commit, time and subject; or why it can't be read.
+
+    Attributes:
+        late: whether the only reason is that git did not answer in time.
+    """
 
     tag: str = ""
     commit: str = ""
     at: datetime | None = None
     subject: str = ""
     error: str = ""
+    late: bool = False
 
 
 class Environment(NamedTuple):

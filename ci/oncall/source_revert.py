@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.errors import CiError, PolicyError, RemoteError
+from ci.git.made_commit import MACHINE
 from ci.git.push import Verdict, judge_push
-from ci.git.repository import MACHINE
 from ci.run import execute
 from ci.version.tag import PipelineTag
 

@@ -8,7 +8,8 @@ that is Degraded, pods that are not ready for a minute, a change that Argo CD do
 controller that doesn't look any more, a node that is lost. The last is asked of the Kubernetes API,
 which may answer when Argo CD doesn't.
 
-What it looks at is here and in `workloads` and `lost_nodes`; `judging` judges it, `shown` shows it.
+What it looks at is here and in `workloads`, `branch_tip` and `lost_nodes`; `judging` judges it,
+`shown` shows it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,22 +33,24 @@ from ci.argocd.environment import (
     application_name,
     live_service,
     live_tag,
-    overlay_folder,
     tag_at,
 )
 from ci.errors import CiError, InputError
-from ci.git.access import open_remote, remote_url
 from ci.oncall import lost_nodes
+from ci.oncall.branch_tip import WITHIN, BranchTip
 from ci.oncall.judging import judge, unseen
 from ci.oncall.reports import Environment, Git, PartStatus
 from ci.oncall.shown import as_json, text
 from ci.oncall.workloads import readiness
 from ci.tree import reach
 from ci.tree.overlays import unknown_environment
-from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ci.argocd.client import ArgoCD
+
+_AT_ONCE = 8  # environments and the nodes
 
 
 def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> PartStatus:
@@ -61,7 +65,7 @@ def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> PartStat
     )
     return PartStatus(
         name,
-        tag_at(api, app, newest.revision) if newest and is_service else "",
+        tag_at(api, app, newest.revision, within=WITHIN) if newest and is_service else "",
         live_tag(api, app) if is_service else "",
         newest.at if newest else None,
         newest.by if newest else "",
@@ -73,19 +77,6 @@ def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> PartStat
         person,
         underway,
     )
-
-
-def read_git(app: Application, environment: str, url: str | None) -> Git:
-    """Read the tag at the branch's tip."""
-    try:
-        with open_remote(remote_url(url, app.url), os.environ, seconds=20) as access:
-            tip = access.tip(access.branch(app.branch))
-            overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
-            shown = access.repository.git("show", "-s", "--format=%cI%n%s", tip).splitlines()
-            at = datetime.fromisoformat(shown[0]).astimezone(UTC)
-            return Git(overlay.entry.tag, tip, at, shown[1] if len(shown) > 1 else "")
-    except CiError as error:
-        return Git(error=str(error))
 
 
 def environments(api: ArgoCD, named: tuple[str, ...]) -> list[str]:
@@ -108,25 +99,38 @@ def environments(api: ArgoCD, named: tuple[str, ...]) -> list[str]:
 
 
 def report(
-    api: ArgoCD, cluster: lost_nodes.ClusterState, name: str, url: str | None, now: datetime
+    api: ArgoCD, nodes: Future[lost_nodes.ClusterState], name: str, url: str | None, now: datetime
 ) -> Environment:
-    """Look at an environment: its Applications, its branch, its nodes."""
+    """Look at an environment: its Applications, its branch, its nodes, all at once.
+
+    Args:
+        api: Argo CD.
+        nodes: the nodes, which are being looked at.
+        name: the environment.
+        url: the git repository, if not the one that Argo CD follows.
+        now: the time.
+    """
+    app = Application.parse(api.application(application_name(name)))
+    tip = BranchTip(app, name, url)
     applications = api.applications()
     seen = {app["metadata"]["name"] for app in applications}
-    parts = tuple(
-        look_at(api, name, part, now) for part in PARTS if application_name(name, part) in seen
-    )
-    app = Application.parse(api.application(application_name(name)))
-    git = read_git(app, name, url)
-    person = [f"git can't be read: {git.error}"] if git.error else []
+    there = [part for part in PARTS if application_name(name, part) in seen]
+    with ThreadPoolExecutor(len(PARTS)) as pool:
+        parts = tuple(pool.map(lambda part: look_at(api, name, part, now), there))
+    reached_by, wrong = reach.judge(live_service(api, app), app.namespace)
+    git = tip.answer()
+    person = [f"git can't be read: {git.error}"] if git.error and not git.late else []
     late, underway = unseen(git, app, now)
+    if git.late:
+        known = app.revision[:8] or "?"
+        said = f"git was not asked in time: {git.error}. What it has beyond commit {known}"
+        underway += (f"{said} is not known here",)
     person += late
     missing = [part for part in PARTS if application_name(name, part) not in seen]
-    reached_by, wrong = reach.judge(live_service(api, app), app.namespace)
     waits = pruning.waiting(applications, app.name)
     person += [sentence for sentence in (wrong, waits) if sentence]
     person += [f"there is no Application {application_name(name, part)}" for part in missing]
-    person += lost_nodes.needs_person(cluster, name, now)
+    person += lost_nodes.needs_person(nodes.result(), name, now)
     return Environment(name, git, parts, tuple(person), reached_by=reached_by, underway=underway)
 
 
@@ -159,6 +163,25 @@ def without_argo_cd(
     ]
 
 
+def _look(
+    pool: ThreadPoolExecutor,
+    nodes: Future[lost_nodes.ClusterState],
+    named: tuple[str, ...],
+    url: str | None,
+    now: datetime,
+) -> tuple[list[Environment], str]:
+    """Look at the environments; the hint goes with an Argo CD that gives no answer."""
+    try:
+        api = connect(os.environ)
+    except InputError as error:  # nobody is logged in
+        return without_argo_cd(nodes.result(), named, error, now), error.hint
+    try:
+        names = environments(api, named)
+        return list(pool.map(lambda name: report(api, nodes, name, url, now), names)), ""
+    except ArgoError as error:
+        return without_argo_cd(nodes.result(), named, error, now), error.hint
+
+
 @click.command()
 @click.argument("environment", metavar="[ENV]...", nargs=-1)
 @click.option(
@@ -168,24 +191,15 @@ def without_argo_cd(
 def command(environment: tuple[str, ...], form: str, url: str | None) -> None:
     """Show what git says, what Argo CD has synced, what runs, and what needs a person (exit 1)."""
     now = datetime.now(UTC)
-    cluster = lost_nodes.look(os.environ)
-    hint = ""
-    try:
-        api = connect(os.environ)
-    except InputError as error:  # nobody is logged in
-        reports, hint = without_argo_cd(cluster, environment, error, now), error.hint
-    else:
-        try:
-            names = environments(api, environment)
-            reports = [report(api, cluster, name, url, now) for name in names]
-        except ArgoError as error:
-            reports, hint = without_argo_cd(cluster, environment, error, now), error.hint
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        nodes = pool.submit(lost_nodes.look, os.environ)
+        reports, hint = _look(pool, nodes, environment, url, now)
     if form == "json":
         click.echo(json.dumps([as_json(one) for one in reports], indent=2))
     else:
         click.echo("\n\n".join("\n".join(text(one)) for one in reports))
-        if cluster.error:
-            click.echo(f"\nThe nodes were not looked at: {cluster.error}")
+        if error := nodes.result().error:
+            click.echo(f"\nThe nodes were not looked at: {error}")
         if hint:
             click.echo(f"\n{hint}")
     if not all(one.is_well for one in reports):

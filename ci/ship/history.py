@@ -16,6 +16,7 @@ import click
 from ci.argocd.environment import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
+from ci.git.repository import Copied
 from ci.ship.build import VARIABLES
 from ci.tree import overlays, settings
 from ci.tree.overlays import ROOT
@@ -100,9 +101,11 @@ def _how(record: Record, earlier: Iterator[str | None], environment: str) -> str
     if "Build" in trailers:
         return "build"
     tag = record.version.tag or ""
-    if tag in earlier:
-        return "reverted"
     is_deployment = record.message.deploys(environment, SERVICE, tag)
+    if is_deployment and record.version.image:
+        return _how_by_tag(tag, environment)
+    if tag in earlier:  # for a tag that is new, all of the history is read
+        return "reverted"
     return _how_by_tag(tag, environment) if is_deployment else "by hand"
 
 
@@ -127,7 +130,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     overlays.overlay(environment)  # or an error that names those that there are
     check_branch(branch)
     place = str(ROOT) if local else remote_url(url, settings.read().git_url)
-    with open_remote(place, os.environ) as access:
+    with open_remote(place, os.environ, part=Copied.COMMITS) as access:
         tip = access.tip(branch)
         overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
         for row in itertools.islice(rows(access.repository, overlay), limit):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ci.aws.client import secret
 from ci.errors import InputError
-from ci.git.repository import MACHINE
+from ci.git.made_commit import MACHINE
 from ci.git.scratch import scratch_folder
 from ci.run import execute, run
 from ci.tree.settings import KEY_FILE

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.errors import InputError
-from ci.git.repository import File
+from ci.git.made_commit import File
 from ci.version import scalar
 from ci.version.message import SKIP_CI, Message, full_commit
 from ci.version.order import Version
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The names that kustomize looks for; a folder may have only one of them.
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_BATCH = 50
+_BATCH = 200  # commits whose files are brought by one request
 _FEW = 20
 
 
@@ -97,26 +97,26 @@ class ImageFile:
         commit that it merged. A `git pull` also makes a merge, of the branch into somebody's own
         commits; there, the pushes to the branch count one by one, as they were made.
         """
-        for commits in self._staged("--first-parent"):
+        for commits in self._repository.changes(self.tip, self.path):
             for record in self._records(commits):
                 if record.message.is_merge and not record.version.image:
                     yield from self._brought(record)
                 else:
                     yield record
 
-    def _staged(self, *options: str) -> Iterator[list[str]]:
+    def _staged(self) -> Iterator[list[str]]:
         """The commits that changed the file: first a few, which is all that most callers read.
 
         To find the oldest of 500 in 50,000 commits takes git a second.
         """
-        few = self._repository.commits(self.tip, self.path, *options, f"--max-count={_FEW}")
+        few = self._repository.commits(self.tip, self.path, f"--max-count={_FEW}")
         yield few
         if len(few) == _FEW:
-            yield self._repository.commits(self.tip, self.path, *options)[_FEW:]
+            yield self._repository.commits(self.tip, self.path)[_FEW:]
 
     def _brought(self, merge: Record) -> Iterator[Record]:
         commit = merge.version.commit
-        brought = self._repository.commits(f"{commit}^1..{commit}", self.path)
+        brought = self._repository.commits(f"{commit}^1..{commit}", self.path, with_folders=True)
         records = list(self._records([each for each in brought if each != commit]))
         pushed = [record for record in records if record.message.subject.endswith(SKIP_CI)]
         if not records or records[0].version.tag != merge.version.tag:

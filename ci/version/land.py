@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ci.errors import BudgetError, PolicyError, RemoteError
+from ci.git.made_commit import Edit
 from ci.git.push import Refusal, Verdict
-from ci.git.repository import ConnectionLost, Edit
+from ci.git.repository import ConnectionLost
 from ci.version.image_file import ImageFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ci.errors import CiError
-    from ci.git.repository import Identity, Repository
+    from ci.git.made_commit import Identity
+    from ci.git.repository import Repository
     from ci.git.retry import Backoff
     from ci.version.message import Deployment
 

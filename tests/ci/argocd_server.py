@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -190,7 +191,7 @@ class FakeArgo:
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Any:
         """Answer a call with JSON, or with (status, message)."""
         self.calls.append(f"{method} {path}")
-        routes = {
+        routes: dict[str, Callable[[], Any]] = {
             "GET ": lambda: {"items": [self.application, *self._databases()]},
             "GET /coworking-prod": lambda: self._read(refresh="refresh" in query),
             "PUT /coworking-prod": lambda: self._write(
@@ -336,22 +337,30 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
-    """The fake, running, and named by the environment."""
-    fake = FakeArgo(git)
-
+@contextlib.contextmanager
+def serve(fake: FakeArgo) -> Iterator[None]:
+    """Let the fake answer at an address of its own, while the block lasts."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"fake": fake}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     fake.url = f"http://127.0.0.1:{server.server_port}"
-    for name in ("ARGOCD_SERVER", "ARGOCD_OPTS", "GIT_TOKEN", "GIT_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ARGOCD_URL", fake.url)
-    monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "t0ken-of-the-tests")
-    monkeypatch.setenv("KUBECONFIG", str(RECORDED / "none"))  # not the cluster of whoever tests
-    monkeypatch.setattr("ci.argocd.environment.POLL", 0.01)
-    yield fake
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def argo(git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArgo]:
+    """The fake, running, and named by the environment."""
+    fake = FakeArgo(git)
+    with serve(fake):
+        for name in ("ARGOCD_SERVER", "ARGOCD_OPTS", "GIT_TOKEN", "GIT_TOKEN_FILE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("ARGOCD_URL", fake.url)
+        monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "t0ken-of-the-tests")
+        monkeypatch.setenv("KUBECONFIG", str(RECORDED / "none"))  # not the cluster of whoever tests
+        monkeypatch.setattr("ci.argocd.environment.POLL", 0.01)
+        yield fake

@@ -15,7 +15,6 @@ from ci.oncall.judging import judge, unseen
 from ci.oncall.reports import Git as Tip
 from ci.oncall.status import command
 from ci.tree import reach
-from tests.ci.argocd_server import Database
 from tests.ci.kubernetes_api import KubernetesApi, node, pod, terminating
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.argocd.application import Application
-    from tests.ci.argocd_server import FakeArgo, Git
+    from tests.ci.argocd_server import Database, FakeArgo, Git
 
     Read = Callable[[str], Application]
 
@@ -108,15 +107,6 @@ def test_the_command_that_helps_names_an_environment_with_a_hyphen(recorded: Rea
 
 def _ago(**time: int) -> str:
     return f"{datetime.now(UTC) - timedelta(**time):%Y-%m-%dT%H:%M:%SZ}"
-
-
-@pytest.fixture
-def database(argo: FakeArgo, git: Git) -> Database:
-    """prod, well, with its database."""
-    git.deploy("1-aaaaaaa")
-    argo.sync()
-    argo.database = Database()
-    return argo.database
 
 
 def _status(*arguments: str) -> Result:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ci.git.access import open_remote
+from ci.git.repository import Copied
 from ci.git.scratch import sweep
 from ci.version.image_file import ImageFile
 from tests.ci.verbs import in_this_process
@@ -51,17 +52,93 @@ def test_nothing_is_fetched_one_by_one(big: Remote, monkeypatch: pytest.MonkeyPa
         big.deploy(build, big.person.ship())
     with open_remote(big.url, {}) as opened:
         tip = opened.tip("main")
-        asked: list[tuple[str, ...]] = []
-        ask = opened.repository._ask
-
-        def counted(*words: str, **more: Any) -> Any:
-            asked.append(words)
-            return ask(*words, **more)
-
-        monkeypatch.setattr(opened.repository, "_ask", counted)
+        asked = requests(opened.repository, monkeypatch)
         overlay = ImageFile(opened.repository, tip, OVERLAY, "coworking")
         assert len(list(overlay.lineage())) == 9
         assert len(asked) == 2  # the file at the tip, and all others
+
+
+def requests(repository: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The commands from now on that speak to the remote."""
+    asked: list[tuple[str, ...]] = []
+    ask = repository._ask
+
+    def counted(*words: str, **more: Any) -> Any:
+        asked.append(words)
+        return ask(*words, **more)
+
+    monkeypatch.setattr(repository, "_ask", counted)
+    return asked
+
+
+def branched(remote: Remote) -> None:
+    """Deployments on the branch itself, in a merged proposal, and before somebody's `git pull`."""
+    person = remote.person
+    for build in range(1, 4):
+        remote.deploy(build, person.ship())
+    person.pull()
+    person.git("checkout", "-q", "-b", "proposal")
+    person.commit(f"{OVERLAY}/notes.txt")
+    path = f"{OVERLAY}/kustomization.yaml"
+    person.commit(path, person.git("show", f"HEAD:{path}").replace("3-", "9-"))
+    person.git("checkout", "-q", "main")
+    person.commit("README.md")
+    person.git("merge", "-q", "--no-ff", "-m", "Merge pull request #1", "proposal")
+    person.push()
+    person.commit("notes.txt")  # and, before it is pushed, two more builds
+    other = type(person)(person.folder.with_name("other")).clone(remote.url)
+    for build in range(10, 12):
+        remote.deploy(build, other.ship())
+    person.git("pull", "-q", "--no-rebase", "--no-edit")
+    person.push()
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+@pytest.mark.parametrize("stage", [1, 2, 5, 1000])
+def test_the_history_is_the_same_however_little_is_fetched_at_first(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, stage: int, filters: str
+) -> None:
+    branched(remote)
+    remote.git("config", "uploadpack.allowFilter", filters)
+
+    def records(part: Copied) -> list[tuple[str, str | None]]:
+        with open_remote(remote.url, {}, part=part) as opened:
+            overlay = ImageFile(opened.repository, opened.tip("main"), OVERLAY, "coworking")
+            found = [record.version for record in overlay.records()]
+        return [(version.commit, version.tag) for version in found]
+
+    whole = records(Copied.FOLDERS)
+    builds = [(tag or "").partition("-")[0] for _, tag in whole]
+    assert builds == ["11", "10", "9", "3", "2", "1", "none"]
+    monkeypatch.setattr("ci.git.repository._FIRST_STAGE", stage)
+    assert records(Copied.COMMITS) == whole
+
+
+def test_the_newest_rows_need_the_folders_of_the_newest_commits_alone(
+    big: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for build in range(1, 9):
+        big.deploy(build, big.person.ship())
+    monkeypatch.setattr("ci.git.repository._FIRST_STAGE", 4)
+    with open_remote(big.url, {}, part=Copied.COMMITS) as opened:
+        tip = opened.tip("main")
+        asked = requests(opened.repository, monkeypatch)
+        monkeypatch.setitem(opened.environment, "GIT_NO_LAZY_FETCH", "1")
+        overlay = ImageFile(opened.repository, tip, OVERLAY, "coworking")
+        records = overlay.records()
+        assert [next(records).version.build for _ in range(2)] == [8, 7]
+        # The tip's folders and file, the folders of five commits, and their files.
+        assert len(asked) == 4
+        assert missing(opened.repository) > 20
+        assert [record.version.build for record in records] == [6, 5, 4, 3, 2, 1, None]
+        assert len(asked) == 6  # all other folders, and their files
+
+
+def test_the_tip_alone_has_no_history(big: Remote) -> None:
+    with open_remote(big.url, {}, part=Copied.TIP) as opened:
+        overlay = ImageFile(opened.repository, opened.tip("main"), OVERLAY, "coworking")
+        assert overlay.entry.tag == "none"
+        assert opened.repository.git("rev-list", "--count", "--all").strip() == "1"
 
 
 @pytest.mark.parametrize("filters", ["true", "false"])
