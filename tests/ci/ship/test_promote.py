@@ -146,6 +146,25 @@ def test_on_github_it_is_a_pull_request_and_only_one(
     assert "t0ken" not in result.output
 
 
+def test_without_credentials_for_aws_the_gates_say_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They said "build again" and "wait for the scan"."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    result = world.ci("promote", "--dry-run")
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    unable = [line.split()[1] for line in lines if "it can't be asked: AWS can't be asked" in line]
+    assert unable == ["same-image", "scanned"]
+    assert sum(line.startswith("Log in to AWS") for line in lines) == 1
+    assert "by whom" not in result.output
+    assert "Wait" not in result.output
+
+
 def test_without_a_login_the_gates_say_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """They said "find out by whom", "wait for the scan" and "wait"."""
     for name in ("ARGOCD_SERVER", "ARGOCD_AUTH_TOKEN", "ARGOCD_URL"):

@@ -70,6 +70,20 @@ def test_a_reverted_deployment_stays_away_until_told(remote: Remote, how: str) -
     assert remote.deploy(6, bad).json["result"] == "pushed"
 
 
+def test_a_tag_that_a_person_wrote_back_stays_until_a_new_commit_comes(remote: Remote) -> None:
+    """The build that it replaced, and its next one, were pushed over it."""
+    first, second = remote.person.ship(), remote.person.ship()
+    remote.deploy(10, first)
+    remote.deploy(11, second)
+    write_by_hand(remote, f"10-{first[:8]}")
+    for build in (11, 12):
+        answer = remote.deploy(build, second).json
+        assert (answer["result"], answer["reason"]) == ("superseded", "reverted")
+    third = remote.person.ship()
+    assert remote.deploy(13, third).json["result"] == "pushed"
+    assert f'"13-{third[:8]}"' in remote.file()
+
+
 @pytest.mark.parametrize(("how", "before"), [("revert", "none"), ("by hand", "manual-v1.0.0")])
 def test_what_is_reverted_to_a_tag_of_no_build_stays_away_too(
     remote: Remote, how: str, before: str

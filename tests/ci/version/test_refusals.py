@@ -233,6 +233,18 @@ def test_an_entry_without_new_name_is_refused(remote: Remote) -> None:
     assert remote.tip == tip
 
 
+def test_an_entry_that_is_called_as_the_registry_needs_no_new_name(
+    remote: Remote, registry: str
+) -> None:
+    commit = remote.person.ship()
+    entry = f'images:\n- name: {registry}\n  newTag: "none"\n'
+    remote.person.commit("overlays/dev/coworking/image/kustomization.yaml", entry)
+    remote.person.push()
+    answer = remote.set_image(f"7-{commit[:8]}", image=registry)
+    assert answer.json["result"] == "pushed", answer
+    assert f'- name: {registry}\n  newTag: "7-{commit[:8]}"\n' in remote.file()
+
+
 @pytest.mark.parametrize(
     "words",
     ["GH006: Protected branch update failed for refs/heads/main.", "GH013: a rule", "Not yet"],
