@@ -8,10 +8,12 @@ is on call.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ci.argocd.client import ArgoError
 from tests.e2e.harness.cluster import Refused, until
 from tests.e2e.harness.images import Version
 
@@ -106,7 +108,8 @@ def _repository(url: str, proxy: str) -> Json:
 
 
 def _is_not_found(world: World) -> bool:
-    world.argocd.application("coworking-prod", refresh=True)
+    with contextlib.suppress(ArgoError):  # it may report that it could not look
+        world.argocd.application("coworking-prod", refresh=True)
     return bool(world.client.run("logs", "not-found").strip())
 
 

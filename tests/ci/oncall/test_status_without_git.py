@@ -35,12 +35,12 @@ def test_a_git_server_that_hangs_keeps_nobody_waiting(
     database: Database, argo: FakeArgo, hanging: str
 ) -> None:
     """It took 20 s, and a healthy system was then called sick."""
-    argo.render_takes = 10  # Argo CD's repo server hangs with it
+    argo.render_takes = 30  # Argo CD's repo server hangs with it
     began = time.monotonic()
 
     result = _status("--url", hanging)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 9  # 2.5 on a quiet machine
     assert result.output.startswith("prod: well\n")
     assert "git says   ?" in result.output
     assert "runs       1-aaaaaaa" in result.output
@@ -58,7 +58,7 @@ def test_a_credential_helper_that_hangs_keeps_nobody_waiting(
 
     result = _status("--url", hanging, "--format", "json")
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 9  # 2.5 on a quiet machine
     [prod] = json.loads(result.output)
     assert (prod["git"]["late"], prod["git"]["error"]) == (True, "no answer within 2 s")
     assert prod["well"]
