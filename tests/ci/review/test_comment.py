@@ -95,3 +95,117 @@ def test_a_folder_of_any_name_is_one_row_of_the_table(compared: Compared) -> Non
     report = compared("", config_map("c", "x"))
     report.sections[0].name = "overlays/a|b `c`"
     assert "| `` overlays/a\\|b `c` `` | 1 resource, nothing risky |" in write_markdown(report)
+
+
+def manifest(kind: str, name: str = "a", *, version: str = "v1", spec: str = "{}") -> str:
+    return (
+        f"apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: shop\n"
+        f"spec: {spec}\n---\n"
+    )
+
+
+def test_what_a_reviewer_needs_least_is_left_out_first(compared: Compared) -> None:
+    after = (
+        manifest("PodDisruptionBudget", version="policy/v1")
+        + manifest("Service")
+        + manifest("Job", version="batch/v1")
+        + manifest("NetworkPolicy", version="networking.k8s.io/v1")
+        + manifest("ServiceAccount")
+        + config_map("short", "a")
+        + config_map("long", "word " * 20)
+    )
+    report = compared("", after)
+    order: list[str] = []
+    comment = write_markdown(report)
+    while "<details>" in comment:
+        comment = write_markdown(report, limit=len(comment) - 1)
+        gone = re.findall(r"^`(.+)` \(added\): left out$", comment, re.MULTILINE)
+        order += sorted(set(gone) - set(order))
+
+    assert order == [
+        "ConfigMap shop/long",
+        "ConfigMap shop/short",
+        "ServiceAccount shop/a",
+        "NetworkPolicy shop/a",
+        "Job shop/a",
+        "Service shop/a",
+        "PodDisruptionBudget shop/a",
+    ]
+    assert "7 of 7 resources are left out" in comment
+
+
+def test_no_more_is_left_out_than_must_be(compared: Compared) -> None:
+    report = compared("", config_map("a", "x") + config_map("b", "y"))
+    comment = write_markdown(report)
+
+    assert write_markdown(report, limit=len(comment)) == comment
+    assert "1 of 2 resources are left out" in write_markdown(report, limit=len(comment) - 1)
+
+
+def test_a_list_that_is_too_long_by_itself_is_cut(compared: Compared) -> None:
+    report = compared("", "".join(config_map(f"c{n}", "x") for n in range(40)))
+
+    comment = write_markdown(report, limit=1000)
+
+    assert 900 < len(comment) <= 1000
+    assert comment.startswith(MARKER)
+    assert comment.endswith("\n\n(the rest is left out)\n")
+
+
+def test_resources_are_in_the_order_of_their_titles(compared: Compared) -> None:
+    names = [f"c{n}" for n in range(10, 30)]
+    report = compared("", "".join(config_map(name, "x") for name in reversed(names)))
+
+    titles = [change.title for change in report.sections[0].changes]
+    assert titles == [f"ConfigMap shop/{name}" for name in names]
+
+
+def test_the_verdict_counts_resources_and_risks(compared: Compared) -> None:
+    claims = [manifest("PersistentVolumeClaim", name) for name in "ab"]
+    config = config_map("c", "x")
+    verdicts = [
+        compared(before, after).sections[0].verdict
+        for before, after in (
+            (config, config),
+            ("", config),
+            ("", config + config_map("d", "x")),
+            (claims[0], config),
+            ("".join(claims), config),
+        )
+    ]
+    assert verdicts == [
+        "no change",
+        "1 resource, nothing risky",
+        "2 resources, nothing risky",
+        "2 resources, **1 risk**",
+        "3 resources, **2 risks**",
+    ]
+
+
+def test_only_what_the_change_brings_is_a_new_finding(compared: Compared) -> None:
+    old = config_map("a", "x") + config_map("a", "x")
+    report = compared(old, old + config_map("b", "x") + config_map("b", "x"))
+
+    assert [(each.rule, each.resource) for each in report.findings] == [
+        ("duplicate-resource", "ConfigMap shop/b")
+    ]
+    assert "- **error** `duplicate-resource` ConfigMap shop/b (" in write_markdown(report)
+    assert compared(old, old).findings == []
+
+
+def test_only_what_the_change_brings_is_a_new_failure(compared: Compared) -> None:
+    broken = "a: [\n"
+    report = compared("", broken)
+
+    assert len(report.failures) == 1
+    assert "#### This can't be rendered\n\n- " in write_markdown(report)
+    assert compared(broken, broken).failures == []
+
+
+@pytest.mark.parametrize("kind", ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"])
+def test_more_rights_are_a_risk(compared: Compared, kind: str) -> None:
+    report = compared("", manifest(kind, version="rbac.authorization.k8s.io/v1"))
+
+    assert [each.sentence for each in report.sections[0].risks] == [
+        "this changes what somebody may do"
+    ]

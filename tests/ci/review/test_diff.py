@@ -125,13 +125,14 @@ def test_posting_creates_one_comment_and_then_updates_it(
     monkeypatch.setenv("GITHUB_REPOSITORY", "shop/shop")
     monkeypatch.setenv("PULL_REQUEST", "7")
     monkeypatch.setenv("GITHUB_API_URL", github.address)
-    said = [
-        diff("--base", "main", "--head", head, "--post").stderr.strip()
+    done = [
+        diff("--base", "main", "--head", head, "--post")
         for head in ("proposal", "proposal", "proposal~1")
     ]
 
-    assert said == [
-        f"comment {done} on shop/shop#7" for done in ("created", "unchanged", "updated")
+    assert [each.stdout for each in done] == ["", "", ""]
+    assert [each.stderr.strip() for each in done] == [
+        f"comment {word} on shop/shop#7" for word in ("created", "unchanged", "updated")
     ]
     assert github.writes == ["POST", "PATCH"]
     assert len(github.comments) == 131
@@ -147,6 +148,8 @@ def test_a_fork_without_a_token_only_writes(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "no GITHUB_TOKEN, so no comment is posted" in done.stderr
     assert "LOG_LEVEL: debug" in written.read_text(encoding="utf-8")
+    shown = diff("--base", "main", "--head", "proposal", "--post").stdout
+    assert shown == written.read_text(encoding="utf-8")
 
 
 def test_a_link_that_leads_out_of_the_tree_is_left_out(repository: Path) -> None:
