@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +159,47 @@ def test_the_history_is_listed_with_its_tags(released: FakeArgo) -> None:
     lines = _run("--list").output.splitlines()
 
     assert [line.split()[:2] for line in lines] == [["1", "2-bbbbbbb"], ["0", "1-aaaaaaa"]]
+
+
+def _begin_syncs(argo: FakeArgo, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """An operation begins just before each of the first rollbacks: Argo CD refuses those."""
+    answer, left = argo.answer, [times]
+
+    def begins(method: str, path: str, *rest: Any) -> Any:
+        if path.endswith("/rollback") and left[0]:
+            left[0] -= 1
+            argo.application["operation"] = {}
+        return answer(method, path, *rest)
+
+    monkeypatch.setattr(argo, "answer", begins)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_sync_that_begins_in_between_is_ended_and_the_rollback_asked_for_again(
+    released: FakeArgo, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    _begin_syncs(released, monkeypatch, times)
+
+    result = _run()
+
+    name = "/api/v1/applications/coworking-prod"
+    again = [f"POST {name}/rollback", f"DELETE {name}/operation"] * times
+    changes = [call for call in released.calls if not call.startswith("GET")]
+    assert changes == [f"PUT {name}", *again, f"POST {name}/rollback"]
+    assert result.output.count("ending the running operation: a sync that is about to") == times
+    assert released.live == "1-aaaaaaa"
+
+
+def test_after_three_refusals_it_says_so(
+    released: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _begin_syncs(released, monkeypatch, 3)
+
+    with pytest.raises(CiError, match="another operation is already in progress"):
+        _run()
+
+    rollbacks = [call for call in released.calls if call.endswith("/rollback")]
+    assert len(rollbacks) == 3
 
 
 # --- while git, or Argo CD's repo server, is away -------------------------------------------------
@@ -330,3 +373,26 @@ def test_a_second_rollback_does_not_promise_to_revert_what_may_be_the_fix(
     assert "Git asks for 3-ccccccc, which prod has not served: it may be the fix." in result.output
     assert "resume prod --dry-run" in result.output
     assert "It reverts" not in result.output
+
+
+def test_a_partial_clone_does_not_ask_its_remote(
+    released: FakeArgo, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is away. The git here stands for 2.45 and later, which ask unless they are told not to."""
+    _take_the_repo_server_away(released, git)
+    released.replica_sets.clear()
+    asked, shim = tmp_path / "asked", tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(
+        f'#!/bin/sh\n[ "$GIT_NO_LAZY_FETCH" = 1 ] || touch {asked}\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    api = connect({"ARGOCD_URL": released.url, "ARGOCD_AUTH_TOKEN": "t"})
+    app = Application.parse(released.application)
+
+    found = name_versions(api, app, "prod", checkout=Path(git.url))
+
+    assert found.unnamed == ()
+    assert not asked.exists()

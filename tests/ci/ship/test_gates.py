@@ -188,3 +188,33 @@ def test_a_link_that_leads_out_of_the_repository_is_no_concern_of_a_gate(
     world.remote.person.commit("notes.txt")
     world.remote.person.push()
     assert answers(candidate())["only-the-image"].word == "passes"
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "ACTIVE"])
+def test_a_scan_that_is_kept_up_to_date_counts_as_one_that_has_ended(
+    world: World, candidate: Callable[..., Any], status: str
+) -> None:
+    """ACTIVE is what ECR's enhanced scanning says for as long as it watches the image."""
+    world.scan = status
+    assert GATES["scanned"].check(candidate()) == "nothing critical; 2 medium"
+
+
+def test_a_scan_that_is_kept_up_to_date_blocks_by_what_it_found(
+    world: World, candidate: Callable[..., Any]
+) -> None:
+    world.scan, world.findings = "ACTIVE", {"CRITICAL": 2}
+    with pytest.raises(Blocks, match="the scan found 2 critical vulnerabilities"):
+        GATES["scanned"].check(candidate())
+
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanStatus.html
+@pytest.mark.parametrize(
+    "status",
+    ["PENDING", "FAILED", "UNSUPPORTED_IMAGE", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE"],
+)
+def test_a_scan_without_an_answer_blocks(
+    world: World, candidate: Callable[..., Any], status: str
+) -> None:
+    world.scan, world.findings = status, {}
+    with pytest.raises(Blocks, match=f"the image's scan is {status}"):
+        GATES["scanned"].check(candidate())
