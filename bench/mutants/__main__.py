@@ -38,9 +38,13 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What became of a mutant: whether a test noticed it, and which, or why none did."""
+    """What became of a mutant: whether a test noticed it, and which, or why none did.
+
+    `change` shows the text before and after.
+    """
 
     mutant: Mutant
+    change: str
     noticed: bool
     why: str
 
@@ -88,34 +92,37 @@ def longest() -> float:
 def judge(tree: TreeCopy, mutant: Mutant, tests: Iterable[RecordedTest]) -> Judgement:
     """Run the tests that run the mutant's line, until one fails."""
     source = (tree.root / mutant.path).read_bytes()
+    change = mutant.edit.shown(source)
     room = [each for each in tests if each.file.startswith(ALL[mutant.room].tests)]
     asked = chosen(room, mutant, source)
     if not asked:
-        return Judgement(mutant, False, "no test runs this line")
+        return Judgement(mutant, change, False, "no test runs this line")
     files = list(dict.fromkeys(each.file for each in asked))
     seconds = min(longest(), 30 + 4 * sum(each.seconds for each in asked))
     with tree.changed(mutant.path, mutant.edit.apply(source)):
         ran = tree.pytest(files, {"order": [each.name for each in asked]}, seconds)
     if ran.status == 0:
-        return Judgement(mutant, False, f"{len(asked)} tests run this line and pass")
+        return Judgement(mutant, change, False, f"{len(asked)} tests run this line and pass")
     if ran.status is None:
-        return Judgement(mutant, True, f"no end after {seconds:.0f} s")
+        return Judgement(mutant, change, True, f"no end after {seconds:.0f} s")
     failed = _FAILED.search(ran.output)
-    return Judgement(mutant, True, failed.group(1) if failed else f"pytest ends with {ran.status}")
+    who = failed.group(1) if failed else f"pytest ends with {ran.status}"
+    return Judgement(mutant, change, True, who)
 
 
-def describe(root: Path, verdict: Judgement) -> str:
+def describe(verdict: Judgement) -> str:
     """Two lines about a mutant: where it is and what it changes; and who noticed."""
     mutant = verdict.mutant
-    change = mutant.edit.shown((root / mutant.path).read_bytes())
     word = "noticed " if verdict.noticed else "SURVIVED"
-    return f"{word}  {mutant.path}:{mutant.edit.line}  {change}\n          {verdict.why[:150]}"
+    return (
+        f"{word}  {mutant.path}:{mutant.edit.line}  {verdict.change}\n          {verdict.why[:150]}"
+    )
 
 
-def report(root: Path, verdicts: list[Judgement], seed: int | None) -> Results:
+def report(verdicts: list[Judgement], seed: int | None) -> Results:
     """The table a room a line, and what is written beside it."""
     results = Results("mutants")
-    results.figures |= {"seed": seed, "mutants": [describe(root, each) for each in verdicts]}
+    results.figures |= {"seed": seed, "mutants": [describe(each) for each in verdicts]}
     click.echo()
     for room in dict.fromkeys(each.mutant.room for each in verdicts):
         mine = [each.noticed for each in verdicts if each.mutant.room == room]
@@ -168,9 +175,9 @@ def main(
         tests = learn_all(pool, root, {each.room for each in drawn})
         verdicts = []
         for verdict in pool.each(lambda tree, mutant: judge(tree, mutant, tests), drawn):
-            click.echo(describe(root, verdict))
+            click.echo(describe(verdict))
             verdicts.append(verdict)
-    sys.exit(0 if report(root, verdicts, seed).finish() else 1)
+    sys.exit(0 if report(verdicts, seed).finish() else 1)
 
 
 if __name__ == "__main__":
