@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -206,13 +205,3 @@ def test_a_word_that_a_message_and_an_error_share_hides_nothing(tree: Path) -> N
     change(web, "configMap: {name: settings}", "configMap: {name: setting}")
 
     assert {each.rule for each in run(tree).findings} == {"config-missing", "unquoted-value"}
-
-
-def test_a_changed_file_is_rendered_again(tree: Path) -> None:
-    """What was rendered is kept, and only for as long as every file has the same content."""
-    assert run(tree).findings == []
-    status = (tree / "base/web.yaml").stat()
-    change(tree / "base/web.yaml", "configMap: {name: settings}", "configMap: {name: settimgs}")
-    os.utime(tree / "base/web.yaml", ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-
-    assert [each.rule for each in run(tree).findings] == ["config-missing"]

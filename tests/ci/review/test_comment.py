@@ -198,7 +198,7 @@ def test_only_what_the_change_brings_is_a_new_failure(compared: Compared) -> Non
     report = compared("", broken)
 
     assert len(report.failures) == 1
-    assert "#### This can't be rendered\n\n- " in write_markdown(report)
+    assert "#### This can't be read\n\n- " in write_markdown(report)
     assert compared(broken, broken).failures == []
 
 

@@ -1,0 +1,78 @@
+"""A waiver hides its finding until its day has passed, and is reported when it hides nothing."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from treecheck.engine import check
+from treecheck.facts import Facts
+from treecheck.inputs import gather
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = datetime.date(2027, 6, 30)
+AFTER = DAY + datetime.timedelta(days=1)
+# A Service that selects nothing, with an annotation.
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: shop
+  annotations:
+    {key}: "{text}"
+spec:
+  selector: {{app: web}}
+  ports: [{{port: 80}}]
+"""
+NOTHING = "waive.validate/service-selects-nothing"
+
+
+def found(folder: Path, key: str, text: str, today: datetime.date) -> dict[str, str]:
+    """Rule -> message."""
+    file = folder / "service.yaml"
+    file.write_text(SERVICE.format(key=key, text=text), encoding="utf-8")
+    report = check(gather([str(file)], Facts()), Facts(), (1, 32), today=today)
+    assert report.failures == []
+    return {each.rule: each.message for each in report.findings}
+
+
+def test_it_hides_the_finding_to_the_end_of_its_day(tmp_path: Path) -> None:
+    assert found(tmp_path, NOTHING, "until 2027-06-30: later", DAY) == {}
+
+
+def test_after_its_day_both_are_reported(tmp_path: Path) -> None:
+    told = found(tmp_path, NOTHING, "until 2027-06-30: later", AFTER)
+
+    assert sorted(told) == ["service-selects-nothing", "waiver-expired"]
+    assert told["waiver-expired"] == (
+        "the waiver of service-selects-nothing ended on 2027-06-30; what it covered counts again"
+    )
+
+
+def test_one_that_waives_nothing_is_reported(tmp_path: Path) -> None:
+    told = found(tmp_path, "waive.validate/bare-pod", "until 2027-06-30: later", DAY)
+
+    assert sorted(told) == ["service-selects-nothing", "waiver-unused"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "sentence"),
+    [
+        ("waive.validate/no-such-rule", "until 2027-06-30: x", "no rule is called 'no-such-rule'"),
+        (NOTHING, "later", "has no date and reason, so it waives nothing"),
+        (NOTHING, "until 2027-06-30:", "has no date and reason, so it waives nothing"),
+        (NOTHING, "until 2027-06-31: x", "2027-06-31"),
+    ],
+)
+def test_one_that_can_not_be_read_waives_nothing(
+    tmp_path: Path, key: str, text: str, sentence: str
+) -> None:
+    told = found(tmp_path, key, text, DAY)
+
+    assert sorted(told) == ["service-selects-nothing", "waiver-malformed"]
+    assert sentence in told["waiver-malformed"]
