@@ -197,7 +197,7 @@ class FakeArgo:
             "PUT /coworking-prod": lambda: self._write(
                 body, validate=query.get("validate") != ["false"]
             ),
-            "PATCH /coworking-prod": self._resume,
+            "PATCH /coworking-prod": lambda: self._patch(json.loads(body["patch"])),
             "DELETE /coworking-prod/operation": self._terminate,
             "POST /coworking-prod/rollback": lambda: self._roll_back(body["id"]),
             "GET /coworking-prod/manifests": lambda: self._render(query["revision"][0]),
@@ -247,9 +247,10 @@ class FakeArgo:
         self.application = application
         return application
 
-    def _resume(self) -> Any:
-        self.application["spec"]["syncPolicy"]["automated"].pop("enabled")
-        self.sync()
+    def _patch(self, change: dict[str, Any]) -> Any:
+        merge(self.application, change)
+        if self.application["spec"]["syncPolicy"]["automated"].get("enabled") is not False:
+            self.sync()
         return self.application
 
     def _terminate(self) -> Any:
@@ -274,6 +275,17 @@ class FakeArgo:
             return self.application
         self._deploy(revision)
         return self.application
+
+
+def merge(target: dict[str, Any], change: dict[str, Any]) -> None:
+    """Apply a JSON merge patch (RFC 7396), whose null removes a field."""
+    for key, value in change.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict):
+            merge(target.setdefault(key, {}), value)
+        else:
+            target[key] = value
 
 
 def _node(name: str, created: str) -> dict[str, str]:
