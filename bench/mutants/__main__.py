@@ -12,6 +12,7 @@ import os
 import queue
 import random
 import re
+import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -55,8 +56,9 @@ class TreePool:
     def __init__(self, root: Path, folder: Path, number: int) -> None:
         self._root, self._number = root, number
         self._free: queue.SimpleQueue[TreeCopy] = queue.SimpleQueue()
-        for index in range(number):
-            self._free.put(TreeCopy(root, folder / str(index)))
+        self._trees = [TreeCopy(root, folder / str(index)) for index in range(number)]
+        for tree in self._trees:
+            self._free.put(tree)
 
     def each(self, work: Callable[[TreeCopy, T], Done], items: Iterable[T]) -> Iterator[Done]:
         """The answers about the items, in their order."""
@@ -69,7 +71,13 @@ class TreePool:
                 self._free.put(tree)
 
         with ThreadPoolExecutor(self._number) as pool:
-            yield from pool.map(one, items)
+            try:
+                yield from pool.map(one, items)
+            except BaseException:  # interrupted: no process of ours outlives us
+                pool.shutdown(wait=False, cancel_futures=True)
+                for tree in self._trees:
+                    tree.stop()
+                raise
 
 
 def learn_all(workers: TreePool, root: Path, rooms: Iterable[str]) -> list[RecordedTest]:
@@ -162,6 +170,7 @@ def main(
 ) -> None:
     """Draw changes of one line, and report which the tests of their room notice."""
     root = Path.cwd()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if places:
         drawn = [each for place in places for each in _named(root, place)]
     else:

@@ -42,6 +42,7 @@ class TreeCopy:
         self._copy(root)
         (self.root / "sitecustomize.py").write_text(AT_START, encoding="utf-8")
         self._clock = 1_000_000_000
+        self._process: subprocess.Popen[str] | None = None
 
     def _copy(self, root: Path) -> None:
         """All that git knows or would add; changes that are not committed count."""
@@ -92,7 +93,7 @@ class TreeCopy:
         # The last one holds the plugin, should the tree itself have none.
         inside = [self.root / each for each in (".", "treecheck", "apps/coworking")]
         here = [str(each) for each in (*inside, Path(__file__).parents[2])]
-        process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [sys.executable, *PYTEST, f"--basetemp={self._own / 'pytest'}"]
             + ["--exitfirst"] * ("order" in plan)
             + [*files],
@@ -114,7 +115,13 @@ class TreeCopy:
         except subprocess.TimeoutExpired:
             return TestRun(None, "")
         finally:
-            with contextlib.suppress(ProcessLookupError):  # what tests left running too
-                os.killpg(process.pid, signal.SIGKILL)
+            self.stop()
             process.wait()
+            self._process = None
         return TestRun(process.returncode, output)
+
+    def stop(self) -> None:
+        """End the running tests, and what they left running."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
