@@ -70,8 +70,8 @@ seal: $(VENV)/run.stamp ## Seal a password: ENV=dev; ARGS=--access-key, --drop-o
 seal-cert: $(VENV)/run.stamp ## Fetch the certificate to seal with from the cluster of KUBECONFIG: ENV=dev
 	@$(CI) seal-cert $(ENV) $(ARGS)
 
-# A setting is given by its name in capitals; `--git-url` is GIT_URL.
-SETTINGS := ACCOUNT REGION REPOSITORY GIT_URL KUBERNETES ZONES PROD_CIDRS PROD_CERTIFICATE ARGOCD_CIDRS ARGOCD_CERTIFICATE OWNERS SIGNER
+# A setting of settings.yaml is given by its name in capitals; `--git-url` is GIT_URL.
+SETTINGS = $(shell sed -n 's/^\([a-z_]*\): .*/\1/p' settings.yaml | tr a-z A-Z)
 option = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
 configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= ZONES= GIT_URL= … (docs/fork.md)
 	@$(CI) configure $(foreach name,$(SETTINGS),$(if $($(name)),--$(call option,$(name)) '$($(name))'))

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)(?: (new|into)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)+)", PAGE, re.MULTILINE))
+# A heading inside a block is the block's: `## Unreleased`.
+SECTION = re.compile(
+    r"^## (.+)\n((?:^```(?:.*\n)+?```\n|(?!^## ).*\n)+)",
+    re.MULTILINE,
+)
+SECTIONS = dict(SECTION.findall(PAGE))
 STEP = re.compile(r"^```\w+ (new|into)=", re.MULTILINE)
 WITH_STEPS = [title for title, text in SECTIONS.items() if STEP.search(text)]
 
@@ -90,7 +95,7 @@ def test_the_steps_are_complete(
 def test_each_of_these_questions_has_steps() -> None:
     assert {title.removeprefix("Add a ").removeprefix("Add an ") for title in WITH_STEPS} >= {
         "verb",
-        "setting of the service",
+        "environment variable of the service",
         "endpoint",
         "rule",
     }
