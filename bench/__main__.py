@@ -29,7 +29,7 @@ def measure(part: str) -> str | None:
 @click.group(chain=True, invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Run the measurements that are named, or all but `mutants`, one after the other."""
+    """Run the measurements that are named, or all except `mutants`, one after the other."""
     if context.invoked_subcommand is None:
         _judge([measure(part) for part in PARTS])
 

@@ -1,4 +1,4 @@
-"""What to say when the project's packages are not there. Imports nothing but the standard library.
+"""What to say when the project's packages are not there. Imports the standard library only.
 
 The usual cause: `python -m ci` by the system's Python instead of the one in `.venv`.
 """

@@ -1,4 +1,4 @@
-"""Who asks which Argo CD: the environment first, then what `argocd login` left behind.
+"""Which Argo CD to ask, and as whom: from variables first, else from what `argocd login` stored.
 
 The variables are those of the `argocd` command (its page on environment variables), so that a
 terminal in which `argocd app list` works needs nothing more.

@@ -1,7 +1,7 @@
 """Where the branch lives and who we are there: the URL, the token, and git's environment.
 
-git gets no configuration but what is named, and the token only by GIT_ASKPASS, whose helper reads
-it from the environment or from its file: so it is in no argument, no configuration and no trace.
+git gets only the configuration that is named here, and the token only by GIT_ASKPASS, whose helper
+reads it from a variable or from its file: so it is in no argument, no configuration and no trace.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Only plumbing is used (fast-import for a commit, commit-tree to sign it), so there is no checkout,
 no index, no hook of ours, no filter and no editor, and the caller's own folder is never looked at.
-Between a look at the branch and the push few processes run: whoever is quick loses fewer races.
+Between a look at the branch and the push few processes run, so that few pushes come between.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def _software() -> list[Command]:
 
 
 def removal() -> list[Command]:
-    """All that takes the cluster away again."""
+    """The commands that remove the cluster."""
     return [
         Command("the cluster", ["kind", "delete", "cluster", f"--name={NAME}"]),
         Command("the registry", ["docker", "rm", "--force", REGISTRY]),

@@ -33,8 +33,8 @@ def choose(
 
     Args:
         app: the Application.
-        unwanted: the tag that git asks for now; empty when it can't be told.
-        tag_of_revision: the tag that a commit deploys; empty when it can't be told.
+        unwanted: the tag that git asks for now; empty when it is unknown.
+        tag_of_revision: the tag that a commit deploys; empty when it is unknown.
         to: an entry's id, a commit or its beginning, or a tag.
 
     Raises:

@@ -1,10 +1,10 @@
 """`python -m ci resume ENV`: the second half of an emergency: git first, then auto-sync.
 
-    python -m ci resume prod              take the version that was rolled back from out of git
+    python -m ci resume prod              revert in git the version that was rolled back from
     python -m ci resume prod --source     and the source commits that it was built from
     python -m ci resume prod --dry-run    say what would be done
 
-Only when git asks for exactly what runs does auto-sync go on again, so no pod is touched.
+Auto-sync is turned on only when git asks for exactly what runs, so no pod is touched.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Divergence(NamedTuple):
         tip: the commit at the branch's tip.
         overlay: the tag's file there.
         undo: the deploying commits since the running version.
-        other: how git differs from what runs, but for the tag.
+        other: how git differs from what runs, besides the tag.
     """
 
     app: Application

@@ -26,7 +26,7 @@ def commits_behind(
     """List the commits on the branch that changed the source between two versions, newest first.
 
     Returns:
-        Their names, or None when a tag doesn't tell its commit, as a hotfix's may.
+        Their names, or None when a tag doesn't name its commit, as a hotfix's may.
     """
     ends = [PipelineTag.match(tag) for tag in (running, unwanted)]
     names = [overlay.resolve(tag.commit) if tag else None for tag in ends]

@@ -10,7 +10,7 @@ order:
 3. The cluster: the Deployment that runs, and its ReplicaSets, each of which was made while some
    entry of the history was synced.
 
-What none of them knows has no name, and `Versions.unnamed` says so.
+A commit that none of them knows stays without a tag; `Versions.unnamed` lists it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""For who builds and pays: the plan of the first deploy, the nodes, the price, the settings."""
+"""For the person who builds and pays: the first deploy, the nodes, the price, the settings."""

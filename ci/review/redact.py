@@ -1,8 +1,8 @@
 """Removes secrets from everything that is shown, wherever they are.
 
-A reviewer needs to see that a secret changed, not what it is. Whole values of Secrets go; elsewhere
-what follows a name like `password`, what has the form of a credential, and what looks drawn at
-random. A short digest tells two values apart without telling either.
+A reviewer needs to see that a secret changed, not what it is. Values of Secrets are hidden whole;
+elsewhere, what follows a name like `password`, what has the form of a credential, and what looks
+random. A short digest shows that two values differ, and reveals neither.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def hidden(value: str) -> str:
 
 
 def digest(value: str) -> str:
-    """Eight characters that tell values apart; salted, so that no table of passwords finds one."""
+    """Eight characters that differ where values differ; salted, so that no table finds one."""
     return hashlib.scrypt(value.encode(), salt=b"ci diff", n=2**10, r=8, p=1, dklen=4).hex()
 
 

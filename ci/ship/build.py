@@ -71,7 +71,7 @@ VARIABLES: dict[str, BuildVariable] = {
         "the branch that a pull request is for", r"refs/heads/\S+", "refs/heads/main"
     ),
     "GIT_URL": BuildVariable(
-        # Whether it is one is asked later, by who never shows a password in it.
+        # Checked where it is used: an error here would show a password in it.
         "the repository to write the tag to; empty: settings.yaml's",
         r"(?s).*",
         "",

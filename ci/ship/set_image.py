@@ -136,7 +136,7 @@ def command(**options: Any) -> None:
     The token comes in GIT_TOKEN, or in the file that GIT_TOKEN_FILE names. An older commit never
     replaces a newer one, and nothing is rebased or forced. The exit status is 0 for pushed, noop,
     superseded and pr; 2 bad input; 3 refused by policy; 4 budget spent; 5 network or
-    authentication; 6 the order can't be told.
+    authentication; 6 the order is unknown.
     """
     began = time.monotonic()
     progress = Progress()

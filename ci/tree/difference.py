@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def difference(
     running: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], image: str
 ) -> list[str]:
-    """Compare what runs with what git asks for, but for the service's own image.
+    """Compare what runs with what git asks for, without the service's own image.
 
     Args:
         running: the manifests at the commit that runs.

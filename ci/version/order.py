@@ -7,8 +7,8 @@ The order is that of the branch's history, never that of the build numbers or th
 - the same commit moves only to a higher build;
 - a commit at or before one that was deployed and then reverted is deployed only with `again`;
 - where neither contains the other, or one is not in the history, the order is unknown;
-- so it is after a change whose message and tag don't name a commit, until a build comes whose
-  commit contains that change.
+- a change whose message and tag name no commit makes the order unknown too, until a build comes
+  whose commit contains that change.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _deploy(found: World) -> None:
 
 @pytest.fixture(scope="module")
 def tokens(world: World) -> Iterator[dict[str, str]]:
-    """A token each for a developer and for who is on call, who otherwise log in."""
+    """A token each for a developer and for the engineer on call, who otherwise log in."""
     accounts = ("developer", "on-call")
     kinds = {f"accounts.{name}": "login, apiKey" for name in accounts}
     world.argo.patch("configmap", "argocd-cm", {"data": kinds})

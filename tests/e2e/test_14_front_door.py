@@ -1,4 +1,4 @@
-"""Prod is closed: the load balancer to other addresses, the service to who has no key."""
+"""Prod is closed: the load balancer to other addresses, the service to requests without a key."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_14_who_logged_in_at_one_pod_is_served_by_another(world: World, keys: Ke
 
 
 def test_14_a_key_is_replaced_under_load_and_no_request_fails(world: World, keys: Keys) -> None:
-    # Who has the old key goes over to the new one while both count; then the old one is dropped.
+    # Clients go over from the old key to the new one while both count; then the old one is dropped.
     with load(world.client, SERVICE, key=keys.old) as before:
         until_each_pod(world, "each pod takes the new key", 200, keys.new)
     with load(world.client, SERVICE, key=keys.new) as after:

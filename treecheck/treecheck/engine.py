@@ -58,7 +58,7 @@ UNBUILDABLE = engine_rule(
         title="A folder that kustomize can't build",
         severity=Severity.ERROR,
         explanation="Argo CD can't build it either: the sync fails, and the cluster keeps what it "
-        "has. The rest of the tree is checked, but for what this folder may bring.",
+        "has. The rest of the tree is checked, except for what this folder may bring.",
         source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/",
         scope=Scope.ENGINE,
         kinds=frozenset(),

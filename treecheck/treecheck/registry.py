@@ -118,7 +118,7 @@ class Raised:
 RULES: dict[str, Rule] = {}
 
 
-def rule(  # noqa: PLR0913 - all but the first are keywords of a record
+def rule(  # noqa: PLR0913 - the others are keywords of a record
     rule_id: str,
     *,
     source: str,

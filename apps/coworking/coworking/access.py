@@ -6,11 +6,11 @@
     cookie = keys.log_in("…")       # a session's value, or None
     keys.knows(cookie)
 
-The file holds one key a line. The file beside it whose name ends in `_OLD` counts too, so that a
-key can be replaced by who doesn't know the one before. Both are looked at once a second.
+The file holds one key a line. The file beside it whose name ends in `_OLD` counts too, so that
+somebody who doesn't know the present key can replace it. Both are looked at once a second.
 
-A door that was closed doesn't open by itself: what can't be read, is not a key or is gone leaves
-the keys as they were, and is reported.
+A closed door doesn't open by itself: a file that can't be read, is missing or has a line that is
+not a key leaves the keys as they were, and is reported.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class AccessKeys:
     """The keys of one process.
 
     Args:
-        path: the file of ACCESS_KEY_FILE; without one the door is open for good.
+        path: the file of ACCESS_KEY_FILE; without one the door is always open.
 
     Attributes:
         fault: why the present content of the files is not used; empty if it is.

@@ -1,7 +1,7 @@
 """Locks on a table in use, taken in short attempts.
 
-A statement that waits for a lock makes everyone who comes later wait behind it. So an attempt
-waits a moment, gives way, and comes back.
+A statement that waits for a lock makes every later statement wait behind it. So an attempt waits
+for a short time, gives up, and tries again later.
 """
 
 from __future__ import annotations

@@ -109,5 +109,5 @@ def is_refusal(error: psycopg2.OperationalError) -> bool:
 
 
 def mark_of(password: str) -> str:
-    """Four hexadecimal digits: enough to tell two passwords apart, too few to search one by."""
+    """Four hexadecimal digits: enough to see that two passwords differ, too few to find one by."""
     return hashlib.sha256(MARKING + password.encode()).hexdigest()[:4]

@@ -1,8 +1,9 @@
 """The fold every FOLD_SECONDS, in exactly one process of however many replicas there are.
 
-Who folds is decided by a session-level advisory lock, held on a connection of its own. The lock
-goes when the process or its connection goes, and at its next tick another process takes it. Should
-two believe to hold it for a moment (a server that came back), the fold's own lock keeps them apart.
+A session-level advisory lock decides which process folds; it is held on a connection of its own.
+The lock ends with the process or its connection, and at its next tick another process takes it. If
+two processes believe for a moment that they hold it (a server that came back), the fold's own lock
+lets only one of them fold.
 """
 
 from __future__ import annotations

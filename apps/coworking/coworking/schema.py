@@ -126,7 +126,7 @@ def downgrade(
     progress: Callable[[str], object] = lambda _: None,
     patience: float = 60.0,
 ) -> None:
-    """Take the schema back to an older revision; "base" undoes all but the older service's tables.
+    """Take the schema back to an older revision; "base" leaves only the older service's tables.
 
     Raises:
         ArgumentError: there is no such revision.

@@ -1,4 +1,4 @@
-"""CodeBuild's semantics on one's own machine, for trying and testing a buildspec.
+"""CodeBuild's semantics on your own machine, for trying and testing a buildspec.
 
 spec = parse(Path("ci/buildspec.yaml"))
 outcome = Runner(spec, source, environment).run()

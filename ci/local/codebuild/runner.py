@@ -4,7 +4,7 @@ The rules, from "Build phase transitions" and "Buildspec syntax" of CodeBuild's 
 
 - a command that fails ends its phase, whose `finally` commands still run;
 - a failed install or pre_build ends the build; after a failed build phase, post_build still runs,
-  with CODEBUILD_BUILD_SUCCEEDING=0; `on-failure: ABORT` ends the build there and then;
+  with CODEBUILD_BUILD_SUCCEEDING=0; `on-failure: ABORT` ends the build at once;
 - the folder and the exported environment carry over from command to command (version 0.2);
 - what a command leaves running in the background goes on until the build ends, which no command
   waits for ("Run commands in the background" there);

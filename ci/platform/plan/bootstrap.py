@@ -22,7 +22,7 @@ BELONGS = (
         re.compile(r"kubectl apply (-k argocd(/projects)?|-f argocd/apps/root\.yaml)$"),
     ),
 )
-# For a cluster that somebody else made; eksctl has done it for who made this one.
+# For a cluster that somebody else made; eksctl has done it for the person who made this one.
 _KUBECONFIG = re.compile(r"aws eks update-kubeconfig\b")
 
 

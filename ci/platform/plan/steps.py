@@ -76,7 +76,7 @@ def _tools(names: Names) -> Step:
         f" {names.github}, which you may administer, cloned here, with a `git push` that works.",
         (),
         "",
-        "each tool says a version that will do",
+        "each tool says a version that is new enough",
     )
 
 

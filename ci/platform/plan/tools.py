@@ -1,4 +1,4 @@
-"""The programs that a first deploy needs, with the oldest version of each that will do."""
+"""The programs that a first deploy needs, with the oldest version of each that works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Tool(NamedTuple):
 
     Attributes:
         program: its name on the PATH.
-        least: the oldest version that will do; of several lines of releases one each.
+        least: the oldest version that works; of several lines of releases one each.
         ask: its arguments that print the version.
         why: why not an older one.
         source: where to get it.

@@ -25,7 +25,7 @@ REPORT = "/api/reports/daily_usage"
 
 @pytest.fixture(scope="module")
 def two(serve_all: Callable[..., Any], reused_databases: Any) -> Iterator[Any]:
-    """A service of two processes that nobody but this file asks."""
+    """A service of two processes that only this file asks."""
     with reused_databases.lend(18) as database:
         yield serve_all(database, WEB_PROCESSES="2")
 

@@ -45,8 +45,8 @@ def destination(application: Resource) -> Manifest:
 def cluster_of(application: Resource) -> str:
     """The cluster that an Application means, by its address or else by its name.
 
-    A misspelt address or name of Argo CD's own cluster is taken for it: one rule tells it, and the
-    others see the resources where they were meant to be.
+    A misspelt address or name of Argo CD's own cluster counts as that cluster: one rule reports it,
+    and the others see the resources where they were meant to be.
     """
     where = destination(application)
     server, name = as_text(where.get("server")), as_text(where.get("name"))
@@ -56,7 +56,7 @@ def cluster_of(application: Resource) -> str:
 
 
 def means_own_cluster(server: str, name: str) -> bool:
-    """Whether a destination is Argo CD's own cluster, or can be nothing but a slip for it."""
+    """Whether a destination is Argo CD's own cluster, or can only be a slip for it."""
     if server:
         host = server.rpartition("://")[2]
         return host == "kubernetes" or host.startswith(("kubernetes.default", "kubernetes.svc"))

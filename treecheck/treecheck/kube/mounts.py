@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Mount(NamedTuple):
     """A mount of a container, with its volume (empty for a claim template's).
 
-    `files` are the names of the files that the volume brings, None where that can't be told.
+    `files` are the names of the files that the volume brings, None where that is unknown.
     """
 
     path: FieldPath

@@ -2,7 +2,7 @@
 
 The semantics are those of the NetworkPolicy API (networking.k8s.io/v1): policies are additive; a
 pod that no policy selects for a direction is open in it; a pod that some policy selects is closed
-but for what the rules of all its policies allow. A connection needs the client's egress and the
+except for what the rules of all its policies allow. A connection needs the client's egress and the
 server's ingress. Probes of the node's own kubelet always pass.
 """
 

@@ -1,4 +1,4 @@
-"""The environment variables that a container gets, as far as the tree tells them."""
+"""The environment variables that a container gets, as far as the tree says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Variable:
     """A variable.
 
     Attributes:
-        value: its value, or None where it can't be told.
+        value: its value, or None where it is unknown.
         resource, path: the field in which the value is written: the pod's own, or a ConfigMap's.
     """
 

@@ -4,9 +4,9 @@ The login page has no address of its own: it is the answer, with status 401, to 
 page without a key. So nothing has to be found again after the login, and status 401 means the same
 everywhere.
 
-No token guards these two forms. Who makes a browser log in gains nothing, because a session says
-nothing of who it belongs to; and a logout that another site causes comes without the cookie
-(SameSite=Lax), and then changes nothing.
+These two forms need no CSRF token. An attacker who makes a browser log in gains nothing, because a
+session doesn't say whose it is. A logout that another site causes comes without the cookie
+(SameSite=Lax), and changes nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ blueprint = Blueprint("login", __name__)
 
 
 def login_page(goal: str, problem: str = "") -> Response:
-    """The login, as the answer to who needs a key; `goal` is the path to go on to."""
+    """The login page, as the answer to a request without a key; `goal` is the path to go on to."""
     picked = dict(parse_qsl(urlsplit(goal).query))
     response = page("login.html", {**frame(picked), "goal": goal, "problem": problem}, 401)
     response.headers["WWW-Authenticate"] = CHALLENGE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tools(outside: Outside) -> Mark:
-    """Whether every program is installed, in a version that will do."""
+    """Whether every program is installed, in a version that works."""
     del outside
     wrong, silent = missing()
     if wrong:

@@ -154,7 +154,7 @@ class Outside:
         """Make sure that kubectl leads to the cluster of the settings.
 
         Raises:
-            CiError: it leads elsewhere, or that can't be told.
+            CiError: it leads elsewhere, or that is unknown.
         """
         names = self.names
         described = self.eks()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TOKEN = "github_pat_of-48-digits"
 ARGO_TOKEN = "argo-token"
 SEALER = "sealed-secrets-controller"
-GIT = shutil.which("git") or "git"  # a test may take the PATH away
+GIT = shutil.which("git") or "git"  # a test may remove the PATH
 Answer = tuple[int, Any]
 
 

@@ -29,11 +29,11 @@ def _type(resource: Resource) -> str:
 
 @rule("service-ports", source=_SOURCE, kinds=("Service",))
 def service_ports(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
-    """A Service without ports, or whose ports can't be told apart.
+    """A Service without ports, or with two ports of the same name or number.
 
-    All but headless and ExternalName Services need one. With several, each has a name of its own,
-    and no two have the same number and protocol. A target port is a number or the name of a
-    container's port.
+    Every Service needs one, except headless and ExternalName Services. With several, each has a
+    name of its own, and no two have the same number and protocol. A target port is a number or the
+    name of a container's port.
     """
     kind, headless = _type(resource), resource.spec.get("clusterIP") == "None"
     ports = [as_mapping(each) for each in as_list(resource.spec.get("ports"))]

@@ -118,7 +118,7 @@ UNIQUE: dict[tuple[str, str], tuple[str, ...]] = {
 
 @rule("duplicate-item", source=_SOURCE)
 def duplicate_item(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """Two items of a list that share what must tell them apart.
+    """Two items of a list with the same key.
 
     Volumes and containers go by their names, mounts by their paths. The API server refuses the
     manifest; merged by a patch, one of the two would be lost.

@@ -101,8 +101,8 @@ def application_source(resource: Resource, cluster: Cluster) -> Iterator[Problem
 def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application of a folder that this repository does not have.
 
-    Argo CD reports: app path does not exist. That a repository is this one is told by another
-    Application from it, whose folder is here.
+    Argo CD reports: app path does not exist. A repository counts as this one when
+    another Application of it has its folder here.
     """
     file = resource.origin.file
     if file is None:

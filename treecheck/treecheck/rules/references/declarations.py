@@ -102,7 +102,7 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     source="https://kubernetes.io/docs/concepts/services-networking/service/#multi-port-services",
 )
 def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A container that is told to listen on another port than it declares.
+    """A container that is set to listen on another port than it declares.
 
     Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
     at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports.

@@ -172,7 +172,7 @@ def _peers(policy: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
 
 
 def _namespaces(peer: Manifest, policy: Resource, cluster: Cluster) -> list[str] | None:
-    """The namespaces that a peer speaks of, or None where that can't be told from the tree."""
+    """The namespaces that a peer speaks of, or None where the tree doesn't say."""
     if "ipBlock" in peer:
         return None
     if "namespaceSelector" not in peer:

@@ -197,7 +197,7 @@ def exposure_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     unless=("network-policy-selects-nothing", "service-selects-strangers"),
 )
 def ingress_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """An Ingress to pods that admit nobody but each other.
+    """An Ingress to pods that admit only each other.
 
     The Ingress's controller runs in a namespace of its own. When every rule that opens the port is
     for pods of this namespace, its connections time out: 504 for every request.
@@ -241,7 +241,7 @@ def _admits_outside(network: Network, server: Pod, port: int) -> bool:
         return True
     if not network.refusing("Ingress", Connection(OUTSIDE, server, port)):
         return True
-    # An ipBlock may be the clients' own network; whether it is can't be told from the tree.
+    # An ipBlock may be the clients' own network; the tree doesn't say.
     return any(
         "ipBlock" in as_mapping(peer)
         for policy in isolating

@@ -23,7 +23,7 @@ REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
 
 @rule("root-against-non-root", source=CONTEXT)
 def root_against_non_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A container that is told to be root and not to be root.
+    """A container that must be root and must not be root.
 
     The kubelet refuses to start it: CreateContainerConfigError, container's runAsUser breaks
     non-root policy.

@@ -166,7 +166,7 @@ def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
             ):
                 yield Problem(
                     f"its selector also matches the pods of {other.title}",
-                    fix="Give both selectors a label that tells them apart, such as "
+                    fix="Give both selectors a label that differs, such as "
                     "app.kubernetes.io/name or component.",
                     path=("spec", "selector"),
                     resource=one,

@@ -127,7 +127,7 @@ def database_not_replicated(resource: Resource, cluster: Cluster) -> Iterator[Pr
     unless=("config-missing", "config-key-missing"),
 )
 def database_without_password(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A database image that is not told its first password.
+    """A database image without its first password.
 
     On an empty volume the image asks for it, in a variable or a file, and ends: database is
     uninitialized and superuser password is not specified. Only a container that sets other
