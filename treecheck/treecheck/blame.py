@@ -31,6 +31,8 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
     kustomizations are searched from the outermost inwards, then the file that the resource comes
     from. A field that nothing wrote is blamed on its nearest parent that something did.
     """
+    if resource.maker is not None:
+        return blame(resource.maker, ("spec", "template", *path))
     if resource.part.folder is not None and not _is_reference(resource, path):
         for kustomization in _closure(resource.part.folder):
             found = _transformed(kustomization, resource, path)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from treecheck.model import PodTemplate, Resource
 
 
+POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
+
+
 @dataclass(slots=True)
 class Cluster:
     """Resources that run on one cluster together.
@@ -93,7 +96,7 @@ class Cluster:
 
     def pods_matching(self, namespace: str, selector: Mapping[str, Any]) -> list[PodTemplate]:
         """The pods in `namespace` that a label selector chooses (see `matches`)."""
-        return [pod for pod in self.pods(namespace) if matches(selector, pod.labels)]
+        return [pod for pod in self.pods(namespace) if matches(selector, _labels_of(pod, selector))]
 
     def meant(self, namespace: str, selector: Mapping[str, Any]) -> tuple[Resource, ...]:
         """The workloads whose own selector or name says that a selector means their pods.
@@ -127,6 +130,23 @@ class Cluster:
         return {each.namespace for each in self.resources if each.namespace} | set(
             self.facts.namespaces
         )
+
+
+def _labels_of(pod: PodTemplate, selector: Mapping[str, Any]) -> Mapping[str, str]:
+    """A pod's labels, with those of the StatefulSet's pod that a selector asks for by name.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#pod-name-label.
+    """
+    owner, wanted = pod.owner, as_mapping(selector.get("matchLabels")) or selector
+    if owner.kind != "StatefulSet" or not {POD_NAME, POD_INDEX} & set(wanted):
+        return pod.labels
+    first = as_mapping(owner.spec.get("ordinals")).get("start", 0)
+    count = owner.spec.get("replicas", 1)
+    for index in range(first, first + count) if isinstance(count, int) else ():
+        labels = {**pod.labels, POD_NAME: f"{owner.name}-{index}", POD_INDEX: str(index)}
+        if matches(selector, labels):
+            return labels
+    return pod.labels
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

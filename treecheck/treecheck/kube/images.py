@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -74,6 +75,12 @@ IMAGES: dict[str, ImageFacts] = {
 }  # fmt: skip
 
 
+# The release of PostgreSQL since which the image keeps its data in a folder for each release, and
+# does not start with a mount at the old place: https://github.com/docker-library/postgres/pull/1259
+NEW_FOLDER = 18
+OLD_FOLDER = "/var/lib/postgresql/data"
+
+
 def repository(image: str) -> str:
     """An image's name without its tag and digest; a port of the registry is not a tag."""
     name = image.partition("@")[0]
@@ -94,7 +101,12 @@ def facts_of(image: str) -> ImageFacts:
     """
     if "bitnami" in image:
         return ImageFacts()
-    return IMAGES.get(repository(image).rpartition("/")[2], ImageFacts())
+    name = repository(image).rpartition("/")[2]
+    found = IMAGES.get(name, ImageFacts())
+    major = re.match(r"\d+", tag(image))
+    if name == "postgres" and major and int(major[0]) >= NEW_FOLDER:
+        return found._replace(data=f"/var/lib/postgresql/{major[0]}/docker")
+    return found
 
 
 def is_official(image: str) -> bool:

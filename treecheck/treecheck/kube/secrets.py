@@ -18,8 +18,23 @@ FORMS: dict[str, re.Pattern[str]] = {
     "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
     "a password in a URL": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:[^\s@/'\"$<{]{3,}@"),
 }
+# A value that a tool replaces by the secret before it is applied: it names the secret only.
+REFERENCE = re.compile(
+    r"(op|vault|bao|awssm|awsssm|gcpsm|azurekeyvault|keyvault|secretsmanager|ssm|secretref|file"
+    r"|ref\+\w+)(\+\w+)?://\S+|vault:\S+#\S+|<path:[^>]+>|\$\{[A-Za-z_][\w.:-]*\}|\{\{.*\}\}"
+    r"|ENC\[AES256_GCM,.*\]",
+    re.DOTALL,
+)
+# Words after `password` that make the name one of a rule or a place, and not of a password.
+_ABOUT = (
+    "FILE|PATH|NAME|URL|URI|LENGTH|MIN|MAX|POLICY|TTL|EXPIRY|EXPIRES|EXPIRATION|DAYS|ENABLED"
+    "|REQUIRED|RESET|AUTHENTICATION|AUTH|HASH|HASHERS|ALGORITHM|ENCODER|REF|KEYREF|PROVIDER|TYPE"
+    "|ROTATION|MODE|FORMAT|FIELD|HEADER|ID|PREFIX|COMMAND|CMD|HELP|HINT|LABEL|TEXT|CHANGE"
+)
+_KEYS = r"(API|SECRET|PRIVATE|ACCESS|SECRET_?ACCESS|LICEN[CS]E|ENCRYPTION|SIGNING)[_-]?KEY"
 SECRET_NAME = re.compile(
-    r"(^|[_.-])(PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|(API|SECRET|PRIVATE)_?KEY|CREDENTIALS?)$",
+    rf"(^|[_.-])((PASS(WORD|WD|PHRASE)?|PWD|SECRET|TOKEN|{_KEYS}|CREDENTIALS?)$"
+    rf"|(PASS(WORD|WD|PHRASE)|{_KEYS})([_.-](?!({_ABOUT})([_.-]|$))[A-Z0-9]+)+$)",
     re.IGNORECASE,
 )
 NO_VALUE = re.compile(

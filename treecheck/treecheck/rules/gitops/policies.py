@@ -78,6 +78,14 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     role that the line stands in, and the object lies in the project.
     """
     for place, role in each(resource, "spec", "roles"):
+        for number, group in enumerate(map(as_text, as_list(role.get("groups")))):
+            if "," in group:
+                yield Problem(
+                    f"group {group!r} of role {role.get('name')} has a comma, and Argo CD writes it"
+                    " into a line of fields: none of the project's policies can be loaded",
+                    fix="Name each group in an entry of its own.",
+                    path=(*place, "groups", number),
+                )
         for number, policy in enumerate(map(as_text, as_list(role.get("policies")))):
             words = [word.strip() for word in policy.split(",")]
             wrong = _policy_fault(words, PROJECT_RESOURCES)
@@ -86,6 +94,8 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 wrong = f"its subject is {words[1]}", f"Write {subject}."
             if not wrong and words[4].partition("/")[0] != resource.name:
                 wrong = f"its object is {words[4]}", f"Write {resource.name}/*, or one of them."
+            if not wrong and words[4].endswith("/"):
+                wrong = f"its object {words[4]} names no application", f"Write {resource.name}/*."
             if wrong:
                 yield Problem(
                     f"a policy of role {role.get('name')} can't be: {wrong[0]}",

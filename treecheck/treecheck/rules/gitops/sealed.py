@@ -134,6 +134,26 @@ def sealed_scope_wide(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             )
 
 
+@rule("sealed-scope-misplaced", kinds=("SealedSecret",), source=SEALED)
+def sealed_scope_misplaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A scope in the template of a SealedSecret, and not on the SealedSecret itself.
+
+    The controller reads the scope from the SealedSecret's own annotations. One that stands in the
+    template alone ends up on the Secret, and the value counts as sealed in strict scope: sealed
+    with that scope, it can't be opened.
+    """
+    made = as_mapping(as_mapping(resource.spec.get("template")).get("metadata"))
+    for scope in SCOPES:
+        inner = as_text(as_mapping(made.get("annotations")).get(scope))
+        if inner == "true" and as_text(resource.annotations.get(scope)) != "true":
+            yield Problem(
+                f"{scope} stands in the template, where the controller does not look: a value "
+                "sealed in that scope can't be opened",
+                fix=f"Put {scope} under metadata.annotations too.",
+                path=("spec", "template", "metadata", "annotations", scope),
+            )
+
+
 @rule("ciphertext-invalid", kinds=("SealedSecret",), source=SEALED)
 def ciphertext_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A value under encryptedData that is not ciphertext.

@@ -120,7 +120,7 @@ def localhost_unserved(resource: Resource, cluster: Cluster) -> Iterator[Problem
             )
 
 
-@rule("port-variable-malformed", source=SOURCE)
+@rule("port-variable-malformed", source=SOURCE, unless=("env-file-quotes",))
 def port_variable_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port in a pod's configuration that is not a number from 1 to 65535.
 

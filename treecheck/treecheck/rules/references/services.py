@@ -161,7 +161,7 @@ def governing_service_missing(resource: Resource, cluster: Cluster) -> Iterator[
 @rule(
     "readiness-missing",
     family=Family.POLICY,
-    kinds=("Deployment", "StatefulSet"),
+    kinds=("Deployment", "StatefulSet", "DaemonSet"),
     source="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
     severity=Severity.WARNING,
 )
@@ -175,9 +175,13 @@ def readiness_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]
         if resource.pod is None or resource.pod not in selected_pods(service, cluster):
             continue
         targets = [target_of(as_mapping(port)) for port in as_list(service.spec.get("ports"))]
-        for path, container in resource.pod.containers("containers"):
+        mains = resource.pod.containers("containers")
+        for path, container in mains:
             ports = container_ports(container)
-            serves = any(find(ports, target) for target in targets)
+            # A single container serves, whether it declares its port or not.
+            serves = any(find(ports, target) for target in targets) or (
+                len(mains) == 1 and not ports
+            )
             if serves and "readinessProbe" not in container:
                 yield Problem(
                     f"container {container.get('name')} serves {service.title} and has no "

@@ -95,8 +95,14 @@ def pdb_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     It protects nothing: a drain may end all pods of the service at once.
 
-    An empty selector chooses every pod of the namespace.
+    An empty selector chooses every pod of the namespace; without any it chooses none.
     """
+    if "selector" not in resource.spec:
+        yield Problem(
+            "it has no selector and so selects no pod: it protects nothing",
+            fix="Add the selector of its pods, or {} for all pods of the namespace.",
+            path=("spec",),
+        )
     yield from _selects_nothing(resource, cluster, "selector", "protects nothing")
 
 

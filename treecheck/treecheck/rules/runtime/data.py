@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.declarations import DATA, declared
-from treecheck.kube.images import ImageFacts, facts_of
+from treecheck.kube.images import OLD_FOLDER, ImageFacts, facts_of
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
@@ -72,10 +72,18 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
     """
     for store in data_folders(cluster, resource.pod) if resource.pod else ():
         if store.mount is None:
+            moved = _mount_of(store.container, PurePosixPath(OLD_FOLDER)) is not None
+            at_old = moved and store.folder.name == "docker"
+            name = store.container.get("name")
             yield Problem(
-                f"container {store.container.get('name')} keeps its data in {store.folder}, which "
-                "no volume holds: the data is lost when the container restarts",
-                fix=f"Mount a volume at {store.folder.parent}, or at a parent of it.",
+                f"container {name} mounts a volume at {OLD_FOLDER}, and its image keeps the data in"
+                f" {store.folder} since PostgreSQL 18: it refuses to start"
+                if at_old
+                else f"container {name} keeps its data in {store.folder}, which no volume holds: "
+                "the data is lost when the container restarts",
+                fix=f"Mount the volume at {store.folder.parents[1]}."
+                if at_old
+                else f"Mount a volume at {store.folder.parent}, or at a parent of it.",
                 path=(*store.path, "volumeMounts" if "volumeMounts" in store.container else "name"),
             )
 

@@ -21,6 +21,9 @@ CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-con
 REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
 
 
+SHELLS = {"ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"}
+
+
 @rule("root-against-non-root", source=CONTEXT)
 def root_against_non_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that must be root and must not be root.
@@ -66,6 +69,31 @@ def port_taken_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 @rule(
+    "container-port-twice",
+    source="https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy",
+    severity=Severity.WARNING,
+)
+def container_port_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """The same port and protocol twice in a container.
+
+    Ports are merged by their number: at the next apply one of the two entries is lost, and what
+    refers to it by name leads nowhere.
+    """
+    for path, container in containers(resource):
+        seen: dict[tuple[object, object], object] = {}
+        for place, port in each(container, "ports"):
+            key = (port.get("containerPort"), port.get("protocol", "TCP"))
+            if key in seen:
+                yield Problem(
+                    f"container {container.get('name')} declares {key[1]} port {key[0]} twice, as "
+                    f"{seen[key]} and as {port.get('name')}: the next apply loses one of them",
+                    fix="Keep one of them, or correct the number.",
+                    path=(*path, *place, "containerPort"),
+                )
+            seen.setdefault(key, port.get("name"))
+
+
+@rule(
     "variable-undefined",
     source="https://kubernetes.io/docs/tasks/inject-data-application/"
     "define-interdependent-environment-variables/",
@@ -83,10 +111,12 @@ def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem
         variables = variables_of(cluster, pod, path, container)
         if not variables.complete:
             continue
+        shell = runs_shell(container)
         for where, text, known in _uses(path, container, set(variables.named)):
             for found in REFERENCE.finditer(text):
                 name = found[2]
-                if name and name not in known:
+                # A shell runs `$(date)`; in capitals it is a variable, also in a shell's line.
+                if name and name not in known and not (shell and not name.isupper()):
                     yield Problem(
                         f"container {container.get('name')} uses $({name}), and no variable of "
                         "that name is defined before it: the text stays as it is",
@@ -95,6 +125,14 @@ def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem
                         path=where,
                         related=variables.sources,
                     )
+
+
+def runs_shell(container: Manifest) -> bool:
+    """Whether a container's command line is given to a shell, as `sh -c` does."""
+    words = [*as_list(container.get("command")), *as_list(container.get("args"))]
+    texts = [as_text(word) for word in words]
+    shells = any(text.rpartition("/")[2] in SHELLS for text in texts)
+    return shells and any(re.fullmatch(r"-[a-z]*c", text) for text in texts)
 
 
 def _uses(

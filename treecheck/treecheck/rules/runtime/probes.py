@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.ports import container_ports, find
 from treecheck.kube.probes import PROBES as PROBE_NAMES
 from treecheck.kube.probes import network_probes
-from treecheck.model import Problem, Severity, as_mapping, as_text, at, containers
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, containers
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -79,8 +79,21 @@ def liveness_asks_readiness(resource: Resource, cluster: Cluster) -> Iterator[Pr
     """A liveness probe on the path that says whether the container is ready.
 
     Readiness fails when something else is away, such as a database. As a liveness probe it
-    restarts every pod then, which brings the database no closer.
+    restarts every pod then, which brings the database no closer. The same command in both probes
+    is the same mistake.
     """
+    for path, container in containers(resource, "containers"):
+        commands = [
+            as_list(as_mapping(as_mapping(container.get(name)).get("exec")).get("command"))
+            for name in ("livenessProbe", "readinessProbe")
+        ]
+        if commands[0] and commands[0] == commands[1]:
+            yield Problem(
+                f"the livenessProbe of container {container.get('name')} runs the readinessProbe's "
+                "command: the container is killed whenever it is not ready",
+                fix="Ask for liveness something that looks at the process alone.",
+                path=(*path, "livenessProbe", "exec", "command"),
+            )
     for path, container, name, handler in network_probes(resource):
         asked = as_text(as_mapping(container[name])[handler].get("path"))
         if name == "livenessProbe" and READINESS.search(asked):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.workloads import autoscalers
-from treecheck.model import Problem, as_list, as_mapping, as_text, each
-from treecheck.registry import rule
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,27 @@ def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
             measured: Manifest = as_mapping(metric.get(field))
             if as_mapping(measured.get("target")).get("type") == "Utilization":
                 yield as_text(measured.get("name")), measured.get("container")
+
+
+@rule(
+    "hpa-range-of-one",
+    family=Family.POLICY,
+    kinds=("HorizontalPodAutoscaler",),
+    source=HPA,
+    severity=Severity.WARNING,
+)
+def hpa_range_of_one(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """An autoscaler whose smallest number of pods is its largest.
+
+    It measures, and never scales. Where that is meant, `replicas` says it plainly.
+    """
+    least, most = resource.spec.get("minReplicas", 1), resource.spec.get("maxReplicas")
+    if least == most:
+        yield Problem(
+            f"minReplicas and maxReplicas are both {most}: it never scales",
+            fix="Raise maxReplicas, or remove the autoscaler and set replicas.",
+            path=("spec", "maxReplicas"),
+        )
 
 
 @rule("hpa-target-type", kinds=("HorizontalPodAutoscaler",), source=HPA, unless=("hpa-metric",))

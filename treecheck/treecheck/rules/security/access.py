@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.kube.pod_security import unknown_modes
 from treecheck.kube.ports import DATABASES, find, pod_ports, target_of
 from treecheck.kube.services import selected_pods
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
 
 RBAC = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
 
@@ -102,25 +103,42 @@ def role_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     service account. bind, escalate and impersonate let their holder become more than it is.
     """
     for place, entry in each(resource, "rules"):
-        verbs = set(as_list(entry.get("verbs")))
-        resources = set(as_list(entry.get("resources")))
-        reads = verbs & {"get", "list", "watch", "*"}
-        secrets = resource.kind == "ClusterRole" and "secrets" in resources
-        what = ""
-        if "*" in verbs and "*" in resources:
-            what = "everything"
-        elif "*" in resources and verbs - {"get", "list", "watch"}:
-            what = f"{', '.join(sorted(verbs))} on every kind"
-        elif verbs & ESCALATING:
-            what = f"{', '.join(sorted(verbs & ESCALATING))}, by which its holder can get any right"
-        elif secrets and reads and not as_list(entry.get("resourceNames")):
-            what = "every Secret of the cluster"
+        what = _too_much(entry, everywhere=resource.kind == "ClusterRole")
         if what:
             yield Problem(
                 f"it grants {what}",
                 fix="Name the kinds, verbs and names that are needed.",
                 path=place,
             )
+
+
+def _too_much(entry: Manifest, *, everywhere: bool) -> str:
+    """What a rule of a role grants that is too much, or ""."""
+    verbs, resources = set(as_list(entry.get("verbs"))), set(as_list(entry.get("resources")))
+    groups = set(as_list(entry.get("apiGroups")))
+    reads = verbs & {"get", "list", "watch", "*"}
+    named = bool(as_list(entry.get("resourceNames")))
+    core = bool(groups & {"", "*"})
+    own = not core and not groups & BUILT_IN_GROUPS  # of one program: its own kinds
+    where = "cluster" if everywhere else "namespace"
+    questions = {
+        "everything": "*" in verbs and "*" in resources and not own,
+        f"{', '.join(sorted(verbs))} on every kind": "*" in resources
+        and bool(verbs - {"get", "list", "watch"})
+        and not own,
+        "get on every kind, and so every Secret of the cluster": "*" in resources
+        and core and everywhere and bool(reads),
+        f"{', '.join(sorted(verbs & ESCALATING))}, by which its holder can get any right": bool(
+            verbs & ESCALATING
+        ),
+        f"every verb on every Secret of the {where}": "secrets" in resources
+        and "*" in verbs and core and not named,
+        "every Secret of the cluster": "secrets" in resources
+        and everywhere and bool(reads) and core and not named,
+        f"commands in every pod of the {where} (pods/exec)": "pods/exec" in resources
+        and bool(verbs & {"create", "get", "*"}) and core and not named,
+    }  # fmt: skip
+    return next((what for what, is_so in questions.items() if is_so), "")
 
 
 @rule(

@@ -92,6 +92,14 @@ def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             fix="Leave hostProcess out.",
             path=(*resource.pod.spec_path, "securityContext", "windowsOptions"),
         )
+    for path, container, context in own_contexts(resource.pod) if resource.pod else ():
+        if as_mapping(context.get("windowsOptions")).get("hostProcess") is True:
+            yield Problem(
+                f"hostProcess lets container {container.get('name')} into the node's own namespace"
+                f"; {refused(resource, cluster, 'baseline')}",
+                fix="Leave hostProcess out.",
+                path=(*path, "securityContext", "windowsOptions", "hostProcess"),
+            )
 
 
 @rule(

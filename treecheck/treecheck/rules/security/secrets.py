@@ -5,10 +5,11 @@ No message shows a value: it shows the place, what was recognised, and the lengt
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
+from treecheck.kube.secrets import FORMS, NO_VALUE, REFERENCE, SECRET_NAME, is_random
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import Family, Scope, rule
 
@@ -60,16 +61,28 @@ def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
 def secret_in_plain_text(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Secret with its data in the tree.
 
-    base64 is not encryption. In a GitOps tree a secret is sealed, or fetched from outside.
+    base64 is not encryption. In a GitOps tree a secret is sealed, or fetched from outside. A value
+    that only names the secret for a tool that replaces it (op://…, ref+…://…, <path:…>) is not one.
     """
     for field in ("data", "stringData"):
         for key, value in as_mapping(resource.body.get(field)).items():
-            if as_text(value) and not recognised(as_text(value)):
+            text = _plain(field, as_text(value))
+            if text and not recognised(as_text(value)) and not REFERENCE.fullmatch(text.strip()):
                 yield Problem(
                     f"key {key} is in the repository in plain text (base64 is not encryption)",
                     fix="Seal it: a SealedSecret of the same name, and change the value.",
                     path=(field, key),
                 )
+
+
+def _plain(field: str, value: str) -> str:
+    """A value of a Secret as its author wrote it; what is not text stays encoded."""
+    if field != "data":
+        return value
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except (ValueError, UnicodeDecodeError):
+        return value
 
 
 @rule("secret-in-configuration", family=Family.POLICY, source=SOURCE)
@@ -92,7 +105,7 @@ def secret_in_configuration(resource: Resource, cluster: Cluster) -> Iterator[Pr
 
 def _suspicion(name: str, value: str) -> str:
     """What makes a value look like a secret, or an empty text; never the value itself."""
-    if recognised(value) or NO_VALUE.match(value):
+    if recognised(value) or NO_VALUE.match(value) or REFERENCE.fullmatch(value):
         return ""
     within = IN_TEXT.search(value) or BEARER.match(value)
     if within:

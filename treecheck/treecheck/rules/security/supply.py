@@ -39,16 +39,17 @@ def image_unpinned(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Name an immutable tag, or a digest.",
                 path=(*path, "image"),
                 cause=image,
-                related=_running(cluster, image),
+                related=_others(cluster, resource, image),
             )
 
 
-def _running(cluster: Cluster, image: str) -> tuple[Resource, ...]:
-    """The workloads that run an image."""
+def _others(cluster: Cluster, resource: Resource, image: str) -> tuple[Resource, ...]:
+    """The other workloads that run an image."""
     return tuple(
         pod.owner
         for pod in cluster.pods()
-        if any(container.get("image") == image for _, container in pod.containers())
+        if pod.owner is not resource
+        and any(container.get("image") == image for _, container in pod.containers())
     )
 
 

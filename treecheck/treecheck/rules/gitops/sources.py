@@ -1,0 +1,116 @@
+"""What an Application's sources add to the folders that they render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.files import git_root
+from treecheck.kube.applications import applications, resources_of, sources
+from treecheck.kube.images import repository
+from treecheck.kube.renderers import image_override
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from treecheck.cluster import Cluster
+    from treecheck.model import FieldPath, Manifest, Resource
+
+KUSTOMIZE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/kustomize/"
+SOURCES = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/multiple_sources/"
+
+
+@rule("application-image-unused", kinds=("Application",), source=KUSTOMIZE)
+def application_image_unused(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """An image of an Application's kustomize options that no container has.
+
+    Kustomize passes over it in silence: a tag that is written there reaches no pod. What an image
+    updater or `argocd app set` writes is such an entry.
+    """
+    brought = resources_of(cluster, resource)
+    images = {
+        repository(as_text(container.get("image")))
+        for each in brought
+        for _, container in containers(each)
+    }
+    for field, source in _placed(resource):
+        for index, text in enumerate(
+            map(as_text, as_list(as_mapping(source.get("kustomize")).get("images")))
+        ):
+            entry = image_override(text)
+            if images and entry.get("newName", entry["name"]) not in images:
+                yield Problem(
+                    f"no container that it brings has the image {entry['name']}, so {text} reaches "
+                    f"no pod; the images are {', '.join(sorted(images))}",
+                    fix="Name the image as the container writes it.",
+                    path=("spec", *field, "kustomize", "images", index),
+                    absent=as_text(as_mapping(resource.spec.get("destination")).get("namespace")),
+                )
+
+
+def _placed(application: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+    """(place below spec, source) of an Application's sources."""
+    several = "sources" in application.spec
+    for index, source in enumerate(sources(application)):
+        yield (("sources", index) if several else ("source",)), source
+
+
+@rule("values-file-missing", kinds=("Application",), source=SOURCES)
+def values_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A values file of another source that is not there.
+
+    `$NAME/…` starts at the root of the repository of the source with `ref: NAME`, whatever `path`
+    that source has. Argo CD can't make the manifests, and the Application stays in Unknown.
+    """
+    refs = {as_text(source.get("ref")): source for source in sources(resource) if "ref" in source}
+    for field, source in _placed(resource):
+        files = as_list(as_mapping(source.get("helm")).get("valueFiles"))
+        for index, text in enumerate(map(as_text, files)):
+            name, slash, rest = text.removeprefix("$").partition("/")
+            if not text.startswith("$") or not slash:
+                continue
+            ignored = as_mapping(source.get("helm")).get("ignoreMissingValueFiles") is True
+            fault = "" if ignored else _values_fault(resource, cluster, refs, name, rest)
+            if fault:
+                yield Problem(
+                    f"{text}: {fault}: Argo CD can't make its manifests",
+                    fix="Write the path from the repository's root.",
+                    path=("spec", *field, "helm", "valueFiles", index),
+                )
+
+
+def _values_fault(
+    resource: Resource, cluster: Cluster, refs: dict[str, Manifest], name: str, rest: str
+) -> str:
+    """What is wrong with a values file of another source, or ""."""
+    if name not in refs:
+        return f"no source has ref: {name}"
+    file = resource.origin.file
+    if file is None or "{{" in rest or not _is_this_repository(file, refs[name], cluster):
+        return ""
+    if any((base / rest).is_file() for base in _roots(file)):
+        return ""
+    path = as_text(refs[name].get("path"))
+    added = f" (the source's path {path} is not added)" if path else ""
+    return f"the repository has no {rest}{added}"
+
+
+def _is_this_repository(file: Path, source: Manifest, cluster: Cluster) -> bool:
+    """Whether a source is of the repository that a file lies in, by a folder that it names."""
+    url = source.get("repoURL")
+    own = [as_text(source.get("path"))]
+    others = [
+        as_text(each.get("path"))
+        for application in applications(cluster)
+        for each in sources(application)
+        if each.get("repoURL") == url
+    ]
+    return any((base / p).is_dir() for p in (*own, *others) if p for base in _roots(file))
+
+
+def _roots(file: Path) -> list[Path]:
+    """The folders that may be the repository's root, as seen from a file of it."""
+    root = git_root(file.parent)
+    return [*([root] if root is not None else []), *file.parents]
