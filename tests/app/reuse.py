@@ -54,7 +54,12 @@ END_OTHERS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-EMPTY = "TRUNCATE users, tokens RESTART IDENTITY CASCADE"  # the rollups follow by their trigger
+# The rollups follow by their trigger.
+EMPTY = """
+    TRUNCATE users, tokens RESTART IDENTITY CASCADE;
+    DELETE FROM rollup_checks;
+    INSERT INTO rollup_checks DEFAULT VALUES;
+"""
 
 
 class ReusedDatabases:

@@ -19,6 +19,7 @@ import pytest
 from psycopg2 import errors
 
 from coworking import rollups
+from coworking.checks import RollupChecks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +162,7 @@ class Run:
         self.engine = engine
         self.seed = seed
         self.operations = operations
+        self.sabotaged = False
         self.done: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._lock = threading.Lock()
@@ -170,7 +172,7 @@ class Run:
         users = "INSERT INTO users (first_name, last_name, joined_at) SELECT 'a', 'b', now()"
         self.database.execute(f"{users} FROM generate_series(1, {USERS})")
         jobs = [lambda n=n: self._write(Random(self.seed * 100 + n)) for n in range(WRITERS)]
-        jobs += [self._compare, self._fold, self._rebuild]
+        jobs += [self._compare, self._fold, self._rebuild, self._watch]
         threads = [threading.Thread(target=self._guarded, args=[job]) for job in jobs]
         for thread in threads:
             thread.start()
@@ -267,6 +269,15 @@ class Run:
                 self.count("folds")
             time.sleep(0.01)
 
+    def _watch(self) -> None:
+        """Whoever checks the rollups at the same time must find nothing wrong, in any part."""
+        checks = RollupChecks(fold_seconds=43_200 / 22)
+        while self.running():
+            if (fault := checks.look(self.engine)) is not None and not self.sabotaged:
+                self.wrong.append(f"a check saw {fault}")
+            self.count("looks")
+            time.sleep(0.01)
+
     def _rebuild(self) -> None:
         while self.running():
             rollups.rebuild(self.engine)
@@ -285,7 +296,9 @@ def test_the_reports_are_exact_in_every_snapshot(
     assert rollups.differences(engine).total == 0
     assert run.done["operations"] >= 5000
     assert all(run.done[each.__name__] > 5 for each in CHANGES), dict(run.done)
-    assert min(run.done[each] for each in ("checks", "folds", "rebuilds")) >= 10, dict(run.done)
+    assert min(run.done[each] for each in ("checks", "folds", "rebuilds", "looks")) >= 10, dict(
+        run.done
+    )
 
 
 FOLD_WITHOUT_DELETING = """
@@ -314,6 +327,7 @@ def test_the_run_notices_sabotage(database: Database, engine: Engine, sabotage: 
     run = Run(database, engine, SEED, operations=3000)
     # A rebuild would fix what the sabotage broke.
     run._rebuild = lambda: None  # type: ignore[method-assign]
+    run.sabotaged = True
 
     run.go()
 

@@ -64,9 +64,16 @@ def migrate(to: str | None) -> None:
 def fold() -> None:
     """Move the writes since the last fold into the rollups, once. `serve` does it by itself."""
     from coworking import rollups  # noqa: PLC0415
+    from coworking.checks import RollupChecks  # noqa: PLC0415
 
     with _engine() as engine:
+        fault = RollupChecks(Config.read().fold_seconds, write_every=0).look(engine)
         click.echo(str(rollups.fold(engine)))
+    if fault:
+        raise ServiceError(
+            f"writes have bypassed the rollups: {fault}",
+            hint="This computes them again:\n  coworking rebuild",
+        )
 
 
 @group.command()
@@ -109,11 +116,15 @@ def check_data() -> None:
     click.echo(f"Check-ins: {f'from {oldest} to {newest}' if oldest else 'none'}.")
     if found.silent_since:
         click.echo(f"No check-in since {newest}: longer than any pause before it.")
+    if found.not_verified_since:
+        click.echo(
+            f"Not verified since {found.not_verified_since:%Y-%m-%d %H:%M} UTC: {found.fault}"
+        )
     if found.impossible:
         click.echo(f"Impossible dates: {found.impossible}; every report leaves them out.")
     for row in listed:
         click.echo(f"  token {row.token_id} of user {row.user_id}: used at {row.used_at}")
-    if found.silent_since or found.impossible:
+    if found.silent_since or found.impossible or found.not_verified_since:
         sys.exit(1)
 
 

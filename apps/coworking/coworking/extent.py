@@ -43,6 +43,8 @@ class Extent(NamedTuple):
         horizon: the end of the quarter hour that runs.
         impossible: how many check-ins have an impossible date.
         silent_since: the newest check-in, if none came for longer than their own rhythm.
+        not_verified_since: when the rollups were last known to equal the tokens, if they may not.
+        fault: how writes have bypassed them (coworking/checks.py).
     """
 
     oldest: datetime | None
@@ -50,6 +52,8 @@ class Extent(NamedTuple):
     horizon: datetime
     impossible: int = 0
     silent_since: datetime | None = None
+    not_verified_since: datetime | None = None
+    fault: str | None = None
 
     def first_day(self, zone: ZoneInfo) -> date | None:
         """The local date of the first check-in; that day is whole, for nobody opens at midnight."""
@@ -95,7 +99,9 @@ _EXTENT = text("""
 SELECT (SELECT min(used_at) FROM public.tokens WHERE used_at >= :earliest AND used_at < :horizon),
        (SELECT max(used_at) FROM public.tokens WHERE used_at >= :earliest AND used_at < :horizon),
        (SELECT count(*) FROM public.tokens WHERE used_at >= :horizon)
-       + (SELECT count(*) FROM public.tokens WHERE used_at < :earliest)
+       + (SELECT count(*) FROM public.tokens WHERE used_at < :earliest),
+       not_verified_since, fault
+FROM public.rollup_checks
 """)
 _LONGEST_PAUSE = text("""
 SELECT max(pause) FROM (
@@ -131,10 +137,10 @@ def extent_of(connection: Connection, now: datetime) -> Extent:
     read.
     """
     horizon = horizon_of(now)
-    oldest, newest, impossible = connection.execute(_EXTENT, _bounds(horizon)).one()
+    oldest, newest, impossible, *checked = connection.execute(_EXTENT, _bounds(horizon)).one()
     if newest is None:
-        return Extent(None, None, horizon, impossible)
-    found = Extent(aware(oldest), aware(newest), horizon, impossible)
+        return Extent(None, None, horizon, impossible, None, *checked)
+    found = Extent(aware(oldest), aware(newest), horizon, impossible, None, *checked)
     age = horizon - aware(newest)
     if age > DAY and age > DAY + _longest_pause(connection, newest):
         found = found._replace(silent_since=found.newest)

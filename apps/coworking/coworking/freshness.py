@@ -52,6 +52,7 @@ from coworking.kept import Kept
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
     from psycopg2.extensions import cursor as RawCursor  # noqa: N812 (a class)
@@ -64,7 +65,9 @@ SNAPSHOT = """pg_postmaster_start_time()::text || ' ' || CASE WHEN pg_is_in_reco
 PREPARE = f"""PREPARE coworking_check AS
     SELECT {SNAPSHOT}, (SELECT max(version_num) FROM public.alembic_version)"""  # noqa: S608 (a constant)
 CHECK = "EXECUTE coworking_check"
-VERSION_OF_THIS_SNAPSHOT = text(f"SELECT {SNAPSHOT}")
+THIS_SNAPSHOT = text(
+    f"SELECT {SNAPSHOT}, (SELECT not_verified_since FROM public.rollup_checks)"  # noqa: S608 (a constant)
+)
 
 
 class Sized(Protocol):
@@ -101,11 +104,15 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True)
 class Filed(Generic[B]):
-    """A body, the version it was built under, and the last moment for which it is known exact."""
+    """A body, the version it was built under, and the last moment for which it is known exact.
+
+    `not_verified_since` is when the rollups were last known to equal the tokens, if they may not.
+    """
 
     version: DataVersion
     body: B
     as_of: float
+    not_verified_since: datetime | None
 
 
 class AgedBody(NamedTuple, Generic[B]):
@@ -115,13 +122,15 @@ class AgedBody(NamedTuple, Generic[B]):
     age: float
     version: DataVersion
     max_age: float
+    not_verified_since: datetime | None
 
     @property
     def header(self) -> str:
         """The value of `Report-Freshness`, a structured field (RFC 9651): a token, parameters."""
-        if self.age <= 0:
-            return "exact"
-        return f"within;age={self.age:.3f};max-age={self.max_age:g}"
+        aged = f";age={self.age:.3f};max-age={self.max_age:g}" if self.age > 0 else ""
+        if self.not_verified_since is not None:
+            return f"not-verified;since=@{self.not_verified_since.timestamp():.0f}{aged}"
+        return f"within{aged}" if aged else "exact"
 
 
 class Freshness:
@@ -170,7 +179,8 @@ class Freshness:
                 kept.as_of = max(kept.as_of, check.began)
             else:
                 kept = self._built(key, build, since, check)
-        return AgedBody(kept.body, max(0.0, arrived - kept.as_of), kept.version, self.max_age)
+        age = max(0.0, arrived - kept.as_of)
+        return AgedBody(kept.body, age, kept.version, self.max_age, kept.not_verified_since)
 
     @property
     def kept_bytes(self) -> int:
@@ -197,11 +207,12 @@ class Freshness:
                 self._checks.since(time.monotonic())
             number, began = self._checks.number, time.monotonic()
 
-            def question(connection: Connection) -> tuple[str, B]:
-                return connection.execute(VERSION_OF_THIS_SNAPSHOT).scalar_one(), build(connection)
+            def question(connection: Connection) -> tuple[str, datetime | None, B]:
+                snapshot, not_verified = connection.execute(THIS_SNAPSHOT).one()
+                return snapshot, not_verified, build(connection)
 
-            snapshot, body = self._database.read(question)
-            kept = Filed(DataVersion(number, snapshot), body, began)
+            snapshot, not_verified, body = self._database.read(question)
+            kept = Filed(DataVersion(number, snapshot), body, began, not_verified)
             self._kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
             return kept
 

@@ -68,6 +68,11 @@ def warning(message: str, **fields: object) -> None:
     LOGGER.warning(message, extra={"fields": fields})
 
 
+def error(message: str, **fields: object) -> None:
+    """Log an event that a person must act on, with fields of its own."""
+    LOGGER.error(message, extra={"fields": fields})
+
+
 def _utc(seconds: float) -> str:
     whole = int(seconds)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))

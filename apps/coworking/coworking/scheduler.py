@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import exc, text
 
 from coworking import logs, rollups
+from coworking.checks import DataFigures, RollupChecks
 from coworking.database import Database, translated
 from coworking.errors import ServiceError
 from coworking.older_reports import DAY
@@ -33,7 +34,11 @@ NEWEST_DAY = text(
 
 
 class Folding:
-    """The schedule of one process; nothing runs before `start`."""
+    """The schedule of one process; nothing runs before `start`.
+
+    Attributes:
+        watched: figures about the data, for Prometheus; every process reads them at its tick.
+    """
 
     def __init__(self, config: Config) -> None:
         # One connection folds; the leader's is outside the pool.
@@ -42,6 +47,9 @@ class Folding:
         self._scheduler = BackgroundScheduler(daemon=True)
         self._leading: RawConnection | None = None
         self._problem = ""
+        self._fault: str | None = None
+        self._checks = RollupChecks(config.fold_seconds)
+        self.watched = DataFigures()
 
     def start(self) -> None:
         """Fold now and then every FOLD_SECONDS; a tick that is late is not made up for."""
@@ -60,7 +68,10 @@ class Folding:
         """Fold if this process leads, and log the newest day's report in one line."""
         try:
             if self._leads():
+                self._check()
                 self._fold()
+            with translated():
+                self.watched.read(self._database.engine)
             self._problem = ""
         except (ServiceError, exc.SQLAlchemyError, psycopg2.Error) as error:
             self._step_down()
@@ -83,6 +94,16 @@ class Folding:
         self._leading = connection
         logs.info("this process folds from now on")
         return True
+
+    def _check(self) -> None:
+        """Check the rollups a part further; log what is wrong when it is found and when it ends."""
+        with translated():
+            fault = self._checks.look(self._database.engine)
+        if fault and fault != self._fault:
+            logs.error("writes have bypassed the rollups; run `coworking rebuild`", reason=fault)
+        elif self._fault and not fault:
+            logs.info("the rollups equal the tokens again")
+        self._fault = fault
 
     def _fold(self) -> None:
         with translated():

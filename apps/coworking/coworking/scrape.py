@@ -163,6 +163,7 @@ class Scrape(ThreadingHTTPServer):
         port: its port.
         folder: where the workers' sockets are.
         workers: how many there are.
+        own: more figures of this process.
 
     Raises:
         OSError: the address can't be listened on.
@@ -170,8 +171,12 @@ class Scrape(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, folder: Path, *, workers: int) -> None:
+    def __init__(
+        self, host: str, port: int, folder: Path, *, workers: int, own: Collector | None = None
+    ) -> None:
         self.registry = CollectorRegistry()
+        if own is not None:
+            self.registry.register(own)
         self.registry.register(Workers(folder, workers))
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)

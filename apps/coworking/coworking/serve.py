@@ -171,16 +171,17 @@ class Stoppable(MPServer):
             workers_kill_timeout=round(config.db_statement_timeout) + 5,
         )
         self.figures = _figures_folder()
+        self._folding = Folding(config)
         with _named(config.app_host, config.metrics_port, "METRICS_PORT"):
             self._scrape = Scrape(
                 config.app_host,
                 config.metrics_port,
                 self.figures,
                 workers=config.web_processes,
+                own=self._folding.watched.registry,
             )
         self._drain = config.drain_seconds
         self._stopping = stopping
-        self._folding = Folding(config)
         self._timer: threading.Timer | None = None
 
     def startup(self, *arguments: Any) -> None:

@@ -63,10 +63,11 @@ def postgres_servers(
 
 @pytest.fixture
 def numbers(empty_database: Any, configured: Callable[..., Config]) -> Iterator[Database]:
-    """A database with the number 0, and the revision that checks read."""
+    """A database with the number 0, the revision that checks read, and nothing unverified."""
     empty_database.execute(
         "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)",
         "INSERT INTO alembic_version VALUES ('0001')",
+        "CREATE TABLE rollup_checks AS SELECT NULL::timestamptz AS not_verified_since",
         "CREATE TABLE number (value integer NOT NULL)",
         "INSERT INTO number VALUES (0)",
     )

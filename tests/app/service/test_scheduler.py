@@ -121,6 +121,27 @@ def test_a_problem_is_logged_once_while_it_lasts(
     assert "can't be reached" in caplog.records[0].fields["reason"]
 
 
+def test_a_bypass_is_logged_once_and_measured_by_every_process(
+    replicas: list[Folding], database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    insert(database)
+    leader, follower = replicas
+    leader.tick()
+    database.execute("ALTER TABLE tokens DISABLE TRIGGER rollups_inserted")
+    for _ in range(2):
+        leader.tick()
+        follower.tick()
+
+    lines = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [each.message for each in lines] == [
+        "writes have bypassed the rollups; run `coworking rebuild`"
+    ]
+    for each in replicas:
+        value = each.watched.registry.get_sample_value
+        assert (value("coworking_rollups_not_verified_seconds") or 0) > 0
+        assert (value("coworking_newest_check_in_age_seconds") or 0) > 86_400
+
+
 def test_of_two_services_one_folds_and_the_other_follows_when_it_is_killed(
     serve: Callable[..., Any], database: Any, wait: Callable[..., None]
 ) -> None:

@@ -261,3 +261,36 @@ def test_good_data_have_no_notice(database: Any, client: FlaskClient, run: Any) 
     assert "notice" not in page
     done = run("check-data", on=database)
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+
+
+@BOTH
+def test_figures_that_writes_have_bypassed_are_called_not_verified(
+    postgres_version: int, database: Any, client: FlaskClient, run: Any
+) -> None:
+    """They were wrong, readiness was 200, the header said exact, and nobody was told."""
+    database.execute(USERS, daily(0, 70, 2))
+    assert run("fold", on=database).returncode == 0
+    database.execute("ALTER TABLE tokens DISABLE TRIGGER ALL", daily(1, 1, 50))
+
+    done = run("fold", on=database)
+
+    assert done.returncode == 1
+    assert "trigger rollups_deleted: expected always, got never" in done.stderr
+    assert done.stderr.endswith("This computes them again:\n  coworking rebuild\n")
+    for path in ("/", "/api/v1/overview", "/api/reports/daily_usage", "/api/reports/user_visits"):
+        header = client.get(path).headers["Report-Freshness"]
+        assert re.fullmatch(r"not-verified;since=@\d{10}", header), path
+    meta = data(client, "/api/v1/heatmap")["meta"]
+    assert datetime.fromisoformat(meta["not_verified_since"]) <= datetime.now(UTC)
+    shown = words(client.get("/").text)
+    assert "· not verified" in shown
+    assert "Not verified since" in shown
+    assert client.get("/readiness_check").status_code == 200
+    assert "Not verified since" in run("check-data", on=database).stdout
+    assert run("verify", on=database).returncode == 1
+
+    assert run("rebuild", on=database).returncode == 0
+
+    assert client.get("/").headers["Report-Freshness"] == "exact"
+    assert data(client, "/api/v1/overview")["data"]["check_ins"]["value"] == 110
+    assert run("check-data", on=database).returncode == 0

@@ -52,6 +52,7 @@ def test_the_overview_compares_with_the_period_before(client: FlaskClient) -> No
             "newest_check_in": "2024-03-31T03:30:00+02:00",
             "impossible_check_ins": 0,
             "silent_since": "2024-03-31T03:30:00+02:00",
+            "not_verified_since": None,
             "until": "2024-04-01T00:00:00+02:00",
             "previous": {"from": "2024-01-30", "to": "2024-03-01", "complete": True},
             "running": None,

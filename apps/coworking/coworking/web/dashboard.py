@@ -117,6 +117,7 @@ def dashboard() -> Response:
         "refresh": True,
         "as_of": now - timedelta(seconds=answer.age),
         "age": answer.age,
+        "verified": answer.not_verified_since is None,
     }
     response = page("dashboard.html", context)
     response.headers["Report-Freshness"] = answer.header

@@ -35,6 +35,14 @@ class Notice(NamedTuple):
 def notices(extent: Extent, zone: ZoneInfo) -> list[Notice]:
     """What is wrong with the data, whatever the range."""
     found = []
+    if extent.not_verified_since is not None:
+        found.append(
+            Notice(
+                f"Not verified since {words.moment(extent.not_verified_since, zone)}",
+                "Check-ins may have been written in a way that these figures do not see. Whoever "
+                "runs the service makes them right with the command coworking rebuild.",
+            )
+        )
     if extent.silent_since is not None:
         found.append(
             Notice(

@@ -38,6 +38,7 @@ def upgrade() -> None:
     """Make tables and functions, and the triggers last: their lock is held until the commit."""
     progress("Installing the rollups and the triggers that feed them ...")
     op.execute(sql("rollups.sql"))
+    op.execute(sql("true_views.sql"))
     connection = op.get_bind()
     in_short_attempts(connection, lambda: op.execute("select public.rollup_triggers()"))
 

@@ -21,7 +21,7 @@ REPORTS = ("daily_visits", "user_visits", "quarter_hours")
 def upgrade() -> None:
     """Fill in a transaction of its own (REPEATABLE READ), then make the views."""
     progress("Filling the rollups ...")
-    rollups.rebuild(op.get_bind().engine)
+    rollups.rebuild(op.get_bind().engine, repair=False)
     op.execute(sql("exact_views.sql"))
 
 

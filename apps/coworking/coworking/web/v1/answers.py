@@ -45,6 +45,10 @@ class Meta(Answer):
         description="The newest check-in, if none came since for longer than the longest pause "
         "of the eight weeks before it, and a day more."
     )
+    not_verified_since: datetime | None = Field(
+        description="When the figures were last known to be right, if writes have bypassed what "
+        "they are read from; null while all is well."
+    )
 
 
 class Running(Answer):
@@ -229,6 +233,7 @@ def meta(period: Period, extent: Extent) -> dict[str, object]:
     oldest, newest, silent = (
         at and local(at, period.zone) for at in (extent.oldest, extent.newest, extent.silent_since)
     )
+    since = extent.not_verified_since
     return {
         "first": period.first,
         "end": period.end,
@@ -237,6 +242,7 @@ def meta(period: Period, extent: Extent) -> dict[str, object]:
         "newest_check_in": newest,
         "impossible_check_ins": extent.impossible,
         "silent_since": silent,
+        "not_verified_since": since and local(since, period.zone),
     }
 
 

@@ -17,7 +17,8 @@ HEADERS: dict[str, Any] = {
     "ETag": {"description": "Changes with the answer; each representation has its own.", **_TEXT},
     "Vary": {"description": "What the choice of the representation depends on.", **_TEXT},
     "Report-Freshness": {
-        "description": "`exact`, or `within` with the seconds that the answer may be behind.",
+        "description": "`exact`, or `within` with the seconds that the answer may be behind, or "
+        "`not-verified` with the moment since when.",
         **_TEXT,
     },
 }
