@@ -1,7 +1,7 @@
 """The way to PostgreSQL: a bounded pool, limits on every wait, the password as it is now.
 
     database = Database(Config.read())
-    days = database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+    database.read(text("SELECT now()"), lambda connection, row: row[0])
 
 Commands that may take long (migrate, fold, rebuild, seed) say `Database(config, patient=True)`.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
+    from sqlalchemy import TextClause
 
     from coworking.config import Config
 
@@ -155,33 +156,36 @@ class Database:
             "options": f"-c statement_timeout={limit} -c TimeZone=UTC -c DateStyle=ISO -c jit=off",
         }
 
-    def read(self, question: Callable[[Connection], T]) -> T:
+    def read(self, first: TextClause, question: Callable[[Connection, tuple[Any, ...]], T]) -> T:
         """Ask inside one REPEATABLE READ, READ ONLY transaction: one snapshot for all of it.
 
         The question is asked a second time when the first attempt found its pooled connection
         closed, which is how a connection learns that the server was restarted.
 
         Args:
-            question: is given the connection; what it returns must not depend on the connection.
+            first: a short statement of one row. A pooled connection may have become silent since
+                it was used last, so this one waits no longer than `db_check_timeout`.
+            question: is given the connection and that row; what it returns must not depend on the
+                connection.
 
         Raises:
             DatabaseAway: no free connection, no answer in time, or the connection was lost.
         """
         began = time.monotonic()
         try:
-            with self.snapshot() as connection:
-                return question(connection)
+            with self.snapshot(first) as (connection, row):
+                return question(connection, row)
         except Disconnected:
             # A connection that was closed long ago says so at once; one that was lost after a
             # while may be lost again, and the caller has waited enough.
-            if time.monotonic() - began > self.config.db_check_timeout:
+            if time.monotonic() - began > self.config.db_check_timeout / 2:
                 raise
-            with self.snapshot() as connection:
-                return question(connection)
+            with self.snapshot(first) as (connection, row):
+                return question(connection, row)
 
     @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A pooled connection in a REPEATABLE READ, READ ONLY transaction; errors as `read`'s."""
+    def snapshot(self, first: TextClause) -> Iterator[tuple[Connection, tuple[Any, ...]]]:
+        """A pooled connection in a REPEATABLE READ, READ ONLY transaction, and its first row."""
         # The server ends a late statement by itself; a second later it is the server that is late.
         limit = self.config.db_statement_timeout + 1
         with translated(), self._snapshots.connect() as connection:
@@ -189,8 +193,14 @@ class Database:
             if raw is None:
                 raise DatabaseAway("the connection was closed")
             with self.deadlines.guard(raw, limit):
-                yield connection
+                with self.deadlines.guard(raw, self.config.db_check_timeout):
+                    row = tuple(connection.execute(first).one())
+                yield connection, row
                 connection.rollback()
+
+    def give_up_waits(self, before: float) -> None:
+        """End what has waited for the database since a moment before `before` (monotonic)."""
+        self.deadlines.expire(before)
 
     def forget_connections(self) -> None:
         """Close the pool's idle connections; those in use are closed when they come back."""

@@ -15,7 +15,7 @@ import contextlib
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 
@@ -27,12 +27,20 @@ if TYPE_CHECKING:
 PRECISION = 0.05  # seconds between two looks, while anything is guarded
 
 
+class Guarded(NamedTuple):
+    """A wait: when it began, when it ends at the latest, and what is waited on."""
+
+    began: float
+    due: float
+    connection: RawConnection
+
+
 class Deadlines:
     """The deadlines of one process. The thread starts with the first guard and sleeps when idle."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._due: dict[int, tuple[float, RawConnection]] = {}
+        self._due: dict[int, Guarded] = {}
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -45,9 +53,10 @@ class Deadlines:
     def guard(self, connection: RawConnection, seconds: float) -> Iterator[None]:
         """Shut the connection's socket down if the block takes longer than `seconds`."""
         ticket = threading.get_ident()
+        began = time.monotonic()
         with self._lock:
             outer = self._due.get(ticket)
-            self._due[ticket] = (time.monotonic() + seconds, connection)
+            self._due[ticket] = Guarded(began, began + seconds, connection)
             if self._thread is None:
                 self._start()
         if not self._wanted.is_set():
@@ -61,6 +70,13 @@ class Deadlines:
                 else:
                     self._due[ticket] = outer
 
+    def expire(self, before: float) -> None:
+        """Shut down what has been guarded since a moment before `before` (monotonic seconds)."""
+        with self._lock:
+            for guarded in self._due.values():
+                if guarded.began < before:
+                    _shut_down(guarded.connection)
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
         self._thread.start()
@@ -73,9 +89,9 @@ class Deadlines:
             # descriptor be used for something else between the look and the shutdown.
             with self._lock:
                 now = time.monotonic()
-                for due, connection in self._due.values():
-                    if due < now:
-                        _shut_down(connection)
+                for guarded in self._due.values():
+                    if guarded.due < now:
+                        _shut_down(guarded.connection)
                 if not self._due:
                     self._wanted.clear()
 

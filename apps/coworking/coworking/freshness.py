@@ -207,12 +207,10 @@ class Freshness:
                 self._checks.since(time.monotonic())
             number, began = self._checks.number, time.monotonic()
 
-            def question(connection: Connection) -> tuple[str, datetime | None, B]:
-                snapshot, not_verified = connection.execute(THIS_SNAPSHOT).one()
-                return snapshot, not_verified, build(connection)
-
-            snapshot, not_verified, body = self._database.read(question)
-            kept = Filed(DataVersion(number, snapshot), body, began, not_verified)
+            row, body = self._database.read(
+                THIS_SNAPSHOT, lambda connection, row: (row, build(connection))
+            )
+            kept = Filed(DataVersion(number, row[0]), body, began, row[1])
             self._kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
             return kept
 
@@ -229,6 +227,7 @@ class VersionChecks:
         self._connection: RawConnection | None = None
         self._cursor: RawCursor | None = None
         self._named = ""
+        self._silent_since: float | None = None
 
     def since(self, moment: float) -> Check:
         """A check that began at `moment` (monotonic seconds) or later."""
@@ -273,13 +272,21 @@ class VersionChecks:
     def _row(self, deadline: float) -> tuple[str, str | None]:
         """Ask; a second time on a new connection if the old one turns out to be closed."""
         try:
-            return self._execute(deadline)
+            row = self._execute(deadline)
         except Disconnected:
-            if time.monotonic() >= deadline:
-                raise self._late() from None
-            # Its neighbours in the pool are as dead: the server was restarted, or it moved.
+            # Its neighbours in the pool are as dead: the server was restarted, or it moved, or the
+            # network forgot all connections.
             self._database.forget_connections()
-            return self._execute(deadline)
+            if time.monotonic() >= deadline:
+                self._silent_since = time.monotonic()
+                raise self._late() from None
+            row = self._execute(deadline)
+        if self._silent_since is not None:
+            # A new connection answers and the old one did not: what still waits on older ones
+            # would wait for the end of a statement that nobody works on.
+            self._database.give_up_waits(before=self._silent_since)
+            self._silent_since = None
+        return row
 
     def _execute(self, deadline: float) -> tuple[str, str | None]:
         try:
