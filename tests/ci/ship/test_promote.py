@@ -177,3 +177,10 @@ def test_without_a_login_the_gates_say_that(world: World, monkeypatch: pytest.Mo
     assert sum(line.startswith("argocd login ADDRESS") for line in lines) == 1
     assert "by whom" not in result.output
     assert "Wait" not in result.output
+
+
+def test_an_unknown_gate_can_not_be_overridden(world: World) -> None:
+    result = world.ci("promote", "--override", "scaned", "--reason", "in a hurry")
+    assert result.exit_code == 2
+    assert "'scaned' is not one of 'healthy'" in result.output
+    assert world.branches() == {"main"}

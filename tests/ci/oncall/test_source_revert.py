@@ -1,0 +1,79 @@
+"""The source is reverted on the branch's tip, again for as long as somebody else is quicker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ci.errors import CiError
+from ci.git.access import open_remote
+from ci.oncall import source_revert
+
+Remote = Any
+
+
+def lose(remote: Remote, monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+    """Somebody pushes after each of the first reverts; returns what has been reverted."""
+    made: list[str] = []
+    revert = source_revert._revert
+
+    def and_lose(access: Any, tree: Any, commit: str) -> None:
+        revert(access, tree, commit)
+        made.append(commit)
+        if len(made) <= times:
+            remote.person.commit("other.txt")
+            remote.person.push()
+
+    monkeypatch.setattr(source_revert, "_revert", and_lose)
+    return made
+
+
+@pytest.mark.parametrize("times", [0, 1, 4])
+def test_a_lost_race_is_run_again(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    bad = remote.person.commit("apps/bad.txt")
+    remote.person.push()
+    made = lose(remote, monkeypatch, times)
+
+    with open_remote(remote.url, {}) as access:
+        tip = source_revert.revert_source(access, "main", [bad])
+
+    assert made == [bad] * (times + 1)
+    assert remote.git("rev-parse", "main").strip() == tip
+    assert f"This reverts commit {bad}" in remote.git("log", "-1", "--format=%B", "main")
+    listed = remote.git("ls-tree", "-r", "--name-only", "main").split()
+    assert "apps/bad.txt" not in listed
+    assert ("other.txt" in listed) == bool(times)
+
+
+def test_after_five_lost_races_it_says_so(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = remote.person.commit("apps/bad.txt")
+    remote.person.push()
+    made = lose(remote, monkeypatch, 9)
+
+    with (
+        open_remote(remote.url, {}) as access,
+        pytest.raises(CiError, match="main moves too fast to push the reverted source"),
+    ):
+        source_revert.revert_source(access, "main", [bad])
+    assert len(made) == 5
+
+
+def test_a_merge_is_reverted_against_its_first_parent(remote: Remote) -> None:
+    person = remote.person
+    person.git("switch", "-q", "-c", "topic")
+    person.commit("apps/bad.txt")
+    person.git("switch", "-q", "-")
+    person.commit("apps/good.txt")
+    person.git("merge", "-q", "--no-ff", "-m", "Merge", "topic")
+    merge = person.git("rev-parse", "HEAD")
+    person.push()
+
+    with open_remote(remote.url, {}) as access:
+        source_revert.revert_source(access, "main", [merge])
+
+    listed = remote.git("ls-tree", "-r", "--name-only", "main").split()
+    assert "apps/good.txt" in listed
+    assert "apps/bad.txt" not in listed
