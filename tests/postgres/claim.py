@@ -126,7 +126,7 @@ class Claim:
         """What the last program has said."""
         return (self.path / "said").read_text()
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 100) -> None:
         """Wait for a condition."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -58,3 +58,27 @@ def test_it_goes_on_after_the_bucket_was_away_and_the_server_serves_meanwhile(cl
     claim.repository.client.create_bucket(Bucket=bucket)
     claim.wait_until(lambda: "backup command end: completed" in claim.said(), "a backup", 120)
     assert kinds(claim) == ["full"]
+
+
+def test_a_fresh_server_archives_in_time_too(claim):
+    """PostgreSQL alone begins five minutes after its start."""
+    settings = claim.path / "archiving.conf"
+    text = settings.read_text()
+    settings.write_text(text.replace("archive_timeout = 30", "archive_timeout = 3"))
+    assert settings.read_text() != text
+    claim.initialise()
+    claim.backrest("stanza-create", "--no-online")
+    claim.start()
+    claim.begin(
+        "keep-backups",
+        FULL_SECONDS="9999999999",
+        DIFF_SECONDS="9999999999",
+        INCR_SECONDS="9999999999",
+    )
+    claim.sql("CREATE TABLE tokens (id int)")
+    segment = claim.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    claim.wait_until(
+        lambda: claim.sql("SELECT last_archived_wal FROM pg_stat_archiver") >= segment,
+        f"the archived segment {segment}",
+        45,
+    )
