@@ -64,7 +64,7 @@ up: $(VENV)/run.stamp ## Run the service with a database and demo data on http:/
 render: $(VENV)/run.stamp ## Print what Argo CD would apply: ENV=dev
 	@$(CI) render '$(ENV)'
 
-seal: $(VENV)/run.stamp ## Seal a password: ENV=dev; ARGS=--access-key, --drop-old, --fetch, --stdin, --age (docs/secrets.md)
+seal: $(VENV)/run.stamp ## Seal a password: ENV=dev; ARGS=--access-key, --backup-key, --drop-old, --fetch, --stdin, --age (docs/secrets.md)
 	@$(CI) seal $(ENV) $(ARGS)
 
 seal-cert: $(VENV)/run.stamp ## Fetch the certificate to seal with from the cluster of KUBECONFIG: ENV=dev

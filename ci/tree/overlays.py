@@ -22,6 +22,7 @@ PASSWORD_KEY = "DB_PASSWORD"  # noqa: S105 - a name
 # The files that the service's ACCESS_KEY_FILE names: the present key, and the one before it.
 ACCESS_KEY = "ACCESS_KEY"
 ACCESS_KEY_OLD = "ACCESS_KEY_OLD"
+BACKUP_KEY = "BACKUP_KEY"  # what the backups are encrypted with, as pgBackRest's settings
 
 
 def environments(root: Path = ROOT) -> list[str]:

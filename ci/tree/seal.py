@@ -12,8 +12,15 @@ import click
 
 from ci.errors import CiError, InputError
 from ci.hidden import remember
-from ci.tree import access_key, overlays, seal_cert, sealed_file, sealing
-from ci.tree.sealed_file import OF_ACCESS_KEY, OF_PASSWORD, SEALED_FOR, Contents, Place
+from ci.tree import access_key, backup_key, overlays, seal_cert, sealed_file, sealing
+from ci.tree.sealed_file import (
+    OF_ACCESS_KEY,
+    OF_BACKUP_KEY,
+    OF_PASSWORD,
+    SEALED_FOR,
+    Contents,
+    Place,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +46,12 @@ FETCH_PATIENCE = 120.0  # seconds for a controller that is starting
     help="Remove the access key before the present one.",
 )
 @click.option(
+    "--backup-key",
+    "task",
+    flag_value="backup-key",
+    help="Seal the key that the backups are encrypted with; --stdin: the one that they have.",
+)
+@click.option(
     "--age",
     "task",
     flag_value="age",
@@ -58,7 +71,7 @@ def command(
         known = " or ".join(overlays.environments(root))
         raise InputError(f"name the environment: python -m ci seal ENV, ENV being {known}")
     if stdin and len(environments) > 1:
-        what = "an access key" if task else "a password"
+        what = {"access-key": "an access key", "backup-key": "a key"}.get(task or "", "a password")
         raise InputError(f"two environments must not share {what}; with --stdin name one")
     if fetch:
         fetch_certificate(environments, root)
@@ -67,6 +80,8 @@ def command(
             access_key.add(name, root, _from_stdin("Access key") if stdin else None)
         elif task == "drop-old":
             access_key.drop_old(name, root)
+        elif task == "backup-key":
+            backup_key.add(name, root, _from_stdin("Backup key") if stdin else None)
         else:
             seal(name, _from_stdin("Password") if stdin else new_password(), root)
 
@@ -189,6 +204,8 @@ def describe_age(environment: str, root: Path) -> str:
         words.append("No access key.")
     elif OF_ACCESS_KEY.on in notes:
         words.append(f"Access key sealed {_ago(notes[OF_ACCESS_KEY.on], today)}.")
+    if OF_BACKUP_KEY.on in notes:
+        words.append(f"The backups' key sealed {_ago(notes[OF_BACKUP_KEY.on], today)}.")
     if overlays.ACCESS_KEY_OLD in entries:
         words.append(f"The one before is valid too: make seal ENV={environment} ARGS=--drop-old")
     return " ".join(words)

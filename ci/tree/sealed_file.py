@@ -33,6 +33,7 @@ class Note(NamedTuple):
 
 OF_PASSWORD = Note("coworking/sealed-on", "coworking/sealed-with")
 OF_ACCESS_KEY = Note("coworking/access-key-sealed-on", "coworking/access-key-sealed-with")
+OF_BACKUP_KEY = Note("coworking/backup-key-sealed-on", "coworking/backup-key-sealed-with")
 
 
 class Contents(NamedTuple):
@@ -104,6 +105,7 @@ class Place(NamedTuple):
         for note, entry, arguments in (
             (OF_PASSWORD, overlays.PASSWORD_KEY, ""),
             (OF_ACCESS_KEY, overlays.ACCESS_KEY, " ARGS=--access-key"),
+            (OF_BACKUP_KEY, overlays.BACKUP_KEY, " ARGS='--backup-key --stdin'"),
         ):
             found = after.notes.get(note.with_, self.certificate.fingerprint)
             if entry in after.entries and found != self.certificate.fingerprint:

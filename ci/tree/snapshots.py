@@ -60,5 +60,6 @@ def _mask_sealed(resource: kustomize.Resource) -> None:
     spec["encryptedData"] = {name: LEFT_OUT for name in spec["encryptedData"] if name not in keys}
     for name in sealed_file.OF_ACCESS_KEY:
         annotations.pop(name, None)
-    for name in sealed_file.OF_PASSWORD:
-        annotations[name] = LEFT_OUT
+    for name in (*sealed_file.OF_PASSWORD, *sealed_file.OF_BACKUP_KEY):
+        if name in annotations:
+            annotations[name] = LEFT_OUT
