@@ -74,8 +74,8 @@ class Claim:
                 shutil.chown(folder, OS_USER)
         for name in ("pgbackrest.conf", "archiving.conf"):
             text = (SETTINGS / name).read_text(encoding="utf-8")
-            text = text.replace(MOUNT, str(path / "data"))
-            (path / name).write_text(text.replace("/tmp/", f"{path}/tmp/"), encoding="utf-8")
+            text = text.replace("=/tmp/", f"={path}/tmp/").replace(MOUNT, str(path / "data"))
+            (path / name).write_text(text, encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
         """The variables of every container of the pod."""
