@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,7 @@ def test_48_builds_of_two_images_in_one_file_each_converge_on_its_newest(
     ]
     random.Random(seed).shuffle(builds)
     stop = threading.Event()
+    began = time.monotonic()
     with ThreadPoolExecutor(BUILDS + 2) as pool:
         pushing = [
             pool.submit(people, remote, tmp_path / "ann", stop),
@@ -152,6 +154,12 @@ def test_48_builds_of_two_images_in_one_file_each_converge_on_its_newest(
         theirs = [commit for one in pushing for commit in one.result(60)]
 
     assert {landing.result for landing in landings} <= {"pushed", "superseded"}
+    results = [landing.result for landing in landings]
+    print(  # for `pytest -s`
+        f"seed {seed}: {time.monotonic() - began:.0f} s, {results.count('pushed')} pushed,"
+        f" {results.count('superseded')} superseded, {len(theirs)} pushes of people,"
+        f" {sum(landing.attempts for landing in landings)} looks at the branch"
+    )
     newest = f"{99 + len(commits)}-{commits[-1][:8]}"
     assert remote.file().count(f'newTag: "{newest}"') == len(BOTH)
     ours = [landing.commit for landing in landings if landing.result == "pushed"]
