@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -138,6 +139,43 @@ def test_the_plan_names_what_the_settings_say() -> None:
         f"ConnectionArn={CONNECTION}",
         "Signing=none",
     ]
+
+
+SIGNED = replace(NAMES, settings=SETTINGS._replace(signer="1+bot@users.noreply.github.com"))
+
+
+def test_with_a_signer_the_stack_makes_a_secret_for_its_key() -> None:
+    listed = all_steps(SIGNED, ROOT)
+    texts = [action.text for step in listed for action in step.actions]
+    (deploy,) = [text for text in texts if "cloudformation deploy" in text]
+    assert "Signing=ssh" in shlex.split(deploy)
+    (step,) = [step for step in listed if step.name == "signing"]
+    secret = " --secret-id coworking-api/signing-key --secret-string file://signing-key"
+    assert [action.text for action in step.actions] == [
+        "make configure SIGNER=1+bot@users.noreply.github.com",
+        "ssh-keygen -t ed25519 -N '' -f signing-key",
+        "as that account: key type Signing Key, the one line of signing-key.pub",
+        f"aws secretsmanager put-secret-value --region {CLUSTER.region}{secret}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "answer", "mark", "because"),
+    [
+        (NAMES, None, "open", "settings.yaml names no signer"),
+        (SIGNED, None, "open", "there is no secret coworking-api/signing-key"),
+        (SIGNED, {}, "open", "the secret coworking-api/signing-key is empty"),
+        (SIGNED, {"VersionIdsToStages": {"1": ["AWSCURRENT"]}}, "done", "has a value"),
+    ],
+)
+def test_the_check_says_how_far_the_signing_key_is(
+    names: Names, answer: Any, mark: str, because: str
+) -> None:
+    outside = mock.Mock(names=names)
+    outside.aws.return_value = answer
+    found = CHECKS["signing"](outside)
+    assert found.word == mark
+    assert because in found.because
 
 
 def test_the_parameters_exist_and_those_without_a_default_are_given() -> None:
