@@ -8,6 +8,7 @@ asked that run the changed line, those of the module's own file first.
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import random
@@ -80,9 +81,9 @@ class TreePool:
                 raise
 
 
-def learn_all(workers: TreePool, root: Path, rooms: Iterable[str]) -> list[RecordedTest]:
-    """What every test of the rooms runs; says how many were left out because they fail."""
-    files = sorted({file for room in rooms for file in test_files(root, ALL[room])})
+def learn_all(workers: TreePool, root: Path, room: str) -> list[RecordedTest]:
+    """What every test of a room runs; says how many were left out because they fail."""
+    files = test_files(root, ALL[room])
     found = workers.each(lambda tree, file: learn(tree, root, file), files)
     tests = []
     for file, (passed, failed) in zip(files, found, strict=True):
@@ -101,8 +102,7 @@ def judge(tree: TreeCopy, mutant: Mutant, tests: Iterable[RecordedTest]) -> Judg
     """Run the tests that run the mutant's line, until one fails."""
     source = (tree.root / mutant.path).read_bytes()
     change = mutant.edit.shown(source)
-    room = [each for each in tests if each.file.startswith(ALL[mutant.room].tests)]
-    asked = chosen(room, mutant, source)
+    asked = chosen(tests, mutant, source)
     if not asked:
         return Judgement(mutant, change, False, "no test runs this line")
     files = list(dict.fromkeys(each.file for each in asked))
@@ -181,11 +181,13 @@ def main(
         prefix="mutants-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None
     ) as name:
         pool = TreePool(root, Path(name), min(workers, len(drawn)))
-        tests = learn_all(pool, root, {each.room for each in drawn})
         verdicts = []
-        for verdict in pool.each(lambda tree, mutant: judge(tree, mutant, tests), drawn):
-            click.echo(describe(verdict))
-            verdicts.append(verdict)
+        for room in sorted({each.room for each in drawn}, key=list(ALL).index):
+            tests = learn_all(pool, root, room)
+            mine = [each for each in drawn if each.room == room]
+            for verdict in pool.each(functools.partial(judge, tests=tests), mine):
+                click.echo(describe(verdict))
+                verdicts.append(verdict)
     sys.exit(0 if report(verdicts, seed).finish() else 1)
 
 

@@ -30,9 +30,9 @@ class TestedRoom:
 # The verb `set-image` lies in ci/ship and writes with ci/version, so both are tested through it.
 # The engine is the checker without its rules and without what these know of Kubernetes.
 ROOMS = {
-    "version": TestedRoom("ci/version", ("tests/ci/version",)),
-    "oncall": TestedRoom("ci/oncall", ("tests/ci/oncall",)),
     "review": TestedRoom("ci/review", ("tests/ci/review",)),
+    "oncall": TestedRoom("ci/oncall", ("tests/ci/oncall",)),
+    "version": TestedRoom("ci/version", ("tests/ci/version",)),
     "ship": TestedRoom("ci/ship", ("tests/ci/ship", "tests/ci/version")),
     "engine": TestedRoom("treecheck/treecheck", ("treecheck/tests",)),
 }
