@@ -220,7 +220,7 @@ def test_auto_sync_goes_off_without_a_look_into_git(released: FakeArgo, git: Git
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ci.oncall.rollback.ASK_AGAIN_AFTER", 0.01)
-    monkeypatch.setattr("ci.oncall.rollback.RENDERED_WITHIN", 0.2)
+    monkeypatch.setattr("ci.oncall.rollback.RENDERED_WITHIN", 1)
 
 
 def _take_the_repo_server_away(argo: FakeArgo, git: Git) -> None:

@@ -69,6 +69,7 @@ def test_risky_resources_are_the_last_to_be_left_out(compared: Compared) -> None
     comment = write_markdown(compared(before, after), limit=1500)
 
     assert "<summary><code>Service shop/s</code> changed" in comment
+    assert "`Service shop/s`: this exposes port 80 outside the cluster: NodePort\n" in comment
     assert "`ConfigMap shop/c` (changed): left out" in comment
 
 
@@ -209,3 +210,21 @@ def test_more_rights_are_a_risk(compared: Compared, kind: str) -> None:
     assert [each.sentence for each in report.sections[0].risks] == [
         "this changes what somebody may do"
     ]
+
+
+def test_of_a_text_with_lines_only_the_changed_one_is_shown(compared: Compared) -> None:
+    text = "|\n    " + "\n    ".join(f"line {n}" for n in range(20))
+    report = compared(config_map("c", text), config_map("c", text.replace("line 9", "other")))
+
+    (change,) = report.sections[0].changes
+    assert [line for line in change.lines() if line[0] in "+-"] == ["-    line 9", "+    other"]
+
+
+def test_a_key_of_a_secret_name_is_hidden_beside_a_name_that_is_none(compared: Compared) -> None:
+    """`name` speaks for `value` alone, and for no other field beside it."""
+    spec = "{name: password, value: hunter7zz, note: an ordinary sentence}"
+    comment = write_markdown(compared("", manifest("Thing", version="example.com/v1", spec=spec)))
+
+    assert "note: an ordinary sentence" in comment
+    assert "value: (redacted, " in comment
+    assert "hunter7zz" not in comment

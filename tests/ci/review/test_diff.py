@@ -140,6 +140,25 @@ def test_posting_creates_one_comment_and_then_updates_it(
 
 
 @pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(("trigger", "status"), [("pr/7", 0), ("branch/main", 2), (None, 2)])
+def test_a_build_knows_its_pull_request(
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, trigger: str | None, status: int
+) -> None:
+    monkeypatch.delenv("CODEBUILD_WEBHOOK_TRIGGER", raising=False)
+    monkeypatch.setenv("GITHUB_TOKEN", "t0ken")
+    monkeypatch.setenv("GITHUB_API_URL", github.address)
+    monkeypatch.setenv("CODEBUILD_SOURCE_REPO_URL", "https://github.com/shop/shop.git")
+    if trigger is not None:
+        monkeypatch.setenv("CODEBUILD_WEBHOOK_TRIGGER", trigger)
+
+    done = diff("--base", "main", "--head", "proposal", "--post")
+
+    assert done.returncode == status
+    said = "comment created on shop/shop#7" if trigger == "pr/7" else "PULL_REQUEST is '"
+    assert said in done.stderr
+
+
+@pytest.mark.usefixtures("repository")
 def test_a_fork_without_a_token_only_writes(tmp_path: Path) -> None:
     written = tmp_path / "comment.md"
 
