@@ -262,3 +262,16 @@ def test_a_git_server_that_is_away_is_a_sentence_and_changes_nothing(rolled_back
 
     assert "GIT_TOKEN" in raised.value.hint
     assert not _auto_sync(rolled_back)
+
+
+def test_what_runs_is_the_newest_of_the_history(argo: FakeArgo, git: Git) -> None:
+    for tag in ("1-aaaaaaa", "2-bbbbbbb", "3-ccccccc"):
+        git.deploy(tag)
+        argo.sync()
+    CliRunner().invoke(rollback, ["prod"], catch_exceptions=False)
+
+    result = _run()
+
+    assert result.exit_code == 0
+    assert 'newTag: "2-bbbbbbb"' in git.read(OVERLAY)
+    assert argo.live == "2-bbbbbbb"

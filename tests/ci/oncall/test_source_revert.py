@@ -9,6 +9,8 @@ import pytest
 from ci.errors import CiError
 from ci.git.access import open_remote
 from ci.oncall import source_revert
+from ci.version.image_file import ImageFile
+from tests.ci.conftest import OVERLAY
 
 Remote = Any
 
@@ -77,3 +79,25 @@ def test_a_merge_is_reverted_against_its_first_parent(remote: Remote) -> None:
     listed = remote.git("ls-tree", "-r", "--name-only", "main").split()
     assert "apps/good.txt" in listed
     assert "apps/bad.txt" not in listed
+
+
+def test_the_commits_behind_a_version_are_those_of_the_source(remote: Remote) -> None:
+    person = remote.person
+    running = person.commit("apps/coworking/app.py")
+    first = person.commit("apps/coworking/app.py")
+    person.commit("docs/page.md")
+    second = person.commit("apps/coworking/more.py")
+    person.commit("apps/coworking/later.py")
+    person.push()
+
+    with open_remote(remote.url, {}) as access:
+        overlay = ImageFile(access.repository, access.tip("main"), OVERLAY, "coworking")
+        tags = [f"{number}-{commit[:8]}" for number, commit in enumerate((running, second), 1)]
+        found = source_revert.commits_behind(access, overlay, *tags)
+        unknown = [
+            source_revert.commits_behind(access, overlay, *pair)
+            for pair in ((tags[0], "manual-v1"), ("manual-v1", tags[1]), (tags[0], "9-eeeeeeee"))
+        ]
+
+    assert found == [second, first]
+    assert unknown == [None, None, None]
