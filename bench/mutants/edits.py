@@ -31,7 +31,7 @@ _OTHER_CALL = {"sorted": b"list", "min": b"max", "max": b"min", "any": b"all", "
 _WORDS = {"help", "hint", "fix", "metavar", "title", "explanation", "source", "encoding", "strict"}
 _LOGS = re.compile(r"log(ger|ging)?|_log")
 _DURATION = re.compile(
-    r"time|second|wait|sleep|pause|period|deadline|interval|delay", re.IGNORECASE
+    r"time|second|minute|hour|days|wait|sleep|pause|period|deadline|interval|delay", re.IGNORECASE
 )
 _TYPES = {"isinstance", "issubclass", "cast", "TypeVar", "field"}
 _MAKES_TYPES = {"dataclass", "property", "cache", "lru_cache", "overload", "staticmethod"}

@@ -96,6 +96,7 @@ def test_it_changes_what_a_test_should_notice(source: str, expected: list[str]) 
         "x = f(help='a', timeout=3)",
         "TIMEOUT = 30",
         "sleep(3)",
+        "SHORT = timedelta(minutes=1)",
         "@dataclass(frozen=True)\nclass A: ...",
         "x = isinstance(a, b)",
         "assert a < b",
