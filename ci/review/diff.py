@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from ci.review.report import Comparison
 
+SERVICE = "apps/coworking"  # a change of it starts a build, which goes to dev by itself
+
 
 @click.command("diff")
 @click.option("--base", required=True, metavar="REF", help="The branch to merge into.")
@@ -59,11 +61,13 @@ def compare(base: str, head: str | None) -> Comparison:
     ancestor = merge_base(base, head or "HEAD")
     with checked_out(ancestor) as old:
         before = read_tree(old)
+    root = Path(run(["git", "rev-parse", "--show-toplevel"]).strip())
+    named = ["git", "-C", str(root), "diff", "--name-only", ancestor, *([head] if head else [])]
+    builds = bool(run([*named, "--", SERVICE]).strip())
     if head is None:
-        root = Path(run(["git", "rev-parse", "--show-toplevel"]).strip())
-        return make_report(before, read_tree(root))
+        return make_report(before, read_tree(root), builds=builds)
     with checked_out(head) as new:
-        return make_report(before, read_tree(new))
+        return make_report(before, read_tree(new), builds=builds)
 
 
 def _post(text: str, environment: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.review.redact import clean
+from ci.review.redact import clean, clean_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,12 +57,14 @@ def _assemble(
             f"**{_code(folder)} can't be rendered**: {_text(clean(why))}. Argo CD can't render it "
         )
         lines += [said + "either: nothing of it is compared here, and nothing of it is synced.", ""]
+    if report.live:
+        lines[1:1] = [report.live, ""]
     if report.sections:
         lines += ["| environment | |", "| --- | --- |"]
         lines += [f"| {_cell(each.name)} | {each.verdict} |" for each in report.sections]
         lines.append("")
     for section in report.sections:
-        if section.changes:
+        if section.changes or section.risks:
             lines += [*_section(section, blocks, dropped)]
     lines += [*_problems(report)]
     if dropped:
@@ -78,7 +80,7 @@ def _section(
 ) -> Iterator[str]:
     yield from (f"#### {_text(section.name)}", "")
     for risk in section.risks:
-        yield f"- {_code(risk.title)}: {_text(clean(risk.sentence))}"
+        yield f"- {_code(risk.title)}: {_text(clean_sentence(risk.sentence))}"
     if section.risks:
         yield ""
     for change in section.changes:
@@ -130,6 +132,6 @@ def _problems(report: Comparison) -> Iterator[str]:
         yield from ("#### New findings", "")
         for each in report.findings:
             place = f" ({each.file}:{each.line})" if each.file else ""
-            said = f"{each.resource}{place}: " + clean(f"{each.message}. {each.fix}")
+            said = f"{each.resource}{place}: " + clean_sentence(f"{each.message}. {each.fix}")
             yield f"- **{each.severity.value}** `{each.rule}` {_text(said)}"
         yield ""

@@ -16,11 +16,13 @@ from treecheck.kube.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
 from treecheck.model import as_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from treecheck.model import Manifest
 
 _NAMES = (
     "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?"
-    "|access[_-]?key"
+    "|(?:access|account|auth|client|encryption|licen[cs]e|master|shared|signing)[_-]?key"
 )
 # `password: x`, `TOKEN=x`, `"secret": "x"` and `--db-password x`, inside any text.
 ASSIGNED = re.compile(
@@ -89,12 +91,20 @@ def _text(value: str, name: str) -> str:
     return clean(value)
 
 
-def clean(text: str) -> str:
+def clean_sentence(text: str) -> str:
+    """A sentence without what is recognised in it as secret.
+
+    In prose a plain word may follow `Secret: `; it is part of the sentence.
+    """
+    return clean(text, assigned=_assigned_in_prose)
+
+
+def clean(text: str, assigned: Callable[[re.Match[str]], str] | None = None) -> str:
     """A text without what is recognised in it as secret."""
     text = PEM.sub(lambda found: hidden(found[0]), text)
     for form in FORMS.values():
         text = form.sub(lambda found: hidden(found[0]), text)
-    text = ASSIGNED.sub(_assigned, text)
+    text = ASSIGNED.sub(assigned or _assigned, text)
     return WORD.sub(lambda found: hidden(found[0]) if is_random(found[0]) else found[0], text)
 
 
@@ -102,3 +112,8 @@ def _assigned(found: re.Match[str]) -> str:
     if found[2].startswith("(redacted") or NO_VALUE.match(found[2]):
         return found[0]
     return found[1] + hidden(found[2])
+
+
+def _assigned_in_prose(found: re.Match[str]) -> str:
+    spoken = found[1].endswith(": ") and found[2].isalpha() and found[2].islower()
+    return found[0] if spoken else _assigned(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci.review.application_risks import application_moves, security_lowered
 from ci.tree import reach
 from treecheck.immutable import immutable_changes
 from treecheck.kube import waves
@@ -229,6 +230,13 @@ def _syncing(view: View) -> Iterator[str]:
             yield "Argo CD stops managing what it deployed, or deletes it if it has the finalizer"
         elif old != new:
             yield "this changes when Argo CD syncs, prunes or heals by itself"
+        if view.change.verb == "changed":
+            yield from application_moves(view.before, view.after)
+
+
+def _security(view: View) -> Iterator[str]:
+    if view.change.verb == "changed" and view.kind in {"Application", "Namespace"}:
+        yield from security_lowered(view.before, view.after)
 
 
 def _images(view: View) -> Iterator[str]:
@@ -281,6 +289,7 @@ QUESTIONS: list[tuple[int, Callable[[View], Iterator[str]]]] = [
     (60, _exposed),
     (60, _key),
     (50, _rights),
+    (50, _security),
     (45, _syncing),
     (40, _secrets),
     (20, _images),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import ci.platform.rules  # noqa: F401  # its rules are registered by importing them
 from ci.errors import CommandError, InputError
 from ci.git.archive import unpack
+from ci.review.outside import outside
 from ci.run import execute, run
 from treecheck.checking import check_paths
 from treecheck.settings import find_settings
@@ -32,6 +33,7 @@ class Tree:
         unbuilt: the folders at which kustomize fails -> why.
         failed: all folders that can't be built, those included that build on such a one.
         root: the folder that it was read from.
+        outside: what its kustomizations build on and nobody renders (see `outside`).
     """
 
     root: Path = field(default_factory=Path)
@@ -40,6 +42,7 @@ class Tree:
     failures: list[str] = field(default_factory=list)
     unbuilt: dict[str, str] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
+    outside: dict[str, list[str]] = field(default_factory=dict)
 
     def lacks(self, resource: Resource, of: Tree) -> bool:
         """Whether a resource of another version is unknown here: its folder can't be built."""
@@ -96,6 +99,7 @@ def read_tree(folder: Path) -> Tree:
     with contextlib.chdir(folder):
         inputs, report = check_paths([], find_settings(folder))
     tree = Tree(folder, findings=report.findings)
+    tree.outside = outside(folder, inputs.ignored)
     tree.unbuilt, tree.failed = report.unbuilt, frozenset(inputs.failed)
     tree.failures = [failure.replace(f"{folder}/", "") for failure in report.failures]
     for resources in inputs.sets.values():

@@ -17,6 +17,7 @@ from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
 from treecheck.rendering import closure
 from treecheck.waivers import apply_waivers
+from treecheck.wording import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -354,14 +355,15 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
             file, line = blame(resource, problem.path)
         group = resource.part.group if resource is not None else places(file)
         title = resource.title if resource is not None else ""
+        hidden = resource.hidden if resource is not None else ()
         finding = Finding(
             each.rule.id,
             each.rule.severity,
-            _message(each),
+            without(_message(each), hidden),
             title,
             places(file),
             line,
-            problem.fix,
+            without(problem.fix, hidden),
             (group,),
         )
         short = (resource.kind, _plain_name(resource)) if resource is not None else title

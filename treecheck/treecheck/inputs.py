@@ -31,7 +31,7 @@ def gather(paths: Sequence[str], facts: Facts) -> Inputs:
     """
     here = Path.cwd()
     root = git_root(here) or here
-    inputs = Inputs(root=root, whole=not paths)
+    inputs = Inputs(root=root, ignored=facts.ignore, whole=not paths)
     loose: list[Resource] = []
     for name in paths or [str(root)]:
         path = Path(name)

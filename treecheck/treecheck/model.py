@@ -69,6 +69,7 @@ class Resource:
         schema_errors: where the manifest leaves its schema (see `conformance`).
         typed: its values by type, once somebody asked (see `typed`).
         maker: the ApplicationSet that generates it, or None.
+        hidden: the values of a Secret as they were written, which no message may show.
     """
 
     body: Manifest
@@ -82,6 +83,7 @@ class Resource:
     schema_errors: list[SchemaError] = field(default_factory=list)
     typed: dict[str, list[tuple[FieldPath, Manifest]]] | None = field(default=None, repr=False)
     maker: Resource | None = field(default=None, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
     _pod: PodTemplate | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +91,9 @@ class Resource:
         self.api_version = as_text(self.body.get("apiVersion"))
         self.kind = as_text(self.body.get("kind"))
         self.name = as_text(metadata.get("name")) or as_text(metadata.get("generateName"))
+        if self.kind == "Secret":
+            parts = (as_mapping(self.body.get(key)) for key in ("data", "stringData"))
+            self.hidden = tuple(str(value) for part in parts for value in part.values())
         if is_cluster_scoped(self.group, self.kind):
             self.namespace = ""
         else:

@@ -31,6 +31,7 @@ class Inputs:
             on such a one.
         failures: what could not be read, a sentence each.
         notes: what was left out on purpose, a sentence each.
+        ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
     """
 
@@ -43,6 +44,7 @@ class Inputs:
     failed: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
     whole: bool = False
 
     def unseen_of(self, name: str) -> list[Unseen]:

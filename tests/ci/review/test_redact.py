@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ci.review.markdown import write_markdown
-from ci.review.redact import clean, redacted
+from ci.review.redact import clean, clean_sentence, redacted
 from ci.review.report import as_data
 
 if TYPE_CHECKING:
@@ -100,3 +100,30 @@ def test_two_secrets_are_told_apart_without_being_told() -> None:
 )
 def test_what_is_no_secret_is_left_readable(text: str) -> None:
     assert clean(text) == text
+
+
+@pytest.mark.parametrize("flag", ["--license-key", "--licence-key", "--signing_key", "--auth-key"])
+def test_the_value_of_a_flag_that_names_a_key_is_hidden(flag: str) -> None:
+    assert "9f8e7d6c5b4a39" not in clean(f"serve {flag}=9f8e7d6c5b4a39")
+
+
+def test_a_sentence_keeps_the_words_after_a_kind() -> None:
+    said = "the project does not allow Secret: the sync fails"
+
+    assert clean_sentence(said) == said
+    assert "hunter2" not in clean_sentence("env[0] is password: hunter2")
+
+
+def test_no_finding_quotes_the_value_of_a_secret(
+    compared: Callable[[str, str], Comparison],
+) -> None:
+    secret = (
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: web, namespace: shop}\n"
+        "stringData:\n  PIN: 73318842\n  OPEN: true\ndata:\n  KEY: not-base-64!\n"
+    )
+    report = compared("", secret)
+
+    assert {each.rule for each in report.findings} >= {"unquoted-value", "not-base64"}
+    for text in (write_markdown(report), json.dumps(as_data(report))):
+        assert "73318842" not in text
+        assert "not-base-64!" not in text
