@@ -21,7 +21,7 @@ def application_moves(before: Manifest, after: Manifest) -> Iterator[str]:
     old, new = (_destination(side) for side in (before, after))
     if old != new:
         yield (
-            f"it moves from {old} to {new}: Argo CD makes everything anew there, and removes "
+            f"it moves from {old} to {new}: Argo CD makes everything again there, and removes "
             "it from the old place, data included, or leaves it there without an owner"
         )
     olds, news = (_sources(side) for side in (before, after))
@@ -56,7 +56,7 @@ def _overrides(was: Manifest, now: Manifest) -> Iterator[str]:
         if was.get(field) != now.get(field):
             yield (
                 f"its {field} is {_or_none(now, field)} instead of {_or_none(was, field)}: every "
-                "resource is made anew under another name, and the old ones are removed"
+                "resource is made again under another name, and the old ones are removed"
             )
 
 
