@@ -46,7 +46,6 @@ class Repository(NamedTuple):
             "repo1-storage-port": str(self.port),
             "repo1-storage-ca-file": str(self.pem),
             "repo1-cipher-pass": "the-first-key-of-the-backups",
-            "repo1-retention-full": "28",
         }
         return {f"PGBACKREST_{k.upper().replace('-', '_')}": v for k, v in values.items()}
 

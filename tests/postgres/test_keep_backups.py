@@ -82,3 +82,9 @@ def test_a_fresh_server_archives_in_time_too(claim):
         f"the archived segment {segment}",
         45,
     )
+
+
+def test_backups_are_kept_for_28_days_unless_an_overlay_says_otherwise(backed_up):
+    assert "--repo1-retention-full=28 " in backed_up.backrest("--dry-run", "expire")
+    backed_up.variables = {"PGBACKREST_REPO1_RETENTION_FULL": "14"}
+    assert "--repo1-retention-full=14 " in backed_up.backrest("--dry-run", "expire")
