@@ -37,7 +37,7 @@ def why(error: requests.RequestException, url: str) -> Away:
     if any(isinstance(one, ConnectionRefusedError) for one in chain):
         return Away(
             words,
-            "Nothing listens there. Is a port-forward meant, and did it end? Begin it again:\n"
+            "Nothing listens there. If it is a port-forward, it has ended; start it again:\n"
             f"{FORWARD}\nDoes Argo CD run?\n{PODS}",
         )
     resolving = (socket.gaierror, urllib3.exceptions.NameResolutionError)

@@ -315,7 +315,7 @@ def _warn_of_source(divergence: Divergence, behind: list[str] | None, *, done: b
 @click.command()
 @click.argument("environment", metavar="ENV")
 @click.option("--source", is_flag=True, help="Revert the source commits behind the version too.")
-@click.option("--accept", is_flag=True, help="Let what git has besides go live.")
+@click.option("--accept", is_flag=True, help="Show what else git has, and let it go live.")
 @click.option("--stay", is_flag=True, help="Revert newer deployments too: stay on what runs.")
 @click.option("--url", metavar="URL", help="The git repository, if not the one Argo CD follows.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def balancer_open(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An internet-facing load balancer that names nobody whom it lets in.
 
-    Without source ranges it lets the whole internet in. If that is meant, say so: 0.0.0.0/0.
+    Without source ranges it lets the whole internet in. If that is intended, say so: 0.0.0.0/0.
     """
     del cluster
     door = reach.door(resource.body)

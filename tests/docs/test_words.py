@@ -31,6 +31,8 @@ FORMS = {
     r"\btak(?:e|es|en) (?:all of it|it|them|this|the \w+) (?:away|back)\b": "remove, or revert",
     r"\b(?:as ever|as it comes|there and then)\b": "as before, by default, at once",
     r"\bhas a say\b": "decides too",
+    r"\b(?:is|are) meant(?! (?:for|to)\b)": "is intended",
+    r"\bon the wall\b": "local time",
     r"\b[Ll]et (?:that|the|your) [\w ]+ be a\b": "make … a …",
     r"\bhow (?:to|it is) mend": "how to fix",
 }

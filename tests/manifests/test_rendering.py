@@ -73,7 +73,7 @@ def test_both_environments_render_within_a_second() -> None:
     render(ROOT / "overlays/dev")  # the program is in the page cache now
     seconds = []
     for _ in range(3):
-        # Processor time: beside other tests the clock on the wall says little.
+        # Processor time: beside other tests the elapsed time says little.
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         for environment in environments():
             render(ROOT / "overlays" / environment)

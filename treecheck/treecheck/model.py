@@ -323,7 +323,7 @@ def each(value: Any, *path: str) -> Iterator[tuple[FieldPath, Manifest]]:
     >>> list(each({"ports": [{"port": 80}]}, "ports"))
     [(('ports', 0), {'port': 80})]
 
-    `value` is a mapping, or a resource, whose body is meant. The place is relative to it.
+    `value` is a mapping, or a resource, whose body is used. The place is relative to it.
     """
     body = value.body if isinstance(value, Resource) else value
     for index, item in enumerate(as_list(at(body, *path))):

@@ -1,8 +1,8 @@
 """Calendars: which instants a range of local dates covers, and where its buckets begin and end.
 
 Dates are local to an IANA time zone, ranges are half-open (`to` is the first date left out), and
-every instant is an aware datetime in UTC: two datetimes of one `ZoneInfo` subtract by the clock on
-the wall, which is wrong twice a year.
+every instant is an aware datetime in UTC: two datetimes of one `ZoneInfo` subtract by
+local time, which is wrong twice a year.
 
     >>> period = Period(date(2024, 3, 31), date(2024, 4, 1), find_zone("Europe/Berlin"))
     >>> len(period.buckets(Granularity.HOUR))
@@ -129,7 +129,7 @@ class Period:
         return max(self.start_at, min(self.end_at, horizon))
 
     def same_moment_before(self, cut: datetime) -> datetime:
-        """The moment of the previous period that `cut` is of this one, by the clock on the wall."""
+        """The moment of the previous period that `cut` is of this one, by local time."""
         if cut == self.end_at:
             return self.start_at
         return max(self.previous().start_at, moved(cut, -self.days, self.zone))
@@ -278,7 +278,7 @@ def nearest(text: str, options: Sequence[str], *, otherwise: str) -> str:
 
 
 def moved(instant: datetime, days: int, zone: ZoneInfo) -> datetime:
-    """The instant with the same time on the wall so many days later."""
+    """The instant with the same local time so many days later."""
     return (instant.astimezone(zone) + timedelta(days=days)).astimezone(UTC)
 
 
@@ -300,7 +300,7 @@ def running(by: Granularity, now: datetime, zone: ZoneInfo) -> tuple[datetime, d
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:
-    """The date on the wall in that zone."""
+    """The local date in that zone."""
     return instant.astimezone(zone).date()
 
 

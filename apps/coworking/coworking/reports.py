@@ -290,7 +290,7 @@ def _figures(
 
 
 def _lately(period: Period, cut: datetime) -> datetime:
-    """The beginning of the 30 days that end at `cut`, by the clock on the wall."""
+    """The beginning of the 30 days that end at `cut`, by local time."""
     if cut == period.end_at:
         return period.days_before(NOT_SEEN_DAYS).start_at
     return moved(cut, -NOT_SEEN_DAYS, period.zone)

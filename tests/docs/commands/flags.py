@@ -92,6 +92,6 @@ def _short(word: str, rest: Iterator[str], flags: Flags) -> Iterator[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence: which of the known words is meant, or nothing where none is near."""
+    """The end of a sentence: which of the known words is nearest, or nothing where none is near."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; the nearest is {close[0]}" if close else ""

@@ -58,7 +58,7 @@ def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Prob
                 wrong, fix = f"has the verb {verb}", "Use get, list, watch, create, update, patch…"
         if wrong:
             yield Problem(
-                f"it {wrong}, which the API does not have: it grants nothing of what is meant",
+                f"it {wrong}, which the API does not have: it grants nothing",
                 fix=f"{fix}.",
                 path=place,
             )

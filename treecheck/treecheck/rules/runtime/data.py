@@ -118,8 +118,8 @@ def data_in_volume_root(resource: Resource, cluster: Cluster) -> Iterator[Proble
 def data_ephemeral(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database on a volume that ends with its pod.
 
-    An emptyDir is deleted when the pod is, by a drain as much as by a rollout. Where that is meant,
-    say so: annotation declare.validate/data: ephemeral.
+    An emptyDir is deleted when the pod is, by a drain as much as by a rollout. Where that is
+    intended, say so: annotation declare.validate/data: ephemeral.
     """
     if resource.pod is None or "ephemeral" in declared(resource.pod, DATA):
         return
@@ -128,8 +128,8 @@ def data_ephemeral(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in the emptyDir volume "
                 f"{store.volume.get('name')}: it is lost whenever the pod is replaced",
-                fix="Use a PersistentVolumeClaim, or say that it is meant: annotate the workload "
-                f"with {DATA}: ephemeral.",
+                fix="Use a PersistentVolumeClaim, or say that it is intended: annotate the "
+                f"workload with {DATA}: ephemeral.",
                 path=(*store.path, "volumeMounts"),
             )
 

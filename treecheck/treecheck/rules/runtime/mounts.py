@@ -66,7 +66,7 @@ def _hidden(mount: Mount) -> str:
 
 @rule("mount-file-as-folder", source=VOLUMES + "#using-subpath")
 def mount_file_as_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A volume that is mounted as a folder where a file is meant.
+    """A volume that is mounted as a folder where a file is expected.
 
     Without subPath a ConfigMap becomes a folder: mounted at /etc/app/app.yaml, the file is
     /etc/app/app.yaml/app.yaml, and the program finds a folder where it expects its settings.

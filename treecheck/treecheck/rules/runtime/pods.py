@@ -120,8 +120,7 @@ def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem
                     yield Problem(
                         f"container {container.get('name')} uses $({name}), and no variable of "
                         "that name is defined before it: the text stays as it is",
-                        fix=f"Define {name} first, or write $${found[0][1:]} if it is meant "
-                        "literally.",
+                        fix=f"Define {name} first, or write $${found[0][1:]} for this very text.",
                         path=where,
                         related=variables.sources,
                     )
@@ -224,13 +223,13 @@ def resource_unit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             if _is_tiny(memory):
                 yield Problem(
                     f"memory {memory} is less than a MiB: the container is killed at its start",
-                    fix=f"Write {memory.rstrip('m')}Mi if MiB are meant.",
+                    fix=f"Write {memory.rstrip('m')}Mi if you mean MiB.",
                     path=(*path, "resources", group, "memory"),
                 )
             if cpu.isdecimal() and int(cpu) >= 100:
                 yield Problem(
                     f"cpu {cpu} is {cpu} whole processors: no node has them, the pod stays Pending",
-                    fix=f"Write {cpu}m if thousandths are meant.",
+                    fix=f"Write {cpu}m if you mean thousandths.",
                     path=(*path, "resources", group, "cpu"),
                 )
 
@@ -262,7 +261,7 @@ def _volume_units(resource: Resource) -> Iterator[Problem]:
         if _is_tiny(amount):
             yield Problem(
                 f"{amount} is less than a MiB of storage: nothing fits in it",
-                fix=f"Write {re.sub(r'[a-zA-Z]+$', '', amount)}Gi if GiB are meant.",
+                fix=f"Write {re.sub(r'[a-zA-Z]+$', '', amount)}Gi if you mean GiB.",
                 path=path,
             )
 

@@ -67,7 +67,7 @@ def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
 def hpa_range_of_one(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An autoscaler whose smallest number of pods is its largest.
 
-    It measures, and never scales. Where that is meant, `replicas` says it plainly.
+    It measures, and never scales. Where that is intended, `replicas` says it plainly.
     """
     least, most = resource.spec.get("minReplicas", 1), resource.spec.get("maxReplicas")
     if least == most:

@@ -149,7 +149,7 @@ def affinity_to_nobody(resource: Resource, cluster: Cluster) -> Iterator[Problem
             yield Problem(
                 f"its labelSelector matches no pod in namespace {' or '.join(namespaces)}, so the "
                 f"pods {effect}",
-                fix=f"Make the selector match the pods that are meant{near}.",
+                fix=f"Make the selector match the intended pods{near}.",
                 path=(*path, "labelSelector"),
                 absent=namespaces[0],
             )
