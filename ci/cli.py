@@ -41,6 +41,7 @@ VERBS: dict[str, Verb] = {
     "render": Verb("ci.tree.render", "Print what Argo CD would apply to an environment."),
     "resume": Verb("ci.oncall.resume", "Revert a rolled-back version in git; auto-sync on again."),
     "rollback": Verb("ci.oncall.rollback", "Roll an environment back, as Argo CD's web page does."),
+    "rotate": Verb("ci.oncall.rotate", "Change the database's password, without a failed request."),
     "seal": Verb("ci.tree.seal", "Seal the database's password or an access key."),
     "seal-cert": Verb("ci.tree.seal_cert", "Fetch a cluster's sealing certificate."),
     "set-image": Verb("ci.ship.set_image", "Write a build's image tag into an overlay, in order."),

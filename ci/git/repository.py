@@ -286,11 +286,11 @@ class Repository:
     # --- a commit ---------------------------------------------------------------------------------
 
     def commit(self, parent: str, change: Edit, *, author: Identity | None, sign: bool) -> str:
-        """Make a commit that changes one file of its parent, and return its object name.
+        """Make a commit that changes files of its parent, and return its object name.
 
         Args:
             parent: the commit to build on.
-            change: the file and the message.
+            change: the files and the message.
             author: who it is by; None for the configuration's user, or the machine's name.
             sign: sign it with the configuration's key.
 

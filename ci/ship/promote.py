@@ -18,8 +18,9 @@ from ci.aws.ecr import Ecr
 from ci.aws.registry import EcrRepository
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
-from ci.git.github import API, PullRequest, open_pull_request, repository_name
-from ci.git.remote import Token, branch_name, check_branch
+from ci.git.github import PullRequest
+from ci.git.proposal import propose
+from ci.git.remote import branch_name, check_branch
 from ci.options import Duration
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
@@ -195,17 +196,11 @@ def _propose(access: Access, wish: Wish, landing: Landing, table: str) -> str:
     Its title is the commit's subject, and its text has the commit's trailers: whatever a squash
     merge makes its message of, `history` and the order can read it.
     """
-    branch = landing.branch or ""
-    name, token = repository_name(access.url, os.environ), Token.read(os.environ)
-    if name is None or token is None:
-        return f"Pushed branch {branch}: merge it into {wish.branch} to deploy."
     message = Message.parse(access.repository.objects([landing.commit or ""])[0] or b"")
     trailers = "\n".join(f"{key}: {value}" for key, value in message.trailers.items())
     text = f"{table}\n\n```\n{trailers}\n```\n"
-    wanted = PullRequest(branch, wish.branch, message.subject, text)
-    api = os.environ.get("GITHUB_API_URL", API)
-    address = open_pull_request(name, token.secret, wanted, api=api)
-    return f"Proposed: {address}"
+    wanted = PullRequest(landing.branch or "", wish.branch, message.subject, text)
+    return propose(access, wanted)
 
 
 def _show(states: Sequence[State]) -> None:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("coworking", "postgres")
 SECRET = "coworking-secret"  # noqa: S105 - a name
 PASSWORD_KEY = "DB_PASSWORD"  # noqa: S105 - a name
+PASSWORD_NEXT = "DB_PASSWORD_NEXT"  # noqa: S105 - the name of the announced one, in a rotation
 # The files that the service's ACCESS_KEY_FILE names: the present key, and the one before it.
 ACCESS_KEY = "ACCESS_KEY"
 ACCESS_KEY_OLD = "ACCESS_KEY_OLD"

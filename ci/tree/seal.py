@@ -12,7 +12,7 @@ import click
 
 from ci.errors import CiError, InputError
 from ci.hidden import remember
-from ci.tree import access_key, backup_key, overlays, seal_cert, sealed_file, sealing
+from ci.tree import access_key, backup_key, overlays, rotation, seal_cert, sealed_file, sealing
 from ci.tree.sealed_file import (
     OF_ACCESS_KEY,
     OF_BACKUP_KEY,
@@ -114,6 +114,7 @@ def seal(environment: str, password: str, root: Path) -> None:
     compare_with_cluster(environment, root)
     place = Place.of(environment, root)
     kept = place.kept()
+    rotation.refuse_announced(environment, kept.entries)
     entries = {**kept.entries, overlays.PASSWORD_KEY: place.seal(password)}
     place.write(Contents(entries, {**kept.notes, **place.note(OF_PASSWORD)}))
     click.echo(
@@ -200,6 +201,8 @@ def describe_age(environment: str, root: Path) -> str:
         )
     if certificate.throw_away:
         words.append("The certificate is the throw-away one: make seal-cert, then make seal.")
+    if overlays.PASSWORD_NEXT in entries:
+        words.append(f"It is being rotated: python -m ci rotate {environment} password")
     if overlays.ACCESS_KEY not in entries:
         words.append("No access key.")
     elif OF_ACCESS_KEY.on in notes:

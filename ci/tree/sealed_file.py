@@ -32,6 +32,7 @@ class Note(NamedTuple):
 
 
 OF_PASSWORD = Note("coworking/sealed-on", "coworking/sealed-with")
+OF_NEXT = Note("coworking/next-sealed-on", "coworking/next-sealed-with")
 OF_ACCESS_KEY = Note("coworking/access-key-sealed-on", "coworking/access-key-sealed-with")
 OF_BACKUP_KEY = Note("coworking/backup-key-sealed-on", "coworking/backup-key-sealed-with")
 
@@ -81,10 +82,14 @@ class Place(NamedTuple):
             note.with_: self.certificate.fingerprint,
         }
 
+    def text(self, after: Contents) -> str:
+        """The file that has these contents."""
+        return _manifest(after, self.target)
+
     def write(self, after: Contents) -> None:
         """Write the file, and print the difference and what to do with it."""
         before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        text = _manifest(after, self.target)
+        text = self.text(after)
         self.path.write_text(text, encoding="utf-8")
         shown = str(self.path.relative_to(self.root))
         lines = difflib.unified_diff(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ci.errors import BudgetError, PolicyError, RemoteError
+from ci.errors import PolicyError
+from ci.git.attempts import Attempts, forbidden
 from ci.git.made_commit import Edit
 from ci.git.push import Refusal, Verdict
 from ci.git.repository import ConnectionLost
@@ -14,15 +15,10 @@ from ci.version.image_file import ImageFile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.errors import CiError
     from ci.git.made_commit import Identity
     from ci.git.repository import Repository
     from ci.git.retry import Backoff
     from ci.version.message import Deployment
-
-# A connection that fails is tried this often in a row; the limit of the first wait, in seconds.
-_NETWORK_TRIES = 3
-_NETWORK_WAIT = 0.5
 
 
 class Destination(NamedTuple):
@@ -113,8 +109,6 @@ class Lander:
     # Commits whose push ended without an answer, with the tag before them: the next look at the
     # branch shows whether one arrived after all.
     _unanswered: list[tuple[str, str]] = field(default_factory=list, init=False)
-    _network_failures: int = field(default=0, init=False)
-    _lost_races: int = field(default=0, init=False)
     _decided: tuple[ImageFile, Deployment | Leave] | None = field(default=None, init=False)
 
     def land(self) -> Landing:
@@ -126,17 +120,18 @@ class Lander:
             BudgetError: the branch moved too often.
             RemoteError: the remote can't be reached or doesn't know us.
         """
+        attempts = Attempts(self.repository.url, self.backoff, self.say)
         while True:
             self.backoff.begin()
             self.progress.attempts = self.backoff.used
             try:
                 landing = self._attempt()
             except ConnectionLost as lost:
-                self._recover(lost.refusal)
+                attempts.recover(lost.refusal, self.target.branch)
                 continue
             if isinstance(landing, Landing):
                 return landing
-            self._recover(landing)
+            attempts.recover(landing, self.target.branch)
 
     def _attempt(self) -> Landing | Refusal:
         tip = self.repository.fetch(self.target.branch)
@@ -194,7 +189,7 @@ class Lander:
         commit = self._commit(overlay, answer, skip_ci=False)
         refusal = self.repository.push(commit, branch)
         if refusal.verdict is Verdict.POLICY:
-            raise _forbidden(branch, refusal)
+            raise forbidden(branch, refusal)
         return self._waiting(overlay, commit) if refusal.verdict is Verdict.PUSHED else refusal
 
     def _still_waits(self, overlay: ImageFile, answer: Deployment, commit: str) -> bool:
@@ -232,53 +227,3 @@ class Lander:
         return Landing(
             "pr", self.backoff.used, overlay.tip, tag, tag, commit, self.target.pull_branch
         )
-
-    def _recover(self, refusal: Refusal) -> None:
-        """Wait for the next attempt, or raise what the refusal means."""
-        if refusal.verdict is Verdict.POLICY:
-            raise _forbidden(self.target.branch, refusal)
-        if refusal.verdict is Verdict.DENIED:
-            raise RemoteError.said(
-                refusal.remote,
-                f"{self.repository.url} accepts no login: {refusal.reason}",
-                hint=f"{refusal.remote}Check the URL, and that the token in GIT_TOKEN or"
-                " GIT_TOKEN_FILE may read and write that repository. A folder of another user's"
-                " needs its `safe.directory` in the file of --git-config.",
-            )
-        if refusal.verdict is Verdict.NETWORK:
-            self.backoff.first = max(self.backoff.first, _NETWORK_WAIT)
-            self._network_failures += 1
-        else:
-            self._network_failures = 0
-            self._lost_races += 1
-        pause = self.backoff.wait() if self._network_failures < _NETWORK_TRIES else None
-        if pause is None:
-            raise self._gave_up(refusal)
-        self.say(f"attempt {self.backoff.used}: {refusal.reason}; again after {pause:.2f} s")
-
-    def _gave_up(self, refusal: Refusal) -> CiError:
-        # A connection cut off because lost races used up the time is not a network fault.
-        out_of_time = self._lost_races > 0 and self.backoff.left == 0
-        if refusal.verdict is Verdict.NETWORK and not out_of_time:
-            return RemoteError.said(
-                refusal.remote,
-                f"{self.repository.url} can't be reached: {refusal.reason}",
-                hint=f"{refusal.remote}Nothing was lost. Start this step again when the remote"
-                " answers.",
-            )
-        return BudgetError(
-            f"gave up after {self.backoff.used} attempts in {self.backoff.spent:.1f} s;"
-            f" the last one: {refusal.reason}",
-            hint="The branch is very busy, or, in a repository of your own, a push that was killed"
-            " has left its lock file (refs/heads/….lock). Start the build's last step again, or"
-            " give it more with --attempts and --budget.",
-        )
-
-
-def _forbidden(branch: str, refusal: Refusal) -> PolicyError:
-    return PolicyError.said(
-        refusal.remote,
-        f"{branch} refuses the push: {refusal.reason}",
-        hint=f"{refusal.remote}Allow the build's user on that branch, or write to a branch of its"
-        " own with --pr-branch.",
-    )

@@ -57,6 +57,7 @@ WORDS: dict[str, list[str]] = {
     "render": ["/nonexistent"],
     "resume": ["dev"],
     "rollback": ["dev", "--list"],
+    "rotate": ["dev", "password", *GIT],
     "seal": ["dev", "--stdin", "--fetch"],
     "seal-cert": ["dev", "--patience", "0"],
     "set-image": [
