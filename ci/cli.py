@@ -44,6 +44,7 @@ VERBS: dict[str, Verb] = {
     "rotate": Verb("ci.oncall.rotate", "Change the database's password, without a failed request."),
     "seal": Verb("ci.tree.seal", "Seal the database's password or an access key."),
     "seal-cert": Verb("ci.tree.seal_cert", "Fetch a cluster's sealing certificate."),
+    "sealing-key": Verb("ci.tree.sealing_key", "Keep the sealing keys in a file; bring them back."),
     "set-image": Verb("ci.ship.set_image", "Write a build's image tag into an overlay, in order."),
     "snapshots": Verb("ci.tree.snapshots", "Accept what both environments render to now."),
     "status": Verb("ci.oncall.status", "What git says, what is synced, what runs, what failed."),

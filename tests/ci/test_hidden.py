@@ -60,6 +60,7 @@ WORDS: dict[str, list[str]] = {
     "rotate": ["dev", "password", *GIT],
     "seal": ["dev", "--stdin", "--fetch"],
     "seal-cert": ["dev", "--patience", "0"],
+    "sealing-key": ["backup", "/nonexistent/keys"],
     "set-image": [
         *("--url", "{server}/o/r.git", "--overlay", "overlays/dev/coworking/image"),
         *("--image", "coworking", "--tag", "57-1f2e3d4c", "--budget", "1"),
@@ -82,6 +83,7 @@ MORE: list[tuple[str, list[str]]] = [
     ("promote", [*GIT, "--push", "--override", "healthy", "--reason", "x"]),
     ("resume", ["prod", "--source", *GIT]),
     ("rollback", ["prod"]),
+    ("rotate", ["sealing-key"]),
     ("seal", ["dev", "prod", "--stdin"]),
     ("status", ["--format", "json", *GIT]),
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ci.cli import VERBS
 from ci.local.cluster import AFTERWARDS
 from ci.tree import carried, seal
 from ci.tree.settings import SETTINGS, parse, read
@@ -18,7 +19,7 @@ PAGES = [*(ROOT / "docs" / f"{name}.md" for name in ("deploy", "secrets", "fork"
 PAGES.append(ROOT / "argocd/bootstrap.md")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 # What a page may tell to type.
-PROGRAMS = {"kubectl", "git", "make", "aws", "kind", "export"}
+PROGRAMS = {"kubectl", "git", "make", "aws", "kind", "export", "python"}
 
 
 def commands(page: Path) -> list[str]:
@@ -39,6 +40,9 @@ def test_every_command_is_one_that_there_is(page: Path) -> None:
         assert program in PROGRAMS, command
         if program == "make":
             assert re.search(rf"^{arguments[0]}:.*## ", MAKEFILE, re.MULTILINE), command
+        if program == "python":
+            assert arguments[:2] == ["-m", "ci"], command
+            assert arguments[2] in VERBS, command
         for flag, value in itertools.pairwise(arguments):
             if flag in {"-k", "-f"} and program == "kubectl":
                 assert (ROOT / value).exists(), command

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILES = "overlays/prod/postgres"
 JOB = "coworking-change-password"
 LABEL = "coworking-prod/coworking-secret"
-# As the Job runs it, but for the seconds for which nobody must be left out.
+# As the Job runs it, except that it waits a shorter time until it is sure that nobody is left out.
 COMMAND = (
     "import sys; from coworking import change_password, cli;"
     " change_password.POLL, change_password.SETTLED = 0.02, 0.1;"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import secrets
 import time
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["postgres_servers"]
 KILLS = 5  # in each of four rounds
-USER = "coworking_rotated"
+USER = f"rotated_{os.getpid()}"  # each worker has its own on the one server
 ROTATION = "overlays/prod/postgres/rotation/kustomization.yaml"
 
 

@@ -43,13 +43,13 @@ def certificate(key=KEY, *, age: int = 1, valid: int = 365, name: str = "sealing
     return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def open_sealed(value: str, label: str) -> str:
+def open_sealed(value: str, label: str, key: rsa.RSAPrivateKey = KEY) -> str:
     """What the controller does: see pkg/crypto of sealed-secrets."""
     raw = base64.b64decode(value, validate=True)
     size = int.from_bytes(raw[:2], "big")
     wrapped, sealed = raw[2 : 2 + size], raw[2 + size :]
     oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), label.encode())
-    return AESGCM(KEY.decrypt(wrapped, oaep)).decrypt(bytes(12), sealed, None).decode()
+    return AESGCM(key.decrypt(wrapped, oaep)).decrypt(bytes(12), sealed, None).decode()
 
 
 @pytest.fixture
