@@ -9,6 +9,7 @@ is on call.
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,9 +115,11 @@ def _is_not_found(world: World) -> bool:
 
 
 def _reaches_git(world: World) -> bool:
-    url = world.settings.git_url
+    asked = ("git", "ls-remote", world.settings.git_url)
     try:
-        world.argo.execute(REPO_SERVER, "timeout", "5", "git", "ls-remote", url)
+        world.argo.run("exec", REPO_SERVER, "--", *asked, timeout=8)
+    except subprocess.TimeoutExpired:
+        return False
     except Refused as refusal:
         # Without a user name git asks for one, and only a server that answers makes it do that.
         return "could not read Username" in str(refusal)

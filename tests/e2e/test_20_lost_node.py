@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
+import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.harness.cluster import is_ready, until
+from tests.e2e.harness.cluster import Refused, is_ready, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.e2e.harness.cluster import Json
     from tests.e2e.harness.world import World
 
 pytestmark = pytest.mark.long
 ROWS = "1000"
+NEIGHBOUR = "e2e-neighbour"
+LEASES = "kube-node-lease"
 
 
 def _node(world: World, *arguments: str) -> None:
     command = [*world.settings.node, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+@contextlib.contextmanager
+def _neighbour(world: World) -> Iterator[None]:
+    """A second node, ready and taking no pods.
+
+    Where every node is lost, Kubernetes takes the fault for its own and gives no pod up:
+    https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction
+    """
+    taint = {"key": "e2e", "value": NEIGHBOUR, "effect": "NoSchedule"}
+    metadata = {"name": NEIGHBOUR}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"taints": [taint]}}
+    ready = {"type": "Ready", "status": "True", "reason": "EndToEnd"}
+    conditions = json.dumps({"status": {"conditions": [ready]}})
+    enough = threading.Event()
+
+    def renew() -> None:
+        while not enough.wait(5):
+            with contextlib.suppress(Refused, subprocess.TimeoutExpired):
+                world.all.apply(_lease())
+
+    world.all.apply(node, _lease())
+    world.all.run("patch", "node", NEIGHBOUR, "--subresource=status", "-p", conditions)
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        renewing.join()
+        world.all.delete("node", NEIGHBOUR)
+        world.all.delete("lease", NEIGHBOUR, "--namespace", LEASES)
+
+
+def _lease() -> Json:
+    """What a kubelet says of itself every 10 s."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": NEIGHBOUR, "namespace": LEASES},
+        "spec": {"holderIdentity": NEIGHBOUR, "leaseDurationSeconds": 40, "renewTime": now},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +81,10 @@ def lost(world: World) -> Iterator[str]:
         pytest.skip("E2E_NODE names no command that loses a node (docs/e2e.md)")
     world.prod.sql("CREATE TABLE IF NOT EXISTS e2e_rows AS SELECT generate_series(1, 1000) AS n")
     name = world.prod.get("pod", "postgresql-0")["spec"]["nodeName"]
-    _node(world, "lost", world.prod.namespace)
-    yield name
-    _node(world, "back")
+    with _neighbour(world):
+        _node(world, "lost", world.prod.namespace)
+        yield name
+        _node(world, "back")
 
 
 def test_20_status_says_why_the_database_waits_and_what_to_do(world: World, lost: str) -> None:
