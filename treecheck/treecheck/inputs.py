@@ -12,7 +12,7 @@ from treecheck.kustomize import plain_reason
 from treecheck.model import Part
 from treecheck.rendering import closure
 from treecheck.sets import Inputs, add_file, render_part, resources_of, show
-from treecheck.tree import Tree
+from treecheck.tree import Sorter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def gather(paths: Sequence[str], facts: Facts) -> Inputs:
             if kustomization_file(path) is not None:
                 _add_kustomization(inputs, path.resolve())
             else:
-                Tree(inputs, path.resolve(), facts).add()
+                Sorter(inputs, path.resolve(), facts).add()
         else:
             loose += _from_text(inputs, read_source(path))
     if loose:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ARGO = "argoproj.io"
 
 
-class Tree:
+class Sorter:
     """A folder of kustomizations, Applications and plain manifests, taken as one repository."""
 
     def __init__(self, inputs: Inputs, folder: Path, facts: Facts) -> None:
