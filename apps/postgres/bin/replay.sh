@@ -19,7 +19,10 @@ start_and_replay() {
     -o "-c config_file=${SERVER_CONFIG:?} -c hot_standby=off -c listen_addresses= -k $sockets $*" ||
     return 1
   until pg_isready -q -h "$sockets" -U postgres; do
-    pg_ctl status -s -D "$PGDATA" || return 1
+    pg_ctl status -s -D "$PGDATA" >/dev/null || return 1
     beside sleep 0.2
   done
 }
+
+# Why a server ended: its last fatal line, and not what it said to those who asked whether it is ready.
+why_it_ended() { grep 'FATAL' "$1" | grep -v 'the database system is' | tail -n 1; }
