@@ -83,11 +83,6 @@ def hide(text: str) -> str:
     return _pattern.sub(HIDDEN, text)
 
 
-def says(text: str, secret: str) -> bool:
-    """Whether a text has a secret in any form that is hidden."""
-    return any(form in text for form in _forms_of(secret))
-
-
 def remember_all(environ: Mapping[str, str]) -> None:
     """Remember the secrets of a process's variables, and of the files that they name."""
     for name, value in environ.items():

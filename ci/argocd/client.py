@@ -14,7 +14,7 @@ import requests
 from ci.argocd.away import of_a_gateway, why
 from ci.argocd.login import Login, find_login, how_to_log_in
 from ci.errors import CiError
-from ci.hidden import hide, remember
+from ci.hidden import hide
 from ci.web import session
 
 if TYPE_CHECKING:
@@ -97,11 +97,6 @@ class ArgoCD:
     def sync(self, name: str, body: Json | None = None) -> Json:
         """Start a sync to what git says."""
         return self._call("POST", f"/api/v1/applications/{name}/sync", body=body or {})
-
-    def create_token(self, account: str) -> str:
-        """Make a token for an account that may have one; it is valid until it is deleted."""
-        answer = self._call("POST", f"/api/v1/account/{account}/token", body={"name": account})
-        return remember(str(answer["token"]))
 
     def manifests(self, name: str, revision: str, *, within: float | None = None) -> list[Json]:
         """What Argo CD would apply for an Application at a git commit.

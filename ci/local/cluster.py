@@ -122,7 +122,10 @@ def _machines(root: Path) -> list[Command]:
             ["docker", "exec", "--interactive", NODE, "cp", "/dev/stdin", f"{folder}/hosts.toml"],
             f'[host."http://{REGISTRY}:5000"]\n',
         ),
-        Command("the image that dev runs", ["docker", "build", f"--tag={image}", "apps/coworking"]),
+        Command(
+            "the image that dev runs",
+            ["docker", "build", f"--tag={image}", overlays.SERVICE_SOURCE],
+        ),
         Command("into the registry", ["docker", "push", image]),
     ]
 

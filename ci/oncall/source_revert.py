@@ -8,6 +8,7 @@ from ci.errors import CiError, PolicyError, RemoteError
 from ci.git.made_commit import MACHINE
 from ci.git.push import Verdict, judge_push
 from ci.run import execute
+from ci.tree.overlays import SERVICE_SOURCE
 from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from ci.git.access import Access
     from ci.run import Done
     from ci.version.image_file import ImageFile
-
-SOURCE = "apps/coworking"  # what a build is made of: the pipeline's FILE_PATH filter
 
 
 def commits_behind(
@@ -32,7 +31,7 @@ def commits_behind(
     names = [overlay.resolve(tag.commit) if tag else None for tag in ends]
     if names[0] is None or names[1] is None:
         return None
-    return access.repository.commits(f"{names[0]}..{names[1]}", SOURCE, "--first-parent")
+    return access.repository.commits(f"{names[0]}..{names[1]}", SERVICE_SOURCE, "--first-parent")
 
 
 def revert_source(access: Access, branch: str, commits: list[str]) -> str:

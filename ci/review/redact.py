@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from treecheck.kube.secrets import FORMS, NO_VALUE, SECRET_NAME, is_random
+from treecheck.kube.secrets import ENCODED, FORMS, NO_VALUE, SECRET_NAME, is_random
 from treecheck.model import as_mapping
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ FLAG = re.compile(rf"--?[\w-]*({_NAMES})", re.IGNORECASE)
 PEM = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
-WORD = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 PLAIN_KEYS = re.compile(r"(_FILE|_PATH|_NAME|secretName|secretKeyRef|secretRef)$", re.IGNORECASE)
 
 
@@ -105,7 +104,7 @@ def clean(text: str, assigned: Callable[[re.Match[str]], str] | None = None) -> 
     for form in FORMS.values():
         text = form.sub(lambda found: hidden(found[0]), text)
     text = ASSIGNED.sub(assigned or _assigned, text)
-    return WORD.sub(lambda found: hidden(found[0]) if is_random(found[0]) else found[0], text)
+    return ENCODED.sub(lambda found: hidden(found[0]) if is_random(found[0]) else found[0], text)
 
 
 def _assigned(found: re.Match[str]) -> str:

@@ -77,7 +77,7 @@ def _deleted_data(view: View) -> Iterator[str]:
         what = {"StatefulSet": "its pods", "Namespace": "everything in it"}.get(
             view.kind, "its data"
         )
-        options = as_text(view.resource.annotations.get("argocd.argoproj.io/sync-options"))
+        options = as_text(view.resource.annotations.get(waves.OPTIONS))
         if "Prune=false" in options:
             yield f"it is left out of git; Prune=false keeps it and {what} running on the cluster"
         else:

@@ -26,7 +26,7 @@ from ci.run import run
 from ci.ship import image
 from ci.ship.set_image import check_registry
 from ci.tree import settings
-from ci.tree.overlays import ROOT, overlay
+from ci.tree.overlays import ROOT, SERVICE_SOURCE, overlay
 from ci.version.land import Destination, Lander, Leave
 from ci.version.message import Deployment, one_line
 from ci.version.tag import PipelineTag, check_tag
@@ -80,7 +80,7 @@ def build_and_push(registry: EcrRepository, tag: str) -> str | None:
             hint="Take another tag to build, or leave --build out to deploy the one that is there.",
         )
     commit = run(["git", "rev-parse", "HEAD"], cwd=ROOT).strip()
-    is_clean = not run(["git", "status", "--porcelain", "--", "apps/coworking"], cwd=ROOT).strip()
+    is_clean = not run(["git", "status", "--porcelain", "--", SERVICE_SOURCE], cwd=ROOT).strip()
     label = commit if is_clean else "uncommitted"
     name = f"{registry.address}:{tag}"
     # A laptop may be of another kind than the nodes, whose pods would then not start.

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.run import run
-from ci.tree.overlays import ROOT
+from ci.tree.overlays import ROOT, SERVICE_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-CONTEXT = "apps/coworking"
 
 
 def build(
@@ -40,7 +38,7 @@ def build(
                 for word in ("--build-arg", f"{name}={value}")
             ),
             *(word for name in names for word in ("--tag", name)),
-            CONTEXT,
+            SERVICE_SOURCE,
         ],
         cwd=ROOT,
         timeout=1200,

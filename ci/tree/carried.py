@@ -85,11 +85,6 @@ def _carry_line(line: str, settings: Settings) -> str:
     return line[: marked.start("value")] + quote + value + quote + line[marked.end("value") :]
 
 
-def is_marked(line: str) -> bool:
-    """Whether a line's value comes from settings.yaml."""
-    return _MARKED.match(line) is not None
-
-
 def edit_file(text: str, settings: Settings) -> str:
     """The text of settings.yaml with other values, its comments kept."""
     for name in SETTINGS:

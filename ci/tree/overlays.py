@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ci.tree.sealing import SecretName
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVICE_SOURCE = "apps/coworking"  # what a build is made of: the pipeline\'s FILE_PATH filter
+PIPELINE_TEMPLATE = "infra/cloudformation/pipeline.yaml"
 PARTS = ("coworking", "postgres")
 SECRET = "coworking-secret"  # noqa: S105 - a name
 PASSWORD_KEY = "DB_PASSWORD"  # noqa: S105 - a name

@@ -341,14 +341,16 @@ def _fresh(server: Server, template: str) -> Iterator[Database]:
 @pytest.fixture
 def engine(database: Database) -> Iterator[Engine]:
     """An engine on `database`."""
-    engine = create_engine(database.url, poolclass=NullPool)
-    yield engine
-    engine.dispose()
+    yield from _engine(database)
 
 
 @pytest.fixture
 def older_engine(older_database: Database) -> Iterator[Engine]:
     """An engine on `older_database`."""
-    engine = create_engine(older_database.url, poolclass=NullPool)
+    yield from _engine(older_database)
+
+
+def _engine(database: Database) -> Iterator[Engine]:
+    engine = create_engine(database.url, poolclass=NullPool)
     yield engine
     engine.dispose()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pytest
 
 from coworking import reports
 from coworking.extent import QUARTER_HOUR, Extent, extent_of
-from coworking.periods import Granularity, Period, find_zone
+from coworking.periods import Granularity, Period
+from tests.app.test_periods import period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,10 +84,6 @@ def quoted(instant: datetime | None) -> str:
 def connection(engine: Engine, history: list[Token]) -> Iterator[Connection]:
     with engine.connect() as connection:
         yield connection
-
-
-def period(zone: str, first: str, end: str) -> Period:
-    return Period(date.fromisoformat(first), date.fromisoformat(end), find_zone(zone))
 
 
 def figures(tokens: list[Token], period: Period) -> tuple[float | None, ...]:

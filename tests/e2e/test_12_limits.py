@@ -137,13 +137,9 @@ def test_12_who_is_on_call_rolls_prod_back_and_resumes(
     world.release("prod", old)
     world.release("prod", new)
 
-    assert "may not do that" in _ci(world, tokens["developer"], "rollback", "prod", status=1)
-    assert f"prod serves {old} again" in _ci(world, tokens["on-call"], "rollback", "prod")
-    _ci(world, tokens["on-call"], "resume", "prod")
+    assert "may not do that" in world.repo.ci_as(tokens["developer"], "rollback", "prod", status=1)
+    assert f"prod serves {old} again" in world.repo.ci_as(tokens["on-call"], "rollback", "prod")
+    world.repo.ci_as(tokens["on-call"], "resume", "prod")
 
     assert world.prod.serving(old)
     assert world.is_settled("coworking-prod")
-
-
-def _ci(world: World, token: str, *arguments: str, status: int = 0) -> str:
-    return world.repo.ci(*arguments, status=status, ARGOCD_AUTH_TOKEN=token)

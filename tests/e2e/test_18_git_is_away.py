@@ -126,12 +126,8 @@ def _reaches_git(world: World) -> bool:
     return True
 
 
-def _ci(world: World, token: str, *arguments: str, status: int = 0) -> str:
-    return world.repo.ci(*arguments, status=status, ARGOCD_AUTH_TOKEN=token)
-
-
 def _resume(world: World, token: str, old: str) -> None:
-    _ci(world, token, "resume", "prod")
+    world.repo.ci_as(token, "resume", "prod")
     assert world.prod.serving(old)
     assert world.is_settled("coworking-prod")
 
@@ -147,7 +143,7 @@ def test_18_a_rollback_serves_the_old_version_while_git_hangs_also_after_a_resta
 
     def roll_back() -> None:
         nonlocal said
-        said = _ci(world, tokens["on-call"], "rollback", "prod")
+        said = world.repo.ci_as(tokens["on-call"], "rollback", "prod")
 
     seconds = world.measure("rollback while git hangs", roll_back)
 
@@ -170,7 +166,7 @@ def test_18_a_rollback_serves_the_old_version_while_git_answers_404(
 
     def roll_back() -> None:
         nonlocal said
-        said = _ci(world, tokens["on-call"], "rollback", "prod")
+        said = world.repo.ci_as(tokens["on-call"], "rollback", "prod")
 
     seconds = world.measure("rollback while git answers 404", roll_back)
 
@@ -194,7 +190,7 @@ def test_18_without_the_repo_server_auto_sync_goes_off_and_the_rest_is_said(
     world.argo.run("scale", REPO_SERVER, "--replicas=0")
     try:
         until("no repo server is left", lambda: not _repo_servers(world), within=60)
-        said = _ci(world, tokens["on-call"], "rollback", "prod", status=1)
+        said = world.repo.ci_as(tokens["on-call"], "rollback", "prod", status=1)
 
         assert "can't render commit" in said
         assert f"({old})" in said
@@ -207,7 +203,7 @@ def test_18_without_the_repo_server_auto_sync_goes_off_and_the_rest_is_said(
         world.argo.run("scale", REPO_SERVER, "--replicas=1")
     world.argo.run("rollout", "status", REPO_SERVER, "--timeout=120s")
 
-    assert f"prod serves {old} again" in _ci(world, tokens["on-call"], "rollback", "prod")
+    assert f"prod serves {old} again" in world.repo.ci_as(tokens["on-call"], "rollback", "prod")
     _resume(world, tokens["on-call"], old)
 
 

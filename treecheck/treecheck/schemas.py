@@ -13,7 +13,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema_rs
 
@@ -21,9 +21,6 @@ from treecheck.errors import InputError
 from treecheck.limits import LIMITS, OPTIONAL, REQUIRED
 from treecheck.limits.words import BASE64_PATTERN, QUANTITY_PATTERN
 from treecheck.reading import read_documents
-
-if TYPE_CHECKING:
-    from treecheck.model import FieldPath
 
 _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -159,21 +156,6 @@ class Schemas:
                         found[name] = (how, target)
             self._fields[definition] = found
         return self._fields[definition]
-
-    def schema_at(self, api_version: str, kind: str, path: FieldPath) -> dict[str, Any]:
-        """The published schema of a field; {} where it is unknown or open."""
-        name = self._kinds.get((api_version, kind))
-        schema: dict[str, Any] = self.resolve({"$ref": _REF + name}) if name else {}
-        for step in path:
-            if isinstance(step, int):
-                schema = schema.get("items") or {}
-            else:
-                more = schema.get("additionalProperties")
-                schema = schema.get("properties", {}).get(step) or (
-                    more if isinstance(more, dict) else {}
-                )
-            schema = self.resolve(schema)
-        return schema
 
     def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
         """The definition that a schema refers to, or the schema itself."""

@@ -44,11 +44,6 @@ class Deadlines:
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
-    @property
-    def watching(self) -> bool:
-        """Whether the thread looks at deadlines at present."""
-        return self._wanted.is_set()
-
     @contextlib.contextmanager
     def guard(self, connection: RawConnection, seconds: float) -> Iterator[None]:
         """Shut the connection's socket down if the block takes longer than `seconds`."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
-from coworking.periods import EARLIEST, Period, choose, local_date
+from coworking.periods import EARLIEST, ONE_DAY, QUARTER_HOUR, Period, choose, local_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from coworking.periods import TimeBucket
 
-QUARTER_HOUR = timedelta(minutes=15)
-DAY = timedelta(days=1)
 # Check-ins have stopped when none came for longer than the longest pause of so many weeks before
 # the newest one, and a day more. Where there is no pause to measure, it is a week.
 RHYTHM_WEEKS = 8
@@ -69,7 +67,7 @@ class Extent(NamedTuple):
         if first is None:
             return None
         first = max(first, period.first)
-        end = min(self.last_day(period.zone) + DAY, period.end)
+        end = min(self.last_day(period.zone) + ONE_DAY, period.end)
         return Period(first, end, period.zone) if first < end else None
 
     def whole(self, buckets: Sequence[TimeBucket], period: Period) -> list[bool]:
@@ -90,7 +88,7 @@ class Extent(NamedTuple):
         if first > period.previous().first:
             return f"the data begin on {first:%-d %b %Y}, within the period before"
         last = self.last_day(period.zone)
-        if self.silent_since is not None and last < period.end - DAY:
+        if self.silent_since is not None and last < period.end - ONE_DAY:
             return f"the data end on {last:%-d %b %Y}, before this period's end"
         return None
 
@@ -142,7 +140,7 @@ def extent_of(connection: Connection, now: datetime) -> Extent:
         return Extent(None, None, horizon, impossible, None, *checked)
     found = Extent(aware(oldest), aware(newest), horizon, impossible, None, *checked)
     age = horizon - aware(newest)
-    if age > DAY and age > DAY + _longest_pause(connection, newest):
+    if age > ONE_DAY and age > ONE_DAY + _longest_pause(connection, newest):
         found = found._replace(silent_since=found.newest)
     return found
 
@@ -166,7 +164,7 @@ def period_of(
     if found.newest is not None:
         newest = min(local_date(found.newest, zone), today)
         if newest == today and found.first_day(zone) != today:
-            newest -= DAY
+            newest -= ONE_DAY
     return choose(first, end, zone, newest), found
 
 

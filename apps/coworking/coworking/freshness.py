@@ -183,11 +183,6 @@ class Freshness:
         return AgedBody(kept.body, age, kept.version, self.max_age, kept.not_verified_since)
 
     @property
-    def kept_bytes(self) -> int:
-        """Memory that the kept bodies take."""
-        return self._kept.nbytes
-
-    @property
     def asking(self) -> bool:
         """Whether a check is under way."""
         return self._checks.asking

@@ -31,10 +31,10 @@ MAX_DAYS = 36_525  # a century
 MAX_BUCKETS = 1000
 DEFAULT_DAYS = 30
 
-_DAY = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _SECOND = timedelta(seconds=1)
-_QUARTER = timedelta(minutes=15)
+QUARTER_HOUR = timedelta(minutes=15)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LONGEST_ECHO = 60
@@ -140,7 +140,7 @@ class Period:
         since = at = self.start_at
         offset = _offset(at, self.zone)
         while at < self.end_at:
-            later = min(at + _DAY, self.end_at)
+            later = min(at + ONE_DAY, self.end_at)
             if _offset(later, self.zone) != offset:
                 later = _change(at, later, self.zone)
                 found.append(Stretch(since, later, offset))
@@ -157,7 +157,7 @@ class Period:
         St. John's changed one minute after midnight until 2011.
         """
         return all(
-            stretch.offset % _QUARTER == (stretch.start - _EPOCH) % _QUARTER == timedelta(0)
+            stretch.offset % QUARTER_HOUR == (stretch.start - _EPOCH) % QUARTER_HOUR == timedelta(0)
             for stretch in self.stretches()
         )
 
@@ -240,7 +240,9 @@ def parse_date(parameter: str, text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(parameter, text, "is not in the calendar", valid) from error
-    earliest, latest = (EARLIEST + _DAY, LATEST) if parameter == "to" else (EARLIEST, LATEST - _DAY)
+    earliest, latest = (
+        (EARLIEST + ONE_DAY, LATEST) if parameter == "to" else (EARLIEST, LATEST - ONE_DAY)
+    )
     if not earliest <= day <= latest:
         raise ParameterError(parameter, text, f"is not within {earliest} and {latest}", valid)
     return day
@@ -296,7 +298,7 @@ def running(by: Granularity, now: datetime, zone: ZoneInfo) -> tuple[datetime, d
         Granularity.MONTH: _first_of_month,
     }[by]
     first = begin(today)
-    return _midnight(first, zone), _midnight(begin(first - _DAY), zone)
+    return _midnight(first, zone), _midnight(begin(first - ONE_DAY), zone)
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:
@@ -320,13 +322,13 @@ def choose(first: date | None, end: date | None, zone: ZoneInfo, newest: date) -
     """
     span = timedelta(days=DEFAULT_DAYS)
     if end is None:
-        end = max(EARLIEST, min(newest, LATEST - _DAY)) + _DAY
+        end = max(EARLIEST, min(newest, LATEST - ONE_DAY)) + ONE_DAY
         if first is not None and first >= end:
             end = min(first + span, LATEST)
     if first is None:
         first = max(end - span, EARLIEST)
     if first >= end:
-        valid = str(first + _DAY)
+        valid = str(first + ONE_DAY)
         raise ParameterError(
             "to", str(end), f"is not after from={first} (it is the first date left out)", valid
         )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
-from coworking.extent import QUARTER_HOUR, naive
-from coworking.periods import Granularity, moved, running
+from coworking.extent import naive
+from coworking.periods import QUARTER_HOUR, Granularity, moved, running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

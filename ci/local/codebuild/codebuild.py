@@ -20,12 +20,12 @@ from ci.argocd.environment import is_rolled_out, live_deployment, read, tag_in, 
 from ci.aws.client import secret
 from ci.errors import CiError, InputError
 from ci.git.remote import check_url
-from ci.local.codebuild.eventbridge import TEMPLATE, Template
+from ci.local.codebuild.eventbridge import Template
 from ci.local.codebuild.finished import Finished, codebuild
 from ci.local.codebuild.runner import Outcome, Runner
 from ci.local.codebuild.spec import parse
 from ci.run import execute, run
-from ci.tree.overlays import ROOT
+from ci.tree.overlays import PIPELINE_TEMPLATE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
         job = Job(buildspec, source, commit, number, project)
         outcome, finished = build(clone, job)
         _report(outcome)
-        template = Template.read(clone / TEMPLATE, project)
+        template = Template.read(clone / PIPELINE_TEMPLATE, project)
         if template is not None:
             _follow_on(Path(folder), template, job, finished)
     if follow:
@@ -182,7 +182,7 @@ def build(folder: Path, job: Job) -> tuple[Outcome, Finished]:
     spec = parse(folder / job.buildspec)
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     secrets = {name: secret(place, region) for name, place in spec.secrets.items()}
-    template = Template.read(folder / TEMPLATE, job.pipeline)
+    template = Template.read(folder / PIPELINE_TEMPLATE, job.pipeline)
     project = (template and template.project_of(job.buildspec.as_posix())) or job.pipeline
     account = os.environ.get("AWS_ACCOUNT_ID", "123456789012")
     identity = str(uuid.uuid4())

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from ci.errors import InputError
+from ci.tree.overlays import PIPELINE_TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-TEMPLATE = "infra/cloudformation/pipeline.yaml"
 _PLACEHOLDER = re.compile(r"<([A-Za-z0-9_-]+)>")
 
 
@@ -50,7 +50,7 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        raise InputError(f"{TEMPLATE}: !{suffix} with a mapping is not known here")
+        raise InputError(f"{PIPELINE_TEMPLATE}: !{suffix} with a mapping is not known here")
     return {"Ref" if suffix == "Ref" else f"Fn::{suffix}": value}
 
 
@@ -107,7 +107,9 @@ class Template:
             return self._pipeline
         if self._resources.get(name, {}).get("Type") == "AWS::CodeBuild::Project":
             return self._text(self._resources[name]["Properties"]["Name"])
-        raise InputError(f"{TEMPLATE}: what {value} is when it is deployed is not known here")
+        raise InputError(
+            f"{PIPELINE_TEMPLATE}: what {value} is when it is deployed is not known here"
+        )
 
     def _matches(self, pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
         for field, wanted in pattern.items():
@@ -126,7 +128,7 @@ def _transform(transformer: Mapping[str, Any], event: Mapping[str, Any]) -> dict
     def fill(found: re.Match[str]) -> str:
         value = values.get(found[1])
         if not isinstance(value, str):
-            raise InputError(f"{TEMPLATE}: <{found[1]}> is not a text of the event")
+            raise InputError(f"{PIPELINE_TEMPLATE}: <{found[1]}> is not a text of the event")
         return json.dumps(value)
 
     result: dict[str, Any] = json.loads(_PLACEHOLDER.sub(fill, transformer["InputTemplate"]))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import InputError
 from ci.platform.capacity.amounts import Amount, largest, requested, total
+from treecheck.kube.waves import WAVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     Manifest = Mapping[str, Any]
 
-WAVE = "argocd.argoproj.io/sync-wave"
 # Far beyond what a cluster of this kind holds; a workload of millions would only take time.
 MOST_PODS = 5000
 

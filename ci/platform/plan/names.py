@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ci.platform.capacity.prices import Prices
     from ci.tree.settings import Settings
 
-TEMPLATE = "infra/cloudformation/pipeline.yaml"
 TOKEN_FILE = "git-token.txt"  # noqa: S105 - a name, which .gitignore has too
 # The template's AllowedPattern refuses it, with a sentence, if it is left as it is.
 UNKNOWN_CONNECTION = "PASTE-THE-CONNECTION-ARN"

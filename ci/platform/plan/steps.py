@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from ci.platform.capacity.offered import offered
 from ci.platform.plan import bootstrap, options
-from ci.platform.plan.names import TEMPLATE, TOKEN_FILE, UNKNOWN_CONNECTION
+from ci.platform.plan.names import TOKEN_FILE, UNKNOWN_CONNECTION
 from ci.platform.plan.step import Action, Step
 from ci.platform.plan.tools import TOOLS, shown
 from ci.tree import settings
+from ci.tree.overlays import PIPELINE_TEMPLATE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +165,7 @@ def _stack(names: Names) -> Step:
                 names,
                 "cloudformation",
                 "deploy",
-                *("--stack-name", names.stack, "--template-file", TEMPLATE),
+                *("--stack-name", names.stack, "--template-file", PIPELINE_TEMPLATE),
                 *("--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"),
                 *("--parameter-overrides", *parameters),
             ),

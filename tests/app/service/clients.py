@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CONNECTIONS = 16
+REPORTS = ("/api/reports/daily_usage", "/api/v1/overview", "/api/reports/user_visits")
 
 
 def ask(connection: http.client.HTTPConnection, path: str, key: str = "") -> str:

@@ -32,7 +32,7 @@ def test_an_answer_in_time_is_left_alone(empty_database: Any, wait: Callable[...
     deadlines = Deadlines()
     with deadlines.guard(connection, 0.2), connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    wait(lambda: not deadlines.watching, "end of the watch")
+    wait(lambda: not deadlines._wanted.is_set(), "end of the watch")
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)

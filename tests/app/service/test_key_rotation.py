@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from coworking.access import new_key
-from tests.app.service.clients import Clients
+from tests.app.service.clients import REPORTS, Clients
 from tests.app.service.kubelet import Mount
 
 if TYPE_CHECKING:
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROTATIONS = 3
-PATHS = ("/api/reports/daily_usage", "/api/v1/overview", "/api/reports/user_visits")
 
 
 def ask(service: Any, key: str) -> tuple[str, int]:
     """Which process answered on a new connection, and how."""
-    answer = service.get(PATHS[0], headers={"Authorization": f"Bearer {key}"})
+    answer = service.get(REPORTS[0], headers={"Authorization": f"Bearer {key}"})
     return answer.headers["X-Request-ID"].partition("-")[0], answer.status_code
 
 
@@ -51,7 +50,7 @@ def test_a_rotation_under_load_fails_no_request(
 ) -> None:
     old = (mount.folder / "ACCESS_KEY").read_text()
     port = int(service.address.rpartition(":")[2])
-    with Clients(port, PATHS, key=old) as clients:
+    with Clients(port, REPORTS, key=old) as clients:
         for _ in range(ROTATIONS):
             new = new_key()
             mount.write({"DB_PASSWORD": "unused", "ACCESS_KEY": new, "ACCESS_KEY_OLD": old})
@@ -94,7 +93,7 @@ def test_the_metrics_say_whether_the_door_is_open(
     mount.write({"DB_PASSWORD": "unused"})
     wait(lambda: shows("coworking_access_keys_fault 1.0"), "the report of the missing key")
     assert shows("coworking_door_open 0.0")
-    assert service.get(PATHS[0]).status_code == 401
+    assert service.get(REPORTS[0]).status_code == 401
     assert "has no key any more" in service.logged()
 
 
@@ -106,4 +105,4 @@ def test_the_start_is_logged_with_the_door(
     nothing = serve(database, ACCESS_KEY_FILE=str(tmp_path / "ACCESS_KEY"))
     assert '"door": "open", "access_keys": 0' in nothing.logged()
     assert '"message": "no access key: the reports answer everybody"' in nothing.logged()
-    assert nothing.get(PATHS[0]).status_code == 200
+    assert nothing.get(REPORTS[0]).status_code == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from coworking import extent, reports
 from coworking.periods import Granularity, Period, find_zone
+from tests.app.service.test_dashboard import words
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -29,10 +29,6 @@ DAILY = """INSERT INTO tokens (user_id, token, created_at, used_at)
                                 + interval '5 minutes') AS t(at)"""
 AHEAD = """INSERT INTO tokens (user_id, token, created_at, used_at)
            SELECT 1, '', at, at + interval '36 days' FROM (SELECT now() AT TIME ZONE 'UTC') t(at)"""
-
-
-def words(text: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
 def daily(since: int, until: int, count: int) -> str:

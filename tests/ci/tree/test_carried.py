@@ -23,6 +23,11 @@ VALUES = settings.Settings(
 )
 
 
+def is_marked(line: str) -> bool:
+    """Whether a line's value comes from settings.yaml."""
+    return carried._MARKED.match(line) is not None
+
+
 def tracked() -> list[Path]:
     words = ["git", "ls-files", "-z"]
     listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -58,7 +63,7 @@ def test_no_other_line_has_a_copy_of_a_value() -> None:
             for value in (values.account, values.git_url):
                 # A fork may be configured with the very values that the examples have.
                 if value in line and value not in EXAMPLES:
-                    assert carried.is_marked(line), f"{path}:{number}: {line.strip()}"
+                    assert is_marked(line), f"{path}:{number}: {line.strip()}"
 
 
 # Where the Kubernetes version may stand beside others: tables of versions, and what pip locked.
@@ -83,7 +88,7 @@ def test_no_other_line_has_a_copy_of_the_kubernetes_version() -> None:
         if name in VERSION_TABLES | {settings.FILE}:
             continue
         for number, line in enumerate(text_of(path).splitlines(), 1):
-            if version.search(line) and not carried.is_marked(line):
+            if version.search(line) and not is_marked(line):
                 found.append(f"{name}:{number}: {line.strip()}")
     assert found == []
 

@@ -13,6 +13,7 @@ import pytest
 
 from ci.tree import seal_cert
 from tests.ci import verbs
+from tests.ci.kubernetes_api import KUBECONFIG
 
 ROOT = Path(__file__).parents[3]
 CERTIFICATE = (ROOT / "overlays/prod/sealing-cert.pem").read_bytes()
@@ -30,14 +31,6 @@ UPSTREAM: dict[str, Any] = {
         "type": "ClusterIP",
     },
 }
-KUBECONFIG = """\
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
-contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
-users: [{{name: u, user: {{}}}}]
-current-context: c
-"""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -119,12 +119,27 @@ def _other(value: Any, chance: random.Random) -> Any:
     return [] if isinstance(value, list) else {}
 
 
+def _schema_at(schemas: Schemas, body: Any, path: FieldPath) -> dict[str, Any]:
+    """The published schema of a field; {} where it is unknown or open."""
+    schema = schemas.definition(schemas.kinds().get((body["apiVersion"], body["kind"]), ""))
+    for step in path:
+        if isinstance(step, int):
+            schema = schema.get("items") or {}
+        else:
+            more = schema.get("additionalProperties")
+            schema = schema.get("properties", {}).get(step) or (
+                more if isinstance(more, dict) else {}
+            )
+        schema = schemas.resolve(schema)
+    return schema
+
+
 def _add(body: Any, schemas: Schemas, chance: random.Random) -> Mutation | None:
     """Add a field that the schema knows, with a value of its type."""
     places = [path for path in _paths(body) if isinstance(at(body, *path), dict)]
     chance.shuffle(places)
     for path in places:
-        schema = schemas.schema_at(body["apiVersion"], body["kind"], path)
+        schema = _schema_at(schemas, body, path)
         known = [name for name in schema.get("properties", {}) if name not in SKIPPED]
         missing = sorted(set(known) - set(at(body, *path)))
         if missing:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest, Resource
 
 
+# What has `replicas`, and so a scale that an autoscaler may set.
+REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 _PERCENT = re.compile(r"[0-9]+%\Z")
 
 

@@ -67,7 +67,6 @@ FILE_MODE: Keywords = {"minimum": 0, "maximum": 0o777}
 USER_ID: Keywords = {"minimum": 0, "maximum": 2**31 - 1}
 NOT_EMPTY: Keywords = {"minLength": 1}
 SOME: Keywords = {"minItems": 1}
-ENTRIES: Keywords = {"minProperties": 1}
 PROTOCOL: Keywords = {"enum": ["TCP", "UDP", "SCTP", ""]}
 
 

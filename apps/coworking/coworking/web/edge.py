@@ -36,7 +36,7 @@ SAFE_HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 )
-QUIET = frozenset({"/health_check", "/readiness_check"})
+PROBES = frozenset({"/health_check", "/readiness_check"})
 NO_ROUTE = "(none)"
 
 
@@ -110,7 +110,7 @@ class Edge:
         route = environ.get(ROUTE, NO_ROUTE)
         method = environ["REQUEST_METHOD"]
         self._metrics.observe(method, route, status, seconds)
-        level = logging.DEBUG if status < 400 and route in QUIET else logging.INFO
+        level = logging.DEBUG if status < 400 and route in PROBES else logging.INFO
         if LOGGER.isEnabledFor(level):
             fields = {
                 "request_id": request_id,

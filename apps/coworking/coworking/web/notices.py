@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from coworking.extent import DAY, RHYTHM_WEEKS
-from coworking.periods import Granularity
+from coworking.extent import RHYTHM_WEEKS
+from coworking.periods import ONE_DAY, Granularity
 from coworking.web import words
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def edges(extent: Extent, period: Period) -> str:
     if first is None or extent.covered(period) is None:
         return ""
     begin = f"begin on {words.day(first)}" if period.first < first else ""
-    end = "" if last >= period.end - DAY else f"end on {words.day(last)}"
+    end = "" if last >= period.end - ONE_DAY else f"end on {words.day(last)}"
     if end and extent.silent_since is None:
         end = "end today"
     said = " and ".join(filter(None, (begin, end)))

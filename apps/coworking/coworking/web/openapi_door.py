@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from coworking.web.edge import PROBES
 from coworking.web.problems import PROBLEM_TYPE
 
 SCHEME = "accessKey"
@@ -14,7 +15,6 @@ SCHEMES: dict[str, Any] = {
         "description": "An access key, where the operator has set some; see `coworking new-key`.",
     }
 }
-PROBES = frozenset({"/health_check", "/readiness_check"})
 ALSO_FOR_STRANGERS = frozenset({"/version"})
 REFUSALS = {
     "400": "The header `Authorization` can't be read.",

@@ -18,7 +18,8 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from ci.local.codebuild.eventbridge import TEMPLATE, Template
+from ci.local.codebuild.eventbridge import Template
+from ci.tree.overlays import PIPELINE_TEMPLATE
 from tests.ci.local.codebuild import stand_ins
 
 World = Any
@@ -29,7 +30,7 @@ OTHER = "0" * 40
 
 
 def rules() -> Template:
-    template = Template.read(ROOT / TEMPLATE, "coworking")
+    template = Template.read(ROOT / PIPELINE_TEMPLATE, "coworking")
     assert template is not None
     return template
 

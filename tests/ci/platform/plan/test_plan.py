@@ -21,6 +21,7 @@ from ci.platform.plan.checks import CHECKS
 from ci.platform.plan.names import Names, pipeline_name
 from ci.platform.plan.step import Action, Step, count
 from ci.platform.plan.steps import all_steps
+from ci.tree import overlays
 from ci.tree.settings import Settings
 from tests.ci import verbs
 
@@ -181,7 +182,7 @@ def test_the_check_says_how_far_the_signing_key_is(
 def test_the_parameters_exist_and_those_without_a_default_are_given() -> None:
     from cfnlint.decode import decode  # noqa: PLC0415  (half a second, in every process)
 
-    template, _ = decode(str(ROOT / names.TEMPLATE))
+    template, _ = decode(str(ROOT / overlays.PIPELINE_TEMPLATE))
     (deploy,) = [one for one in commands() if "cloudformation deploy" in one]
     given = dict(word.split("=", 1) for word in shlex.split(deploy) if re.match(r"[A-Z]\w+=", word))
     parameters = template["Parameters"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.names import fits
 from treecheck.kube.ports import is_port
+from treecheck.kube.probes import PROBES
 from treecheck.limits.words import LABEL_KEY
 from treecheck.model import Problem, as_list, as_mapping, show_path
 from treecheck.quantities import quantity
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, Resource
 
 _SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 _FIELDS = re.compile(
     r"metadata\.(name|namespace|uid|(labels|annotations)\['.*'\])\Z"
@@ -191,7 +191,7 @@ def init_container(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         for index, container in enumerate(as_list(spec.get("initContainers"))):
             if container.get("restartPolicy") == "Always":
                 continue
-            for field in (*_PROBES, "lifecycle"):
+            for field in (*PROBES, "lifecycle"):
                 if container.get(field) is not None:
                     yield Problem(
                         f"the init container {container.get('name')} ends before the others start "

@@ -18,6 +18,7 @@ from treecheck.kube.applications import (
     sync_options,
     sync_policy,
 )
+from treecheck.kube.pages import SYNC_OPTIONS
 from treecheck.kube.pod_security import level_faults, unknown_modes
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
@@ -34,7 +35,6 @@ SPECIFICATION = (
 )
 DELETION = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/app_deletion/"
 DIFFING = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/diffing/"
-OPTIONS_PAGE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/"
 FINALIZERS = (
     "resources-finalizer.argocd.argoproj.io",
     "resources-finalizer.argocd.argoproj.io/background",
@@ -217,7 +217,7 @@ def _mistaken(entry: Manifest, kinds: set[tuple[str, str]]) -> tuple[str, str]:
 @rule(
     "namespace-metadata",
     kinds=("Application",),
-    source=OPTIONS_PAGE,
+    source=SYNC_OPTIONS,
     unless=("sync-option-unknown",),
 )
 def namespace_metadata(resource: Resource, cluster: Cluster) -> Iterator[Problem]:

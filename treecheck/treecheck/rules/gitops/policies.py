@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
 import yaml
 
 from treecheck.kube.applications import DURATION
+from treecheck.kube.names import suggest
 from treecheck.kube.schedules import bad_schedule, is_zone
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
@@ -115,7 +115,7 @@ def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str]
         (words[5], "effect", KINDS),
     ):
         if word not in known:
-            return f"there is no {what} {word!r}", _suggest(word, known)
+            return f"there is no {what} {word!r}", suggest(word, known)
     return None
 
 
@@ -158,7 +158,7 @@ def _line_fault(words: list[str], granted: set[str]) -> tuple[str, str] | None:
         return f"it starts with {words[0]!r}", "Start it with p (a right) or g (a member)."
     role = words[2] if len(words) == len(("g", "who", "role")) else ""
     if role.startswith("role:") and role not in granted:
-        return f"no line gives {role} a right", _suggest(role, sorted(granted))
+        return f"no line gives {role} a right", suggest(role, sorted(granted))
     return None
 
 
@@ -200,7 +200,7 @@ def notification_undefined(resource: Resource, cluster: Cluster) -> Iterator[Pro
             place: FieldPath = ("data", key)
             yield Problem(
                 f"{key} names {what} {name}, which is not there: nobody gets the message",
-                fix=_suggest(name, known),
+                fix=suggest(name, known),
                 path=place,
             )
 
@@ -218,8 +218,3 @@ def _parsed(text: object) -> object:
         return yaml.safe_load(as_text(text))
     except yaml.YAMLError:
         return None
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"Write {close[0]}." if close else f"Valid: {', '.join(known)}."

@@ -12,6 +12,8 @@ from treecheck.kube.applications import (
     sync_policy,
 )
 from treecheck.kube.declarations import DATA, declared
+from treecheck.kube.names import suggest
+from treecheck.kube.pages import SYNC_OPTIONS, SYNC_WAVES
 from treecheck.kube.waves import (
     DELETE_POLICIES,
     HOOK,
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from treecheck.model import Resource
 
 AUTOMATED = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/auto_sync/"
-OPTIONS_PAGE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-options/"
-HOOKS_PAGE = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-waves/"
 POINTER = "/spec/syncPolicy/automated/enabled"
 
 APPLICATION_OPTIONS = {
@@ -122,7 +122,7 @@ def _ignores(root: Resource) -> bool:
     return POINTER in pointers and "RespectIgnoreDifferences=true" in sync_options(root)
 
 
-@rule("sync-option-unknown", kinds=("Application",), source=OPTIONS_PAGE)
+@rule("sync-option-unknown", kinds=("Application",), source=SYNC_OPTIONS)
 def sync_option_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A sync option that Argo CD does not know.
 
@@ -134,7 +134,7 @@ def sync_option_unknown(resource: Resource, cluster: Cluster) -> Iterator[Proble
             yield Problem(wrong[0], wrong[1], path=("spec", "syncPolicy", "syncOptions", index))
 
 
-@rule("sync-annotation-unknown", source=HOOKS_PAGE)
+@rule("sync-annotation-unknown", source=SYNC_WAVES)
 def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An annotation, or a value in one, that Argo CD does not understand.
 
@@ -152,7 +152,7 @@ def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Pr
             if word not in known:
                 yield Problem(
                     f"Argo CD knows no {what} {word!r}",
-                    _suggest(word, known),
+                    suggest(word, known),
                     path=("metadata", "annotations", key),
                 )
     wave = as_text(annotations.get(WAVE)) or "0"
@@ -194,21 +194,16 @@ def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, 
     """(message, fix) for an option that Argo CD does not know."""
     name, _, value = option.partition("=")
     if name not in known:
-        return f"Argo CD knows no sync option {name!r} here", _suggest(name, known)
+        return f"Argo CD knows no sync option {name!r} here", suggest(name, known)
     if value not in known[name]:
         return f"sync option {name} is {value!r}", f"It takes {' or '.join(known[name])}."
     return None
 
 
-def _suggest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"Write {close[0]}." if close else f"Valid: {', '.join(known)}."
-
-
 @rule(
     "shared-resource",
     scope=Scope.CLUSTER,
-    source=OPTIONS_PAGE,
+    source=SYNC_OPTIONS,
     unless=("project-forbids-kind",),
 )
 def shared_resource(cluster: Cluster) -> Iterator[Problem]:
@@ -232,7 +227,7 @@ def shared_resource(cluster: Cluster) -> Iterator[Problem]:
                 )
 
 
-@rule("durable-data-pruned", scope=Scope.CLUSTER, source=OPTIONS_PAGE)
+@rule("durable-data-pruned", scope=Scope.CLUSTER, source=SYNC_OPTIONS)
 def durable_data_pruned(cluster: Cluster) -> Iterator[Problem]:
     """Durable data that a commit can delete by leaving a file out.
 

@@ -10,6 +10,7 @@ from treecheck.kube.ingresses import backends
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown
 from treecheck.kube.services import nearest
+from treecheck.kube.workloads import REPLICATED
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
@@ -24,7 +25,6 @@ CERTIFICATE_MAKERS = {
     "cert-manager.io/cluster-issuer", "cert-manager.io/issuer", "cert-manager.io/issuer-name",
     "certmanager.k8s.io/cluster-issuer", "certmanager.k8s.io/issuer", "kubernetes.io/tls-acme",
 }  # fmt: skip
-SCALABLE = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 
 
 @rule(
@@ -43,14 +43,14 @@ def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
     kind, name = as_text(target.get("kind")), as_text(target.get("name"))
     workload = cluster.get(kind, resource.namespace, name)
     version = as_text(target.get("apiVersion"))
-    meant = {each.casefold(): each for each in SCALABLE}.get(kind.casefold(), kind)
+    meant = {each.casefold(): each for each in REPLICATED}.get(kind.casefold(), kind)
     if kind != meant:
         yield Problem(
             f"it scales {kind} {name}, and no kind is written so: nothing will scale",
             fix=f"Write {meant}.",
             path=("spec", "scaleTargetRef", "kind"),
         )
-    if kind in SCALABLE and workload and version.rpartition("/")[0] != workload.group:
+    if kind in REPLICATED and workload and version.rpartition("/")[0] != workload.group:
         yield Problem(
             f"it scales {kind} {name} of API {version or 'v1'}, which has no such kind: nothing "
             "will scale",
@@ -58,7 +58,7 @@ def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
             path=("spec", "scaleTargetRef"),
             related=(workload,),
         )
-    elif kind in SCALABLE and workload is None:
+    elif kind in REPLICATED and workload is None:
         yield Problem(
             f"it scales {kind} {name}, which does not exist in namespace {resource.namespace}: "
             "nothing will scale",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import OLD_FOLDER, ImageFacts, facts_of
+from treecheck.kube.pages import VOLUMES
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 SERVERS = ("Deployment", "StatefulSet", "ReplicaSet")
-VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
 
 class DataFolder(NamedTuple):

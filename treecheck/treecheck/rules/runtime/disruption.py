@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
-from treecheck.kube.workloads import replicas, scaled
+from treecheck.kube.workloads import REPLICATED, replicas, scaled
 from treecheck.model import Problem, as_mapping
 from treecheck.registry import Scope, rule
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from treecheck.model import PodTemplate, Resource
 
 SOURCE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
-REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 
 
 @rule(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.images import facts_of
 from treecheck.kube.mounts import Mount, mounts
+from treecheck.kube.pages import VOLUMES
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import rule
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
-VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 SYSTEM_FOLDERS = {
     "/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local",
     "/usr/local/bin", "/usr/sbin",

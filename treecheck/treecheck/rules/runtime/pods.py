@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
+from treecheck.kube.pages import SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, containers, each
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
-CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
 REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
 
 
 SHELLS = {"ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"}
 
 
-@rule("root-against-non-root", source=CONTEXT)
+@rule("root-against-non-root", source=SECURITY_CONTEXT)
 def root_against_non_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that must be root and must not be root.
 

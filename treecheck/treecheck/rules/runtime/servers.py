@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.images import facts_of, is_official
+from treecheck.kube.pages import SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import replicas
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
-CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
 PRIVILEGED_PORTS = 1024
 UNPRIVILEGED_START = "net.ipv4.ip_unprivileged_port_start"
 
 
-@rule("image-runs-as-root", source=CONTEXT)
+@rule("image-runs-as-root", source=SECURITY_CONTEXT)
 def image_runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An image that starts as root in a pod that must not.
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from treecheck.kube.mounts import mounts
+from treecheck.kube.pages import SECURITY_CONTEXT, VOLUMES
 from treecheck.kube.pod_security import context_of, on_windows
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, Resource
 
 SECRETS = "https://kubernetes.io/docs/concepts/configuration/secret/"
-VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
-CONTEXT = "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"
 # Nothing in an image lies there: what a variable names in such a folder comes from a mount.
 RUN_TIME = ("/run/secrets", "/var/run/secrets", "/mnt/secrets", "/etc/secrets")
 SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY)_FILE$")
@@ -91,7 +90,7 @@ def _not_there(file: PurePosixPath, name: str, mine: list[Mount]) -> tuple[str, 
 
 @rule(
     "volume-file-unreadable",
-    source=CONTEXT,
+    source=SECURITY_CONTEXT,
     unless=("mount-without-volume", "volume-owned-by-root"),
 )
 def volume_file_unreadable(resource: Resource, cluster: Cluster) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store, references
+from treecheck.kube.pages import SYNC_WAVES
 from treecheck.kube.waves import HOOK_DELETE, delete_policies, is_hook, position, shown
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, PodTemplate, Resource
 
-WAVES = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync-waves/"
 METADATA: FieldPath = ("metadata", "annotations")
 
 
-@rule("wave-deadlock", source=WAVES)
+@rule("wave-deadlock", source=SYNC_WAVES)
 def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that waits for something which a later wave would bring.
 
@@ -65,7 +65,7 @@ def _claims(cluster: Cluster, pod: PodTemplate) -> Iterator[Resource]:
             yield claim
 
 
-@rule("claim-waits-for-pod", kinds=("PersistentVolumeClaim",), source=WAVES)
+@rule("claim-waits-for-pod", kinds=("PersistentVolumeClaim",), source=SYNC_WAVES)
 def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A claim in an earlier wave than the pod that it waits for.
 
@@ -94,7 +94,7 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
         )
 
 
-@rule("autoscaler-before-target", kinds=("HorizontalPodAutoscaler",), source=WAVES)
+@rule("autoscaler-before-target", kinds=("HorizontalPodAutoscaler",), source=SYNC_WAVES)
 def autoscaler_before_target(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An autoscaler in an earlier wave than its workload.
 
