@@ -1,4 +1,4 @@
-"""The shape of the Python code: short files, and names with one meaning."""
+"""The shape of the Python code: short files, short functions, and names with one meaning."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MOST_LINES_OF_A_FILE = 400
+MOST_LINES_OF_A_FUNCTION = 40
 # What runs outside of tests.
 SHIPPED = ("apps/coworking/coworking/", "bench/", "ci/", "treecheck/treecheck/")
 
@@ -39,6 +40,18 @@ def test_no_file_is_long() -> None:
     lengths = {name: len(text.splitlines()) for name, text in FILES.items()}
     long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FILE}
     assert not long, f"split each by what its parts are about; {MOST_LINES_OF_A_FILE} lines at most"
+
+
+def test_no_function_is_long() -> None:
+    """From `def` to its last line; the tables in decorators of parametrized tests don't count."""
+    long = {
+        f"{name}:{node.lineno} {node.name}": length
+        for name, module in PARSED.items()
+        for node in ast.walk(module)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert not long, f"give a part of it a name; {MOST_LINES_OF_A_FUNCTION} lines at most"
 
 
 def test_a_class_name_has_one_meaning() -> None:
