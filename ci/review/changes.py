@@ -12,7 +12,7 @@ import yaml
 from ci.review.redact import redacted
 
 if TYPE_CHECKING:
-    from ci.review.trees import Tree
+    from ci.review.trees import RenderedTree
     from treecheck.model import Manifest, Resource
 
 # What kustomize appends to the name of a generated ConfigMap or Secret: a hash without vowels.
@@ -49,7 +49,7 @@ class ResourceChange:
         return list(difflib.unified_diff(old, new, lineterm="", n=CONTEXT))[2:]
 
 
-def compare(base: Tree, head: Tree) -> dict[str, list[ResourceChange]]:
+def compare(base: RenderedTree, head: RenderedTree) -> dict[str, list[ResourceChange]]:
     """Heading -> its changes, sorted by title; a heading without changes has an empty list.
 
     A resource that moves to another heading is compared with what it was under the old one. What
@@ -74,7 +74,7 @@ def compare(base: Tree, head: Tree) -> dict[str, list[ResourceChange]]:
     return changes
 
 
-def _generated_names(*trees: Tree) -> dict[str, str]:
+def _generated_names(*trees: RenderedTree) -> dict[str, str]:
     """The hashed name of each generated resource -> its name without the hash."""
     return {
         resource.name: HASHED.sub("", resource.name)
@@ -85,7 +85,7 @@ def _generated_names(*trees: Tree) -> dict[str, str]:
     }
 
 
-def _sides(tree: Tree, names: dict[str, str]) -> dict[Key, tuple[str, Resource]]:
+def _sides(tree: RenderedTree, names: dict[str, str]) -> dict[Key, tuple[str, Resource]]:
     return {
         _key(resource, names): (group, resource)
         for group, resources in tree.groups.items()

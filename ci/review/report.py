@@ -13,7 +13,7 @@ from treecheck.cluster import Cluster
 from treecheck.model import as_mapping, as_text, at
 
 if TYPE_CHECKING:
-    from ci.review.trees import Tree
+    from ci.review.trees import RenderedTree
     from treecheck.model import Finding
 
 MOVED = 55  # a risk's weight: what nobody can look at is more than a change of rights
@@ -60,7 +60,7 @@ class Comparison:
     live: str = ""
 
 
-def make_report(base: Tree, head: Tree, *, builds: bool = False) -> Comparison:
+def make_report(base: RenderedTree, head: RenderedTree, *, builds: bool = False) -> Comparison:
     """Compare two versions of the repository; `builds` says whether the merge starts a build."""
     sections = []
     for name, changes in compare(base, head).items():
@@ -90,7 +90,7 @@ def _section_of(sections: list[Section], folder: str) -> Section:
     return new
 
 
-def live_at_merge(sections: list[Section], head: Tree, *, builds: bool) -> str:
+def live_at_merge(sections: list[Section], head: RenderedTree, *, builds: bool) -> str:
     """What goes live at the merge, for each environment, and what waits for a promotion."""
     names = [each.name for each in sections if each.name.startswith(ENVIRONMENTS)]
     live: list[str] = []
@@ -106,7 +106,7 @@ def live_at_merge(sections: list[Section], head: Tree, *, builds: bool) -> str:
     return f"{said} **Waits for a promotion:** {waits}."
 
 
-def _manual(name: str, tree: Tree) -> bool:
+def _manual(name: str, tree: RenderedTree) -> bool:
     """Whether an Application of a section's folders is synced by hand."""
     for resources in tree.groups.values():
         for each in resources:

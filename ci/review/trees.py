@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Tree:
+class RenderedTree:
     """A version of the repository.
 
     Attributes:
@@ -44,7 +44,7 @@ class Tree:
     failed: frozenset[str] = frozenset()
     outside: dict[str, list[str]] = field(default_factory=dict)
 
-    def lacks(self, resource: Resource, of: Tree) -> bool:
+    def lacks(self, resource: Resource, of: RenderedTree) -> bool:
         """Whether a resource of another version is unknown here: its folder can't be built."""
         folder = resource.part.folder
         if folder is None or not folder.is_relative_to(of.root):
@@ -94,11 +94,11 @@ def checked_out(commit: str) -> Iterator[Path]:
         yield folder
 
 
-def read_tree(folder: Path) -> Tree:
+def read_tree(folder: Path) -> RenderedTree:
     """Render and check a folder as `python -m ci validate` would in it."""
     with contextlib.chdir(folder):
         inputs, report = check_paths([], find_settings(folder))
-    tree = Tree(folder, findings=report.findings)
+    tree = RenderedTree(folder, findings=report.findings)
     tree.outside = outside(folder, inputs.ignored)
     tree.unbuilt, tree.failed = report.unbuilt, frozenset(inputs.failed)
     tree.failures = [failure.replace(f"{folder}/", "") for failure in report.failures]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ci.review.report import Comparison, make_report
-from ci.review.trees import Tree, read_tree
+from ci.review.trees import RenderedTree, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ def compared(tmp_path: Path) -> Callable[[str, str], Comparison]:
     """Compare two texts of manifests, as the folder `shop` of two versions of a repository."""
     numbers = itertools.count()
 
-    def tree(text: str) -> Tree:
+    def tree(text: str) -> RenderedTree:
         folder = tmp_path / f"tree-{next(numbers)}" / "shop"
         folder.mkdir(parents=True)
         (folder / "manifests.yaml").write_text(text, encoding="utf-8")
