@@ -124,13 +124,28 @@ def squash_merges(remote: Remote, folder: Path, stop: threading.Event) -> list[s
     return merged
 
 
+def _deployed(remote: Remote, image: str) -> list[str]:
+    """The tags that an image was deployed with, oldest first."""
+    subjects = remote.git("log", "--reverse", "--format=%s", f"--grep=: {image} ", "main")
+    return [line.split()[4] for line in subjects.splitlines() if line[:6] == "deploy"]
+
+
+def _print(seed: int, seconds: float, landings: list[Landing], theirs: list[str]) -> None:
+    """What a race came to, for `pytest -s`."""
+    results = [landing.result for landing in landings]
+    print(
+        f"seed {seed}: {seconds:.0f} s, {results.count('pushed')} pushed,"
+        f" {results.count('superseded')} superseded, {len(theirs)} pushes of people,"
+        f" {sum(landing.attempts for landing in landings)} looks at the branch"
+    )
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_48_builds_of_two_images_in_one_file_each_converge_on_its_newest(
     remote: Remote, registry: str, tmp_path: Path, seed: int
 ) -> None:
-    entries = "".join(
-        f'- name: {image}\n  newName: {registry}\n  newTag: "none"\n' for image in BOTH
-    )
+    entry = '- name: {}\n  newName: {}\n  newTag: "none"\n'
+    entries = "".join(entry.format(image, registry) for image in BOTH)
     remote.person.commit(f"{OVERLAY}/kustomization.yaml", f"images:\n{entries}")
     commits = [remote.person.commit() for _ in range(BUILDS // 2)]
     remote.person.push()
@@ -154,19 +169,13 @@ def test_48_builds_of_two_images_in_one_file_each_converge_on_its_newest(
         theirs = [commit for one in pushing for commit in one.result(60)]
 
     assert {landing.result for landing in landings} <= {"pushed", "superseded"}
-    results = [landing.result for landing in landings]
-    print(  # for `pytest -s`
-        f"seed {seed}: {time.monotonic() - began:.0f} s, {results.count('pushed')} pushed,"
-        f" {results.count('superseded')} superseded, {len(theirs)} pushes of people,"
-        f" {sum(landing.attempts for landing in landings)} looks at the branch"
-    )
+    _print(seed, time.monotonic() - began, landings, theirs)
     newest = f"{99 + len(commits)}-{commits[-1][:8]}"
     assert remote.file().count(f'newTag: "{newest}"') == len(BOTH)
     ours = [landing.commit for landing in landings if landing.result == "pushed"]
     assert set(ours) | set(theirs) <= set(remote.git("rev-list", "main").split())
     for image in BOTH:
-        subjects = remote.git("log", "--reverse", "--format=%s", f"--grep=: {image} ", "main")
-        deployed = [line.split()[4] for line in subjects.splitlines() if line[:6] == "deploy"]
+        deployed = _deployed(remote, image)
         assert deployed == sorted(deployed, key=lambda tag: int(tag.partition("-")[0]))
         assert deployed[-1] == newest
     # Each that was left out had a newer one of the same image before it.
