@@ -108,3 +108,27 @@ def test_the_command_lines_of_the_page_about_the_api_work(closed: Closed, tmp_pa
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "status"),
+    [
+        ("1.1", ["x"], 200),
+        ("1.1", ["[::1]:5153"], 200),
+        ("1.1", [], 400),
+        ("1.1", ["x", "y"], 400),
+        ("1.1", ["x", "x"], 400),
+        ("1.0", [], 200),
+    ],
+)
+def test_http_1_1_needs_one_host_header(
+    closed: Closed, version: str, hosts: list[str], status: int
+) -> None:
+    """RFC 9112, 3.2; all of them were answered, and a proxy in front may read another host."""
+    port = int(closed.service.address.rpartition(":")[2])
+    lines = [f"GET /health_check HTTP/{version}", *(f"Host: {host}" for host in hosts)]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        head = connection.recv(65536)
+    assert head.split(b" ")[1] == str(status).encode()
+    assert (b"application/problem+json" in head) == (status == 400)

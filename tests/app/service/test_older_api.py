@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from coworking.web.bodies import SHORTEST_GZIP
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -183,3 +187,64 @@ def test_other_methods_are_refused_as_before(client: FlaskClient) -> None:
             "<h1>Method Not Allowed</h1>\n"
             "<p>The method is not allowed for the requested URL.</p>\n"
         )
+
+
+def test_gzip_and_an_etag_change_no_byte_of_the_text(client: FlaskClient, database: Any) -> None:
+    database.execute(
+        "INSERT INTO users (id, first_name, last_name, joined_at)"
+        " SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, 2500) AS n",
+        "INSERT INTO tokens (user_id, token, created_at, used_at)"
+        " SELECT n, '1', day, day FROM generate_series(1, 2500) AS n,"
+        " LATERAL (SELECT timestamp '2023-01-05' + n % 400 * interval '1 day') AS t(day)",
+    )
+    for path in ("/api/reports/daily_usage", "/api/reports/user_visits"):
+        plain = client.get(path)
+        packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+
+        assert gzip.decompress(packed.data) == plain.data
+        assert zlib.decompressobj(31).decompress(packed.data) == plain.data  # one member
+        assert len(packed.data) == int(packed.headers["Content-Length"]) < len(plain.data) / 3
+        assert packed.headers["ETag"] == plain.headers["ETag"][:-1] + '-gzip"'
+        assert {"Accept-Encoding"} == set(plain.vary) == set(packed.vary)
+        for answer, accepted in ((plain, "identity"), (packed, "gzip")):
+            headers = {"If-None-Match": answer.headers["ETag"], "Accept-Encoding": accepted}
+            again = client.get(path, headers=headers)
+            assert (again.status_code, again.data) == (304, b"")
+            assert again.headers["ETag"] == answer.headers["ETag"]
+        other = client.get(path, headers={"If-Match": '"other"'})
+        assert other.status_code == 412
+    database.execute(token(1, "2023-02-07", None))
+    headers = {"If-None-Match": plain.headers["ETag"]}
+    assert client.get("/api/reports/user_visits", headers=headers).status_code == 200
+
+
+def test_a_client_that_has_the_long_report_takes_no_place(
+    client: FlaskClient, database: Any
+) -> None:
+    database.execute(
+        "INSERT INTO users (id, first_name, last_name, joined_at)"
+        " SELECT n, 'a', 'b', '2023-01-05' FROM generate_series(1, 1500) AS n",
+        "INSERT INTO tokens (user_id, token, created_at)"
+        " SELECT n, '000001', '2023-02-07' FROM generate_series(1, 1500) AS n",
+    )
+    path = "/api/reports/user_visits"
+    slow = [client.get(path, buffered=False) for _ in range(24)]
+    tag = slow[0].headers["ETag"]
+
+    assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+    assert client.get(path, headers={"Accept-Encoding": "gzip"}).status_code == 503
+    for each in slow:
+        each.close()
+
+
+def test_gzip_that_a_client_refuses_is_not_sent(client: FlaskClient, database: Any) -> None:
+    days = "generate_series(timestamp '2023-01-01', '2023-05-01', interval '1 day') AS day"
+    database.execute(
+        ADA,
+        "INSERT INTO tokens (user_id, token, created_at, used_at)"
+        f" SELECT 1, '000001', day, day FROM {days}",
+    )
+    assert len(client.get("/api/reports/daily_usage").data) > SHORTEST_GZIP
+    for accepted in ("", "gzip;q=0", "br", "identity, gzip;q=0.0"):
+        answer = client.get("/api/reports/daily_usage", headers={"Accept-Encoding": accepted})
+        assert "Content-Encoding" not in answer.headers

@@ -129,3 +129,11 @@ def test_a_new_endpoints_query_needs_no_entry_elsewhere(app: App) -> None:
     ) as caught:
         client.get("/api/v1/members-of-this-test?limit=many")
     assert caught.value.valid == "10"
+
+
+def test_the_document_says_where_the_service_is(client: FlaskClient) -> None:
+    """Below whatever path a proxy gives it."""
+    assert client.get("/openapi.json").json["servers"] == [{"url": "/"}]  # type: ignore[index]
+    behind = client.get("/openapi.json", environ_overrides={"SCRIPT_NAME": "/reports"}).json
+    assert behind is not None
+    assert behind["servers"] == [{"url": "/reports"}]

@@ -244,3 +244,12 @@ def test_a_table_elsewhere_on_the_search_path_is_not_read(
     again = create_app(config).test_client().get(path)  # on a connection with that path
 
     assert (again.status_code, again.data) == (200, before.data)
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v2", "/api/v1/x", "/api/openapi"])
+def test_every_failure_below_api_is_a_problem_document(client: FlaskClient, path: str) -> None:
+    """Below /api/reports it is the older service's page: see test_older_api.py."""
+    answer = client.get(path)
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+    assert answer.json is not None
+    assert answer.json["status"] == 404

@@ -57,12 +57,12 @@ class Body:
         if packed is not None:
             response.headers["Content-Encoding"] = "gzip"
         if status == 200:
-            _refuse_unmatched(response)
+            refuse_unmatched(response)
             response.make_conditional(request)
         return response
 
 
-def _refuse_unmatched(response: Response) -> None:
+def refuse_unmatched(response: Response) -> None:
     """Check the answer against `If-Match` (RFC 9110, 13.1.1).
 
     The framework doesn't know `*`, and sends the whole body with its 412.

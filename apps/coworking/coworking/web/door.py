@@ -15,7 +15,7 @@ from flask import Response, request
 from coworking.access import TOKEN
 from coworking.web import EXTENSION, login, services, sessions
 from coworking.web.edge import PRIVATE, REASON
-from coworking.web.errors import below_v1
+from coworking.web.errors import below_api
 from coworking.web.problems import problem
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _refused(found: NoEntry) -> Response:
     request.environ[REASON] = found.sentence
     if found is NO_KEY and request.endpoint in PAGES:
         response = login.login_page(request.full_path.removesuffix("?"))
-    elif below_v1():
+    elif below_api():
         response = problem(found.status, found.sentence)
     else:
         response = Response(found.sentence + "\n", found.status, mimetype="text/plain")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from coworking import older_reports
 from coworking.errors import ServiceError
 from coworking.web import services
+from coworking.web.bodies import SHORTEST_GZIP, refuse_unmatched
 
 if TYPE_CHECKING:
     import threading
@@ -69,10 +70,26 @@ class Sending:
 
 
 def _answer(build: Callable[[Connection], JsonBody]) -> Response:
+    """The report's text, in gzip where the client takes it, or 304 if the client has it."""
     answer = services().freshness.answer(build.__name__, build)
     body = answer.body
-    parts = body.pieces if body.whole else Sending(body.parts(), services().long_answers)
-    response = Response(parts, mimetype="application/json")
-    response.headers["Content-Length"] = str(body.length)
-    response.headers["Report-Freshness"] = answer.header
+    asked = request.environ  # most requests have none of these headers, and parsing costs
+    packed = "gzip" in asked.get("HTTP_ACCEPT_ENCODING", "") and body.length >= SHORTEST_GZIP
+    packed = packed and request.accept_encodings["gzip"] > 0
+    headers = {
+        "Content-Length": str(body.packed_length if packed else body.length),
+        "ETag": f'"{body.etag}-gzip"' if packed else f'"{body.etag}"',
+        "Vary": "Accept-Encoding",
+        "Report-Freshness": answer.header,
+    }
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    response = Response(headers=headers, content_type="application/json")
+    if "HTTP_IF_MATCH" in asked or "HTTP_IF_NONE_MATCH" in asked:
+        refuse_unmatched(response)
+        response.make_conditional(request)
+    if response.status_code == 200:
+        parts = body.packed if packed else body.parts()
+        long = body.plain is None
+        response.response = Sending(parts, services().long_answers) if long else parts
     return response

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import flask_openapi3_swagger
-from flask import Blueprint, Response, current_app, send_from_directory
+from flask import Blueprint, Response, current_app, request, send_from_directory
 from flask_openapi3 import Info
 
 from coworking import __version__
@@ -55,6 +55,7 @@ def document(app: OpenAPI, *, closed: bool) -> dict[str, object]:
     """
     made: dict[str, object] = dict(app.api_doc)
     paths = {**UNTYPED, **app.api_doc["paths"]}
+    made["servers"] = [{"url": request.script_root or "/"}]
     return {**made, **(openapi_door.closed(paths) if closed else {"paths": paths})}
 
 
