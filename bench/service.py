@@ -110,7 +110,7 @@ def _prepare(environment: dict[str, str], count: int) -> None:
     began = time.monotonic()
     for arguments in (
         ["migrate"],
-        ["seed", "--if-empty", "--users", members, "--tokens", str(count)],
+        ["seed", "--if-empty", "--users", members, "--tokens", str(count), "--end", "2026-01-01"],
         ["fold"],
     ):
         subprocess.run(

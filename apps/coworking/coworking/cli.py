@@ -136,17 +136,17 @@ def check_data() -> None:
 @click.option(
     "--end",
     type=click.DateTime(["%Y-%m-%d"]),
-    default="2026-01-01",
-    show_default=True,
-    help="The day after the last one. Equal arguments make equal rows, on any day.",
+    help="The day after the last one; by default today. Equal arguments make equal rows.",
 )
 @click.option("--if-empty", is_flag=True, help="Do nothing if the database has data.")
 @click.option("--replace", is_flag=True, help="Remove the data that is there first.")
-def seed(*, if_empty: bool, replace: bool, end: datetime, **sizes: int) -> None:
+def seed(*, if_empty: bool, replace: bool, end: datetime | None, **sizes: int) -> None:
     """Fill the database with demo data; refuses one that has data, unless forced."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
     from coworking.seed import Plan, has_data, sow  # noqa: PLC0415
 
-    plan = Plan(end=end.date(), **sizes)
+    plan = Plan(end=(end or datetime.now(UTC)).date(), **sizes)
     with _engine() as engine:
         if if_empty:
             with engine.connect() as connection:

@@ -60,7 +60,8 @@ def test_migrate_adopts_an_older_database_and_goes_back(run: Run, older_database
 
 
 def test_seed_fold_verify_rebuild_work_together(run: Run, database: Any) -> None:
-    seeded = run("seed", "--users", "20", "--tokens", "300", "--days", "30", on=database)
+    size = ("--users", "20", "--tokens", "300", "--days", "30", "--end", "2026-01-01")
+    seeded = run("seed", *size, on=database)
     assert seeded.returncode == 0
     assert seeded.stdout == "20 users and 300 tokens over 30 days.\n"
     assert database.rows("SELECT count(*) FROM tokens") == [(300,)]
@@ -78,8 +79,19 @@ def test_seed_fold_verify_rebuild_work_together(run: Run, database: Any) -> None
     assert (fixed.returncode, fixed.stdout) == (0, "The rollups equal the tokens.\n")
 
 
+def test_the_demo_data_end_with_yesterday_so_that_no_notice_is_shown(
+    run: Run, database: Any
+) -> None:
+    """They ended on 31 December 2025: a newcomer would have met "no check-in since" first."""
+    run("seed", "--users", "30", "--tokens", "4000", "--days", "70", on=database)
+    done = run("check-data", on=database)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    newest = "SELECT max(used_at) > now() - interval '4 days' FROM tokens"
+    assert database.rows(newest) == [(True,)]
+
+
 def test_seed_is_the_same_for_the_same_arguments(run: Run, database: Any) -> None:
-    arguments = ("seed", "--users", "5", "--tokens", "50", "--days", "9", "--seed", "7")
+    arguments = ("seed", "--users", "5", "--tokens", "50", "--days", "9", "--end", "2026-01-01")
     run(*arguments, on=database)
     first = database.rows("SELECT * FROM tokens ORDER BY id")
     assert run(*arguments, "--replace", on=database).returncode == 0
