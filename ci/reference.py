@@ -45,6 +45,10 @@ def _section(name: str) -> str:
     usage = " ".join(command.collect_usage_pieces(context))
     lines = [f"## {name}", "", f"    {context.info_name} {usage}", ""]
     lines += [*_paragraphs(command.help or VERBS[name].help), ""]
+    if isinstance(command, click.Group):
+        lines += ["| command | what it does |", "| --- | --- |"]
+        lines += [_command(each, context) for _, each in sorted(command.commands.items())]
+        lines.append("")
     rows = [
         record
         for parameter in command.get_params(context)
@@ -59,6 +63,14 @@ def _section(name: str) -> str:
     if command.epilog:
         lines += [*_paragraphs(command.epilog), ""]
     return "\n".join(lines)
+
+
+def _command(command: click.Command, group: click.Context) -> str:
+    """The row of a command of a group, such as `backup FILE` of `sealing-key`."""
+    context = click.Context(command, parent=group, info_name=command.name)
+    words = [piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]"]
+    usage = " ".join([command.name or "", *words])
+    return f"| `{_cell(usage)}` | {_cell(command.get_short_help_str(limit=200))} |"
 
 
 def _paragraphs(text: str) -> list[str]:

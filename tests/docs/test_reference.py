@@ -20,3 +20,9 @@ def test_every_option_of_a_verb_is_in_its_section() -> None:
     section = reference.page().partition("\n## resume\n")[2].partition("\n## ")[0]
     for option in ("--source", "--accept", "--stay", "--url URL", "--dry-run"):
         assert f"| `{option}` |" in section
+
+
+def test_the_commands_of_a_group_are_in_its_section() -> None:
+    section = reference.page().partition("\n## sealing-key\n")[2].partition("\n## ")[0]
+    assert "| `backup FILE` | Write the cluster's sealing keys to FILE" in section
+    assert "| `restore FILE` | " in section
