@@ -48,8 +48,11 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 @pytest.fixture(autouse=True)
 def _nothing_of_other_tests() -> Iterator[None]:
-    """A process remembers the secrets that it read and its login to AWS; tests share a process."""
+    """A process remembers secrets, its login to AWS and where it logs to; tests share a process."""
     yield
     hidden.forget()
     if boto3 := sys.modules.get("boto3"):
         boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]
+    for handler in list(logging.root.handlers):
+        if type(handler) is logging.StreamHandler:  # pytest's own are of classes derived from it
+            logging.root.removeHandler(handler)

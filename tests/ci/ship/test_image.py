@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.ship import image
-from ci.tree.overlays import ROOT
+from ci.tree.overlays import ROOT, SERVICE_SOURCE
 
 if TYPE_CHECKING:
     import pytest
@@ -20,7 +20,7 @@ def test_the_image_knows_its_build_and_its_commit(monkeypatch: pytest.MonkeyPatc
 
     first, second = (words for words, _ in calls)
     arguments = ["--build-arg", "BUILD=57", "--build-arg", "COMMIT=1f2e3d4c"]
-    assert first == ["docker", "build", *arguments, "--tag", "a:1", "--tag", "b:1", image.CONTEXT]
+    assert first == ["docker", "build", *arguments, "--tag", "a:1", "--tag", "b:1", SERVICE_SOURCE]
     arguments = ["BUILD=0", "COMMIT=none", "BASE_IMAGE=base:2"]
     assert second[:3] == ["docker", "build", "--pull"]
     assert second[3:-3] == [word for each in arguments for word in ("--build-arg", each)]
