@@ -96,9 +96,12 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test test-image e2e e2e-long validate agree docs check format
+.PHONY: test test-backups test-image e2e e2e-long validate agree docs check format
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests treecheck/tests --ignore=tests/e2e --ignore=tests/manifests/test_checkov.py $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests treecheck/tests --ignore=tests/e2e --ignore=tests/postgres --ignore=tests/manifests/test_checkov.py $(ARGS)
+
+test-backups: $(VENV)/dev.stamp ## Back up, break and restore: PostgreSQL 15 and pgBackRest of Debian, S3 by moto
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests/postgres $(ARGS)
 
 test-image: $(VENV)/dev.stamp ## Run the image that COWORKING_IMAGE names, and a whole build, on a Docker engine
 	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/local/codebuild/test_whole_build.py
