@@ -81,6 +81,7 @@ def test_it_shows_other_changes_and_stops_until_they_are_accepted(
         _run()
     assert "+  LOG_LEVEL: DEBUG" in str(raised.value)
     assert "--accept" in raised.value.hint
+    assert "Otherwise revert the commits of the other changes first." in raised.value.hint
     assert not _auto_sync(rolled_back)
 
     _run("--accept")
@@ -98,6 +99,7 @@ def test_a_newer_deployment_stops_it_and_both_ways_on_are_named(
 
     assert "resume prod --accept" in raised.value.hint
     assert "resume prod --stay" in raised.value.hint
+    assert "other changes" not in raised.value.hint
     assert not _auto_sync(rolled_back)
 
 
@@ -217,6 +219,13 @@ def test_it_refuses_to_guess_when_something_else_runs(rolled_back: FakeArgo) -> 
     rolled_back.live = "by-hand"
 
     with pytest.raises(CiError, match="by-hand runs, and Argo CD last deployed 1-aaaaaaa"):
+        _run()
+
+
+def test_without_a_history_it_says_so(rolled_back: FakeArgo) -> None:
+    rolled_back.application["status"]["history"] = []
+
+    with pytest.raises(CiError, match="coworking-prod has no history: nothing was ever deployed"):
         _run()
 
 

@@ -66,12 +66,13 @@ def test_it_says_so_when_there_is_no_version_before_and_which_were_left(
 
 
 def test_an_entry_is_named_by_its_id_or_its_tag(recorded: Callable[[str], Application]) -> None:
-    app = _app(recorded, "ABC")
+    app = _app(recorded, "ABCDEFGHIJKLM")
 
-    assert choose(app, "C", str, "0").entry.id == 0
-    assert choose(app, "C", str, "B").entry.id == 1
-    with pytest.raises(InputError, match="'9' is not an entry"):
-        choose(app, "C", str, "9")
+    assert choose(app, "M", str, "0").entry.id == 0
+    assert choose(app, "M", str, "B").entry.id == 1
+    with pytest.raises(InputError, match="'99' is not an entry") as raised:
+        choose(app, "M", str, "99")
+    assert "Name an entry's id (3, 4, 5, 6, 7, 8, 9, 10, 11, 12)," in raised.value.hint
 
 
 def test_auto_sync_goes_off_before_the_operation_is_ended(
