@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ci.errors import PolicyError
-from tests.ci.signatures import demand_signatures, new_key
+from tests.ci.signatures import demand_signatures, needs_ssh_keygen, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 World = Any
-pytestmark = pytest.mark.skipif(
-    shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed"
-)
+pytestmark = needs_ssh_keygen
 PROD = "overlays/prod/coworking/image/kustomization.yaml"
 ANN = "ann@example.org"
 

@@ -18,6 +18,7 @@ import pytest
 
 from ci.git.remote import Token
 from ci.hidden import hide
+from tests.ci.signatures import needs_ssh_keygen, new_key
 
 Remote = Any
 Server = Any
@@ -216,10 +217,9 @@ def test_a_named_configurations_ssh_is_used(remote: Remote, tmp_path: Path) -> N
     assert remote.deploy(7, remote.person.ship(), url=url, git_config=config).status == 0
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+@needs_ssh_keygen
 def test_a_signed_commit_verifies(remote: Remote, tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    key = new_key(tmp_path / "key")
     config = tmp_path / "config"
     config.write_text(
         f"[user]\nname = Bot\nemail = bot@example.org\nsigningKey = {key}\n[gpg]\nformat = ssh\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,13 @@ import pytest
 from ci.errors import InputError
 from ci.ship import signing
 from tests.ci.local.codebuild import stand_ins
-from tests.ci.signatures import demand_signatures, new_key
+from tests.ci.signatures import demand_signatures, needs_ssh_keygen, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 World = Any
-pytestmark = pytest.mark.skipif(
-    shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed"
-)
+pytestmark = needs_ssh_keygen
 SIGNER = "1234567+bot@users.noreply.github.com"
 SECRET = "coworking/signing-key"
 
