@@ -358,7 +358,7 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
         hidden = resource.hidden if resource is not None else ()
         finding = Finding(
             each.rule.id,
-            each.rule.severity,
+            each.problem.severity or each.rule.severity,
             without(_message(each), hidden),
             title,
             places(file),

@@ -5,7 +5,6 @@ Source: https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/applicatio
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from typing import TYPE_CHECKING
 
@@ -82,14 +81,3 @@ def project_of(cluster: Cluster, application: Resource) -> Resource | None:
     """The AppProject that an Application names, in its own namespace."""
     name = as_text(application.spec.get("project")) or "default"
     return cluster.get("AppProject", application.namespace, name)
-
-
-def permits(pattern: str, value: str) -> bool:
-    """Whether a pattern of an AppProject's list has a value; `!` in front denies."""
-    return fnmatch.fnmatchcase(value, pattern)
-
-
-def any_permits(patterns: list[str], value: str) -> bool:
-    """Whether a list of patterns allows a value: one allows it, and none denies it."""
-    denied = any(p.startswith("!") and permits(p[1:], value) for p in patterns)
-    return not denied and any(not p.startswith("!") and permits(p, value) for p in patterns)

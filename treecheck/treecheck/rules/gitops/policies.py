@@ -1,4 +1,4 @@
-"""What Argo CD reads as text: rights, sync windows, notifications, and its own settings."""
+"""What Argo CD reads as text: rights, notifications, and its own settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from treecheck.kube.applications import DURATION
 from treecheck.kube.names import suggest
-from treecheck.kube.schedules import bad_schedule, is_zone
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
@@ -19,11 +17,10 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
-WINDOWS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync_windows/"
 RBAC = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/rbac/"
 SETTINGS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/declarative-setup/"
 NOTIFICATIONS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/notifications/"
-KINDS = ("allow", "deny")
+EFFECTS = ("allow", "deny")
 ACTIONS = ("get", "create", "update", "delete", "sync", "override", "action", "invoke", "*")
 PROJECT_RESOURCES = (
     "applications", "applicationsets", "clusters", "exec", "logs", "repositories", "*",
@@ -33,41 +30,12 @@ RESOURCES = (
     "write-repositories",
 )  # fmt: skip
 BUILT_IN_ROLES = {"role:admin", "role:readonly"}
+# Of a project's policy, what follows the project's name: [/NAMESPACE]/APPLICATION.
+OBJECT = re.compile(r"(/[*\w.-]+)?/[*\w.-]+")
+QUOTED = re.compile(r'"[^"]+"')
 FIELDS = 6  # of a policy: p, subject, resource, action, object, effect
 LABELLED = {"argocd-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm"}
 PART_OF = "app.kubernetes.io/part-of"
-
-
-@rule("sync-window", kinds=("AppProject",), source=WINDOWS)
-def sync_window(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A sync window that never opens, because Argo CD can't read it.
-
-    A window is of kind allow or deny, has a schedule of five fields, a duration such as 8h, and a
-    time zone by its IANA name. The project is then in error, and its Applications are not synced.
-    """
-    for place, window in each(resource, "spec", "syncWindows"):
-        for field, wrong, fix in _window_faults(window):
-            yield Problem(
-                f"the {field} {as_text(window.get(field))!r} of a sync window {wrong}: Argo CD "
-                "takes the project for invalid",
-                fix=fix,
-                path=(*place, field),
-            )
-
-
-def _window_faults(window: Manifest) -> Iterator[tuple[str, str, str]]:
-    """(field, what is wrong, how to fix it)."""
-    kind, schedule = as_text(window.get("kind")), as_text(window.get("schedule"))
-    duration, zone = as_text(window.get("duration")), as_text(window.get("timeZone"))
-    if kind not in KINDS:
-        yield "kind", "is none", "Write allow or deny."
-    reason = bad_schedule(schedule) if schedule else ""
-    if reason:
-        yield "schedule", f"can't be read ({reason})", 'Write five fields such as "0 22 * * *".'
-    if duration and not DURATION.fullmatch(duration):
-        yield "duration", "can't be read", "Write a number with h, m or s, such as 8h or 90m."
-    if zone and not is_zone(zone):
-        yield "timeZone", "is none", "Write an IANA name such as Europe/Zurich or Etc/UTC."
 
 
 @rule("project-policy", kinds=("AppProject",), source=RBAC)
@@ -79,22 +47,24 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     for place, role in each(resource, "spec", "roles"):
         for number, group in enumerate(map(as_text, as_list(role.get("groups")))):
-            if "," in group:
+            if "," in group.strip().strip('"') and not QUOTED.fullmatch(group.strip()):
                 yield Problem(
                     f"group {group!r} of role {role.get('name')} has a comma, and Argo CD writes it"
                     " into a line of fields: none of the project's policies can be loaded",
-                    fix="Name each group in an entry of its own.",
+                    fix="Name each group in an entry of its own, or put the one name in quotes.",
                     path=(*place, "groups", number),
                 )
         for number, policy in enumerate(map(as_text, as_list(role.get("policies")))):
             words = [word.strip() for word in policy.split(",")]
             wrong = _policy_fault(words, PROJECT_RESOURCES)
+            if not wrong and words[0] != "p":
+                wrong = f"it starts with {words[0]!r}", "Start it with p, for a right."
             subject = f"proj:{resource.name}:{as_text(role.get('name'))}"
             if not wrong and words[1] != subject:
                 wrong = f"its subject is {words[1]}", f"Write {subject}."
             if not wrong and words[4].partition("/")[0] != resource.name:
                 wrong = f"its object is {words[4]}", f"Write {resource.name}/*, or one of them."
-            if not wrong and words[4].endswith("/"):
+            if not wrong and not OBJECT.fullmatch(words[4].removeprefix(resource.name)):
                 wrong = f"its object {words[4]} names no application", f"Write {resource.name}/*."
             if wrong:
                 yield Problem(
@@ -112,7 +82,7 @@ def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str]
     for word, what, known in (
         (words[2], "resource", resources),
         (words[3].partition("/")[0], "action", ACTIONS),
-        (words[5], "effect", KINDS),
+        (words[5], "effect", EFFECTS),
     ):
         if word not in known:
             return f"there is no {what} {word!r}", suggest(word, known)

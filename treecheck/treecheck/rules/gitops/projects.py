@@ -6,20 +6,16 @@ from typing import TYPE_CHECKING
 
 from treecheck.kinds import is_cluster_scoped
 from treecheck.kube.applications import (
-    IN_CLUSTER,
-    IN_CLUSTER_NAME,
-    any_permits,
     applications,
     destination,
-    means_own_cluster,
-    permits,
     project_of,
     resources_of,
     sources,
     sync_options,
     sync_policy,
 )
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.kube.projects import names_kind, permits_destination, permits_source
+from treecheck.model import Problem, as_list, as_text
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -63,7 +59,7 @@ def project_forbids_source(resource: Resource, cluster: Cluster) -> Iterator[Pro
     allowed = [as_text(each) for each in as_list(project.spec.get("sourceRepos"))]
     for source in sources(resource):
         url = as_text(source.get("repoURL"))
-        if url and not any_permits(allowed, url):
+        if url and not permits_source(project, url):
             yield Problem(
                 f"project {project.name} allows {', '.join(allowed) or 'no repository'}, not "
                 f"{url}: Argo CD refuses to sync it",
@@ -89,9 +85,8 @@ def project_forbids_destination(resource: Resource, cluster: Cluster) -> Iterato
     if project is None:
         return
     where = destination(resource)
-    for entry in map(as_mapping, as_list(project.spec.get("destinations"))):
-        if _is_destination(entry, where):
-            return
+    if permits_destination(project, where):
+        return
     yield Problem(
         f"project {project.name} does not allow namespace {where.get('namespace')} on "
         f"{where.get('server') or where.get('name')}: Argo CD refuses to sync it",
@@ -100,15 +95,6 @@ def project_forbids_destination(resource: Resource, cluster: Cluster) -> Iterato
         related=(project,),
         cause=f"{project.name} {where.get('namespace')} {where.get('server')}",
     )
-
-
-def _is_destination(entry: dict[str, object], where: dict[str, object]) -> bool:
-    if not permits(as_text(entry.get("namespace")) or "*", as_text(where.get("namespace"))):
-        return False
-    pairs = [(as_text(entry.get(key)), as_text(where.get(key))) for key in ("server", "name")]
-    if means_own_cluster(pairs[0][1], pairs[1][1]):  # both of its names stand for the other
-        pairs = [(pairs[0][0], IN_CLUSTER), (pairs[1][0], IN_CLUSTER_NAME)]
-    return any(pattern and value and permits(pattern, value) for pattern, value in pairs)
 
 
 @rule(
@@ -154,25 +140,13 @@ def _forbidden(project: Resource, application: Resource, resource: Resource) -> 
     if (cluster or allowed in spec) and not _listed(spec.get(allowed), resource):
         return f"does not allow {resource.kind}"
     where = {**destination(application), "namespace": resource.namespace}
-    entries = map(as_mapping, as_list(spec.get("destinations")))
-    if not cluster and not any(_is_destination(entry, where) for entry in entries):
+    if not cluster and not permits_destination(project, where):
         return f"does not allow namespace {resource.namespace}"
     return ""
 
 
 def _listed(entries: object, resource: Resource) -> bool:
-    return _has(entries, (resource.group, resource.kind, resource.name))
-
-
-def _has(entries: object, wanted: tuple[str, str, str]) -> bool:
-    """Whether a list of a project names a (group, kind, name)."""
-    group, kind, name = wanted
-    return any(
-        permits(as_text(entry.get("group")), group)
-        and permits(as_text(entry.get("kind")), kind)
-        and permits(as_text(entry.get("name")) or "*", name)
-        for entry in map(as_mapping, as_list(entries))
-    )
+    return names_kind(entries, (resource.group, resource.kind, resource.name))
 
 
 @rule(
@@ -196,7 +170,7 @@ def project_forbids_namespace(resource: Resource, cluster: Cluster) -> Iterator[
     if there and "managedNamespaceMetadata" not in sync_policy(resource):
         return
     wanted = ("", "Namespace", name)
-    if _has(project.spec.get("clusterResourceBlacklist"), wanted) or not _has(
+    if names_kind(project.spec.get("clusterResourceBlacklist"), wanted) or not names_kind(
         project.spec.get("clusterResourceWhitelist"), wanted
     ):
         yield Problem(

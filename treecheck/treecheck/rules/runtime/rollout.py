@@ -14,7 +14,7 @@ from treecheck.kube.workloads import (
     scaled,
     sleep_seconds,
 )
-from treecheck.model import Problem, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
@@ -196,7 +196,13 @@ def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             return
 
 
-@rule("rollout-takes-all", family=Family.POLICY, kinds=("Deployment",), source=DEPLOYMENT)
+@rule(
+    "rollout-takes-all",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    kinds=("Deployment",),
+    source=DEPLOYMENT,
+)
 def rollout_takes_all(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A rolling update that may take all pods away at once.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.config import find_store, references
 from treecheck.kube.pages import SYNC_WAVES
 from treecheck.kube.waves import HOOK_DELETE, delete_policies, is_hook, position, shown
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def autoscaler_before_target(resource: Resource, cluster: Cluster) -> Iterator[P
 @rule(
     "hook-without-deadline",
     family=Family.POLICY,
+    severity=Severity.WARNING,
     kinds=("Job",),
     source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/resource_hooks/",
 )

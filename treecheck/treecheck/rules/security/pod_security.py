@@ -3,7 +3,8 @@
 Source of every rule: https://kubernetes.io/docs/concepts/security/pod-security-standards/. In a
 namespace with the label pod-security.kubernetes.io/enforce the API server refuses such pods; the
 Deployment is accepted, and never gets a pod. A message claims this only where the tree sets the
-label. Elsewhere it says that the level does not allow it.
+label, and only there it is an error. Elsewhere it says that the level does not allow it, as a
+warning; only what gives the whole node away is an error everywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.pod_security import context_of, enforced_level, on_windows
-from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -64,10 +65,16 @@ def place(path: FieldPath, container: Manifest, field: str = "") -> FieldPath:
 
 def refused(resource: Resource, cluster: Cluster, needs: str) -> str:
     """What follows for a pod that only a level below `needs` (baseline or restricted) allows."""
-    level = enforced_level(cluster, resource.namespace)
-    if level in {"restricted", needs}:
+    if enforced(resource, cluster, needs):
+        level = enforced_level(cluster, resource.namespace)
         return f'namespace {resource.namespace} enforces "{level}", so Pod Security refuses the pod'
     return f'Pod Security "{needs}" does not allow it'
+
+
+def enforced(resource: Resource, cluster: Cluster, needs: str) -> Severity | None:
+    """An error where the tree enforces a level that refuses the pod; else the rule's severity."""
+    level = enforced_level(cluster, resource.namespace)
+    return Severity.ERROR if level in {"restricted", needs} else None
 
 
 @rule("host-namespaces", family=Family.POLICY, source=SOURCE)
@@ -83,6 +90,7 @@ def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"{refused(resource, cluster, 'baseline')}",
                 fix=f"Leave {field} out.",
                 path=(*resource.pod.spec_path, field),
+                severity=enforced(resource, cluster, "baseline"),
             )
     windows = as_mapping(context_of(resource.pod).get("windowsOptions")) if resource.pod else {}
     if resource.pod and windows.get("hostProcess") is True:
@@ -91,6 +99,7 @@ def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"{refused(resource, cluster, 'baseline')}",
             fix="Leave hostProcess out.",
             path=(*resource.pod.spec_path, "securityContext", "windowsOptions"),
+            severity=enforced(resource, cluster, "baseline"),
         )
     for path, container, context in own_contexts(resource.pod) if resource.pod else ():
         if as_mapping(context.get("windowsOptions")).get("hostProcess") is True:
@@ -99,6 +108,7 @@ def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"; {refused(resource, cluster, 'baseline')}",
                 fix="Leave hostProcess out.",
                 path=(*path, "securityContext", "windowsOptions", "hostProcess"),
+                severity=enforced(resource, cluster, "baseline"),
             )
 
 
@@ -117,10 +127,17 @@ def privileged_container(resource: Resource, cluster: Cluster) -> Iterator[Probl
                 f"{refused(resource, cluster, 'baseline')}",
                 fix="Leave privileged out.",
                 path=place(path, container, "privileged"),
+                severity=enforced(resource, cluster, "baseline"),
             )
 
 
-@rule("privilege-escalation", family=Family.POLICY, source=SOURCE, unless=("privileged-container",))
+@rule(
+    "privilege-escalation",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    source=SOURCE,
+    unless=("privileged-container",),
+)
 def privilege_escalation(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container whose processes may gain privileges that their parent did not have.
 
@@ -135,10 +152,17 @@ def privilege_escalation(resource: Resource, cluster: Cluster) -> Iterator[Probl
                 f"{refused(resource, cluster, 'restricted')}",
                 fix="Set securityContext.allowPrivilegeEscalation to false.",
                 path=place(path, container, "allowPrivilegeEscalation"),
+                severity=enforced(resource, cluster, "restricted"),
             )
 
 
-@rule("capabilities", family=Family.POLICY, source=SOURCE, unless=("privileged-container",))
+@rule(
+    "capabilities",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    source=SOURCE,
+    unless=("privileged-container",),
+)
 def capabilities(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that keeps or adds Linux capabilities.
 
@@ -156,6 +180,7 @@ def capabilities(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"{refused(resource, cluster, 'restricted')}",
                 fix="Set securityContext.capabilities.drop to [ALL].",
                 path=where,
+                severity=enforced(resource, cluster, "restricted"),
             )
         elif added:
             yield Problem(
@@ -163,6 +188,7 @@ def capabilities(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"{refused(resource, cluster, _level_against(added))}",
                 fix="Leave capabilities.add out, or add NET_BIND_SERVICE alone.",
                 path=where,
+                severity=enforced(resource, cluster, _level_against(added)),
             )
 
 
@@ -171,7 +197,13 @@ def _level_against(added: list[Any]) -> str:
     return "restricted" if set(added) <= BASELINE_CAPABILITIES else "baseline"
 
 
-@rule("runs-as-root", family=Family.POLICY, source=SOURCE, unless=("root-against-non-root",))
+@rule(
+    "runs-as-root",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    source=SOURCE,
+    unless=("root-against-non-root",),
+)
 def runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that may run as root.
 
@@ -200,6 +232,7 @@ def runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"{wrong}; {refused(resource, cluster, 'restricted')}",
             fix=fix,
             path=_root_place(resource.pod, path, container, field),
+            severity=enforced(resource, cluster, "restricted"),
         )
 
 
@@ -211,7 +244,7 @@ def _root_place(pod: PodTemplate, path: FieldPath, container: Manifest, field: s
     return place(path, container)
 
 
-@rule("seccomp-unset", family=Family.POLICY, source=SOURCE)
+@rule("seccomp-unset", family=Family.POLICY, severity=Severity.WARNING, source=SOURCE)
 def seccomp_unset(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container without a seccomp profile.
 
@@ -230,10 +263,11 @@ def seccomp_unset(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"container {container.get('name')} {wrong}; {refused(resource, cluster, needs)}",
                 fix="Set seccompProfile.type: RuntimeDefault in the pod's securityContext.",
                 path=_root_place(resource.pod, path, container, "seccompProfile"),
+                severity=enforced(resource, cluster, needs),
             )
 
 
-@rule("volume-type", family=Family.POLICY, source=SOURCE)
+@rule("volume-type", family=Family.POLICY, severity=Severity.WARNING, source=SOURCE)
 def volume_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A volume of a type that "restricted" does not allow, such as hostPath.
 
@@ -248,10 +282,19 @@ def volume_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"{refused(resource, cluster, 'baseline' if kind == 'hostPath' else 'restricted')}",
                 fix=f"Use one of {', '.join(sorted(ALLOWED_VOLUMES))}.",
                 path=(*pod.spec_path, "volumes", index, kind) if pod else (),
+                severity=enforced(
+                    resource, cluster, "baseline" if kind == "hostPath" else "restricted"
+                ),
             )
 
 
-@rule("host-port", family=Family.POLICY, source=SOURCE, unless=("host-namespaces",))
+@rule(
+    "host-port",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    source=SOURCE,
+    unless=("host-namespaces",),
+)
 def host_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container port that is opened on the node itself.
 
@@ -265,10 +308,11 @@ def host_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     f"{refused(resource, cluster, 'baseline')}",
                     fix="Leave hostPort out and use a Service.",
                     path=(*path, *place, "hostPort"),
+                    severity=enforced(resource, cluster, "baseline"),
                 )
 
 
-@rule("kernel-settings", family=Family.POLICY, source=SOURCE)
+@rule("kernel-settings", family=Family.POLICY, severity=Severity.WARNING, source=SOURCE)
 def kernel_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Unsafe sysctls, an unmasked /proc, or SELinux and AppArmor settings that lift protection.
 
@@ -279,6 +323,7 @@ def kernel_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"{what} lifts a protection of the node; {refused(resource, cluster, 'baseline')}",
             fix="Leave it out.",
             path=path,
+            severity=enforced(resource, cluster, "baseline"),
         )
 
 

@@ -1,0 +1,110 @@
+"""What an AppProject permits, by Argo CD's own reading of its lists.
+
+A pattern is a glob of gobwas/glob. In sourceRepos a `*` does not cross a `/`; in destinations it
+does. A `!` in front denies, whatever the other entries allow.
+Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/projects/ and
+https://github.com/argoproj/argo-cd/blob/v3.4.7/pkg/apis/application/v1alpha1/app_project_types.go.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from treecheck.kube.applications import IN_CLUSTER, IN_CLUSTER_NAME, means_own_cluster
+from treecheck.model import as_list, as_mapping, as_text
+
+if TYPE_CHECKING:
+    from treecheck.model import Manifest, Resource
+
+# A token of a glob; groups: an escaped character, a class, and what stands for itself.
+TOKEN = re.compile(r"\\(.)|\*\*|\*|\?|\[(![^\]]+|[^\]]+)\]|[{},]|(.)", re.DOTALL)
+
+
+@cache
+def glob(pattern: str, separator: str = "") -> re.Pattern[str]:
+    """A glob of gobwas/glob as a regular expression; `*` and `?` don't match the separator."""
+    one = f"[^{separator}]" if separator else "."
+    parts: list[str] = []
+    depth = 0
+    for found in TOKEN.finditer(pattern):
+        text = found[0]
+        if text in {"*", "**", "?"}:
+            parts.append({"*": f"{one}*", "**": ".*", "?": one}[text])
+        elif found[2]:
+            inner = found[2].replace("\\", r"\\")
+            parts.append(f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]")
+        elif text == "{" or (text == "}" and depth):
+            depth += 1 if text == "{" else -1
+            parts.append("(?:" if text == "{" else ")")
+        elif text == "," and depth:
+            parts.append("|")
+        else:
+            parts.append(re.escape(found[1] or text))
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error:
+        return re.compile(re.escape(pattern))
+
+
+def permits(pattern: str, value: str, separator: str = "") -> bool:
+    """Whether an entry of a project's list allows a value; one with `!` allows what it lacks."""
+    if pattern.startswith("!"):
+        return not glob(pattern[1:], separator).fullmatch(value)
+    return pattern == "*" or glob(pattern, separator).fullmatch(value) is not None
+
+
+def permits_source(project: Resource, url: str) -> bool:
+    """Whether a project allows a repository: an entry allows it, and none denies it."""
+    allowed = False
+    for pattern in map(as_text, as_list(project.spec.get("sourceRepos"))):
+        denies = pattern.startswith("!")
+        plain = "!" * denies + _plain_url(pattern.removeprefix("!"))
+        if permits(plain, _plain_url(url), "/"):
+            allowed = True
+        elif denies:
+            return False
+    return allowed
+
+
+def _plain_url(url: str) -> str:
+    """A repository's address without what Argo CD does not compare (`NormalizeGitURL`)."""
+    url = url.strip().lower()
+    if re.match(r"[^/:@]+@[^/:]+:", url):
+        url = url.replace(":", "/", 1)
+    return url.removesuffix(".git").removeprefix("ssh://")
+
+
+def permits_destination(project: Resource, where: Manifest) -> bool:
+    """Whether a project allows a destination (server or name, and namespace)."""
+    server, name = as_text(where.get("server")), as_text(where.get("name"))
+    if means_own_cluster(server, name):  # each of its names stands for the other
+        server, name = IN_CLUSTER, IN_CLUSTER_NAME
+    allowed = False
+    for entry in map(as_mapping, as_list(project.spec.get("destinations"))):
+        wanted = {key: as_text(entry.get(key)) for key in ("server", "name", "namespace")}
+        by_name = bool(name) and permits(wanted["name"], name)
+        by_server = bool(server) and permits(wanted["server"], server)
+        inside = permits(wanted["namespace"], as_text(where.get("namespace")))
+        denies = {key for key, pattern in wanted.items() if pattern.startswith("!")}
+        if (by_name or by_server) and inside:
+            allowed = True
+        elif (
+            ("name" in denies and name and not by_name)
+            or ("server" in denies and server and not by_server and inside)
+            or ("namespace" in denies and not inside and by_server)
+        ):
+            return False
+    return allowed
+
+
+def names_kind(entries: object, wanted: tuple[str, str, str]) -> bool:
+    """Whether a list of a project names a (group, kind, name)."""
+    group, kind, name = wanted
+    return any(
+        permits(as_text(entry.get("group")), group)
+        and permits(as_text(entry.get("kind")), kind)
+        and permits(as_text(entry.get("name")) or "*", name)
+        for entry in map(as_mapping, as_list(entries))
+    )
