@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,9 @@ from treecheck.blame import forget
 from treecheck.engine import Report, check
 from treecheck.facts import Facts
 from treecheck.inputs import gather
-from treecheck.kube.applicationsets import NotKnown, generated
+from treecheck.kube.applicationsets import generated
 from treecheck.kube.renderers import image_override, kustomize_options
+from treecheck.kube.templates import NotKnown
 from treecheck.model import Origin, Part, Resource
 
 if TYPE_CHECKING:
@@ -39,14 +41,20 @@ spec: {selector: {app: web}, ports: [{port: 80}]}
 """
 
 
-def names(folder: Path, generators: list[Any], name: str = "{{.env}}", **more: Any) -> list[str]:
+def names(
+    folder: Path,
+    generators: list[Any],
+    name: str = "{{.env}}",
+    facts: Facts | None = None,
+    **more: Any,
+) -> list[str]:
     """The names of what a set of these generators makes of a repository."""
     template = {"metadata": {"name": name}, "spec": {"project": "default"}}
     spec = {"goTemplate": True, "generators": generators, "template": template} | more
     body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "spec": spec}
     body["metadata"] = {"name": "set", "namespace": "argocd"}
     resource = Resource(body, Part("set", "set"), Origin(None, 0))
-    return [each["metadata"]["name"] for each in generated(resource, folder)]
+    return [each["metadata"]["name"] for each in generated(resource, folder, facts or Facts())]
 
 
 def elements(*values: Any) -> dict[str, Any]:
@@ -96,22 +104,117 @@ def test_a_merge_joins_by_key(tmp_path: Path) -> None:
     assert names(tmp_path, [merge], "{{.env}}-{{.size}}") == ["dev-s", "prod-l"]
 
 
+ELEMENT = {"env": "Dev_1", "path": {"segments": ["envs", "eu", "dev"]}, "labels": {"a/b": "c"}}
+
+
 @pytest.mark.parametrize(
     ("name", "made"),
     [
         ("{{ .env | lower }}", "dev_1"),
         ("{{ normalize .env }}", "dev-1"),
         ('{{ .env | replace "_" "." }}', "Dev.1"),
-        ('{{ default "none" .gone }}', ""),
+        ('{{ default "none" .gone }}', "none"),
         ('{{ trimPrefix "Dev" .env }}', "_1"),
+        ('{{ printf "%s-%02d" (lower .env) 7 }}', "dev_1-07"),
+        ("{{ index .path.segments (sub (len .path.segments) 1) }}", "dev"),
+        ("{{ index .labels `a/b` }}", "c"),
+        ("{{ (index .path.segments 1) | upper }}", "EU"),
+        ('{{ .path.segments | join "-" | trunc 7 }}', "envs-eu"),
+        ('{{ dig "a" "b" "none" .labels }}', "none"),
+        ('{{ ternary "yes" "no" (hasKey . "env") }}', "yes"),
+        ('{{ if eq .env "Dev_1" }}dev{{ else }}prod{{ end }}', "dev"),
+        ("{{- if .gone -}} a {{- else if .env -}} b {{- end -}}", "b"),
+        ("{{ range .path.segments }}{{ . }}.{{ end }}", "envs.eu.dev."),
+        ("{{ range .path.segments }}{{ $.env }}{{ end }}", "Dev_1Dev_1Dev_1"),
+        ("{{ with .labels }}{{ toJson . }}{{ end }}", '{"a/b":"c"}'),
+        ("{{/* a note */}}x", "x"),
     ],
 )
 def test_it_knows_the_functions_that_people_use(tmp_path: Path, name: str, made: str) -> None:
-    if not made:
-        with pytest.raises(NotKnown):
-            names(tmp_path, [elements({"env": "Dev_1"})], name)
-        return
-    assert names(tmp_path, [elements({"env": "Dev_1"})], name) == [made]
+    assert names(tmp_path, [elements(ELEMENT)], name) == [made]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{{ .gone }}",
+        "{{ $x := .env }}{{ $x }}",
+        "{{ sha256sum .env }}",
+        "{{ if .env }}",
+        "{{ len 1 }}",
+    ],
+)
+def test_a_template_of_what_it_does_not_know_is_not_known(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NotKnown):
+        names(tmp_path, [elements(ELEMENT)], name)
+
+
+CLUSTERS = Facts(
+    clusters=(
+        {"name": "EU_1", "server": "https://eu.example.com", "labels": {"env": "prod"}},
+        {"name": "us-1", "server": "https://us.example.com", "annotations": {"zone": "us"}},
+    ),
+    known=frozenset({"clusters"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "made"),
+    [
+        ({}, "{{.nameNormalized}}", ["eu-1", "us-1", "in-cluster"]),
+        ({"selector": {"matchLabels": {"env": "prod"}}}, "{{.metadata.labels.env}}", ["prod"]),
+        (
+            {"selector": {"matchExpressions": [{"key": "env", "operator": "DoesNotExist"}]}},
+            "{{.server}}",
+            ["https://us.example.com"],
+        ),
+        (
+            {"selector": {"matchLabels": {"env": "prod"}}, "values": {"a": "x-{{.name}}"}},
+            "{{.values.a}}",
+            ["x-EU_1"],
+        ),
+        ({"flatList": True}, "{{ len .clusters }}", ["3"]),
+    ],
+)
+def test_a_cluster_generator_takes_the_facts(
+    entry: Any, name: str, made: list[str], tmp_path: Path
+) -> None:
+    assert names(tmp_path, [{"clusters": entry}], name, CLUSTERS) == made
+
+
+def test_a_cluster_generator_fills_plain_templates_too(tmp_path: Path) -> None:
+    entry = {"selector": {"matchLabels": {"env": "prod"}}, "values": {"a": "x"}}
+    name = "{{name}}-{{metadata.labels.env}}-{{values.a}}-{{gone}}"
+
+    made = names(tmp_path, [{"clusters": entry}], name, CLUSTERS, goTemplate=False)
+    assert made == ["EU_1-prod-x-{{gone}}"]
+
+
+def test_a_selector_chooses_among_what_a_generator_makes(tmp_path: Path) -> None:
+    generator = elements({"env": "dev", "own": {"team": "red"}}, {"env": "prod"})
+
+    chosen = generator | {"selector": {"matchLabels": {"own.team": "red"}}}
+    assert names(tmp_path, [chosen]) == ["dev"]
+
+
+def test_a_git_generator_leaves_files_out(repository: Path) -> None:
+    files = [{"path": "envs/*/config.yaml"}, {"path": "envs/prod/*", "exclude": True}]
+
+    assert names(repository, [{"git": {"files": files}}]) == ["dev"]
+
+
+def test_a_matrix_makes_the_elements_of_a_list(tmp_path: Path) -> None:
+    inner = {"list": {"elementsYaml": "{{ .parts | toJson }}"}}
+    both = [elements({"parts": [{"name": "a"}, {"name": "b"}]}), inner]
+
+    assert names(tmp_path, [{"matrix": {"generators": both}}], "{{.name}}") == ["a", "b"]
+
+
+def test_a_patch_of_the_template_may_have_conditions(tmp_path: Path) -> None:
+    patch = "{{- if .prune }}\nmetadata: {name: pruned}\n{{- end }}\n"
+
+    both = elements({"env": "dev", "prune": True}, {"env": "prod", "prune": False})
+    assert names(tmp_path, [both], templatePatch=patch) == ["pruned", "prod"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +224,7 @@ def test_it_knows_the_functions_that_people_use(tmp_path: Path, name: str, made:
         {"scmProvider": {}},
         {"plugin": {}},
         {"list": {"elementsYaml": "{{ .all }}"}},
-        {"list": {"elements": []}, "selector": {"matchLabels": {"a": "b"}}},
+        {"pullRequest": {}},
     ],
 )
 def test_what_only_argo_cd_can_expand_is_not_known(generator: Any, tmp_path: Path) -> None:
@@ -194,3 +297,27 @@ def test_an_image_is_read_as_argo_cd_reads_it(text: str, entry: dict[str, str]) 
 def test_no_options_change_nothing() -> None:
     assert kustomize_options({"path": "shop"}) == ""
     assert kustomize_options({"kustomize": {"version": "v5"}}) == ""
+
+
+def test_an_application_adds_components(tmp_path: Path) -> None:
+    component = (
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [web.yaml]\n"
+    )
+    kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    application = SET.split("  template:\n", maxsplit=1)[1].replace("envs/{{.env}}", "envs/dev")
+    application = application.replace("{{.env}}", "dev").replace(
+        "path: 'envs/dev'}", "path: envs/dev, kustomize: {components: [../../parts/web]}}"
+    )
+    files = {
+        "argocd/app.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
+        + dedent(application),
+        "envs/dev/kustomization.yaml": kustomization + "resources: []\nnamespace: shop-dev\n",
+        "parts/web/kustomization.yaml": component,
+        "parts/web/web.yaml": SERVICE,
+    }
+
+    found = [(each.rule, each.resource) for each in run(tmp_path, files).findings]
+    assert found == [("service-selects-nothing", "Service shop-dev/web")]
+    (tmp_path / "parts/web/web.yaml").write_text(SERVICE.replace("web}", "shop}"), encoding="utf-8")
+    (again,) = run(tmp_path, {}).findings
+    assert again.resource == "Service shop-dev/shop"

@@ -27,6 +27,7 @@ configMaps: [f/h]
 services: [f/i]
 serviceAccounts: [f/j]
 dnsPods: {namespace: dns, labels: {app: core}}
+clusters: [{name: l, server: https://l.example.com, labels: {m: o}}]
 ignore: [examples]
 waivers:
   - rule: bare-pod
@@ -51,13 +52,15 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     ]
     assert facts.kubernetes == "1.32"
     assert (facts.dns_namespace, facts.dns_labels) == ("dns", {"app": "core"})
+    (cluster,) = facts.clusters
+    assert cluster == {"name": "l", "server": "https://l.example.com", "labels": {"m": "o"}}
     assert facts.ignore == ("examples",)
     (waiver,) = facts.waivers
     assert (waiver.rule, waiver.resource, waiver.reason) == ("bare-pod", "Pod f/k", "later")
     assert (waiver.expires, waiver.file, waiver.line) == (
         datetime.date(2027, 6, 30),
         tmp_path / "facts.yaml",
-        15,
+        16,
     )
     assert all(facts.knows(key) for key in NAME_LISTS)
 

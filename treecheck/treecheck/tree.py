@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from treecheck.errors import InputError
 from treecheck.files import git_root, kustomization_file, read_source, yaml_files
 from treecheck.kube.applications import cluster_of, destination, sources
-from treecheck.kube.applicationsets import NotKnown, generated
+from treecheck.kube.applicationsets import generated
 from treecheck.kube.renderers import kustomize_options
+from treecheck.kube.templates import NotKnown
 from treecheck.kustomize import plain_reason
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.rendering import closure, namespace_of, unrendered
@@ -152,7 +153,7 @@ class Sorter:
             if each.group != ARGO or each.kind != "ApplicationSet" or each.maker is not None:
                 continue
             try:
-                bodies = generated(each, git_root(self.folder) or self.folder)
+                bodies = generated(each, git_root(self.folder) or self.folder, self.facts)
             except NotKnown as error:
                 template = as_mapping(at(each.spec, "template", "spec", "destination"))
                 place = as_text(template.get("namespace"))
@@ -180,7 +181,9 @@ class Sorter:
             key = (cluster, application.name, str(folder))
             if key not in self.seen:
                 self.seen.add(key)
-                part = self._part(folder, application.name, namespace, kustomize_options(source))
+                part = self._part(
+                    folder, application.name, namespace, kustomize_options(source, folder)
+                )
                 targets[part] = cluster or "the cluster"
         return targets
 

@@ -5,16 +5,17 @@ Source: https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/applicatio
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.model import as_list, as_mapping, as_text
+from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Manifest, Resource
+    from treecheck.model import FieldPath, Manifest, Resource
 
 GROUP = "argoproj.io"
 # A duration as Go reads one; a plain number is of seconds.
@@ -25,9 +26,9 @@ IN_CLUSTER, IN_CLUSTER_NAME = "https://kubernetes.default.svc", "in-cluster"
 
 def applications(cluster: Cluster) -> Iterator[Resource]:
     """The Applications of the tree."""
-    for each in cluster.of_kind("Application"):
-        if each.group == GROUP:
-            yield each
+    for found in cluster.of_kind("Application"):
+        if found.group == GROUP:
+            yield found
 
 
 def sources(application: Resource) -> list[Manifest]:
@@ -74,10 +75,30 @@ def sync_options(application: Resource) -> list[str]:
 
 def resources_of(cluster: Cluster, application: Resource) -> list[Resource]:
     """The resources of the tree that an Application brings, as far as the tree has its path."""
-    return [each for each in cluster.resources if each.part.name == application.name]
+    return [found for found in cluster.resources if found.part.name == application.name]
 
 
 def project_of(cluster: Cluster, application: Resource) -> Resource | None:
     """The AppProject that an Application names, in its own namespace."""
     name = as_text(application.spec.get("project")) or "default"
     return cluster.get("AppProject", application.namespace, name)
+
+
+def ignored_pointers(application: Resource, resource: Resource) -> Iterator[tuple[FieldPath, str]]:
+    """(place, JSON pointer) of a resource's fields that an Application does not compare.
+
+    Group and kind of an entry are globs; one without a name or namespace is of all.
+    """
+    for place, entry in each(application, "spec", "ignoreDifferences"):
+        wanted = [as_text(entry.get(key)) for key in ("group", "kind", "name", "namespace")]
+        has = [resource.group, resource.kind, resource.name, resource.namespace]
+        fits = [fnmatch.fnmatchcase(a, b) for a, b in zip(has[:2], wanted[:2], strict=True)]
+        fits += [not b or a == b for a, b in zip(has[2:], wanted[2:], strict=True)]
+        if all(fits):
+            for index, pointer in enumerate(as_list(entry.get("jsonPointers"))):
+                yield (*place, "jsonPointers", index), as_text(pointer)
+
+
+def keeps_ignored(application: Resource) -> bool:
+    """Whether an Application's syncs leave alone what it does not compare."""
+    return "RespectIgnoreDifferences=true" in sync_options(application)

@@ -6,6 +6,7 @@ Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/kustomize/.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from treecheck.model import as_list, as_mapping, as_text
@@ -16,10 +17,21 @@ if TYPE_CHECKING:
 PLAIN = ("namePrefix", "nameSuffix", "namespace", "patches", "commonAnnotations")
 
 
-def kustomize_options(source: Manifest) -> str:
-    """The fields of a kustomization around the source's folder, as JSON; "" where it adds none."""
+def kustomize_options(source: Manifest, folder: Path | None = None) -> str:
+    """The fields of a kustomization around the source's folder, as JSON; "" where it adds none.
+
+    `components` are paths from `folder`, and those in the result from the file system's root.
+    """
     asked = as_mapping(source.get("kustomize"))
     fields: dict[str, Any] = {key: asked[key] for key in PLAIN if asked.get(key)}
+    there: list[str] = []
+    for each in map(as_text, as_list(asked.get("components"))):
+        place = (folder or Path()) / each
+        # Of one that is not there, kustomize says so.
+        if place.is_dir() or asked.get("ignoreMissingComponents") is not True:
+            there.append(str(place.resolve()))
+    if there:
+        fields["components"] = there
     images = [image_override(as_text(each)) for each in as_list(asked.get("images"))]
     if images:
         fields["images"] = images

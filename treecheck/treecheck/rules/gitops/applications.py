@@ -12,6 +12,8 @@ from treecheck.kube.applications import (
     IN_CLUSTER_NAME,
     applications,
     destination,
+    ignored_pointers,
+    keeps_ignored,
     means_own_cluster,
     resources_of,
     sources,
@@ -20,8 +22,8 @@ from treecheck.kube.applications import (
 )
 from treecheck.kube.pages import SYNC_OPTIONS
 from treecheck.kube.pod_security import level_faults, unknown_modes
-from treecheck.model import Problem, as_list, as_mapping, as_text
-from treecheck.registry import rule
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
+from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,6 +200,40 @@ def ignored_difference(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 fix=f"Write {meant}.",
                 path=(*place, field) if field in entry else place,
             )
+
+
+@rule(
+    "ignored-difference-applied",
+    scope=Scope.CLUSTER,
+    source=DIFFING + "#respect-ignore-differences",
+    severity=Severity.WARNING,
+    unless=("replicas-fight-autoscaler", "ignored-difference"),
+)
+def ignored_difference_applied(cluster: Cluster) -> Iterator[Problem]:
+    """A field that an Application ignores, that git writes, and that each sync puts back.
+
+    ignoreDifferences only leaves the field out of the comparison: self-heal does not start because
+    of it. A sync for another reason still applies what git says, over what a controller or a person
+    has set. With RespectIgnoreDifferences=true the sync leaves the field alone too.
+    """
+    for application in applications(cluster):
+        if keeps_ignored(application) or not application.spec.get("ignoreDifferences"):
+            continue
+        for resource in resources_of(cluster, application):
+            for path, pointer in ignored_pointers(application, resource):
+                steps = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")]
+                places = [int(part) if part.isdecimal() else part for part in steps[1:]]
+                if places and at(resource.body, *places) not in (None, "", [], {}):
+                    yield Problem(
+                        f"it ignores {pointer} of {resource.title}, which git writes: the next sync"
+                        " puts git's value over what is set in the cluster",
+                        fix="Leave the field out in git, or add RespectIgnoreDifferences=true to "
+                        "syncPolicy.syncOptions.",
+                        path=path,
+                        resource=application,
+                        related=(resource,),
+                        cause=f"{application.name} {pointer}",
+                    )
 
 
 def _mistaken(entry: Manifest, kinds: set[tuple[str, str]]) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.applications import applications, ignored_pointers, keeps_ignored
 from treecheck.kube.workloads import autoscalers
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, rule
@@ -110,8 +111,9 @@ def hpa_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A number of replicas in git for a workload that an autoscaler scales.
 
-    Each sync sets the number back, under load from the autoscaler's ten pods to git's two; each
-    sees the other's change as drift.
+    Each sync sets the number back, under load from the autoscaler's ten pods to git's two. An
+    Application that ignores the difference does so too, unless it says
+    RespectIgnoreDifferences=true.
     """
     if "replicas" not in resource.spec or _ignored(resource, cluster):
         return
@@ -125,13 +127,15 @@ def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[
 
 
 def _ignored(resource: Resource, cluster: Cluster) -> bool:
-    """Whether an Argo CD Application is told to leave the number alone."""
-    for application in cluster.of_kind("Application"):
-        for entry in map(as_mapping, as_list(application.spec.get("ignoreDifferences"))):
-            pointers = as_list(entry.get("jsonPointers"))
-            if entry.get("kind") == resource.kind and "/spec/replicas" in pointers:
-                return True
-    return False
+    """Whether the Argo CD Application that brings it leaves the number alone, in syncs too."""
+    return any(
+        keeps_ignored(application)
+        and resource.part.name == application.name
+        and any(
+            pointer == "/spec/replicas" for _, pointer in ignored_pointers(application, resource)
+        )
+        for application in applications(cluster)
+    )
 
 
 @rule(
