@@ -28,6 +28,7 @@ services: [f/i]
 serviceAccounts: [f/j]
 dnsPods: {namespace: dns, labels: {app: core}}
 clusters: [{name: l, server: https://l.example.com, labels: {m: o}}]
+nodes: [{name: p, count: 2, taints: ["q=r:NoSchedule"]}]
 ignore: [examples]
 waivers:
   - rule: bare-pod
@@ -54,13 +55,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (facts.dns_namespace, facts.dns_labels) == ("dns", {"app": "core"})
     (cluster,) = facts.clusters
     assert cluster == {"name": "l", "server": "https://l.example.com", "labels": {"m": "o"}}
+    assert facts.nodes == ({"name": "p", "count": 2, "taints": ["q=r:NoSchedule"]},)
     assert facts.ignore == ("examples",)
     (waiver,) = facts.waivers
     assert (waiver.rule, waiver.resource, waiver.reason) == ("bare-pod", "Pod f/k", "later")
     assert (waiver.expires, waiver.file, waiver.line) == (
         datetime.date(2027, 6, 30),
         tmp_path / "facts.yaml",
-        16,
+        17,
     )
     assert all(facts.knows(key) for key in NAME_LISTS)
 
@@ -80,6 +82,7 @@ def test_what_is_left_out_is_not_known(tmp_path: Path) -> None:
         ("[a]", "a facts file is a mapping with the keys kubernetes, storageClasses"),
         ("secret: [a]", "unknown key 'secret'; known are kubernetes"),
         ("secrets: ''", "secrets is a list of names, and '' is none"),
+        ("nodes: [{count: 2}]", "each of nodes is a mapping with a name"),
         ("secrets: [1]", "secrets"),
         ("waivers: [{rule: bare-pod}]", "waivers"),
         (WHOLE.replace("2027-06-30", "30.6.2027"), "30.6.2027"),

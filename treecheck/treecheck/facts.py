@@ -44,7 +44,8 @@ class Facts:
     The lists hold names; of namespaced things, `namespace/name`; of custom kinds,
     `group/Kind`. `dns_pods` is (namespace, labels) of the cluster's DNS pods. `kubernetes` is the
     cluster's version, or empty. `clusters` are those that Argo CD has registered, as mappings
-    with name, server, labels, annotations and project. An empty
+    with name, server, labels, annotations and project; `nodes` are groups of nodes that are alike,
+    with name, count, labels, taints (`key=value:NoSchedule`), zones and hostnames. An empty
     `storage_classes` means that nothing is known, not that there are none; ask `knows(key)`.
     """
 
@@ -62,6 +63,7 @@ class Facts:
     dns_namespace: str = "kube-system"
     dns_labels: dict[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
     clusters: tuple[dict[str, Any], ...] = ()
+    nodes: tuple[dict[str, Any], ...] = ()
     ignore: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     kubernetes: str = ""
@@ -85,7 +87,9 @@ NAME_LISTS: dict[str, str] = {
     "services": "services",
     "serviceAccounts": "service_accounts",
 }
-KEYS = ("kubernetes", *NAME_LISTS, "clusters", "dnsPods", "ignore", "waivers")
+# Keys whose things have a name and more.
+DESCRIBED = ("clusters", "nodes")
+KEYS = ("kubernetes", *NAME_LISTS, *DESCRIBED, "dnsPods", "ignore", "waivers")
 
 
 def read_facts(path: Path) -> Facts:
@@ -116,8 +120,7 @@ def read_facts(path: Path) -> Facts:
         dns = as_mapping(body["dnsPods"])
         values["dns_namespace"] = str(dns.get("namespace", "kube-system"))
         values["dns_labels"] = {str(k): str(v) for k, v in as_mapping(dns.get("labels")).items()}
-    if "clusters" in body:
-        values["clusters"] = _described(path, "clusters", body["clusters"])
+    values |= {key: _described(path, key, body[key]) for key in DESCRIBED if key in body}
     return Facts(
         file=path,
         ignore=tuple(_names(path, "ignore", body.get("ignore") or [])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.gateways import ROUTES, backend_refs, is_of_api
 from treecheck.kube.ingresses import backends
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import rule
@@ -19,7 +20,6 @@ BINDINGS = {
     "ValidatingAdmissionPolicyBinding": "ValidatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding": "MutatingAdmissionPolicy",
 }
-ROUTES = ("GRPCRoute", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute")
 TARGET_TYPE = "alb.ingress.kubernetes.io/target-type"
 
 
@@ -99,34 +99,29 @@ def route_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Prob
 
     The route is accepted, reports ResolvedRefs false, and its requests get a 500.
     """
-    if not resource.group.endswith("gateway.networking.k8s.io"):
-        return
-    for place, item in each(resource, "spec", "rules"):
-        for spot, backend in each(item, "backendRefs"):
-            if as_text(backend.get("kind") or "Service") != "Service" or backend.get("group"):
-                continue
-            name = as_text(backend.get("name"))
-            namespace = as_text(backend.get("namespace")) or resource.namespace
-            service, path = cluster.get("Service", namespace, name), (*place, *spot)
-            if f"{namespace}/{name}" in cluster.facts.services or not name:
-                continue
-            if service is None:
-                yield Problem(
-                    f"it leads to Service {name}, which does not exist in namespace {namespace}: "
-                    "requests get a 500",
-                    fix="Name a Service of this namespace.",
-                    path=(*path, "name"),
-                    related=cluster.lookalikes("Service", name),
-                    absent=namespace,
-                )
-            elif not _offers(service, backend.get("port")):
-                yield Problem(
-                    f"it leads to port {backend.get('port')} of Service {name}, which has "
-                    f"{_shown(service)}: requests get a 500",
-                    fix="Name a port of the Service, by its number.",
-                    path=(*path, "port"),
-                    related=(service,),
-                )
+    for path, backend in backend_refs(resource) if is_of_api(resource) else ():
+        name = as_text(backend.get("name"))
+        namespace = as_text(backend.get("namespace")) or resource.namespace
+        service = cluster.get("Service", namespace, name)
+        if f"{namespace}/{name}" in cluster.facts.services or not name:
+            continue
+        if service is None:
+            yield Problem(
+                f"it leads to Service {name}, which does not exist in namespace {namespace}: "
+                "requests get a 500",
+                fix="Name a Service of this namespace.",
+                path=(*path, "name"),
+                related=cluster.lookalikes("Service", name),
+                absent=namespace,
+            )
+        elif not _offers(service, backend.get("port")):
+            yield Problem(
+                f"it leads to port {backend.get('port')} of Service {name}, which has "
+                f"{_shown(service)}: requests get a 500",
+                fix="Name a port of the Service, by its number.",
+                path=(*path, "port"),
+                related=(service,),
+            )
 
 
 def _offers(service: Resource, port: object) -> bool:
