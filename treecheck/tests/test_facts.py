@@ -29,6 +29,7 @@ serviceAccounts: [f/j]
 dnsPods: {namespace: dns, labels: {app: core}}
 clusters: [{name: l, server: https://l.example.com, labels: {m: o}}]
 nodes: [{name: p, count: 2, taints: ["q=r:NoSchedule"]}]
+defaultStorageClass: ""
 ignore: [examples]
 waivers:
   - rule: bare-pod
@@ -56,13 +57,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     (cluster,) = facts.clusters
     assert cluster == {"name": "l", "server": "https://l.example.com", "labels": {"m": "o"}}
     assert facts.nodes == ({"name": "p", "count": 2, "taints": ["q=r:NoSchedule"]},)
+    assert (facts.default_storage_class, facts.knows("defaultStorageClass")) == ("", True)
     assert facts.ignore == ("examples",)
     (waiver,) = facts.waivers
     assert (waiver.rule, waiver.resource, waiver.reason) == ("bare-pod", "Pod f/k", "later")
     assert (waiver.expires, waiver.file, waiver.line) == (
         datetime.date(2027, 6, 30),
         tmp_path / "facts.yaml",
-        17,
+        18,
     )
     assert all(facts.knows(key) for key in NAME_LISTS)
 
@@ -82,6 +84,7 @@ def test_what_is_left_out_is_not_known(tmp_path: Path) -> None:
         ("[a]", "a facts file is a mapping with the keys kubernetes, storageClasses"),
         ("secret: [a]", "unknown key 'secret'; known are kubernetes"),
         ("secrets: ''", "secrets is a list of names, and '' is none"),
+        ("defaultStorageClass: []", 'defaultStorageClass is a name, or "" where there is none'),
         ("nodes: [{count: 2}]", "each of nodes is a mapping with a name"),
         ("secrets: [1]", "secrets"),
         ("waivers: [{rule: bare-pod}]", "waivers"),

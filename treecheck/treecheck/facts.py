@@ -43,7 +43,8 @@ class Facts:
 
     The lists hold names; of namespaced things, `namespace/name`; of custom kinds,
     `group/Kind`. `dns_pods` is (namespace, labels) of the cluster's DNS pods. `kubernetes` is the
-    cluster's version, or empty. `clusters` are those that Argo CD has registered, as mappings
+    cluster's version, or empty. `default_storage_class` is "" for none, where that is known.
+    `clusters` are those that Argo CD has registered, as mappings
     with name, server, labels, annotations and project; `nodes` are groups of nodes that are alike,
     with name, count, labels, taints (`key=value:NoSchedule`), zones and hostnames. An empty
     `storage_classes` means that nothing is known, not that there are none; ask `knows(key)`.
@@ -67,6 +68,7 @@ class Facts:
     ignore: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     kubernetes: str = ""
+    default_storage_class: str = ""
     known: frozenset[str] = frozenset()
 
     def knows(self, key: str) -> bool:
@@ -89,7 +91,15 @@ NAME_LISTS: dict[str, str] = {
 }
 # Keys whose things have a name and more.
 DESCRIBED = ("clusters", "nodes")
-KEYS = ("kubernetes", *NAME_LISTS, *DESCRIBED, "dnsPods", "ignore", "waivers")
+KEYS = (
+    "kubernetes",
+    *NAME_LISTS,
+    "defaultStorageClass",
+    *DESCRIBED,
+    "dnsPods",
+    "ignore",
+    "waivers",
+)
 
 
 def read_facts(path: Path) -> Facts:
@@ -116,6 +126,8 @@ def read_facts(path: Path) -> Facts:
     }
     if "kubernetes" in body:
         (values["kubernetes"],) = _names(path, "kubernetes", body["kubernetes"])
+    if "defaultStorageClass" in body:
+        values["default_storage_class"] = _default_class(path, body["defaultStorageClass"])
     if "dnsPods" in body:
         dns = as_mapping(body["dnsPods"])
         values["dns_namespace"] = str(dns.get("namespace", "kube-system"))
@@ -138,6 +150,12 @@ def _names(path: Path, key: str, value: Any) -> list[str]:
     if not all(isinstance(name, str) and name for name in names):
         raise InputError(f"{path}: {key} is a list of names, and {value!r} is none")
     return names
+
+
+def _default_class(path: Path, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InputError(f'{path}: defaultStorageClass is a name, or "" where there is none')
+    return value
 
 
 def _described(path: Path, key: str, value: Any) -> tuple[dict[str, Any], ...]:

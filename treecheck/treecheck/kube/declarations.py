@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 VARIABLES = "declare.validate/environment"
 ROUTES = "declare.validate/routes"
 DATA = "declare.validate/data"
+MEMORY = "declare.validate/memory"
 
 
 def declared(pod: PodTemplate, annotation: str) -> list[str]:

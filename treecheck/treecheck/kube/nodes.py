@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from treecheck.model import as_list, as_mapping, as_text
+from treecheck.model import as_list, as_mapping, as_text, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +97,17 @@ def node_groups(cluster: Cluster) -> list[NodeGroup]:
         return []
     region = as_text(as_mapping(body.get("metadata")).get("region"))
     return _with_domains([_of_eksctl(each, body, region) for each in _eksctl_groups(body)])
+
+
+def is_declared(cluster: Cluster, key: str, values: list[str]) -> bool:
+    """Whether the tree or the facts give some node a label, with one of some values."""
+    nodes = [*cluster.of_kind("Node"), *cluster.of_kind("NodePool")]
+    labels = [each.labels for each in nodes]
+    labels += [as_mapping(at(each.spec, "template", "metadata", "labels")) for each in nodes]
+    labels += [as_mapping(each.get("labels")) for each in cluster.facts.nodes]
+    for described in cluster.of_kind("ClusterConfig"):
+        labels += [as_mapping(each.get("labels")) for each in _eksctl_groups(described.body)]
+    return any(key in own and (not values or str(own[key]) in values) for own in labels)
 
 
 def _with_domains(groups: list[NodeGroup]) -> list[NodeGroup]:

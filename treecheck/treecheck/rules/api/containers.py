@@ -240,6 +240,44 @@ def privilege_contradiction(resource: Resource, cluster: Cluster) -> Iterator[Pr
             )
 
 
+APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+
+
+@rule(
+    "app-armor-annotation",
+    source="https://kubernetes.io/docs/tutorials/security/apparmor/#securing-a-pod",
+)
+def app_armor_annotation(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """An AppArmor annotation of a container that the pod does not have, or with no profile's name.
+
+    A profile is runtime/default, unconfined or localhost/NAME. Since Kubernetes 1.30 the field
+    securityContext.appArmorProfile says the same.
+    """
+    pod = resource.pod
+    kinds = ("containers", "initContainers", "ephemeralContainers")
+    names = {container.get("name") for _, container in pod.containers(*kinds)} if pod else set()
+    for key, profile in pod.annotations.items() if pod else ():
+        name = key.removeprefix(APP_ARMOR)
+        if pod is None or name == key:
+            continue
+        path = (*pod.path, "metadata", "annotations", key)
+        if name not in names:
+            yield Problem(
+                f"the AppArmor annotation is of container {name}, and the pod has only "
+                f"{', '.join(sorted(map(str, names)))}",
+                fix="Name a container of the pod, or leave the annotation out.",
+                path=path,
+            )
+        elif profile not in {"", "runtime/default", "unconfined"} and not profile.startswith(
+            "localhost/"
+        ):
+            yield Problem(
+                f"{shown(profile)} is not the name of an AppArmor profile",
+                fix="Write runtime/default, or localhost/ with the profile's name.",
+                path=path,
+            )
+
+
 @rule("host-port-clash", source=_SOURCE)
 def host_port_clash(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A node's port that a pod uses twice, or that differs from the container's port.

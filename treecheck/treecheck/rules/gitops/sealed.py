@@ -218,3 +218,31 @@ def _certificate(file: Path | None) -> Path | None:
         if (folder / CERTIFICATE).is_file():
             return folder / CERTIFICATE
     return None
+
+
+MANAGED = ("sealedsecrets.bitnami.com/managed", "sealedsecrets.bitnami.com/patch")
+
+
+@rule(
+    "secret-beside-sealed",
+    kinds=("Secret",),
+    source="https://github.com/bitnami-labs/sealed-secrets#managing-existing-secrets",
+)
+def secret_beside_sealed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A plain Secret of the name that a SealedSecret makes.
+
+    The controller does not overwrite a Secret that it did not make: "already exists and is not
+    managed by SealedSecret". The pods get the plain one, and a sealed change never arrives.
+    """
+    if any(resource.annotations.get(key) == "true" for key in MANAGED):
+        return
+    for sealed in cluster.of_kind("SealedSecret", namespace=resource.namespace):
+        template = as_mapping(as_mapping(sealed.spec.get("template")).get("metadata"))
+        if (as_text(template.get("name")) or sealed.name) == resource.name:
+            yield Problem(
+                f"SealedSecret {sealed.name} makes a Secret of this name, and the controller does "
+                "not overwrite this one: what is sealed never arrives",
+                fix=f'Remove the Secret, or annotate it with {MANAGED[0]}: "true".',
+                path=("metadata", "name"),
+                related=(sealed,),
+            )

@@ -4,6 +4,7 @@ A workload may say, in annotations, what no manifest can show:
 
     declare.validate/environment: "DB_HOST DB_USERNAME DB_PASSWORD|DB_PASSWORD_FILE"
     declare.validate/routes: "/health_check /readiness_check"
+    declare.validate/memory: "120Mi"
 
 A variable with alternatives separated by `|` is there when one of them is.
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from treecheck.kube.declarations import ROUTES, VARIABLES, declared
+from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
 from treecheck.kube.ports import container_ports, find, shown
 from treecheck.kube.probes import network_probes
 from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.model import Problem, as_mapping, as_text, containers
+from treecheck.quantities import quantity
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -149,3 +151,36 @@ def probe_route_unknown(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 fix="Probe one of the paths that the application declares.",
                 path=(*path, name, handler, "path"),
             )
+
+
+@rule(
+    "memory-below-declared",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource/",
+    unless=("resource-unit",),
+)
+def memory_below_declared(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A memory limit below what the application says that it needs.
+
+    The kernel kills the container at its start, or under its first load: OOMKilled, again and
+    again. The application says how much it needs in the annotation declare.validate/memory of its
+    workload, and this rule compares that with the limit of the first container.
+    """
+    words = declared(resource.pod, MEMORY) if resource.pod else []
+    if resource.pod is None or not words:
+        return
+    path, container = resource.pod.containers("containers")[0]
+    written = as_mapping(as_mapping(container.get("resources")).get("limits")).get("memory")
+    needed, limit = quantity(words[0]), quantity(written) if written is not None else None
+    if needed is None:
+        yield Problem(
+            f"{MEMORY} is {words[0]}, which is not a quantity of memory",
+            fix="Write it as in a memory limit, such as 120Mi.",
+            path=("metadata", "annotations", MEMORY),
+        )
+    elif limit is not None and limit < needed:
+        yield Problem(
+            f"container {container.get('name')} may use {written} of memory, and the application "
+            f"declares that it needs {words[0]}: the kernel kills it",
+            fix=f"Raise the limit above {words[0]}.",
+            path=(*path, "resources", "limits", "memory"),
+        )

@@ -10,7 +10,7 @@ from treecheck.kube.hosts import dependencies, host_and_port, service_ports
 from treecheck.kube.ports import DATABASES, pod_ports
 from treecheck.kube.services import selected_pods
 from treecheck.kube.variables import LISTENS, variables_of
-from treecheck.model import Problem
+from treecheck.model import Problem, as_text
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -180,3 +180,31 @@ def host_port_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 resource=each.port_at.resource,
                 related=(service,),
             )
+
+
+@rule("cluster-name-unresolved", source=SOURCE + "#pod-s-dns-policy")
+def cluster_name_unresolved(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A pod that is told the name of a Service, and does not ask the cluster's DNS.
+
+    With `dnsPolicy: Default` a pod resolves names as its node does, and the node knows no Service.
+    On the host's network the default policy comes to the same, unless it is
+    ClusterFirstWithHostNet.
+    """
+    pod = resource.pod
+    if pod is None:
+        return
+    policy = as_text(pod.spec.get("dnsPolicy"))
+    on_host = pod.spec.get("hostNetwork") is True and policy in {"", "ClusterFirst"}
+    if policy != "Default" and not on_host:
+        return
+    for each in dependencies(cluster, pod):
+        if each.target(cluster) is not None:
+            why = "on the host's network" if on_host else "with dnsPolicy Default"
+            yield Problem(
+                f"{each.name} is {each.host}, a Service of the cluster, and {why} its pods don't "
+                "ask the cluster's DNS: connections fail with an unknown host",
+                fix=f"Set dnsPolicy to {'ClusterFirstWithHostNet' if on_host else 'ClusterFirst'}.",
+                path=(*pod.spec_path, "hostNetwork" if on_host else "dnsPolicy"),
+                related=(each.host_at.resource,),
+            )
+            return

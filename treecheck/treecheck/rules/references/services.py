@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.ports import container_ports, find, pod_ports, shown, target_of
 from treecheck.kube.services import nearest, selected_pods
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
-from treecheck.registry import Family, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,3 +218,31 @@ def service_without_endpoints(resource: Resource, cluster: Cluster) -> Iterator[
             path=("spec",),
             absent=resource.namespace,
         )
+
+
+@rule(
+    "node-port-twice",
+    scope=Scope.CLUSTER,
+    source=SERVICE + "#type-nodeport",
+    unless=("duplicate-resource", "shared-resource"),
+)
+def node_port_twice(cluster: Cluster) -> Iterator[Problem]:
+    """Two Services that ask for the same port of the nodes.
+
+    A node's port belongs to one Service of the whole cluster. The API server refuses the second:
+    provided port is already allocated.
+    """
+    taken: dict[tuple[object, object], Resource] = {}
+    for service in cluster.of_kind("Service"):
+        for place, port in each(service, "spec", "ports"):
+            key = (port.get("nodePort"), port.get("protocol", "TCP"))
+            first = taken.setdefault(key, service) if key[0] else service
+            if first is not service and first.key != service.key:
+                yield Problem(
+                    f"it asks for port {key[0]} of the nodes, which {first.title} has: the API "
+                    "server refuses it",
+                    fix="Leave nodePort out, or choose another one.",
+                    path=(*place, "nodePort"),
+                    resource=service,
+                    related=(first,),
+                )

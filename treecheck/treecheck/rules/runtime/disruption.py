@@ -60,6 +60,20 @@ def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
+@rule("pdb-without-number", kinds=("PodDisruptionBudget",), source=SOURCE)
+def pdb_without_number(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A PodDisruptionBudget that says neither how many pods stay nor how many may go.
+
+    It allows every disruption: a drain may end all of its pods at once.
+    """
+    if not {"minAvailable", "maxUnavailable"} & set(resource.spec):
+        yield Problem(
+            "it has neither minAvailable nor maxUnavailable, so it protects nothing",
+            fix="Add maxUnavailable: 1.",
+            path=("spec",),
+        )
+
+
 @rule("budgets-overlap", scope=Scope.CLUSTER, source=SOURCE, unless=("shared-resource",))
 def budgets_overlap(cluster: Cluster) -> Iterator[Problem]:
     """A pod that two disruption budgets select.

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
 from treecheck.kube.nodes import HOST, ZONE, node_groups
+from treecheck.kube.services import selected_pods
 from treecheck.kube.workloads import is_rolling, replicas, scaled
-from treecheck.model import Problem, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -168,3 +169,34 @@ def _places(groups: list[NodeGroup], key: str) -> int | None:
         return None if None in zones else len(frozenset().union(*filter(None, zones)))
     sizes = [group.most for group in groups]
     return sum(each for each in sizes if each is not None) if None not in sizes else None
+
+
+@rule(
+    "local-traffic-unserved",
+    kinds=("Service",),
+    severity=Severity.WARNING,
+    source="https://kubernetes.io/docs/concepts/services-networking/service-traffic-policy/",
+    unless=("service-selects-nothing",),
+)
+def local_traffic_unserved(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A Service that keeps its traffic on the node, with pods that are not on every node.
+
+    With `internalTrafficPolicy: Local` a connection from a node without one of its pods is dropped,
+    although pods elsewhere are ready. A DaemonSet has a pod on each.
+    """
+    pods = selected_pods(resource, cluster)
+    fewest = [pod for pod in pods if pod.owner.kind not in {"DaemonSet", "Pod"}]
+    if resource.spec.get("internalTrafficPolicy") != "Local" or not fewest or fewest != pods:
+        return
+    nodes = _places(node_groups(cluster), HOST) if node_groups(cluster) else None
+    count = sum(replicas(cluster, pod.owner).least for pod in pods)
+    spread = any(key == HOST for pod in pods for _, key, _ in _apart(pod))
+    if nodes is not None and (nodes <= 1 or (spread and count >= nodes)):
+        return
+    names = " and ".join(pod.owner.title for pod in pods)
+    yield Problem(
+        f"internalTrafficPolicy is Local, and its pods are those of {names}, {count} in number: "
+        "connections from a node without one of them are dropped",
+        fix="Leave internalTrafficPolicy out, or run the pods as a DaemonSet.",
+        path=("spec", "internalTrafficPolicy"),
+    )

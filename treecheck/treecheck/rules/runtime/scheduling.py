@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
+from treecheck.kube.nodes import is_declared
 from treecheck.kube.services import nearest
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
@@ -39,11 +40,12 @@ def node_label_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
     A nodeSelector or a required affinity on it keeps the pod Pending; a topologyKey that is
     misspelt spreads nothing. Looked at are Kubernetes' own labels, what resembles one of them, and
-    the values of the operating system, the architecture and the zone.
+    the values of the operating system, the architecture and the zone. A label that the tree or the
+    facts give to a node is one.
     """
     for path, key, values in _node_labels(resource.pod) if resource.pod else ():
         wrong = _wrong_label(key, values)
-        if wrong:
+        if wrong and not is_declared(cluster, key, values):
             yield Problem(
                 f"{wrong[0]}: what asks for it matches no node",
                 fix=wrong[1],

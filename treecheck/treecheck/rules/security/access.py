@@ -135,8 +135,13 @@ def _too_much(entry: Manifest, *, everywhere: bool) -> str:
         and "*" in verbs and core and not named,
         "every Secret of the cluster": "secrets" in resources
         and everywhere and bool(reads) and core and not named,
-        f"commands in every pod of the {where} (pods/exec)": "pods/exec" in resources
-        and bool(verbs & {"create", "get", "*"}) and core and not named,
+        f"commands in every pod of the {where} (pods/exec)": bool(
+            {"pods/exec", "pods/*", "*/*"} & resources
+        ) and bool(verbs & {"create", "get", "*"}) and core and not named,
+        "commands in every pod of a node (nodes/proxy)": "nodes/proxy" in resources
+        and everywhere and bool(verbs & {"create", "get", "*"}) and core and not named,
+        f"tokens of every service account of the {where}": "serviceaccounts/token" in resources
+        and bool(verbs & {"create", "*"}) and core and not named,
     }  # fmt: skip
     return next((what for what, is_so in questions.items() if is_so), "")
 
