@@ -236,13 +236,12 @@ def secret_beside_sealed(resource: Resource, cluster: Cluster) -> Iterator[Probl
     """
     if any(resource.annotations.get(key) == "true" for key in MANAGED):
         return
-    for sealed in cluster.of_kind("SealedSecret", namespace=resource.namespace):
-        template = as_mapping(as_mapping(sealed.spec.get("template")).get("metadata"))
-        if (as_text(template.get("name")) or sealed.name) == resource.name:
-            yield Problem(
-                f"SealedSecret {sealed.name} makes a Secret of this name, and the controller does "
-                "not overwrite this one: what is sealed never arrives",
-                fix=f'Remove the Secret, or annotate it with {MANAGED[0]}: "true".',
-                path=("metadata", "name"),
-                related=(sealed,),
-            )
+    sealed = cluster.get("SealedSecret", resource.namespace, resource.name)
+    if sealed is not None:
+        yield Problem(
+            f"SealedSecret {sealed.name} makes a Secret of this name, and the controller does "
+            "not overwrite this one: what is sealed never arrives",
+            fix=f'Remove the Secret, or annotate it with {MANAGED[0]}: "true".',
+            path=("metadata", "name"),
+            related=(sealed,),
+        )

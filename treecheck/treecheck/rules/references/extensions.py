@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.gateways import ROUTES, backend_refs, is_of_api
 from treecheck.kube.ingresses import backends
-from treecheck.model import Problem, as_mapping, as_text, each
+from treecheck.model import Problem, as_mapping, as_text, at, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ BINDINGS = {
     "ValidatingAdmissionPolicyBinding": "ValidatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding": "MutatingAdmissionPolicy",
 }
+ALB_CONTROLLER = "ingress.k8s.aws/alb"
 TARGET_TYPE = "alb.ingress.kubernetes.io/target-type"
 
 
@@ -46,14 +47,20 @@ def policy_binding_dangles(resource: Resource, cluster: Cluster) -> Iterator[Pro
 
 @rule(
     "webhook-service-missing",
-    kinds=("APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
+    kinds=(
+        "APIService",
+        "CustomResourceDefinition",
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ),
     source=ADMISSION + "extensible-admission-controllers/#service-reference",
 )
 def webhook_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A webhook, or an API of the aggregation layer, whose Service or port is not there.
 
     With failurePolicy Fail, which is the default, the API server then refuses every request that
-    the webhook is asked about. An APIService without a Service makes each discovery fail.
+    the webhook is asked about. An APIService without a Service makes each discovery fail, and a
+    definition without the one that converts its versions makes every read fail.
     """
     for path, wanted in _called(resource):
         name, namespace = as_text(wanted.get("name")), as_text(wanted.get("namespace"))
@@ -82,6 +89,10 @@ def _called(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     """The Services that an extension of the API server calls."""
     if resource.kind == "APIService" and "service" in resource.spec:
         yield ("spec", "service"), as_mapping(resource.spec["service"])
+    converts = at(resource.spec, "conversion", "webhook", "clientConfig", "service")
+    if resource.kind == "CustomResourceDefinition" and converts:
+        path: FieldPath = ("spec", "conversion", "webhook", "clientConfig", "service")
+        yield path, as_mapping(converts)
     for place, webhook in each(resource, "webhooks"):
         client = as_mapping(webhook.get("clientConfig"))
         if "service" in client:
@@ -146,7 +157,9 @@ def alb_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     Ingress gets no address.
     """
     legacy = resource.annotations.get("kubernetes.io/ingress.class")
-    if (resource.spec.get("ingressClassName") or legacy) != "alb":
+    name = as_text(resource.spec.get("ingressClassName") or legacy)
+    known = cluster.get("IngressClass", "", name)
+    if name != "alb" and (known is None or known.spec.get("controller") != ALB_CONTROLLER):
         return
     told: set[str] = set()
     for path, backend in backends(resource):
@@ -164,4 +177,37 @@ def alb_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 "NodePort.",
                 path=(*path, "service", "name"),
                 related=(service,),
+            )
+
+
+ROLLOUT_SERVICES = (
+    ("canary", "canaryService"),
+    ("canary", "stableService"),
+    ("blueGreen", "activeService"),
+    ("blueGreen", "previewService"),
+)
+
+
+@rule(
+    "rollout-service-missing",
+    kinds=("Rollout",),
+    unless=("service-selects-nothing",),
+    source="https://argo-rollouts.readthedocs.io/en/stable/features/specification/",
+)
+def rollout_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """An Argo Rollout whose canary, stable, active or preview Service is not there.
+
+    The controller calls the Rollout invalid (InvalidSpec) and rolls out nothing.
+    """
+    for strategy, field in ROLLOUT_SERVICES:
+        name = as_text(at(resource.spec, "strategy", strategy, field))
+        known = f"{resource.namespace}/{name}" in cluster.facts.services
+        if name and not known and cluster.get("Service", resource.namespace, name) is None:
+            yield Problem(
+                f"{field} is {name}, and namespace {resource.namespace} has no such Service: the "
+                "controller calls the Rollout invalid and rolls out nothing",
+                fix="Name a Service of this namespace, or add it.",
+                path=("spec", "strategy", strategy, field),
+                related=cluster.lookalikes("Service", name),
+                absent=resource.namespace,
             )
