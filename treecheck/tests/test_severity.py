@@ -53,3 +53,12 @@ def test_it_is_a_warning_where_no_namespace_enforces_it(tmp_path: Path) -> None:
     (found,) = findings(case("capabilities", "of-every-container"), tmp_path)
 
     assert (found.severity.value, "does not allow it" in found.message) == ("warning", True)
+
+
+def test_a_number_that_no_container_declares_may_be_right(tmp_path: Path) -> None:
+    (by_number,) = findings(case("service-port-unknown", "plain"), tmp_path / "a")
+    (by_name,) = findings(case("service-port-unknown", "by-name"), tmp_path / "b")
+
+    assert (by_number.severity.value, by_name.severity.value) == ("warning", "error")
+    assert "unless something listens there" in by_number.message
+    assert by_name.message.endswith("connections to it fail")

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.model import as_list, as_mapping, each
+from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
 ACTIONS = "alb.ingress.kubernetes.io/actions."
+
+
+ALB_CONTROLLER = "ingress.k8s.aws/alb"
+
+
+def is_alb(ingress: Resource, cluster: Cluster) -> bool:
+    """Whether the AWS load balancer controller serves an Ingress."""
+    legacy = ingress.annotations.get("kubernetes.io/ingress.class")
+    name = as_text(ingress.spec.get("ingressClassName") or legacy)
+    known = cluster.get("IngressClass", "", name)
+    return name == "alb" or (known is not None and known.spec.get("controller") == ALB_CONTROLLER)
 
 
 def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:

@@ -206,7 +206,8 @@ def sealed_with_another_certificate(resource: Resource, cluster: Cluster) -> Ite
     if ours != fingerprint:
         yield Problem(
             f"it was sealed with the certificate {fingerprint[:16]}…, and the one kept in "
-            f"{kept.parent.name}/{kept.name} is {ours[:16] or 'none'}…: the cluster can't open it",
+            f"{kept.parent.name}/{kept.name} is {ours[:16] or 'none'}…: the cluster opens it only "
+            "if it has kept that older key",
             fix="Seal the value again with the kept certificate.",
             path=("metadata", "annotations"),
         )

@@ -272,8 +272,8 @@ def job_not_replaceable(cluster: Cluster) -> Iterator[Problem]:
                 if "Replace=true" in options or "Force=true" in options:
                     continue
                 yield Problem(
-                    f"a Job's template is immutable: the next change makes {application.name}'s "
-                    "sync fail",
+                    f"a Job's template is immutable: the first change of it makes "
+                    f"{application.name}'s sync fail",
                     fix="Make it a hook with BeforeHookCreation, or set the sync options "
                     "Force=true,Replace=true on it.",
                     path=("metadata", "name"),

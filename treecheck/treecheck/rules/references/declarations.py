@@ -18,7 +18,7 @@ from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
 from treecheck.kube.ports import container_ports, find, shown
 from treecheck.kube.probes import network_probes
 from treecheck.kube.variables import LISTENS, variables_of
-from treecheck.model import Problem, as_mapping, as_text, containers
+from treecheck.model import Problem, Severity, as_mapping, as_text, containers
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 
@@ -88,13 +88,17 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
         if not isinstance(port, int | str) or (isinstance(port, int) and (agreed or not ports)):
             continue
         if find(ports, port) is None:
+            # What a container declares does not bind it, and so a number may be right.
+            effect = "the probe fails unless something listens there undeclared"
             yield Problem(
                 f"the {name} of container {container.get('name')} asks port {port}, and the "
-                f"container declares only {shown(ports)}: the probe always fails",
+                f"container declares only {shown(ports)}: "
+                f"{'the probe always fails' if isinstance(port, str) else effect}",
                 fix="Probe the name or number of a port that the container declares.",
                 path=(*path, name, handler, "port"),
                 related=(resource,),
                 cause=f"{resource.title} {container.get('name')} {port}",
+                severity=None if isinstance(port, str) else Severity.WARNING,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.gateways import ROUTES, backend_refs, is_of_api
-from treecheck.kube.ingresses import backends
+from treecheck.kube.ingresses import backends, is_alb
 from treecheck.model import Problem, as_mapping, as_text, at, each
 from treecheck.registry import rule
 
@@ -20,7 +20,6 @@ BINDINGS = {
     "ValidatingAdmissionPolicyBinding": "ValidatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding": "MutatingAdmissionPolicy",
 }
-ALB_CONTROLLER = "ingress.k8s.aws/alb"
 TARGET_TYPE = "alb.ingress.kubernetes.io/target-type"
 
 
@@ -156,10 +155,7 @@ def alb_target_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     has to be of type NodePort or LoadBalancer. Otherwise the controller reports an error, and the
     Ingress gets no address.
     """
-    legacy = resource.annotations.get("kubernetes.io/ingress.class")
-    name = as_text(resource.spec.get("ingressClassName") or legacy)
-    known = cluster.get("IngressClass", "", name)
-    if name != "alb" and (known is None or known.spec.get("controller") != ALB_CONTROLLER):
+    if not is_alb(resource, cluster):
         return
     told: set[str] = set()
     for path, backend in backends(resource):

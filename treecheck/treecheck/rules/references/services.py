@@ -73,12 +73,17 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         protocol = as_text(service_port.get("protocol")) or "TCP"
         if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
             continue
+        # What a container declares does not bind it, and so a number may be right.
+        effect = "connections to it fail unless something listens there undeclared"
+        named = isinstance(target, str)
         yield Problem(
             f"port {service_port.get('port')} leads to {protocol} port {target} of the pods, and "
-            f"their containers declare only {shown(ports)}: connections to it fail",
+            f"their containers declare only {shown(ports)}: "
+            f"{'connections to it fail' if named else effect}",
             fix="Set targetPort to the name or number of a port that a container declares.",
             path=(*place, "targetPort" if "targetPort" in service_port else "port"),
             related=tuple(pod.owner for pod in pods),
+            severity=None if named else Severity.WARNING,
         )
 
 
@@ -127,12 +132,11 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
     severity=Severity.WARNING,
 )
 def governing_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A StatefulSet whose serviceName is not a headless Service over its pods.
+    """A StatefulSet whose serviceName is not a Service over its pods.
 
-    `serviceName` names the headless Service under which each pod gets its own host name
-    (`web-0.web`). Without it, or with one that has a cluster IP, those names do not resolve.
-
-    The Service has to exist in the namespace, be headless or select the pods.
+    `serviceName` names the Service under which each pod gets its own host name (`web-0.web`).
+    Without it, or with one that selects other pods, those names do not resolve. It is meant to be
+    headless; CoreDNS answers the pods' names for one with a cluster IP too.
     """
     name = as_text(resource.spec.get("serviceName"))
     if not name or f"{resource.namespace}/{name}" in cluster.facts.services:

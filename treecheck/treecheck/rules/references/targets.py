@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
 from treecheck.kube.config import find_store
-from treecheck.kube.ingresses import backends
+from treecheck.kube.ingresses import backends, is_alb
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown
 from treecheck.kube.services import nearest
@@ -288,9 +288,10 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
     """An Ingress whose TLS Secret is not there.
 
     The controller serves its own certificate instead, and browsers warn. A cert-manager annotation
-    on the Ingress makes the Secret.
+    on the Ingress makes the Secret. The AWS load balancer takes certificates from ACM, and no
+    Secret.
     """
-    if CERTIFICATE_MAKERS & set(resource.annotations):
+    if CERTIFICATE_MAKERS & set(resource.annotations) or is_alb(resource, cluster):
         return
     for place, entry in each(resource, "spec", "tls"):
         name = as_text(entry.get("secretName"))

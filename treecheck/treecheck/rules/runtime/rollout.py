@@ -63,7 +63,7 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
 def progress_deadline_too_short(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A progressDeadlineSeconds that ends before a pod can be ready.
 
-    Every rollout is then reported as failed (ProgressDeadlineExceeded), a good one too, and Argo CD
+    A rollout is then reported as failed (ProgressDeadlineExceeded), a good one too, and Argo CD
     calls the Application Degraded.
     """
     deadline = resource.spec.get("progressDeadlineSeconds")
@@ -82,7 +82,7 @@ def progress_deadline_too_short(resource: Resource, cluster: Cluster) -> Iterato
         yield Problem(
             f"a pod may need {ready_after} s until it counts (its probes' delays, what the "
             f"startupProbe allows, minReadySeconds), and progressDeadlineSeconds is {deadline}: a "
-            "good rollout is reported as failed",
+            "good rollout can be reported as failed",
             fix="Set progressDeadlineSeconds to a multiple of the usual start.",
             path=("spec", "progressDeadlineSeconds"),
         )

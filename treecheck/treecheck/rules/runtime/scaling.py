@@ -120,7 +120,7 @@ def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[
     for hpa in autoscalers(cluster, resource):
         yield Problem(
             f"replicas is {resource.spec['replicas']} here, and HorizontalPodAutoscaler {hpa.name} "
-            "sets it too: every sync takes its pods away again",
+            "sets it too: every apply sets its number back",
             fix="Leave replicas out where an autoscaler owns the number.",
             path=("spec", "replicas"),
         )

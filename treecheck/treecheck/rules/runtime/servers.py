@@ -9,7 +9,7 @@ from treecheck.kube.pages import SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import replicas
-from treecheck.model import Problem, as_list, as_mapping, as_text, containers
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -45,12 +45,17 @@ def image_runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem
             )
 
 
-@rule("privileged-port", source="https://man7.org/linux/man-pages/man7/capabilities.7.html")
+@rule(
+    "privileged-port",
+    severity=Severity.WARNING,
+    source="https://man7.org/linux/man-pages/man7/capabilities.7.html",
+)
 def privileged_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A port below 1024 for a user who may not open one.
 
-    Without NET_BIND_SERVICE only root may listen there: bind, permission denied. Some container
-    runtimes allow it to everybody, EKS's does not. The sysctl ip_unprivileged_port_start does.
+    Without NET_BIND_SERVICE only root may listen there: bind, permission denied. The sysctl
+    ip_unprivileged_port_start allows it to everybody; Docker and containerd 2 set it so by
+    themselves, containerd 1 does not.
     """
     if resource.pod is None or resource.pod.spec.get("hostNetwork"):
         return
@@ -67,7 +72,8 @@ def privileged_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             if port.number < PRIVILEGED_PORTS:
                 yield Problem(
                     f"container {container.get('name')} runs as user {user} without capabilities, "
-                    f"and can't listen on port {port.number}: permission denied",
+                    f"and listens on port {port.number}: permission denied, where the container "
+                    "runtime does not open such ports to everybody",
                     fix="Let it listen on a port above 1023 and the Service's targetPort follow.",
                     path=(*path, "ports", index, "containerPort"),
                 )
