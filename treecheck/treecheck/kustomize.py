@@ -102,6 +102,8 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"unable to find (?:plugin|one of) (.*)", "it needs the plugin {0}"),
     (r"missing metadata\.name in object", "one of its resources has no name"),
     (r"cycle detected|cycle not allowed", "it builds on itself"),
+    (r"unable to parse SM or JSON patch", "one of its patches is neither a resource nor JSON"),
+    (r"resource with name (\S+) does not match", "it sets replicas of {0}, which is not there"),
     (r"^panic: |runtime error: ", "kustomize crashes on it"),
     (r"invalid Kustomization: [^\"]*(unknown field \"[^\"]+\")", "{0}"),
     (r"yaml: (line \d+: [^\n]*)", "YAML, {0}"),

@@ -11,6 +11,7 @@ from treecheck.errors import InputError
 from treecheck.files import git_root, kustomization_file, read_source, yaml_files
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
+from treecheck.kube.projects import glob
 from treecheck.kube.renderers import kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.kustomize import plain_reason
@@ -38,6 +39,9 @@ class Sorter:
         self.seen: set[tuple[str, str, str]] = set()
         self.groups: dict[Path, str] = {}
         self.failed: dict[Path, str] = {}
+        self.directories: dict[Part, Manifest] = {}
+        self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
+        self.followed: set[Path] = set()  # folders that an Application renders, with its options
 
     def add(self) -> None:
         """Render everything below the folder and sort it into clusters."""
@@ -184,6 +188,8 @@ class Sorter:
                 part = self._part(
                     folder, application.name, namespace, kustomize_options(source, folder)
                 )
+                self.followed.add(folder)
+                self.directories[part] = as_mapping(source.get("directory"))
                 targets[part] = cluster or "the cluster"
         return targets
 
@@ -191,6 +197,8 @@ class Sorter:
         """The folder that a source renders, where the tree has it and we can render it."""
         path = as_text(source.get("path"))
         folder = self._find(path) if path else None
+        if folder is not None and "plugin" in source:
+            self.templates.add(folder)
         if folder is None or "plugin" in source or (folder / "Chart.yaml").is_file():
             return None
         return folder
@@ -204,10 +212,11 @@ class Sorter:
     def _plain_folder(self, part: Part, plain: list[Resource]) -> list[Resource]:
         """The manifests of an Application's folder without a kustomization."""
         assert part.folder is not None  # noqa: S101 - Applications' parts have one
+        directory = self.directories.get(part, {})
         return [
             Resource(each.body, part, each.origin, maker=each.maker)
             for each in plain
-            if each.origin.file is not None and each.origin.file.parent == part.folder
+            if each.origin.file is not None and _is_read(each.origin.file, part.folder, directory)
         ]
 
     def _is_unlisted(self, resource: Resource) -> bool:
@@ -240,10 +249,16 @@ class Sorter:
         left = [
             each
             for each in plain
-            if each.origin.file not in deployed and not self._is_unlisted(each)
+            if each.origin.file not in deployed
+            and not self._is_unlisted(each)
+            and not self._is_template(each.origin.file)
         ]
         only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
-        sets = [(part, part.name, found) for part, found in rendered.items()]
+        sets = [
+            (part, part.name, found)
+            for part, found in rendered.items()
+            if not self._is_template(part.folder) and part.folder not in self.followed
+        ]
         for part, name, found in [*sets, *([(None, "the manifests", left)] if left else [])]:
             new = [
                 each
@@ -265,12 +280,29 @@ class Sorter:
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
 
+    def _is_template(self, path: Path | None) -> bool:
+        """Whether a path lies in a folder that a plugin of Argo CD makes manifests of."""
+        return path is not None and any(path.is_relative_to(each) for each in self.templates)
+
     def _is_another_overlay(self, part: Part | None, deployed: set[Path | None]) -> bool:
         """Whether a folder builds on files that Applications deploy from another folder."""
         if part is None or part.folder is None:
             return False
         bases = closure(part.folder)[1:]
         return any(file in deployed for each in bases for file in each.files)
+
+
+def _is_read(file: Path, folder: Path, directory: Manifest) -> bool:
+    """Whether Argo CD reads a file of a folder of plain manifests (`spec.source.directory`)."""
+    if not file.is_relative_to(folder):
+        return False
+    if file.parent != folder and directory.get("recurse") is not True:
+        return False
+    path = file.relative_to(folder).as_posix()
+    include, exclude = as_text(directory.get("include")), as_text(directory.get("exclude"))
+    if exclude and glob(exclude).fullmatch(path):
+        return False
+    return not include or glob(include).fullmatch(path) is not None
 
 
 def _told(source: Manifest) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
 from treecheck.kube.applications import applications, resources_of, sources
 from treecheck.kube.images import repository
 from treecheck.kube.renderers import image_override
-from treecheck.model import Problem, as_list, as_mapping, as_text, containers
+from treecheck.kube.targets import is_meant
+from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ def application_image_unused(resource: Resource, cluster: Cluster) -> Iterator[P
     brought = resources_of(cluster, resource)
     images = {
         repository(as_text(container.get("image")))
-        for each in brought
-        for _, container in containers(each)
+        for found in brought
+        for _, container in containers(found)
     }
     for field, source in _placed(resource):
         for index, text in enumerate(
@@ -46,6 +48,32 @@ def application_image_unused(resource: Resource, cluster: Cluster) -> Iterator[P
                     f"no pod; the images are {', '.join(sorted(images))}",
                     fix="Name the image as the container writes it.",
                     path=("spec", *field, "kustomize", "images", index),
+                    absent=as_text(as_mapping(resource.spec.get("destination")).get("namespace")),
+                )
+
+
+@rule("application-patch-unused", kinds=("Application",), source=KUSTOMIZE + "#patches")
+def application_patch_unused(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A patch of an Application's kustomize options whose target is none of its resources.
+
+    Kustomize passes over it in silence, and what it is to change stays as it is.
+    """
+    brought = resources_of(cluster, resource)
+    for field, source in _placed(resource):
+        options = as_mapping(source.get("kustomize"))
+        before, after = (
+            f"(?:{re.escape(as_text(options.get(key)))})?" for key in ("namePrefix", "nameSuffix")
+        )
+        for place, patch in each(options, "patches"):
+            target = as_mapping(patch.get("target"))
+            if not brought or not target or "namespace" in target:
+                continue
+            if not any(is_meant(target, found, (before, after)) for found in brought):
+                told = ", ".join(f"{key} {value}" for key, value in target.items())
+                yield Problem(
+                    f"this patch changes {told}, and the Application brings no such resource",
+                    fix="Name a resource that it brings.",
+                    path=("spec", *field, "kustomize", *place, "target"),
                     absent=as_text(as_mapping(resource.spec.get("destination")).get("namespace")),
                 )
 
@@ -102,10 +130,10 @@ def _is_this_repository(file: Path, source: Manifest, cluster: Cluster) -> bool:
     url = source.get("repoURL")
     own = [as_text(source.get("path"))]
     others = [
-        as_text(each.get("path"))
+        as_text(other.get("path"))
         for application in applications(cluster)
-        for each in sources(application)
-        if each.get("repoURL") == url
+        for other in sources(application)
+        if other.get("repoURL") == url
     ]
     return any((base / p).is_dir() for p in (*own, *others) if p for base in _roots(file))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.errors import InputError
 from treecheck.files import line_of, load_text
+from treecheck.kube.targets import is_meant, matches_name
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.reading import read_documents
 from treecheck.registry import Scope, rule
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 PATCHES = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/"
 REPLACEMENTS = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/replacements/"
-PLAIN_SELECTOR = re.compile(r"[^=!(),\s]+==?[^=!(),\s]*(,\s*[^=!(),\s]+==?[^=!(),\s]*)*")
 
 
 class Target(NamedTuple):
@@ -60,7 +60,7 @@ def _unmet(
     for kustomization, resources in known:
         for file, select in targets(kustomization):
             if not (
-                any(_is(select, each, affixes) for each in resources)
+                any(is_meant(select, each, affixes) for each in resources)
                 or unrendered(kustomization.folder)
                 or any(_is_named(select, each) for each in _listed(kustomization))
             ):
@@ -121,28 +121,6 @@ def _affixes(kustomizations: Iterable[Kustomization]) -> tuple[str, str]:
     return before, after
 
 
-def _is(select: Manifest, resource: Resource, affixes: tuple[str, str]) -> bool:
-    """Whether a selector may mean a resource, whose name may have got a prefix or suffix since."""
-    version = resource.api_version.rpartition("/")[2]
-    exact = {"kind": resource.kind, "group": resource.group, "version": version}
-    for field, value in exact.items():
-        pattern = as_text(select.get(field))
-        if pattern and not _matches(rf"(?:{pattern})\Z", value):
-            return False
-    name = as_text(select.get("name")).removeprefix("^").removesuffix("$")
-    before, after = affixes
-    if name and not _matches(rf"{before}(?:{name}){after}\Z", resource.name):
-        return False
-    pairs = (("labelSelector", resource.labels), ("annotationSelector", resource.annotations))
-    for field, values in pairs:
-        text = as_text(select.get(field))
-        if PLAIN_SELECTOR.fullmatch(text):
-            wanted = dict(re.split(r"==?", part.strip(), maxsplit=1) for part in text.split(","))
-            if any(values.get(key) != value for key, value in wanted.items()):
-                return False
-    return True
-
-
 def _listed(kustomization: Kustomization) -> Iterator[Manifest]:
     """The manifests that a kustomization builds on as they are written.
 
@@ -160,17 +138,10 @@ def _is_named(select: Manifest, manifest: Manifest) -> bool:
     named = {"kind": manifest, "name": as_mapping(manifest.get("metadata"))}
     patterns = {field: as_text(select.get(field)) for field in named}
     return bool(patterns["name"]) and all(
-        _matches(rf"(?:{pattern})\Z", as_text(named[field].get(field)))
+        matches_name(rf"(?:{pattern})\Z", as_text(named[field].get(field)))
         for field, pattern in patterns.items()
         if pattern
     )
-
-
-def _matches(pattern: str, value: str) -> bool:
-    try:
-        return re.match(pattern, value, re.DOTALL) is not None
-    except re.error:
-        return True  # kustomize's regular expressions differ in details
 
 
 def _told(select: Manifest) -> str:
