@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from treecheck.kube.names import fits
+from treecheck.kube.pages import validation
 from treecheck.limits.words import LABEL_KEY
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.quantities import quantity
@@ -202,9 +203,7 @@ def priority_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-@rule(
-    "storage-class", source="Kubernetes: validation of storage.k8s.io/v1.", kinds=("StorageClass",)
-)
+@rule("storage-class", source=validation("storage"), kinds=("StorageClass",))
 def storage_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A StorageClass whose provisioner can't be one.
 

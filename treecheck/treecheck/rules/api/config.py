@@ -7,6 +7,7 @@ import binascii
 import json
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pages import validation
 from treecheck.model import Problem, as_mapping, as_text
 from treecheck.registry import rule
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
-_SOURCE = "Kubernetes: validation of ConfigMaps and Secrets (pkg/apis/core/validation)."
+_SOURCE = validation("core")
 LARGEST = 1024 * 1024
 
 # The type of a Secret -> the keys that it must have.

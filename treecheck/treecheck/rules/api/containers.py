@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.names import fits
+from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
 from treecheck.kube.probes import PROBES
 from treecheck.limits.words import LABEL_KEY
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
-_SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
+_SOURCE = validation("core")
 _RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 _FIELDS = re.compile(
     r"metadata\.(name|namespace|uid|(labels|annotations)\['.*'\])\Z"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pages import validation
 from treecheck.kube.schedules import bad_schedule, is_zone
 from treecheck.model import Problem, as_list, as_mapping, at
 from treecheck.registry import rule
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
-_SOURCE = "Kubernetes: validation of batch/v1 (pkg/apis/batch/validation)."
+_SOURCE = validation("batch")
 _CRON = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax"
 
 

@@ -149,7 +149,10 @@ def annotation_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             )
 
 
-@rule("finalizer-syntax", source="Kubernetes: validation of metadata.finalizers.")
+@rule(
+    "finalizer-syntax",
+    source="https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/",
+)
 def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A finalizer that is not a qualified name.
 

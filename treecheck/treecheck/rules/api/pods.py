@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.addresses import is_address
+from treecheck.kube.pages import validation
 from treecheck.model import Problem, as_list, as_mapping, at, show_path
 from treecheck.quantities import quantity
 from treecheck.registry import rule
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
-_SOURCE = "Kubernetes: validation of pods (pkg/apis/core/validation)."
+_SOURCE = validation("core")
 
 
 @rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pages import validation
 from treecheck.kube.workloads import bad_share
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.quantities import quantity
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
-_HPA = "Kubernetes: validation of autoscaling (pkg/apis/autoscaling/validation)."
+_HPA = validation("autoscaling")
 _METRICS = {
     "Resource": "resource",
     "ContainerResource": "containerResource",
@@ -95,7 +96,7 @@ def _target(path: FieldPath, target: Manifest) -> Iterator[Problem]:
 
 @rule(
     "disruption-budget",
-    source="Kubernetes: validation of policy/v1.",
+    source=validation("policy"),
     kinds=("PodDisruptionBudget",),
 )
 def disruption_budget(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
@@ -113,7 +114,7 @@ def disruption_budget(resource: Resource, _cluster: Cluster) -> Iterator[Problem
             )
 
 
-@rule("claim-size", source="Kubernetes: validation of PersistentVolumeClaim.")
+@rule("claim-size", source=validation("core"))
 def claim_size(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A claim or volume of no size, or with access modes that exclude each other.
 

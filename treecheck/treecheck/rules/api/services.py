@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.addresses import is_address, is_network
 from treecheck.kube.names import fits
+from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
 from treecheck.limits.words import SUBDOMAIN
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
-_SOURCE = "Kubernetes: validation of Services (pkg/apis/core/validation)."
+_SOURCE = validation("core")
 _NODE_PORTS = range(30000, 32768)
 
 

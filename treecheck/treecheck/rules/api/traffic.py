@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.addresses import is_address, is_network
 from treecheck.kube.names import fits
+from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
 from treecheck.limits.words import SUBDOMAIN
 from treecheck.model import Problem, as_list, as_text, show_path
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
 
-_INGRESS = "Kubernetes: validation of Ingresses (pkg/apis/networking/validation)."
-_POLICY = "Kubernetes: validation of NetworkPolicies (pkg/apis/networking/validation)."
+_INGRESS = validation("networking")
+_POLICY = validation("networking")
 _FORBIDDEN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
 _WILDCARD = re.compile(r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 

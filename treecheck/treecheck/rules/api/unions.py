@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from treecheck.kube.pages import validation
 from treecheck.model import Problem, as_list, show_path
 from treecheck.registry import rule
 from treecheck.typed import of_type
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Resource
 
-_SOURCE = "Kubernetes' validation of each type: “may not specify more than 1 …”, “Duplicate value”."
+_SOURCE = validation("core")
 
 
 class OneOf(NamedTuple):

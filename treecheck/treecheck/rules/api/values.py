@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.pages import API_REFERENCE
 from treecheck.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
 from treecheck.model import Problem, as_text, at, show_path
 from treecheck.registry import rule
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from treecheck.conformance import SchemaError
     from treecheck.model import FieldPath, Resource
 
-_SOURCE = "Kubernetes' validation of each type (pkg/apis/*/validation) and its API reference."
+_SOURCE = API_REFERENCE
 
 
 def _of(resource: Resource, *keywords: str) -> list[SchemaError]:
@@ -81,7 +82,7 @@ def number_out_of_range(resource: Resource, _cluster: Cluster) -> Iterator[Probl
         )
 
 
-@rule("malformed-quantity", source="Kubernetes: resource.Quantity, its syntax.")
+@rule("malformed-quantity", source=f"{API_REFERENCE}common-definitions/quantity/")
 def malformed_quantity(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """An amount of CPU, memory or storage that can't be read.
 
@@ -97,9 +98,7 @@ def malformed_quantity(resource: Resource, _cluster: Cluster) -> Iterator[Proble
             )
 
 
-@rule(
-    "not-base64", source="Kubernetes: Secret.data and ConfigMap.binaryData are base64 (RFC 4648)."
-)
+@rule("not-base64", source="https://kubernetes.io/docs/concepts/configuration/secret/")
 def not_base64(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """Plain text where base64 belongs.
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
+from treecheck.kube.pages import validation
 from treecheck.kube.workloads import bad_share, leading_number
 from treecheck.model import Problem, as_list, as_mapping, at
 from treecheck.registry import rule
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from treecheck.model import Resource
 
 CONTROLLERS = ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")
-_SOURCE = "Kubernetes: validation of apps/v1 (pkg/apis/apps/validation)."
+_SOURCE = validation("apps")
 
 
 @rule("selector-mismatch", source=_SOURCE, kinds=CONTROLLERS)

@@ -20,7 +20,7 @@ ALLOWED = {"apiVersion", "kind", "images"}
     "image-file-with-more",
     family=Family.POLICY,
     scope=Scope.FILE,
-    source="This project: the promotable version is alone in its file.",
+    source="https://argo-cd.readthedocs.io/en/release-3.4/user-guide/ci_automation/",
 )
 def image_file_with_more(source: SourceFile, facts: Facts) -> Iterator[Problem]:
     """A person's setting in the file that machines write.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @rule(
     "environment-variable-missing",
-    source="This project: the deployment that it replaces had this fault.",
+    source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
 )
 def environment_variable_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An environment variable that the application needs and its pod does not get.

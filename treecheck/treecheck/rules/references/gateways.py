@@ -38,15 +38,16 @@ def route_not_attached(resource: Resource, cluster: Cluster) -> Iterator[Problem
     from this namespace, or serves other host names. The API server accepts the route; its status
     says Accepted false, and nothing is served.
     """
-    if not is_of_api(resource):
-        return
-    for place, parent in each(resource, "spec", "parentRefs"):
+    for place, parent in each(resource, "spec", "parentRefs") if is_of_api(resource) else ():
         if parent.get("kind", "Gateway") != "Gateway" or parent.get("group", GROUP) != GROUP:
             continue
         name = as_text(parent.get("name"))
         namespace = as_text(parent.get("namespace")) or resource.namespace
-        gateway = cluster.get("Gateway", namespace, name)
-        if gateway is None:
+        # Of several with one name, such as variants side by side, any may be meant.
+        gateways = [
+            each for each in cluster.of_kind("Gateway", namespace=namespace) if each.name == name
+        ]
+        if not gateways:
             yield Problem(
                 f"there is no Gateway {name} in namespace {namespace}: nothing serves the route",
                 fix="Name a Gateway that exists, with its namespace.",
@@ -55,14 +56,14 @@ def route_not_attached(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 absent=cluster.meant_namespace("Gateway", namespace, name, resource),
             )
             continue
-        wrong = _refusal(resource, parent, gateway, cluster)
-        if wrong:
-            field, what, fix = wrong
+        wrong = [_refusal(resource, parent, gateway, cluster) for gateway in gateways]
+        if wrong[0] is not None and all(wrong):
+            field, what, fix = wrong[0]
             yield Problem(
                 f"Gateway {namespace}/{name} {what}: nothing serves the route",
                 fix=fix,
                 path=(*place, field) if field in parent else place,
-                related=(gateway,),
+                related=tuple(gateways),
             )
 
 
@@ -145,7 +146,7 @@ def reference_grant_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     That namespace has to have a ReferenceGrant for this kind and namespace. Without it a route's
     requests get a 500, and a listener has no certificate.
     """
-    if not is_of_api(resource):
+    if not is_of_api(resource) or _in_mesh(resource):
         return
     for path, kind, entry in _across(resource):
         namespace, name = as_text(entry.get("namespace")), as_text(entry.get("name"))
@@ -162,6 +163,12 @@ def reference_grant_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
             path=(*path, "namespace"),
             absent=namespace,
         )
+
+
+def _in_mesh(route: Resource) -> bool:
+    """Whether a route is of a mesh, between programs: its parent is a Service."""
+    parents = each(route, "spec", "parentRefs")
+    return any(parent.get("kind") == "Service" for _, parent in parents)
 
 
 def _across(resource: Resource) -> Iterator[tuple[FieldPath, str, Manifest]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import OLD_FOLDER, ImageFacts, facts_of
-from treecheck.kube.pages import VOLUMES
+from treecheck.kube.pages import POSTGRES_IMAGE, VOLUMES
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
@@ -91,7 +91,7 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
 @rule(
     "data-in-volume-root",
     kinds=SERVERS,
-    source="The documentation of the postgres image, on PGDATA.",
+    source=POSTGRES_IMAGE,
 )
 def data_in_volume_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A PostgreSQL whose data folder is the root of a disk.
@@ -202,7 +202,7 @@ def claim_template_unmounted(resource: Resource, cluster: Cluster) -> Iterator[P
             )
 
 
-@rule("unwritable-folder", kinds=SERVERS, source="Each image's page in its registry.")
+@rule("unwritable-folder", kinds=SERVERS, source=POSTGRES_IMAGE)
 def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A read-only file system where the server has to write.
 

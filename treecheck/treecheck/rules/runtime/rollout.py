@@ -158,7 +158,7 @@ def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
         selector = as_mapping(one.spec.get("selector"))
         for other in workloads:
             if (
-                one is not other
+                one.key != other.key  # the same one in another file is another rule's
                 and other.pod is not None
                 and one.namespace == other.namespace
                 and selector

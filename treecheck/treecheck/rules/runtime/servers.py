@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.images import facts_of, is_official
-from treecheck.kube.pages import SECURITY_CONTEXT
+from treecheck.kube.pages import POSTGRES_IMAGE, SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import replicas
@@ -129,7 +129,7 @@ def database_not_replicated(resource: Resource, cluster: Cluster) -> Iterator[Pr
 @rule(
     "database-without-password",
     kinds=("Deployment", "StatefulSet"),
-    source="Each image's page in its registry.",
+    source=POSTGRES_IMAGE,
     unless=("config-missing", "config-key-missing"),
 )
 def database_without_password(resource: Resource, cluster: Cluster) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from treecheck.conformance import is_unquoted
+from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, as_text, show_path
 from treecheck.registry import rule
 from treecheck.schemas import schemas
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from treecheck.conformance import SchemaError
     from treecheck.model import Resource
 
-_SOURCE = "Kubernetes' OpenAPI document for the release; for Argo CD and Sealed Secrets their CRDs."
+_SOURCE = API_REFERENCE
 
 
 @rule("unknown-field", source=_SOURCE)
@@ -88,7 +89,10 @@ def type_names(expected: Any) -> str:
     )
 
 
-@rule("nameless-manifest", source="Kubernetes API conventions: types and metadata.")
+@rule(
+    "nameless-manifest",
+    source="https://kubernetes.io/docs/concepts/overview/working-with-objects/#required-fields",
+)
 def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A manifest without apiVersion, kind or name.
 

@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kinds import BUILT_IN_GROUPS
+from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, Severity
 from treecheck.registry import Family, rule
 from treecheck.schemas import custom_kinds, schemas
@@ -128,7 +129,7 @@ def deprecated_api(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-@rule("unknown-kind", source="Kubernetes' OpenAPI document for the release.")
+@rule("unknown-kind", source=API_REFERENCE)
 def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A kind or API version that Kubernetes does not have.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pages import YAML_TEXT
 from treecheck.model import Problem
 from treecheck.reading import Fault
 from treecheck.registry import Scope, rule
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @rule(
     "yaml-bomb",
-    source="The “billion laughs”; the API server and go-yaml stop at such documents too.",
+    source="https://en.wikipedia.org/wiki/Billion_laughs_attack",
     scope=Scope.FILE,
 )
 def yaml_bomb(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
@@ -37,7 +38,7 @@ def yaml_bomb(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
 
 @rule(
     "yaml-encoding",
-    source="YAML 1.2, 5.2 (character encodings); Kubernetes' tools read UTF-8.",
+    source=f"{YAML_TEXT}#52-character-encodings",
     scope=Scope.FILE,
 )
 def yaml_encoding(source: SourceFile, _facts: Facts) -> Iterator[Problem]:

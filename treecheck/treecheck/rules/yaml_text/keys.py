@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.pages import YAML_TEXT
 from treecheck.model import Problem, show_path
 from treecheck.reading import Fault
 from treecheck.registry import Scope, rule
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from treecheck.files import SourceFile
     from treecheck.reading import Document
 
-_SOURCE = "YAML 1.2, 3.2.1.3 (keys are unique) and 6.1 (no tabs in indentation)."
+_SOURCE = YAML_TEXT
 
 
 def _is_glued(document: Document) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.blame import written
 from treecheck.conformance import is_unquoted
+from treecheck.kube.pages import YAML_TYPES
 from treecheck.model import Problem, Severity, show_path
 from treecheck.registry import Family, Scope, rule
 from treecheck.wording import shown
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @rule(
     "unquoted-value",
-    source="YAML 1.1 (bool, int and float types), as kubectl, kustomize and Argo CD read it.",
+    source=YAML_TYPES,
 )
 def unquoted_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A number or boolean where text belongs, for want of quotes.
@@ -52,7 +53,7 @@ _TEXT_FIELDS = frozenset({"data", "stringData", "annotations", "labels", "matchL
 @rule(
     "ambiguous-text",
     family=Family.POLICY,
-    source="YAML 1.1, types bool and int (base 60); YAML 1.2 reads both as text.",
+    source=YAML_TYPES,
     severity=Severity.WARNING,
     scope=Scope.FILE,
 )
@@ -115,7 +116,7 @@ _IMAGE_FIELDS = frozenset({"newTag", "newName", "digest"})
 
 @rule(
     "unquoted-tag",
-    source="kustomize: images[].newTag is text; one short commit hash in 18 looks like a number.",
+    source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/",
     scope=Scope.FILE,
 )
 def unquoted_tag(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
