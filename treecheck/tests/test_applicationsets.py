@@ -190,6 +190,18 @@ def test_a_cluster_generator_fills_plain_templates_too(tmp_path: Path) -> None:
     assert made == ["EU_1-prod-x-{{gone}}"]
 
 
+def test_a_place_that_nothing_fills_is_not_known(tmp_path: Path) -> None:
+    source = {"repoURL": "https://git.example.com/shop.git", "path": "{{path}}"}
+    template = {"metadata": {"name": "{{env}}"}, "spec": {"source": source}}
+
+    known = names(
+        tmp_path, [elements({"env": "a", "path": "b"})], goTemplate=False, template=template
+    )
+    assert known == ["a"]
+    with pytest.raises(NotKnown, match="don't fill"):
+        names(tmp_path, [elements({"env": "a"})], goTemplate=False, template=template)
+
+
 def test_a_selector_chooses_among_what_a_generator_makes(tmp_path: Path) -> None:
     generator = elements({"env": "dev", "own": {"team": "red"}}, {"env": "prod"})
 

@@ -65,6 +65,8 @@ def generated(resource: Resource, root: Path, facts: Facts) -> list[Manifest]:
         template = _merged(as_mapping(spec.get("template")), own)
         for parameters in _parameters(generator, asked):
             found.append(_application(resource, template, parameters, go=asked.go))
+            if not asked.go and PLACE.search(json.dumps(found[-1].get("spec"))):
+                raise NotKnown("has places that its parameters don't fill")
             if len(found) > LIMIT:
                 raise NotKnown(f"makes more than {LIMIT} Applications")
     return found
