@@ -21,7 +21,6 @@ from tests.docs.commands.shell import simple_commands
 if TYPE_CHECKING:
     from pathlib import Path
 
-LINES = lines_of_the_tree()
 # A tool's name and one of its subcommands that are not a command, by file, and what they are.
 NO_COMMAND = {
     ("ci/platform/plan/bootstrap.py", "aws eks"): "a pattern that finds the line in the page",
@@ -36,14 +35,16 @@ def found(name: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("tool", [*TOOLS, "ci"])
 def test_every_line_is_one_that_its_tool_understands(tool: str) -> None:
-    wrong = [fault for line in LINES if line.words[0] == tool for fault in faults(line)]
+    wrong = [
+        fault for line in lines_of_the_tree() if line.words[0] == tool for fault in faults(line)
+    ]
 
     assert wrong == []
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_lines_of_every_tool_are_found_in_pages_and_in_the_plan(tool: str) -> None:
-    places = {line.file for line in LINES if line.words[0] == tool}
+    places = {line.file for line in lines_of_the_tree() if line.words[0] == tool}
 
     assert PLAN in places
     assert any(place.endswith(".md") for place in places)
@@ -52,7 +53,7 @@ def test_lines_of_every_tool_are_found_in_pages_and_in_the_plan(tool: str) -> No
 def test_no_command_stands_where_nothing_looks_for_it() -> None:
     missed = []
     for name, text in texts():
-        parsed = Counter(line.words[:2] for line in LINES if line.file == name)
+        parsed = Counter(line.words[:2] for line in lines_of_the_tree() if line.file == name)
         for tool in TOOLS:
             known = "|".join(map(re.escape, sorted(first_words(tool), key=len, reverse=True)))
             for match in re.finditer(rf"(?<![\w./-]){tool}[ ]+({known})(?![\w./:-])", text):
@@ -65,10 +66,10 @@ def test_no_command_stands_where_nothing_looks_for_it() -> None:
 
 
 def test_every_exception_is_still_needed() -> None:
-    beginnings = {line.words[1:3] for line in LINES if line.words[0] == "aws"}
+    beginnings = {line.words[1:3] for line in lines_of_the_tree() if line.words[0] == "aws"}
     files = {
         name
-        for line in LINES
+        for line in lines_of_the_tree()
         for word in line.words
         if (name := word.rpartition("file://")[2]) in aws.FILES
     }
@@ -76,7 +77,7 @@ def test_every_exception_is_still_needed() -> None:
     assert set(aws.V2_ONLY) <= beginnings
     assert set(aws.FILES) == files
     assert {name for name, _ in NO_COMMAND} <= {name for name, _ in texts()}
-    assert set(verbs.NO_VERB) <= {(line.file, line.words[1]) for line in LINES}
+    assert set(verbs.NO_VERB) <= {(line.file, line.words[1]) for line in lines_of_the_tree()}
 
 
 PAGE = """\
