@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import random
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from time import perf_counter
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -294,3 +297,48 @@ def test_it_rejects_an_unknown_zone_and_suggests_one(text: str, valid: str) -> N
     assert find_zone(refused.value.valid)
     if valid != "Europe/Berlin" or "erl" in text:
         assert refused.value.valid == valid
+
+
+def walked(zone: str, first: date, days: int) -> list[int]:
+    """Its weekdays, each date looked at; one that the zone skipped begins when it ends."""
+    there, counts = ZoneInfo(zone), [0] * 7
+    for number in range(days):
+        day = first + timedelta(days=number)
+        start, end = (
+            datetime.combine(each, time(), there).astimezone(UTC)
+            for each in (day, day + timedelta(days=1))
+        )
+        counts[day.weekday()] += start < end
+    return counts
+
+
+def test_weekdays_and_stretches_equal_a_walk_over_the_days() -> None:
+    draw = random.Random(5)
+    zones = [
+        "Pacific/Apia",
+        "Pacific/Kwajalein",
+        "Africa/Casablanca",
+        *draw.sample(zone_names(), 40),
+    ]
+    for zone in zones:
+        first = date(1990, 1, 1) + timedelta(days=draw.randrange(9000))
+        days = draw.choice([1, 30, 800, 9000])
+        asked = period(zone, str(first), str(first + timedelta(days=days)))
+        assert asked.weekdays() == walked(zone, first, days), (zone, asked)
+        cut = asked.stretches()
+        assert [cut[0].start, cut[-1].end] == [asked.start_at, asked.end_at]
+        assert [each.end for each in cut[:-1]] == [each.start for each in cut[1:]]
+        for each in cut:
+            at = each.start
+            while at < each.end:
+                assert at.astimezone(asked.zone).utcoffset() == each.offset, (zone, at)
+                at += timedelta(days=1)
+
+
+def test_a_century_is_cut_without_walking_its_days_again() -> None:
+    asked = period("Europe/Berlin", "1926-01-01", "2026-01-01")
+    asked.stretches()
+    began = perf_counter()
+    asked.stretches()
+    asked.weekdays()
+    assert perf_counter() - began < 0.05  # a walk takes 0.1 s and more

@@ -136,19 +136,15 @@ class Period:
 
     def stretches(self) -> list[Stretch]:
         """Cut it where the zone's offset changes; in most months that is one stretch."""
-        found: list[Stretch] = []
-        since = at = self.start_at
-        offset = _offset(at, self.zone)
-        while at < self.end_at:
-            later = min(at + ONE_DAY, self.end_at)
-            if _offset(later, self.zone) != offset:
-                later = _change(at, later, self.zone)
-                found.append(Stretch(since, later, offset))
-                since, offset = later, _offset(later, self.zone)
-            at = later
-        if since < self.end_at:
-            found.append(Stretch(since, self.end_at, offset))
-        return found
+        start, end = self.start_at, self.end_at
+        years = range(start.year, end.year + 1)
+        changes = (change for year in years for change in _changes(year, self.zone))
+        edges = [start, *(change for change in changes if start < change < end), end]
+        return [
+            Stretch(since, until, _offset(since, self.zone))
+            for since, until in pairwise(edges)
+            if since < until
+        ]
 
     def keeps_quarter_hours(self) -> bool:
         """Return whether every local day and hour in it begins on a quarter hour of UTC.
@@ -163,10 +159,25 @@ class Period:
 
     def weekdays(self) -> list[int]:
         """How many Mondays … Sundays it has; a date that the zone skipped doesn't count."""
-        counts = [0] * 7
-        for bucket in self._days():
-            counts[bucket.start.astimezone(self.zone).weekday()] += 1
+        weeks, more = divmod(self.days, 7)
+        counts = [weeks] * 7
+        for day in range(more):
+            counts[(self.first + timedelta(days=day)).weekday()] += 1
+        for skipped in self._skipped():
+            counts[skipped.weekday()] -= 1
         return counts
+
+    def _skipped(self) -> Iterator[date]:
+        """The dates that the zone skipped: the day before and the day of each change may be one."""
+        changed = {
+            local_date(stretch.start, self.zone) + timedelta(days=n)
+            for stretch in self.stretches()
+            for n in (-2, -1, 0)
+        }
+        for day in changed:
+            ends = (_midnight(each, self.zone) for each in (day, day + ONE_DAY))
+            if self.first <= day < self.end and len(set(ends)) == 1:
+                yield day
 
     def buckets(self, by: Granularity) -> list[TimeBucket]:
         """Cut it into hours, days, weeks (from Monday) or months, without gaps or overlaps.
@@ -353,6 +364,20 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
     return instant.astimezone(zone).utcoffset() or timedelta(0)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _changes(year: int, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """The instants of a year of UTC at which the zone's offset changes; looks at each day once."""
+    found = []
+    at, until = (datetime(each, 1, 1, tzinfo=UTC) for each in (year, year + 1))
+    while at < until:
+        later = min(at + ONE_DAY, until)
+        if _offset(at, zone) != _offset(later, zone):
+            later = _change(at, later, zone)
+            found.append(later)
+        at = later
+    return tuple(found)
 
 
 def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
