@@ -6,7 +6,6 @@ app.test_client().get("/health_check")
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -15,6 +14,7 @@ from flask_openapi3 import OpenAPI
 from coworking.access import AccessKeys
 from coworking.database import Database
 from coworking.freshness import Freshness
+from coworking.lanes import Lanes
 from coworking.logs import LOGGER
 from coworking.metrics import Metrics
 from coworking.web import EXTENSION, Services, register
@@ -61,17 +61,20 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
     app = App("coworking", doc_ui=False, static_folder="static", template_folder="templates")
     database = Database(config)
     keys = AccessKeys(config.access_key_file)
+    lanes = Lanes(threads=config.web_threads, pool=config.db_pool_size)
     services = Services(
         config=config,
         keys=keys,
         database=database,
         freshness=Freshness(
-            database, max_age=config.report_max_age, keep_bytes=config.report_keep_mb * 1_000_000
+            database,
+            lanes,
+            max_age=config.report_max_age,
+            keep_bytes=config.report_keep_mb * 1_000_000,
         ),
         metrics=Metrics(keys, build=config.build, commit=config.commit),
         stopping=stopping,
-        # A quarter of the threads always stays free for answers that are short.
-        long_answers=threading.Semaphore(max(1, config.web_threads * 3 // 4)),
+        lanes=lanes,
     )
     app.extensions[EXTENSION] = services
     register(app)

@@ -1,6 +1,6 @@
 """Answers that are kept until the data changes, and the one question that shows whether it has.
 
-    freshness = Freshness(database, max_age=0, keep_bytes=24_000_000)
+    freshness = Freshness(database, lanes, max_age=0, keep_bytes=24_000_000)
     answer = freshness.answer("daily_usage", build)   # build(connection) -> Body
     answer.body, answer.header
 
@@ -33,15 +33,16 @@ answer. So a request may use any check that *began* after it arrived, no matter 
 it; and any body whose snapshot was taken after it arrived. Requests that come during a check wait
 for the next one, and one of them makes it for all: at most one check is under way in a process.
 With `max_age`, a check that began up to so many seconds before the arrival serves too.
+One build serves all who ask the same; how many may wait and build at a time is in `lanes`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import text
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from coworking.database import Database
+    from coworking.lanes import Lanes
 
 SNAPSHOT = """pg_postmaster_start_time()::text || ' ' || CASE WHEN pg_is_in_recovery()
     THEN clock_timestamp()::text ELSE pg_current_snapshot()::text END"""
@@ -138,14 +140,18 @@ class Freshness:
 
     Args:
         database: where the questions go.
+        lanes: how many requests may wait for a body, and how many build one.
         max_age: seconds that an answer may be behind (REPORT_MAX_AGE).
         keep_bytes: the bound on all kept bodies together.
     """
 
-    def __init__(self, database: Database, *, max_age: float, keep_bytes: int) -> None:
+    def __init__(
+        self, database: Database, lanes: Lanes, *, max_age: float, keep_bytes: int
+    ) -> None:
         self.max_age = max_age
         self._checks = VersionChecks(database)
         self._database = database
+        self._lanes = lanes
         self._kept: Kept[Hashable, Filed[Sized]] = Kept(most_bytes=keep_bytes)
         self._builds = TurnsByKey(database.config.db_statement_timeout + 1)
 
@@ -158,15 +164,19 @@ class Freshness:
         """
         return self._checks.since(time.monotonic())
 
-    def answer(self, key: Hashable, build: Callable[[Connection], B]) -> AgedBody[B]:
+    def answer(
+        self, key: Hashable, build: Callable[[Connection], B], *, short: bool = False
+    ) -> AgedBody[B]:
         """The body for `key`: the kept one while it is fresh enough, else one built now.
 
         Args:
             key: names the question with all its parameters; equal keys have equal answers.
             build: makes the body from one connection in one snapshot. It is called by one request
                 at a time for each key; the others wait for its body.
+            short: a build that costs Python next to nothing, and needs neither place nor turn.
 
         Raises:
+            Busy: too many wait for a body already, or build one.
             DatabaseAway: the database can't be asked, or the build took too long.
             SchemaTooOld: as `check` does.
         """
@@ -174,11 +184,12 @@ class Freshness:
         since = arrived - self.max_age
         kept: Filed[B] | None = self._kept.get(key)  # type: ignore[assignment]  # one type a key
         if kept is None or kept.as_of < since:
-            check = self._checks.since(since)
-            if kept is not None and kept.version == check.version:
-                kept.as_of = max(kept.as_of, check.began)
-            else:
-                kept = self._built(key, build, since, check)
+            with contextlib.nullcontext() if short else self._lanes.place():
+                check = self._checks.since(since)
+                if kept is not None and kept.version == check.version:
+                    kept.as_of = max(kept.as_of, check.began)
+                else:
+                    kept = self._built(key, build, arrived, check, short=short)
         age = max(0.0, arrived - kept.as_of)
         return AgedBody(kept.body, age, kept.version, self.max_age, kept.not_verified_since)
 
@@ -192,20 +203,27 @@ class Freshness:
         self._checks.close()
 
     def _built(
-        self, key: Hashable, build: Callable[[Connection], B], since: float, check: Check
+        self,
+        key: Hashable,
+        build: Callable[[Connection], B],
+        arrived: float,
+        check: Check,
+        *,
+        short: bool,
     ) -> Filed[B]:
-        with self._builds.turn(key) as waited:
-            kept: Filed[B] | None = self._kept.get(key)  # type: ignore[assignment]
+        with self._builds.turn(key) as (shared, waited):
+            kept: Filed[B] | None = shared.found or self._kept.get(key)  # type: ignore[assignment]
+            since = arrived - self.max_age
             if kept is not None and (kept.as_of >= since or kept.version == check.version):
                 return kept
             if waited:  # the one before may have failed: fail as fast, before asking for more
                 self._checks.since(time.monotonic())
-            number, began = self._checks.number, time.monotonic()
-
-            row, body = self._database.read(
-                THIS_SNAPSHOT, lambda connection, row: (row, build(connection))
-            )
-            kept = Filed(DataVersion(number, row[0]), body, began, row[1])
+            with contextlib.nullcontext() if short else self._lanes.work(arrived):
+                number, began = self._checks.number, time.monotonic()
+                row, body = self._database.read(
+                    THIS_SNAPSHOT, lambda connection, row: (row, build(connection))
+                )
+            shared.found = kept = Filed(DataVersion(number, row[0]), body, began, row[1])
             self._kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
             return kept
 
@@ -331,37 +349,46 @@ class VersionChecks:
         return DatabaseAway(f"no answer from the database within {self._within} s")
 
 
+@dataclass(slots=True)
+class Turn(Generic[B]):
+    """One key's lock, who uses it, and what the newest of its builds made for all of them."""
+
+    lock: threading.Lock
+    users: int = 0
+    found: Filed[B] | None = None
+
+
 class TurnsByKey:
     """A lock for each key, there only while somebody holds it or waits for it."""
 
     def __init__(self, within: float) -> None:
         self._within = within
         self._guard = threading.Lock()
-        self._locks: dict[Hashable, tuple[threading.Lock, int]] = {}
+        self._turns: dict[Hashable, Turn[Any]] = {}
 
-    @contextmanager
-    def turn(self, key: Hashable) -> Iterator[bool]:
-        """Hold the key's lock; yields whether there was a wait for it.
+    @contextlib.contextmanager
+    def turn(self, key: Hashable) -> Iterator[tuple[Turn[Any], bool]]:
+        """Hold the key's lock; yields its turn, and whether there was a wait for it.
 
         Raises:
             DatabaseAway: the wait took longer than `within` seconds.
         """
         with self._guard:
-            lock, users = self._locks.get(key, (threading.Lock(), 0))
-            self._locks[key] = (lock, users + 1)
+            turn = self._turns.setdefault(key, Turn(threading.Lock()))
+            turn.users += 1
         try:
-            waited = not lock.acquire(blocking=False)
-            if waited and not lock.acquire(timeout=self._within):
+            waited = not turn.lock.acquire(blocking=False)
+            if waited and not turn.lock.acquire(timeout=self._within):
                 raise DatabaseAway("the report is still being built for an earlier request")
             try:
-                yield waited
+                yield turn, waited
             finally:
-                lock.release()
+                turn.lock.release()
         finally:
             with self._guard:
-                lock, users = self._locks.pop(key)
-                if users > 1:
-                    self._locks[key] = (lock, users - 1)
+                turn.users -= 1
+                if turn.users == 0:
+                    del self._turns[key]
 
 
 def _again(failure: Failure) -> ServiceError:

@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -31,6 +32,7 @@ from coworking import logs, schema
 from coworking.access import AccessKeys
 from coworking.app import create_app
 from coworking.errors import ServiceError
+from coworking.lanes import SWITCH_SECONDS
 from coworking.scheduler import Folding
 from coworking.scrape import Scrape, share
 from coworking.web import EXTENSION
@@ -127,6 +129,7 @@ def worker_app(config: Config, stopping: Synchronized[int], parent: int, figures
     threading.Thread(
         target=_end_as_orphan, args=(parent,), name="orphan-check", daemon=True
     ).start()
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(config, stopping=lambda: bool(stopping.value))
     share(app.extensions[EXTENSION].metrics.registry, figures)
     return app

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from coworking import freshness
 from coworking.database import Database
 from coworking.freshness import Freshness
+from coworking.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +83,9 @@ def make(numbers: Database) -> Iterator[Callable[..., Freshness]]:
     made: list[Freshness] = []
 
     def make(*, max_age: float = 0, keep_bytes: int = 1000) -> Freshness:
-        made.append(Freshness(numbers, max_age=max_age, keep_bytes=keep_bytes))
+        made.append(
+            Freshness(numbers, Lanes(threads=32, pool=8), max_age=max_age, keep_bytes=keep_bytes)
+        )
         return made[-1]
 
     yield make

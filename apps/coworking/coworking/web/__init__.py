@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from flask_openapi3 import OpenAPI
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from coworking.config import Config
     from coworking.database import Database
     from coworking.freshness import Freshness
+    from coworking.lanes import Lanes
     from coworking.metrics import Metrics
 
 EXTENSION = "coworking"
@@ -31,7 +31,7 @@ class Services:
 
     Attributes:
         stopping: whether the process was told to stop.
-        long_answers: a place for each long answer that may be sent at the same time.
+        lanes: how many requests may do what takes long.
     """
 
     config: Config
@@ -40,7 +40,7 @@ class Services:
     freshness: Freshness
     metrics: Metrics
     stopping: Callable[[], bool]
-    long_answers: threading.Semaphore
+    lanes: Lanes
 
     def close(self) -> None:
         """Close every connection."""

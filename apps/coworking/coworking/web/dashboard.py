@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ from flask import Blueprint, request
 from coworking import reports
 from coworking.errors import ServiceError
 from coworking.extent import horizon_of, period_of
+from coworking.lanes import Busy
 from coworking.periods import (
     DEFAULT_DAYS,
     Granularity,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from coworking.extent import Extent
+    from coworking.freshness import AgedBody
     from coworking.periods import TimeBucket
     from coworking.reports import HoursOfWeek, Overview, SoFar
 
@@ -95,6 +98,7 @@ class Findings:
 def dashboard() -> Response:
     """The dashboard of the range that the URL names, by default the newest 30 days."""
     picked = {name: value for name, value in request.args.items() if value}
+    arrived = time.monotonic()
     try:
         selection = _read(picked)
         now = datetime.now(UTC)
@@ -103,14 +107,17 @@ def dashboard() -> Response:
             ("dashboard", horizon_of(now), days, *selection),
             lambda connection: _find(connection, selection, days, now),
         )
+        with services().lanes.place(), services().lanes.work(arrived):
+            response = _rendered(picked, answer, now)
     except ParameterError as error:
         return page("dashboard.html", {**_controls(picked, None), "problem": error}, 400)
     except ServiceError as error:
-        note(error)
-        context = {**_controls(picked, None), "refresh": True, "reason": str(error)}
-        response = page("away.html", context, 503)
-        response.headers["Retry-After"] = RETRY_AFTER
-        return response
+        return _away(picked, error)
+    response.headers["Report-Freshness"] = answer.header
+    return response
+
+
+def _rendered(picked: dict[str, str], answer: AgedBody[Findings], now: datetime) -> Response:
     context = {
         **_controls(picked, answer.body),
         **_shown(answer.body),
@@ -119,8 +126,15 @@ def dashboard() -> Response:
         "age": answer.age,
         "verified": answer.not_verified_since is None,
     }
-    response = page("dashboard.html", context)
-    response.headers["Report-Freshness"] = answer.header
+    return page("dashboard.html", context)
+
+
+def _away(picked: dict[str, str], error: ServiceError) -> Response:
+    """503, without what is picked: many may ask for it at once."""
+    note(error)
+    context = {"refresh": True, "reason": str(error), "busy": isinstance(error, Busy)}
+    response = page("away.html", {**frame(picked), **context}, 503)
+    response.headers["Retry-After"] = RETRY_AFTER
     return response
 
 

@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from coworking import older_reports
-from coworking.errors import ServiceError
 from coworking.web import services
 from coworking.web.bodies import SHORTEST_GZIP, refuse_unmatched
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Iterator
 
     from sqlalchemy import Connection
 
+    from coworking.lanes import Lanes
     from coworking.older_reports import JsonBody
 
 blueprint = Blueprint("older_api", __name__, url_prefix="/api/reports")
-
-
-class Busy(ServiceError):  # noqa: N818 (a state, and it passes)
-    """As many long answers are being sent as this process allows at the same time."""
 
 
 @blueprint.get("/daily_usage")
@@ -46,12 +41,11 @@ class Sending:
     always find one.
     """
 
-    def __init__(self, parts: Iterable[bytes], places: threading.Semaphore) -> None:
-        self._places: threading.Semaphore | None = None
-        if not places.acquire(blocking=False):
-            raise Busy("too many long answers are being sent at this moment")
+    def __init__(self, parts: Iterable[bytes], lanes: Lanes) -> None:
+        self._lanes: Lanes | None = None
+        lanes.take_place("too many long answers are being sent at this moment")
         self._parts = iter(parts)
-        self._places = places
+        self._lanes = lanes
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -61,9 +55,9 @@ class Sending:
 
     def close(self) -> None:
         """Give the place back; the server calls it, also when the client has gone away."""
-        places, self._places = self._places, None
-        if places is not None:
-            places.release()
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            lanes.places.release()
 
     def __del__(self) -> None:
         self.close()
@@ -71,7 +65,7 @@ class Sending:
 
 def _answer(build: Callable[[Connection], JsonBody]) -> Response:
     """The report's text, in gzip where the client takes it, or 304 if the client has it."""
-    answer = services().freshness.answer(build.__name__, build)
+    answer = services().freshness.answer(build.__name__, build, short=True)
     body = answer.body
     asked = request.environ  # most requests have none of these headers, and parsing costs
     packed = "gzip" in asked.get("HTTP_ACCEPT_ENCODING", "") and body.length >= SHORTEST_GZIP
@@ -91,5 +85,5 @@ def _answer(build: Callable[[Connection], JsonBody]) -> Response:
     if response.status_code == 200:
         parts = body.packed if packed else body.parts()
         long = body.plain is None
-        response.response = Sending(parts, services().long_answers) if long else parts
+        response.response = Sending(parts, services().lanes) if long else parts
     return response

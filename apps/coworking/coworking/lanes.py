@@ -1,0 +1,83 @@
+"""How many requests may do what takes long, so that probes and short answers find a thread.
+
+A request *enters* before it waits for a report that is being built, builds one itself, renders a
+page or sends a long body; one that finds no place is refused at once. Of those inside only a few
+*work* at a time: Python's threads share one core, and a probe waits behind each that computes.
+
+    lanes = Lanes(threads=32, pool=8)
+    with lanes.place(), lanes.work(time.monotonic()):
+        ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from coworking.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_WORKERS = 3
+PATIENCE = 1.0  # seconds that one inside waits for its turn to work
+SWITCH_SECONDS = 0.001  # a thread that computes lets the others go on after so long, not 5 ms
+
+
+class Busy(ServiceError):  # noqa: N818 (a state, and it passes)
+    """This process does as much at this moment as it allows; a second later it may do more."""
+
+
+class Lanes:
+    """The places and the turns of one process.
+
+    Args:
+        threads: of the server; a quarter of them always stays free for short answers.
+        pool: connections for building reports; a quarter of them stays free for short reports.
+    """
+
+    def __init__(self, *, threads: int, pool: int) -> None:
+        self.places = threading.Semaphore(max(1, threads * 3 // 4))
+        self._turns = threading.Semaphore(max(1, min(MOST_WORKERS, pool * 3 // 4)))
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place during the block.
+
+        Raises:
+            Busy: none is free.
+        """
+        self.take_place("too many reports are asked for at this moment")
+        try:
+            yield
+        finally:
+            self.places.release()
+
+    def take_place(self, refusal: str) -> None:
+        """Take a place, which the caller gives back by `places.release()`.
+
+        Raises:
+            Busy: none is free; its text is `refusal`.
+        """
+        if not self.places.acquire(blocking=False):
+            raise Busy(refusal)
+
+    @contextlib.contextmanager
+    def work(self, arrived: float) -> Iterator[None]:
+        """Take a turn to work; the caller has a place.
+
+        Args:
+            arrived: when the request came (monotonic seconds). Its patience counts from there, so
+                that those who waited for a build that failed don't wait one after the other.
+
+        Raises:
+            Busy: those who work took longer than PATIENCE.
+        """
+        if not self._turns.acquire(timeout=max(0.0, arrived + PATIENCE - time.monotonic())):
+            raise Busy("other reports are being built at this moment")
+        try:
+            yield
+        finally:
+            self._turns.release()

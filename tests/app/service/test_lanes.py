@@ -1,0 +1,141 @@
+"""Clients that ask for much get 503 at once, and probes and short reports are answered."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from coworking.lanes import MOST_WORKERS, PATIENCE, Busy, Lanes
+from coworking.web import EXTENSION
+from tests.app.service.clients import Clients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.testing import FlaskClient
+
+    from tests.app.service.conftest import Service
+
+# The time limits of the probes in base/coworking/deployment.yaml, in seconds.
+LIMITS = {"/health_check": 3, "/readiness_check": 2}
+ROWS = """
+    INSERT INTO users (first_name, last_name, joined_at)
+    SELECT 'a', 'b', '2020-01-01' FROM generate_series(1, 200);
+    INSERT INTO tokens (user_id, token, created_at, used_at)
+    SELECT 1 + g % 200, 'x', t, t + interval '1 minute'
+    FROM (SELECT g, timestamp '2023-01-01' + g * interval '20 minutes' AS t
+          FROM generate_series(1, 50000) g) AS rows
+"""
+CENTURIES = [
+    f"/api/v1/{report}?tz={zone}&from={first}&to={first.replace(year=first.year + 100)}"
+    for number, (report, zone) in enumerate(
+        (report, zone)
+        for report in ("overview", "heatmap")
+        for zone in ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Casablanca")
+    )
+    for first in (date(1926, 1, 2) + timedelta(days=number + 8 * n) for n in range(7))
+]
+HOURLY = ["/?from=2024-03-01&to=2024-04-10&by=hour"]
+
+
+def slowest(service: Service, path: str, seconds: float) -> float:
+    """Ask again and again, as a probe does; every answer must be 200."""
+    longest, until = 0.0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.monotonic()
+        assert service.get(path, timeout=LIMITS[path]).status_code == 200, path
+        longest = max(longest, time.monotonic() - began)
+        time.sleep(0.1)
+    return longest
+
+
+@pytest.mark.parametrize(
+    ("paths", "connections", "kept"),
+    [(CENTURIES, 60, "0"), (HOURLY, 200, "24")],
+    ids=["centuries", "hourly"],
+)
+def test_greedy_clients_leave_the_probes_their_time(
+    database: Any, serve: Callable[..., Service], paths: list[str], connections: int, kept: str
+) -> None:
+    database.execute(ROWS)
+    service = serve(database, LOG_LEVEL="WARNING", REPORT_KEEP_MB=kept)
+    port = int(service.address.rpartition(":")[2])
+
+    with (
+        Clients(port, paths, connections=connections) as clients,
+        ThreadPoolExecutor(len(LIMITS)) as probes,
+    ):
+        for asked in [probes.submit(slowest, service, path, 4) for path in LIMITS]:
+            asked.result()
+
+    assert set(clients.outcomes) <= {"200", "503"}, clients.outcomes
+    assert clients.outcomes["200"] > 0
+    assert service.process.poll() is None
+
+
+def test_who_finds_no_place_is_refused_at_once(client: FlaskClient, database: Any) -> None:
+    lanes = client.application.extensions[EXTENSION].lanes
+    with contextlib.ExitStack() as places:
+        for _ in range(24):
+            places.enter_context(lanes.place())
+        began = time.monotonic()
+        for path in ("/", "/api/v1/overview", "/api/v1/checkins", "/api/v1/heatmap"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1"), path
+            assert "oo many reports are asked for at this moment" in answer.text
+        assert time.monotonic() - began < PATIENCE
+        for path in ("/health_check", "/readiness_check", "/api/reports/daily_usage"):
+            assert client.get(path).status_code == 200, path
+    assert client.get("/").status_code == 200
+
+
+def test_a_busy_page_does_not_blame_the_database(client: FlaskClient) -> None:
+    lanes = client.application.extensions[EXTENSION].lanes
+    with contextlib.ExitStack() as places:
+        for _ in range(24):
+            places.enter_context(lanes.place())
+        page = client.get("/").text
+    assert "ask again in a few seconds" in page
+    assert "database" not in page
+
+
+def test_only_so_many_work_and_the_others_are_patient_once() -> None:
+    lanes = Lanes(threads=32, pool=8)
+    with contextlib.ExitStack() as turns:
+        for _ in range(MOST_WORKERS):
+            turns.enter_context(lanes.work(time.monotonic()))
+        began = time.monotonic()
+        with pytest.raises(Busy), lanes.work(began):
+            pass
+        assert PATIENCE <= time.monotonic() - began < PATIENCE + 0.4
+        again = time.monotonic()
+        with pytest.raises(Busy), lanes.work(began):
+            pass
+        assert time.monotonic() - again < PATIENCE / 2
+    with lanes.work(time.monotonic()):
+        pass
+
+
+def test_the_smallest_process_has_a_place_and_a_turn() -> None:
+    lanes = Lanes(threads=1, pool=1)
+    with lanes.place(), lanes.work(time.monotonic()):
+        pass
+
+
+def test_one_build_serves_all_who_ask_the_same(
+    database: Any, serve: Callable[..., Service]
+) -> None:
+    """16 clients at once: the first builds, the others have its body; nobody is refused."""
+    database.execute(ROWS)
+    service = serve(database, LOG_LEVEL="WARNING")
+    url = f"{service.address}/api/v1/overview?from=1926-01-01&to=2025-01-01"
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: requests.get(url, timeout=10), range(16)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
