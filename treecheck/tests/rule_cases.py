@@ -199,16 +199,12 @@ def read_cases(file: Path) -> list[Case]:
     rule, _, what = file.stem.partition(".")
     assert {*body.get("says", {})} <= {*body.get("broken", {})}, f"{file.name}: says what?"
     good = _tree(body["good"]) if "good" in body else {}
-    cases = []
-    if good:
-        cases.append(_case(rule, what or "good", good, body, broken=False))
+    cases = [_case(rule, what or "good", good, body, broken=False)] if good else []
     for kind in ("fine", "broken"):
         for name, change in (body.get(kind) or {}).items():
             tree = _tree(change) if isinstance(change, list) else patched(good, change)
-            title = f"{what}.{name}" if what else name
-            cases.append(
-                _case(rule, title, tree, body, broken=kind == "broken", change=change, good=good)
-            )
+            told = {"broken": kind == "broken", "change": change, "good": good}
+            cases.append(_case(rule, f"{what}.{name}".lstrip("."), tree, body, **told))
     return cases
 
 

@@ -16,6 +16,8 @@ from treecheck.reading import read_documents
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from treecheck.model import Manifest
+
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
@@ -108,17 +110,7 @@ def read_facts(path: Path) -> Facts:
     Raises:
         InputError: it is missing or not YAML, or a key or value in it is none that is known.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the facts file {path} can't be read: {error}") from error
-    documents = read_documents(text, str(path))
-    body = documents[0].value if documents else {}
-    if not isinstance(body, dict):
-        raise InputError(f"{path}: a facts file is a mapping with the keys {', '.join(KEYS)}")
-    for key in body:
-        if key not in KEYS:
-            raise InputError(f"{path}: unknown key {key!r}; known are {', '.join(KEYS)}")
+    text, body = _read(path)
     values: dict[str, Any] = {
         attribute: frozenset(_names(path, key, body[key]))
         for key, attribute in NAME_LISTS.items()
@@ -143,6 +135,22 @@ def read_facts(path: Path) -> Facts:
         known=frozenset(body),
         **values,
     )
+
+
+def _read(path: Path) -> tuple[str, Manifest]:
+    """A facts file's text and its mapping, whose keys are all known."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the facts file {path} can't be read: {error}") from error
+    documents = read_documents(text, str(path))
+    body = documents[0].value if documents else {}
+    if not isinstance(body, dict):
+        raise InputError(f"{path}: a facts file is a mapping with the keys {', '.join(KEYS)}")
+    for key in body:
+        if key not in KEYS:
+            raise InputError(f"{path}: unknown key {key!r}; known are {', '.join(KEYS)}")
+    return text, body
 
 
 def _names(path: Path, key: str, value: Any) -> list[str]:

@@ -240,11 +240,7 @@ class Sorter:
         Another overlay of a base that Applications deploy stands alone too: it may be of another
         cluster.
         """
-        taken = {each.key for found in self.clusters.values() for each in found}
-        # Without a namespace of its own a resource goes where its Application says.
-        placed = {
-            (each.group, each.kind, each.name) for found in self.clusters.values() for each in found
-        }
+        taken, placed = self._keys(), self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
         left = [
             each
@@ -264,9 +260,7 @@ class Sorter:
                 each
                 for each in found
                 if each.key not in taken
-                and (
-                    "namespace" in each.metadata or (each.group, each.kind, each.name) not in placed
-                )
+                and ("namespace" in each.metadata or _name(each) not in placed)
             ]
             if not new and not (part is not None and unrendered(part.folder or Path())):
                 continue
@@ -280,6 +274,13 @@ class Sorter:
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
 
+    def _keys(self) -> set[tuple[str, str, str, str]]:
+        return {each.key for found in self.clusters.values() for each in found}
+
+    def _names(self) -> set[tuple[str, str, str]]:
+        """Without a namespace of its own a resource goes where its Application says."""
+        return {_name(each) for found in self.clusters.values() for each in found}
+
     def _is_template(self, path: Path | None) -> bool:
         """Whether a path lies in a folder that a plugin of Argo CD makes manifests of."""
         return path is not None and any(path.is_relative_to(each) for each in self.templates)
@@ -290,6 +291,10 @@ class Sorter:
             return False
         bases = closure(part.folder)[1:]
         return any(file in deployed for each in bases for file in each.files)
+
+
+def _name(resource: Resource) -> tuple[str, str, str]:
+    return resource.group, resource.kind, resource.name
 
 
 def _is_read(file: Path, folder: Path, directory: Manifest) -> bool:

@@ -30,7 +30,7 @@ MAKERS = ("NodePool", "Provisioner", "MachineDeployment", "MachineSet", "EC2Node
 
 
 @dataclass(frozen=True, slots=True)
-class NodeGroup:
+class NodesAlike:
     """Nodes that are alike.
 
     Attributes:
@@ -85,7 +85,7 @@ def _tolerates(toleration: Manifest, taint: tuple[str, str, str]) -> bool:
     return named == key and as_text(toleration.get("value")) == value
 
 
-def node_groups(cluster: Cluster) -> list[NodeGroup]:
+def node_groups(cluster: Cluster) -> list[NodesAlike]:
     """The groups of a cluster's nodes; empty where they are not known."""
     if cluster.facts.knows("nodes"):
         return _with_domains([_of_facts(each) for each in cluster.facts.nodes])
@@ -110,7 +110,7 @@ def is_declared(cluster: Cluster, key: str, values: list[str]) -> bool:
     return any(key in own and (not values or str(own[key]) in values) for own in labels)
 
 
-def _with_domains(groups: list[NodeGroup]) -> list[NodeGroup]:
+def _with_domains(groups: list[NodesAlike]) -> list[NodesAlike]:
     known = frozenset().union(*(each.domains for each in groups))
     return [replace(each, domains=known) for each in groups]
 
@@ -120,7 +120,7 @@ def _eksctl_groups(body: Manifest) -> Iterator[Manifest]:
         yield from map(as_mapping, as_list(body.get(field)))
 
 
-def _of_facts(entry: Manifest) -> NodeGroup:
+def _of_facts(entry: Manifest) -> NodesAlike:
     labels = _own(entry)
     zones = [as_text(each) for each in as_list(entry.get("zones"))]
     if zones:
@@ -132,7 +132,7 @@ def _of_facts(entry: Manifest) -> NodeGroup:
     return _group(entry, labels, count if isinstance(count, int) else None)
 
 
-def _of_eksctl(entry: Manifest, body: Manifest, region: str) -> NodeGroup:
+def _of_eksctl(entry: Manifest, body: Manifest, region: str) -> NodesAlike:
     labels = _own(entry)
     zones = as_list(entry.get("availabilityZones")) or as_list(body.get("availabilityZones"))
     types = as_list(entry.get("instanceTypes")) or [entry.get("instanceType")]
@@ -152,10 +152,10 @@ def _own(entry: Manifest) -> dict[str, frozenset[str]]:
     return {key: frozenset({str(v)}) for key, v in as_mapping(entry.get("labels")).items()}
 
 
-def _group(entry: Manifest, labels: dict[str, frozenset[str]], most: int | None) -> NodeGroup:
+def _group(entry: Manifest, labels: dict[str, frozenset[str]], most: int | None) -> NodesAlike:
     own = as_mapping(entry.get("labels"))
     domains = frozenset({"", *(key.rpartition("/")[0] for key in own)})
-    return NodeGroup(
+    return NodesAlike(
         as_text(entry.get("name")), labels, _taints(entry.get("taints")), most, domains
     )
 

@@ -32,11 +32,11 @@ class NotKnown(Exception):  # noqa: N818 - it is an answer, not an error
 class Block:
     """A condition or loop: its branches, each a (keyword, expression, content)."""
 
-    branches: list[tuple[str, str, list[str | Block | Place]]] = field(default_factory=list)
+    branches: list[tuple[str, str, list[str | Block | Expression]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Expression:
     """An expression that is replaced; `text` is how it was written."""
 
     expression: str
@@ -53,10 +53,10 @@ def filled(text: str, parameters: dict[str, Any], *, partly: bool = False) -> st
     return "".join(_written(nodes, parameters, partly=partly))
 
 
-def _parsed(text: str) -> list[str | Block | Place]:
+def _parsed(text: str) -> list[str | Block | Expression]:
     """A template's texts, places and blocks."""
-    top: list[str | Block | Place] = []
-    stack: list[tuple[Block, list[str | Block | Place]]] = []
+    top: list[str | Block | Expression] = []
+    stack: list[tuple[Block, list[str | Block | Expression]]] = []
     here, position = top, 0
     for found in ACTION.finditer(text):
         before = text[position : found.start()]
@@ -77,33 +77,33 @@ def _parsed(text: str) -> list[str | Block | Place]:
         elif keyword == "end" and stack:
             _, here = stack.pop()
         elif not found[2].startswith("/*"):
-            here.append(Place(found[2], found[0]))
+            here.append(Expression(found[2], found[0]))
     if stack:
         raise NotKnown("has a condition without an end")
     here.append(text[position:])
     return top
 
 
-def _branch(block: Block, keyword: str, expression: str) -> list[str | Block | Place]:
-    content: list[str | Block | Place] = []
+def _branch(block: Block, keyword: str, expression: str) -> list[str | Block | Expression]:
+    content: list[str | Block | Expression] = []
     block.branches.append((keyword, expression, content))
     return content
 
 
 def _written(
-    nodes: list[str | Block | Place], dot: Any, *, partly: bool, root: Any = None
+    nodes: list[str | Block | Expression], dot: Any, *, partly: bool, root: Any = None
 ) -> Iterator[str]:
     root = dot if root is None else root
     for node in nodes:
         if isinstance(node, str):
             yield node
-        elif isinstance(node, Place):
+        elif isinstance(node, Expression):
             yield _place(node, dot, root, partly=partly)
         else:
             yield from _block(node, dot, root, partly=partly)
 
 
-def _place(node: Place, dot: Any, root: Any, *, partly: bool) -> str:
+def _place(node: Expression, dot: Any, root: Any, *, partly: bool) -> str:
     try:
         value = evaluated(node.expression, dot, root)
     except NotKnown:

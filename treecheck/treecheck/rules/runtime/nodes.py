@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.kube.nodes import NodeGroup
+    from treecheck.kube.nodes import NodesAlike
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 ASSIGN = "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/"
@@ -55,11 +55,11 @@ def pod_fits_no_node(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     )
 
 
-def _taint(group: NodeGroup) -> str:
+def _taint(group: NodesAlike) -> str:
     return ", ".join(f"{key}={value}:{effect}" for key, value, effect in group.taints)
 
 
-def _fits(group: NodeGroup, pod: PodTemplate) -> bool:
+def _fits(group: NodesAlike, pod: PodTemplate) -> bool:
     """Whether a node of a group may take a pod, as far as that is known."""
     if not group.lets_in(pod):
         return False
@@ -71,7 +71,7 @@ def _fits(group: NodeGroup, pod: PodTemplate) -> bool:
     )
 
 
-def _lone_fault(groups: list[NodeGroup], pod: PodTemplate) -> tuple[FieldPath, str] | None:
+def _lone_fault(groups: list[NodesAlike], pod: PodTemplate) -> tuple[FieldPath, str] | None:
     """The first requirement that no group meets, by itself: (place, how a message shows it)."""
     terms = list(_terms(pod))
     wanted = [*_selected(pod), *(terms[0] if len(terms) == 1 else ())]
@@ -162,7 +162,7 @@ def _apart(pod: PodTemplate) -> Iterator[tuple[FieldPath, str, bool]]:
             yield (*pod.spec_path, "affinity", "podAntiAffinity", *place), key, hashed
 
 
-def _places(groups: list[NodeGroup], key: str) -> int | None:
+def _places(groups: list[NodesAlike], key: str) -> int | None:
     """How many nodes or zones some groups have at most; None where that is not known."""
     if key == ZONE:
         zones = [group.labels.get(ZONE) for group in groups]
