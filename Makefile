@@ -96,7 +96,7 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test test-long test-backups test-image e2e e2e-long validate agree docs check format
+.PHONY: test test-long pod-security test-backups test-image e2e e2e-long validate agree docs check format
 TESTS := tests treecheck/tests --ignore=tests/e2e --ignore=tests/postgres --ignore=tests/manifests/test_checkov.py
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs -m 'not slow' $(TESTS) $(ARGS)
@@ -104,6 +104,9 @@ test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engin
 # Few tests, which put all processors to work by themselves.
 test-long: $(VENV)/dev.stamp ## Run the races and kills of `make test` with all their rounds
 	@$(BIN)/python -m pytest -q -p no:xdist -rs -m slow $(or $(ARGS),$(TESTS))
+
+pod-security: $(VENV)/dev.stamp ## Fetch Kubernetes' own Pod Security fixtures for the tests (needs the program go)
+	@$(BIN)/python treecheck/tests/upstream/fetch.py .local/pod-security
 
 test-backups: $(VENV)/dev.stamp ## Back up, break and restore: PostgreSQL 15 and pgBackRest of Debian, S3 by moto
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests/postgres $(ARGS)

@@ -15,6 +15,7 @@ from treecheck.engine import CRASHED, Report, check
 from treecheck.facts import Facts, read_facts
 from treecheck.inputs import gather
 from treecheck.registry import LAYERS, load_rules
+from treecheck.schemas import version_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ def run(case: Case, folder: Path) -> Report:
         facts = read_facts(file)
     inputs = gather([str(case.write(folder / "tree"))], facts)
     # What a caller of the package adds in the same process is not looked at here.
-    return check(inputs, facts, (1, 32), only=RULES, today=TODAY)
+    return check(inputs, facts, version_of(facts.kubernetes or "1.32"), only=RULES, today=TODAY)
 
 
 def name(case: Case) -> str:

@@ -47,6 +47,7 @@ BASELINE_CAPABILITIES = {
 }  # fmt: skip
 SELINUX_TYPES = {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 SECCOMP = {"RuntimeDefault", "Localhost"}
+APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 
 def own_contexts(pod: PodTemplate) -> Iterator[tuple[FieldPath, Manifest, Manifest]]:
@@ -331,6 +332,9 @@ def _lifted(resource: Resource) -> Iterator[tuple[str, FieldPath]]:
     """(what lifts a protection, where) in a pod."""
     if resource.pod is None:
         return
+    for key, value in resource.pod.annotations.items():
+        if key.startswith(APP_ARMOR) and not _guarded(as_text(value)):
+            yield f"{key}: {as_text(value)}", (*resource.pod.path, "metadata", "annotations", key)
     at = (*resource.pod.spec_path, "securityContext")
     sysctls = map(as_mapping, as_list(context_of(resource.pod).get("sysctls")))
     for index, entry in enumerate(sysctls):
@@ -342,6 +346,11 @@ def _lifted(resource: Resource) -> Iterator[tuple[str, FieldPath]]:
         if context.get("procMount", "Default") != "Default":
             yield f"procMount {context['procMount']}", (*where, "procMount")
         yield from _lifted_in(context, where)
+
+
+def _guarded(profile: str) -> bool:
+    """Whether "baseline" allows this value of AppArmor's annotation."""
+    return profile in {"", "runtime/default"} or profile.startswith("localhost/")
 
 
 def _lifted_in(context: Manifest, path: FieldPath) -> Iterator[tuple[str, FieldPath]]:
