@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from treecheck.kinds import is_cluster_scoped
 from treecheck.kube.applications import (
+    IN_CLUSTER,
     applications,
+    cluster_of,
     destination,
     project_of,
     resources_of,
@@ -193,8 +195,11 @@ def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An Application into a namespace that nothing makes.
 
     On a new cluster its first sync fails: namespaces not found. The tree may have the Namespace,
-    the facts may name it, or the Application may say CreateNamespace=true.
+    the facts may name it, or the Application may say CreateNamespace=true. Of another cluster than
+    Argo CD's own it is not known which namespaces there are.
     """
+    if cluster_of(resource) != IN_CLUSTER:
+        return
     name = as_text(destination(resource).get("namespace"))
     known = {*cluster.facts.namespaces, resource.namespace, "default", "kube-system"}
     made = {

@@ -37,8 +37,8 @@ def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
     """A patch whose target no resource is.
 
     Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
-    misspelt name or kind there changes nothing, in silence. Left alone are patches that delete, and
-    kustomizations that build on addresses outside the tree.
+    misspelt name or kind there changes nothing, in silence. Left alone are patches that delete,
+    components, and kustomizations that build on addresses outside the tree.
     """
     yield from _unmet(cluster, _patched, "this patch changes")
 
@@ -58,6 +58,8 @@ def _unmet(
     known = built_by(cluster.resources)
     affixes = _affixes(kustomization for kustomization, _ in known)
     for kustomization, resources in known:
+        if kustomization.body.get("kind") == "Component":
+            continue  # it patches what the kustomizations that name it build, some of other trees
         for file, select in targets(kustomization):
             if not (
                 any(is_meant(select, each, affixes) for each in resources)
