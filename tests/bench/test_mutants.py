@@ -194,3 +194,15 @@ def test_a_test_that_fails_by_itself_notices_nothing(tree: Path) -> None:
     done = mutants(tree, "--at=ci/version/limits.py:9")
     assert f"  {file.relative_to(tree)}: 1 tests fail on the unchanged tree, 3 pass" in done.stdout
     assert "SURVIVED  ci/version/limits.py:9  sorted -> list" in done.stdout
+
+
+def test_a_test_that_is_too_slow_to_be_recorded_is_asked_all_the_same(tree: Path) -> None:
+    file = tree / "tests/ci/version/test_limits.py"
+    late = "import sys\n\ndef test_late():\n    few([1])\n    assert sys.gettrace() is None\n"
+    file.write_text(
+        f"{TESTS}\n\n{late}    from ci.version import limits\n    assert limits.unused()\n"
+    )
+    done = mutants(tree, "--at=ci/version/limits.py:13")
+    assert "noticed   ci/version/limits.py:13  True -> False\n" in done.stdout
+    assert "::test_late\n" in done.stdout
+    assert "fail on the unchanged tree" not in done.stdout
