@@ -102,7 +102,7 @@ test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engin
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs -m 'not slow' $(TESTS) $(ARGS)
 
 # Few tests, which put all processors to work by themselves.
-test-long: $(VENV)/dev.stamp ## Run the races and kills of `make test` with all their rounds
+test-long: $(VENV)/dev.stamp ## Run the races, kills and loads of `make test` with all their rounds
 	@$(BIN)/python -m pytest -q -p no:xdist -rs -m slow $(or $(ARGS),$(TESTS))
 
 pod-security: $(VENV)/dev.stamp ## Fetch Kubernetes' own Pod Security fixtures for the tests (needs the program go)

@@ -17,8 +17,8 @@ from tests.app.service.clients import Clients, ask
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-REQUESTS = 5000
-REPLACEMENTS = 2
+# Replacements, and requests at least; the second is a test of `make test-long`.
+RESTARTS = [(1, 1500), pytest.param(2, 5000, marks=pytest.mark.slow)]
 PATHS = ("/api/reports/daily_usage", "/api/reports/user_visits", "/health_check")
 
 
@@ -43,18 +43,22 @@ def name_backends(file: Path, *services: Any) -> None:
     unfinished.replace(file)
 
 
+@pytest.mark.parametrize(("replacements", "at_least"), RESTARTS)
 def test_a_rolling_restart_under_load_fails_no_request(
     serve: Callable[..., Any],
     database: Any,
     proxy: tuple[int, Path],
     wait: Callable[..., None],
+    *,
+    replacements: int,
+    at_least: int,
 ) -> None:
     port, backends = proxy
     old = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
     name_backends(backends, old)
     wait(lambda: ask(client_of(port), "/readiness_check") == "200", "proxy")
-    with Clients(port, PATHS, at_least=REQUESTS) as clients:
-        for _ in range(REPLACEMENTS):
+    with Clients(port, PATHS, at_least=at_least) as clients:
+        for _ in range(replacements):
             new = serve(database, DRAIN_SECONDS="1.5", LOG_LEVEL="WARNING")
             name_backends(backends, old, new)
             before = clients.total
@@ -63,7 +67,7 @@ def test_a_rolling_restart_under_load_fails_no_request(
             name_backends(backends, new)
             old = new
     assert clients.outcomes == {"200": clients.total}
-    assert clients.total >= REQUESTS
+    assert clients.total >= at_least
 
 
 def port_of(service: Any) -> str:

@@ -20,9 +20,22 @@ class Database(Protocol):
     def execute(self, *statements: str) -> None: ...
 
 
+@pytest.mark.parametrize(
+    ("phases", "examples"),
+    [
+        ("examples,fuzzing", 4),
+        pytest.param("examples,coverage,fuzzing", 40, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("key", ["", new_key()], ids=["open", "with an access key"])
 def test_every_answer_is_one_that_the_document_describes(
-    database: Database, serve: Callable[..., Any], tmp_path: Path, key: str
+    database: Database,
+    serve: Callable[..., Any],
+    tmp_path: Path,
+    key: str,
+    *,
+    phases: str,
+    examples: int,
 ) -> None:
     """With a key it also tries every path without it, and with a wrong one."""
     file = tmp_path / "ACCESS_KEY"
@@ -39,7 +52,7 @@ def test_every_answer_is_one_that_the_document_describes(
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json"),
-            *("--phases=examples,coverage,fuzzing", "--mode=all", "--max-examples=40"),
+            *(f"--phases={phases}", "--mode=all", f"--max-examples={examples}"),
             *("--generation-deterministic", "--no-color"),
             # JSON Schema can't say that `to` comes after `from`, nor which zones there are.
             "--exclude-checks=positive_data_acceptance",

@@ -39,9 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     newcomer = Newcomer(tmp_path_factory.mktemp("finished"))
     walk = Walk(newcomer)
     for name, do in walk.steps.items():
-        known = newcomer.amazon.connections.get("coworking", {"ConnectionArn": ""})
-        _, seen = newcomer.plan("--connection", known["ConnectionArn"])
-        do(next(step for step in seen["steps"] if step["name"] == name))
+        do(walk.planned(name))
     yield newcomer
     newcomer.stop()
 

@@ -32,6 +32,12 @@ class Walk:
         self.amazon, self.cluster = newcomer.amazon, newcomer.cluster
         self.ran: list[str] = []
 
+    def planned(self, name: str) -> dict[str, Any]:
+        """A step as the plan describes it, without a look at how far one is."""
+        known = self.amazon.connections.get("coworking", {"ConnectionArn": ""})
+        _, seen = self.newcomer.plan("--connection", known["ConnectionArn"])
+        return next(step for step in seen["steps"] if step["name"] == name)
+
     def run(self, step: dict[str, Any], program: str, stdin: str = "") -> None:
         """Run the step's commands of a program, as they are printed."""
         found = [
@@ -204,18 +210,23 @@ def because(seen: dict[str, Any], name: str) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning")  # moto's, of a stack's rest
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_from_nothing_done_to_all_done_each_step_is_followed_by_the_one_that_check_names(
-    newcomer: Newcomer,
+    newcomer: Newcomer, every: int
 ) -> None:
+    """`make test` looks before every fourth step alone; `make test-long` before each."""
     walk = Walk(newcomer)
     behind = {"tools"}
-    for name, do in walk.steps.items():
-        status, seen = newcomer.check()
-        marks = {one["name"]: one["mark"] for one in seen["steps"] if not one["optional"]}
-        assert seen["next"] == name, told(seen)
-        assert status == 1
-        assert {one for one, mark in marks.items() if mark == "done"} == behind
-        do(next(step for step in seen["steps"] if step["name"] == name))
+    for number, (name, do) in enumerate(walk.steps.items()):
+        if number % every == 0:
+            status, seen = newcomer.check()
+            marks = {one["name"]: one["mark"] for one in seen["steps"] if not one["optional"]}
+            assert seen["next"] == name, told(seen)
+            assert status == 1
+            assert {one for one, mark in marks.items() if mark == "done"} == behind
+            do(next(step for step in seen["steps"] if step["name"] == name))
+        else:
+            do(walk.planned(name))
         behind |= {name} | ({"zones"} if name == "login" else set())
 
     status, seen = newcomer.check()
