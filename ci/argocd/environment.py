@@ -12,6 +12,7 @@ from ci.argocd.application import Application, image_of, tag_of
 from ci.argocd.causes import reason_of
 from ci.argocd.client import ArgoError
 from ci.errors import CiError, InputError
+from ci.tree.images import SERVICE_IMAGE
 from ci.tree.overlays import environments, unknown_environment
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def application_name(environment: str, part: str = SERVICE) -> str:
 
 def overlay_folder(environment: str) -> str:
     """Return the folder whose kustomization.yaml has the environment's tag."""
-    return f"overlays/{environment}/{SERVICE}/image"
+    return SERVICE_IMAGE.overlay_folder(environment)
 
 
 def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Application, Json]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.aws.registry import EcrRepository
 from ci.errors import InputError
+from ci.tree.images import IMAGES, SERVICE_IMAGE
 from ci.tree.settings import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ci.tree.images import SourceImage
 
 # How many digits of the commit a tag has.
 SHORT = 8
@@ -30,7 +33,15 @@ VARIABLES: dict[str, BuildVariable] = {
     "AWS_ACCOUNT_ID": BuildVariable("the account that has the registry", r"\d{12}", "123456789012"),
     "AWS_DEFAULT_REGION": BuildVariable("its region", r"[a-z]{2}(-[a-z]+)+-\d+", "us-east-1"),
     "IMAGE_REPO_NAME": BuildVariable(
-        "the ECR repository", r"[a-z0-9][a-z0-9._/-]{1,255}", "coworking"
+        "the service's ECR repository; the database's has `-postgres` after it",
+        r"[a-z0-9][a-z0-9._/-]{1,255}",
+        "coworking",
+    ),
+    "IMAGE": BuildVariable(
+        "which image it is: the service's, or `postgres`",
+        "|".join(IMAGES),
+        SERVICE_IMAGE.name,
+        SERVICE_IMAGE.name,
     ),
     "CODEBUILD_BUILD_NUMBER": BuildVariable("the build's number", r"[1-9]\d{0,9}", "57"),
     "CODEBUILD_BUILD_ID": BuildVariable(
@@ -48,7 +59,11 @@ VARIABLES: dict[str, BuildVariable] = {
         "coworking:1f2e3d4c-5b6a-4798-881f-2e3d4c5b6a79",
         "",
     ),
-    "MAIN_PROJECT": BuildVariable("the build project of main", r"[a-z0-9-]{2,255}", "coworking"),
+    "MAIN_PROJECT": BuildVariable(
+        "the build project of main; the database's has `-postgres` after it",
+        r"[a-z0-9-]{2,255}",
+        "coworking",
+    ),
     "GIT_TOKEN_SECRET": BuildVariable(
         "the secret with the token that may push the tag; empty: none is needed",
         r"[\w/+=.@:-]*",
@@ -125,10 +140,32 @@ class Build:
         return value
 
     @property
+    def image(self) -> SourceImage:
+        """The image that is built."""
+        return IMAGES[self["IMAGE"]]
+
+    @property
     def repository(self) -> EcrRepository:
         """The ECR repository that the image belongs to."""
+        return self.repository_of(self.image)
+
+    def repository_of(self, image: SourceImage) -> EcrRepository:
+        """The ECR repository of one of our images."""
         host = registry(self["AWS_ACCOUNT_ID"], self["AWS_DEFAULT_REGION"])
-        return EcrRepository.parse(f"{host}/{self['IMAGE_REPO_NAME']}")
+        return EcrRepository.parse(f"{host}/{self['IMAGE_REPO_NAME']}{image.suffix}")
+
+    @property
+    def written_back(self) -> tuple[SourceImage, str]:
+        """The image whose tag is written back, and its build project.
+
+        MAIN_BUILD names a build with its project; without one it is the newest build of IMAGE.
+        """
+        main = self["MAIN_PROJECT"]
+        named = self["MAIN_BUILD"].rpartition("build/")[2].partition(":")[0]
+        for image in IMAGES.values():
+            if named == f"{main}{image.suffix}":
+                return image, named
+        return self.image, f"{main}{self.image.suffix}"
 
     @property
     def number(self) -> str:

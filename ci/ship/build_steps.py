@@ -13,7 +13,8 @@ from ci.aws.client import AwsError, asking, client, secret
 from ci.aws.ecr import Ecr, push
 from ci.errors import CommandError, InputError
 from ci.run import execute, run
-from ci.ship import image, main_build, signing
+from ci.ship import image as images
+from ci.ship import main_build, signing
 from ci.ship.set_image import describe, set_image
 from ci.tree import settings
 from ci.tree.overlays import ROOT
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from ci.ship.build import Build
 
-IMAGE = "coworking"  # the name under `images:`, and the container's name in the Deployment
 DEFINITIONS = "imagedefinitions.json"
 
 
@@ -50,10 +50,11 @@ def build_image(build: Build) -> None:
     """Build the image, with the layers of `latest` as the cache where there are any."""
     latest = f"{build.push_address}:latest"
     cache = execute(["docker", "pull", "--quiet", latest], timeout=600)
-    image.build(
+    images.build(
         [f"{build.push_address}:{tag}" for tag in build.tags],
         number=build.number,
         commit=build.commit,
+        source=build.image.source,
         base=build["BASE_IMAGE"],
         options=[
             *(["--cache-from", latest] if cache.status == 0 else []),
@@ -65,7 +66,7 @@ def build_image(build: Build) -> None:
 
 
 def test_image(build: Build) -> None:
-    """Run the image beside a database and ask it, as tests/docker says."""
+    """Run the image and ask it, as its own tests say."""
     done = execute(
         [
             sys.executable,
@@ -73,11 +74,11 @@ def test_image(build: Build) -> None:
             "pytest",
             "-q",
             "-rs",
-            "tests/docker",
+            build.image.tests,
             "--junitxml=reports/image.xml",
         ],
         cwd=ROOT,
-        env=os.environ | {"COWORKING_IMAGE": f"{build.push_address}:{build.tag}"},
+        env=os.environ | {build.image.tested: f"{build.push_address}:{build.tag}"},
         timeout=900,
     )
     click.echo(done.stdout)
@@ -102,7 +103,9 @@ def publish(build: Build) -> None:
     https://docs.aws.amazon.com/codepipeline/latest/userguide/file-reference.html
     """
     key = f"{build.project}/{build.tag}/{DEFINITIONS}"
-    body = json.dumps([{"name": IMAGE, "imageUri": f"{build.repository.address}:{build.tag}"}])
+    body = json.dumps(
+        [{"name": build.image.workload, "imageUri": f"{build.repository.address}:{build.tag}"}]
+    )
     bucket = build["ARTIFACTS_BUCKET"]
     with asking(f"whether it stored s3://{bucket}/{key}"):
         client("s3", build.repository.region).put_object(
@@ -118,24 +121,26 @@ def write_back(build: Build) -> None:
         InputError: the build can't be written back, or its image is not in the registry.
     """
     region = build["AWS_DEFAULT_REGION"]
-    built = main_build.find(build["MAIN_BUILD"], build["MAIN_PROJECT"], region)
+    image, project = build.written_back
+    repository = build.repository_of(image)
+    built = main_build.find(build["MAIN_BUILD"], project, region)
     click.echo(f"{built.identity} is build {built.number} of {built.commit}")
-    if not build["PUSH_REGISTRY"] and Ecr(build.repository).digest(built.tag) is None:
+    if not build["PUSH_REGISTRY"] and Ecr(repository).digest(built.tag) is None:
         raise InputError(
-            f"{build.repository.address} has no tag {built.tag}: the pods could not start",
+            f"{repository.address} has no tag {built.tag}: the pods could not start",
             hint="The build's log says what it pushed. Build the commit again.",
         )
     name = build["GIT_TOKEN_SECRET"]
     if name:
-        os.environ["GIT_TOKEN"] = secret(name, build.repository.region)
+        os.environ["GIT_TOKEN"] = secret(name, region)
     configured = settings.read()
     signs = signing.configuration(configured.signer, build["SIGNING_KEY_SECRET"], region)
     with signs as git_config:
         landing = set_image(
             url=build["GIT_URL"] or configured.git_url,
-            overlay=f"overlays/{build['DEPLOY_ENVIRONMENT']}/coworking/image",
-            image=IMAGE,
-            registry=build.repository.address,
+            overlay=image.overlay_folder(build["DEPLOY_ENVIRONMENT"]),
+            image=image.name,
+            registry=repository.address,
             tag=built.tag,
             branch=build["GIT_BRANCH"],
             account=build["AWS_ACCOUNT_ID"],
@@ -175,7 +180,7 @@ STEPS: dict[str, BuildStep] = {
     "tag": BuildStep("Print the tag that this build deploys.", name_tag),
     "login": BuildStep("Log Docker in to ECR, after checking the account.", log_in),
     "build": BuildStep("Build the image, with the last one's layers as the cache.", build_image),
-    "test-image": BuildStep("Test the image beside a database.", test_image),
+    "test-image": BuildStep("Test the image with its own tests.", test_image),
     "push": BuildStep("Push all tags.", push_image),
     "publish": BuildStep("Put imagedefinitions.json into the bucket.", publish),
     "comment": BuildStep("Write on the pull request what it would change.", comment),

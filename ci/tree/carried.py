@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ci.errors import InputError
+from ci.tree.images import DATABASE_IMAGE
 from ci.tree.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def values(settings: Settings) -> dict[str, str | _FlowList]:
     made = {
         "registry": settings.registry,
         "image": settings.image,
+        "postgres_image": f"{settings.image}{DATABASE_IMAGE.suffix}",
         "prod_internal": _boolean(settings.prod_internal),
         "prod_tls": _boolean(bool(settings.prod_certificate)),
         "argocd_internal": _boolean(settings.argocd_internal),

@@ -77,12 +77,13 @@ SETTINGS: dict[str, Setting] = {
         "eu-central-1",
         _pattern(_REGION),
     ),
-    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html takes 256;
+    # the database's repository has `-postgres` after it.
     "repository": Setting(
         "the image repository's name in ECR",
-        "2 to 256 lower-case letters, digits and . _ - / between them",
+        "2 to 247 lower-case letters, digits and . _ - / between them",
         "team/coworking",
-        _pattern(r"(?=.{2,256}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"),
+        _pattern(r"(?=.{2,247}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"),
     ),
     "git_url": Setting(
         "what Argo CD reads and the pipeline writes to",

@@ -137,7 +137,7 @@ def test_each_custom_manager_finds_what_nothing_else_does(number: int) -> None:
 
 
 def test_the_deployed_version_is_left_to_the_pipeline() -> None:
-    images = sorted((ROOT / "overlays").glob("*/coworking/image/kustomization.yaml"))
+    images = sorted((ROOT / "overlays").glob("*/*/image/kustomization.yaml"))
     assert images
     assert not {each.relative_to(ROOT).as_posix() for each in images} & set(files())
 

@@ -1,6 +1,7 @@
 """The pipeline's template deployed on moto's CloudFormation, and the services asked afterwards."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,11 +98,12 @@ def aws(pipeline_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 def with_projects_that_exist(template: str) -> str:
     """The template with the name and ARN of each project in place of `!Ref` and `!GetAtt`."""
-    for project, name in {"BuildProject": "", "WriteBackProject": "-write-back"}.items():
+    projects = {"BuildProject": "", "PostgresProject": "-postgres"}
+    for project, name in {**projects, "WriteBackProject": "-write-back"}.items():
         name = f'"${{PipelineName}}{name}"'  # noqa: PLW2901
         arn = '"arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:project/'
         template = template.replace(f"!GetAtt {project}.Arn", f"!Sub {arn}{name[1:]}")
-        template = template.replace(f"[!Ref {project}]", f"[!Sub {name}]")
+        template = template.replace(f"!Ref {project}", f"!Sub {name}")
     return template
 
 
@@ -117,12 +119,13 @@ def test_the_stack_makes_what_the_template_says(aws: Aws) -> None:
     assert aws.status() == "CREATE_COMPLETE"
     made = aws.made()
 
-    (repository,) = made["ecr"]
-    assert repository["repositoryName"] == "coworking"
-    assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-    assert repository["imageTagMutabilityExclusionFilters"] == [
-        {"filterType": "WILDCARD", "filter": "latest"}
-    ]
+    names = {repository["repositoryName"] for repository in made["ecr"]}
+    assert names == {"coworking", "coworking-postgres"}
+    for repository in made["ecr"]:
+        assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+        assert repository["imageTagMutabilityExclusionFilters"] == [
+            {"filterType": "WILDCARD", "filter": "latest"}
+        ]
     (bucket,) = made["s3"]
     s3 = boto3.client("s3")
     (rule,) = s3.get_bucket_encryption(Bucket=bucket["Name"])["ServerSideEncryptionConfiguration"][
@@ -131,6 +134,7 @@ def test_the_stack_makes_what_the_template_says(aws: Aws) -> None:
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert made["logs"] == {
         "/aws/codebuild/coworking": 14,
+        "/aws/codebuild/coworking-postgres": 14,
         "/aws/codebuild/coworking-pr": 14,
         "/aws/codebuild/coworking-write-back": 14,
         "/aws/containerinsights/my-cluster/application": 14,
@@ -149,12 +153,17 @@ def test_the_roles_name_what_the_stack_made(aws: Aws) -> None:
         policy["PolicyName"]: json.dumps(policy["PolicyDocument"])
         for (policy,) in made["iam"].values()
     }
-    assert set(policies) == {"build", "write-back", "start-write-back", "check"}
-    assert made["ecr"][0]["repositoryArn"] in policies["build"]
+    assert set(policies) == {"build", "build-postgres", "write-back", "start-write-back", "check"}
+    arns = {one["repositoryName"]: one["repositoryArn"] for one in made["ecr"]}
+    for image, build in (("coworking", "build"), ("coworking-postgres", "build-postgres")):
+        exactly = re.compile(re.escape(arns[image]) + r"(?![\w-])")
+        assert {name for name in policies if exactly.search(policies[name])} == {
+            build,
+            "write-back",
+        }
     assert f"arn:aws:s3:::{made['s3'][0]['Name']}/coworking/*" in policies["build"]
-    for build in ("build", "write-back", "check"):
+    for build in ("build", "build-postgres", "write-back", "check"):
         assert PARAMETERS["ConnectionArn"] in policies[build]
-    assert made["ecr"][0]["repositoryArn"] not in policies["check"]
 
 
 @pytest.mark.parametrize(("signing", "readers"), [("none", []), ("ssh", ["write-back"])])
@@ -188,7 +197,7 @@ def test_moto_s_eventbridge_lets_the_same_events_through_as_ours(aws: Aws) -> No
     events.put_targets(Rule="seen", Targets=[{"Id": "seen", "Arn": arn}])
     ours = Template.read(ROOT / PIPELINE_TEMPLATE, "coworking")
     assert ours is not None
-    for project in ("coworking", "coworking-pr", "coworking-write-back"):
+    for project in ("coworking", "coworking-postgres", "coworking-pr", "coworking-write-back"):
         for succeeded in (True, False):
             event = Finished(project, "1", 57, "0" * 40, succeeded, {}).event()
             events.put_events(

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
 
 # Rights that change git, the registry or the bucket: no pull request's build may have one.
 PUSHING = ("ecr:", "s3:", "git-token", "codebuild:StartBuild", "iam:", "cloudformation:")
-BUILDS = ("BuildRole", "WriteBackRole", "PullRequestRole")
+BUILDS = ("BuildRole", "PostgresRole", "WriteBackRole", "PullRequestRole")
 
 
 def resources_of(pipeline: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -249,7 +248,11 @@ def test_builds_are_told_everything_that_their_steps_ask_for(pipeline: dict[str,
 
 @pytest.mark.parametrize(
     ("role", "buildspec", "project"),
-    [("BuildRole", "buildspec.yaml", ""), ("PullRequestRole", "buildspec.pr.yaml", "-pr")],
+    [
+        ("BuildRole", "buildspec.yaml", ""),
+        ("PostgresRole", "buildspec.postgres.yaml", "-postgres"),
+        ("PullRequestRole", "buildspec.pr.yaml", "-pr"),
+    ],
 )
 def test_a_role_may_write_the_reports_that_its_buildspec_names(
     pipeline: dict[str, Any], role: str, buildspec: str, project: str
@@ -262,9 +265,10 @@ def test_a_role_may_write_the_reports_that_its_buildspec_names(
 
 def test_the_builds_make_images_for_the_nodes(pipeline: dict[str, Any]) -> None:
     cluster = load_cluster(Path(__file__).parents[2] / CLUSTER)
-    environment = pipeline["Resources"]["BuildProject"]["Properties"]["Environment"]
-    assert (environment["Type"], cluster.architecture) == ("LINUX_CONTAINER", "amd64")
-    assert "x86_64" in environment["Image"]
+    for project in ("BuildProject", "PostgresProject"):
+        environment = pipeline["Resources"][project]["Properties"]["Environment"]
+        assert (environment["Type"], cluster.architecture) == ("LINUX_CONTAINER", "amd64")
+        assert "x86_64" in environment["Image"]
 
 
 def test_no_project_limits_concurrent_builds(pipeline: dict[str, Any]) -> None:
@@ -275,60 +279,6 @@ def test_no_project_limits_concurrent_builds(pipeline: dict[str, Any]) -> None:
 def test_a_forks_pull_request_waits_for_a_maintainer(pipeline: dict[str, Any]) -> None:
     triggers = pipeline["Resources"]["PullRequestProject"]["Properties"]["Triggers"]
     assert triggers["PullRequestBuildPolicy"] == {"RequiresCommentApproval": "FORK_PULL_REQUESTS"}
-
-
-def test_only_latest_can_be_pushed_twice(pipeline: dict[str, Any]) -> None:
-    repository = pipeline["Resources"]["Repository"]["Properties"]
-    assert repository["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-    assert [
-        one["ImageTagMutabilityExclusionFilterValue"]
-        for one in repository["ImageTagMutabilityExclusionFilters"]
-    ] == ["latest"]
-    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
-
-
-def expires(rule: dict[str, Any], tags: set[str]) -> bool:
-    """Whether a lifecycle rule can ever select an image with these tags, whatever its age.
-
-    ECR's "Lifecycle policy properties": every pattern of a rule has to match one of the tags.
-    """
-    selection = rule["selection"]
-    if selection["tagStatus"] == "untagged":
-        return not tags
-    patterns = selection.get("tagPatternList", [])
-    patterns += [f"{prefix}*" for prefix in selection.get("tagPrefixList", [])]
-    return all(any(fnmatchcase(tag, pattern) for tag in tags) for pattern in patterns)
-
-
-DEPLOYED = [
-    {yaml.safe_load(file.read_text(encoding="utf-8"))["images"][0]["newTag"]}
-    for file in Path(__file__).parents[2].glob("overlays/*/*/image/kustomization.yaml")
-]
-
-
-@pytest.mark.parametrize(
-    "tags",
-    [
-        {"57-1a2b3c4d", "57", "1a2b3c4d" * 5},
-        {"57-1a2b3c4d", "57", "1a2b3c4d" * 5, "latest"},
-        {"manual-v1.0.0"},
-        *DEPLOYED,
-    ],
-)
-def test_no_image_with_a_tag_that_git_could_name_ever_expires(
-    pipeline: dict[str, Any], tags: set[str]
-) -> None:
-    policy = pipeline["Resources"]["Repository"]["Properties"]["LifecyclePolicy"]
-    rules = json.loads(policy["LifecyclePolicyText"])["rules"]
-    assert not [rule for rule in rules if expires(rule, tags)]
-    assert [rule for rule in rules if expires(rule, set())]
-
-
-def test_the_lifecycle_model_sees_a_rule_that_would_expire_a_deployed_image() -> None:
-    by_count = {"selection": {"tagStatus": "tagged", "tagPatternList": ["*-*"]}}
-    assert expires(by_count, {"57-1a2b3c4d"})
-    assert expires({"selection": {"tagStatus": "any"}}, {"57-1a2b3c4d"})
-    assert not expires(by_count, {"57"})
 
 
 def test_the_bucket_is_private_encrypted_and_forgets(pipeline: dict[str, Any]) -> None:
@@ -355,6 +305,7 @@ def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:
     groups = resources_of(pipeline, "AWS::Logs::LogGroup")
     assert {group["LogGroupName"]["Fn::Sub"] for group in groups.values()} == {
         "/aws/codebuild/${PipelineName}",
+        "/aws/codebuild/${PipelineName}-postgres",
         "/aws/codebuild/${PipelineName}-pr",
         "/aws/codebuild/${PipelineName}-write-back",
         "/aws/containerinsights/${ClusterName}/application",
@@ -368,7 +319,11 @@ def test_every_log_group_has_a_retention(pipeline: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "project"),
-    [("BuildFailed", "BuildProject"), ("WriteBackFailed", "WriteBackProject")],
+    [
+        ("BuildFailed", "BuildProject"),
+        ("PostgresBuildFailed", "PostgresProject"),
+        ("WriteBackFailed", "WriteBackProject"),
+    ],
 )
 def test_a_failed_build_raises_an_alarm(pipeline: dict[str, Any], name: str, project: str) -> None:
     alarm = resources_of(pipeline, "AWS::CloudWatch::Alarm")[name]

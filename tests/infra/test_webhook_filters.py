@@ -26,6 +26,25 @@ EVENTS = {
     "a change of the service's lock is merged": Event(
         "PUSH", MAIN, PERSON, "Update Flask", ("apps/coworking/requirements.txt",)
     ),
+    "a change of the database's image is merged": Event(
+        "PUSH", MAIN, PERSON, "Count the rows", ("apps/postgres/bin/count.sh",)
+    ),
+    "both images are changed by one push": Event(
+        "PUSH", MAIN, PERSON, "Both", ("apps/postgres/Dockerfile", "apps/coworking/Dockerfile")
+    ),
+    "the manifests of the database are changed": Event(
+        "PUSH", MAIN, PERSON, "Archive sooner", ("base/postgres/backups/archiving.conf",)
+    ),
+    "the database's tag is written back": Event(
+        "PUSH",
+        MAIN,
+        BOT,
+        "deploy(dev): postgres 3-0a1b2c3d -> 4-4e5f6071 [skip ci]",
+        ("overlays/dev/postgres/image/kustomization.yaml",),
+    ),
+    "the bot pushes to the database's image": Event(
+        "PUSH", MAIN, BOT, "Tidy", ("apps/postgres/Dockerfile",)
+    ),
     "an app change and a docs change are merged together": Event(
         "PUSH", MAIN, PERSON, "Explain it", ("docs/api.md", "apps/coworking/coworking/app.py")
     ),
@@ -91,6 +110,8 @@ EVENTS = {
 # Whatever is not named here starts nothing.
 STARTED = {
     "an app change is merged": "BuildProject",
+    "a change of the database's image is merged": "PostgresProject",
+    "both images are changed by one push": "BuildProject PostgresProject",
     "a change of the service's lock is merged": "BuildProject",
     "an app change and a docs change are merged together": "BuildProject",
     "a pull request is opened": "PullRequestProject",
@@ -101,8 +122,10 @@ STARTED = {
 # What a build does in git, which is again an event. Only the write-back can push anything.
 CAUSED = {
     "BuildProject": (),
+    "PostgresProject": (),
     "WriteBackProject": (
         "the build writes the tag back",
+        "the database's tag is written back",
         "the bot proposes a promotion",
         "the bot pushes the promotion's branch",
     ),
@@ -132,7 +155,7 @@ def started_by(pipeline: dict[str, Any], event: Event) -> list[str]:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_starts_the_build_that_the_table_says(pipeline: dict[str, Any], name: str) -> None:
-    expected = [STARTED[name]] if name in STARTED else []
+    expected = STARTED.get(name, "").split()
     assert started_by(pipeline, EVENTS[name]) == expected
 
 
@@ -152,19 +175,21 @@ def started_by_success(pipeline: dict[str, Any], project: str) -> list[str]:
 
 def test_no_event_starts_a_loop(pipeline: dict[str, Any]) -> None:
     for name, event in EVENTS.items():
-        waiting, ran = started_by(pipeline, event), []
-        while waiting:
-            project = waiting.pop()
-            assert project not in ran, f"{name}: {project} starts itself again"
-            ran.append(project)
-            waiting += started_by_success(pipeline, project)
+        ways = [[project] for project in started_by(pipeline, event)]
+        while ways:
+            way = ways.pop()
+            *before, project = way
+            assert project not in before, f"{name}: {project} starts itself again"
+            started = started_by_success(pipeline, project)
             for caused in CAUSED[project]:
-                waiting += started_by(pipeline, EVENTS[caused])
+                started += started_by(pipeline, EVENTS[caused])
+            ways += [[*way, one] for one in started]
 
 
 def test_a_merge_starts_the_build_and_the_build_the_write_back(pipeline: dict[str, Any]) -> None:
     assert started_by(pipeline, EVENTS["an app change is merged"]) == ["BuildProject"]
     assert started_by_success(pipeline, "BuildProject") == ["WriteBackProject"]
+    assert started_by_success(pipeline, "PostgresProject") == ["WriteBackProject"]
     assert started_by_success(pipeline, "WriteBackProject") == []
     assert started_by_success(pipeline, "PullRequestProject") == []
 

@@ -85,7 +85,7 @@ def _follow_on(folder: Path, template: Template, job: Job, finished: Finished) -
         with codebuild(finished) as address:
             variables = {
                 **start.variables,
-                "MAIN_PROJECT": finished.project,
+                "MAIN_PROJECT": job.pipeline,
                 "AWS_ENDPOINT_URL_CODEBUILD": address,
             }
             next_job = Job(Path(start.buildspec), job.source, branch, 1, job.pipeline, variables)

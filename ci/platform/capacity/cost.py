@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GIB = 2**30
 LOAD_BALANCER_TYPE = f"{reach.PREFIX}type"
 # The pipeline's template makes two secrets and three alarms.
-SECRETS, ALARMS = 2, 3
+SECRETS, ALARMS = 2, 4
 
 
 class Line(NamedTuple):

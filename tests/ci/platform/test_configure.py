@@ -193,7 +193,7 @@ def test_a_marked_file_that_is_not_utf_8_is_named(fork: Path) -> None:
         ("--region", "Frankfurt", "region is 'Frankfurt', and it takes an AWS region"),
         ("--region", "us-east-1a", "an AWS region"),
         ("--repository", "Co Working", "repository is 'Co Working'"),
-        ("--repository", "a", "2 to 256"),
+        ("--repository", "a", "2 to 247"),
         ("--git-url", "https://me:token@github.com/me/x.git", "without a password in it"),
         ("--git-url", "ftp://example.org/x.git", "an https or ssh address"),
         ("--git-url", "https://github.com/me/x.git # mine", "an https or ssh address"),

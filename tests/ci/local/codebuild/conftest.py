@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[4]
 OVERLAY = "overlays/dev/coworking/image/kustomization.yaml"
+DATABASE_OVERLAY = "overlays/dev/postgres/image/kustomization.yaml"
 ACCOUNT = "123456789012"  # moto's own
 TOKEN = "t0ken-from-the-secret"
 GIT = {
@@ -134,8 +135,9 @@ def first_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare repository with the tree's own pipeline, and a test of the image that can fail."""
     tree = tmp_path_factory.mktemp("tree")
     _copy_tree(tree, "base", "argocd", "infra")
-    (tree / "tests/docker").mkdir(parents=True)
-    (tree / "tests/docker/test_image.py").write_text(IMAGE_TEST)
+    for folder in ("tests/docker", "tests/postgres_image"):
+        (tree / folder).mkdir(parents=True)
+        (tree / folder / "test_image.py").write_text(IMAGE_TEST)
     return _commit(tree)
 
 
@@ -151,10 +153,11 @@ def first_tree_with_image_tests(tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def _copy_tree(tree: Path, *more: str) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for part in ("ci", "overlays", "apps/coworking", *more):
+    for part in ("ci", "overlays", "apps", *more):
         shutil.copytree(ROOT / part, tree / part, ignore=ignored)
     ours = settings.read()._replace(account=ACCOUNT, region="us-east-1", repository="coworking")
-    for name, edit in (("settings.yaml", carried.edit_file), (OVERLAY, carried.carry)):
+    carries = [(name, carried.carry) for name in (OVERLAY, DATABASE_OVERLAY)]
+    for name, edit in (("settings.yaml", carried.edit_file), *carries):
         (tree / name).write_text(edit((ROOT / name).read_text(), ours))
 
 

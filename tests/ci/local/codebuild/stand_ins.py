@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = "coworking"
+DATABASE_REPOSITORY = "coworking-postgres"
 BUCKET = "artifacts"
 SECRET = "coworking/git-token"
 KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
@@ -63,15 +64,16 @@ def client(service: str, address: str) -> Any:
 def make_stack(address: str, token: str) -> None:
     """Make what the pipeline's stack makes, as far as a build uses it, and nothing else."""
     requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
-    client("ecr", address).create_repository(repositoryName=REPOSITORY)
+    for name in (REPOSITORY, DATABASE_REPOSITORY):
+        client("ecr", address).create_repository(repositoryName=name)
     client("s3", address).create_bucket(Bucket=BUCKET)
     client("secretsmanager", address).create_secret(Name=SECRET, SecretString=token)
 
 
-def push_image(address: str, tag: str) -> None:
+def push_image(address: str, tag: str, repository: str = REPOSITORY) -> None:
     """Push an image with nothing in it."""
     ecr = client("ecr", address)
-    ecr.put_image(repositoryName=REPOSITORY, imageManifest=_MANIFEST, imageTag=tag)
+    ecr.put_image(repositoryName=repository, imageManifest=_MANIFEST, imageTag=tag)
 
 
 def variables(address: str, account: str) -> dict[str, str]:
