@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
 from ipaddress import ip_address, ip_network
@@ -170,3 +171,96 @@ def test_the_proofs_pod_meets_pod_security_restricted(tree):
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
     assert proof(tree)["spec"]["automountServiceAccountToken"] is False
     assert "password" not in {volume["name"] for volume in proof(tree)["spec"]["volumes"]}
+
+
+@pytest.fixture
+def beside(tree: Tree) -> Tree:
+    """All that runs in an environment whose database is backed up: its service, its Jobs."""
+    service = render(ROOT / "overlays/prod/coworking").resources
+    return Tree(copy.deepcopy([*tree.resources, *service, proof_as_a_pod(tree)]))
+
+
+def test_nothing_but_the_database_and_the_proof_can_take_the_role_or_read_the_key(beside):
+    """AWS gives the role to pods of one service account; the key is mounted by name."""
+    assert {"coworking", "postgresql", "postgresql-proof"} < beside.pods().keys()
+    assert takers_of(beside) == {"postgresql", "postgresql-proof"}
+    assert holders_of_the_key(beside) == {"postgresql", "postgresql-proof"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"volumes": [{"name": "all", "secret": {"secretName": "coworking-secret"}}]},
+        {"serviceAccountName": "postgresql"},
+    ],
+)
+def test_a_service_that_could_is_seen(beside, source):
+    beside.pods()["coworking"]["spec"].update(source)
+    assert "coworking" in takers_of(beside) | holders_of_the_key(beside)
+
+
+def proof_as_a_pod(tree: Tree) -> dict:
+    return {
+        "kind": "Job",
+        "metadata": {"name": "postgresql-proof"},
+        "spec": {"template": proof(tree)},
+    }
+
+
+def takers_of(tree: Tree) -> set[str]:
+    """Workloads whose pods run as a service account that names a role of AWS."""
+    named = {
+        (each["metadata"].get("namespace"), each["metadata"]["name"])
+        for each in tree.all("ServiceAccount")
+        if "eks.amazonaws.com/role-arn" in each["metadata"].get("annotations", {})
+    }
+    assert len(named) == 1
+    accounts = {name for _, name in named}
+    return {
+        name
+        for name, template in tree.pods().items()
+        if template["spec"].get("serviceAccountName", "default") in accounts
+    }
+
+
+def holders_of_the_key(tree: Tree) -> set[str]:
+    """Workloads that mount, or have in their environment, the backups' key."""
+    holders = set()
+    for name, template in tree.pods().items():
+        for volume in template["spec"].get("volumes", []):
+            secret = volume.get("secret")
+            if secret and secret["secretName"] == "coworking-secret":
+                keys = {item["key"] for item in secret.get("items", [{"key": "BACKUP_KEY"}])}
+                holders |= {name} if "BACKUP_KEY" in keys else set()
+        text = yaml.safe_dump([c.get("env", []) for c in template["spec"]["containers"]])
+        whole = [
+            source
+            for c in template["spec"]["containers"]
+            for source in c.get("envFrom", [])
+            if "secretRef" in source
+        ]
+        holders |= {name} if "BACKUP_KEY" in text or whole else set()
+    return holders
+
+
+def test_no_pod_may_ask_the_cluster_for_the_key(beside):
+    assert not beside.all("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+    for name, template in beside.pods().items():
+        assert template["spec"].get("automountServiceAccountToken") is False, name
+
+
+def test_git_holds_no_long_lived_key_of_aws():
+    """AKIA begins the name of a key that lives until somebody deletes it (AWS IAM, identifiers)."""
+    long_lived = re.compile(r"\bAKIA[A-Z0-9]{16}\b|aws_secret_access_key\s*[:=]\s*['\"]?\S{20,}")
+    folders = ("apps", "argocd", "base", "ci", "infra", "overlays")
+    texts = [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert len(texts) > 100
+    assert not [path for path in texts if long_lived.search(path.read_text(errors="replace"))]
+    for template in (ROOT / "infra/cloudformation").glob("*.yaml"):
+        assert "AWS::IAM::AccessKey" not in template.read_text()
+        assert "AWS::IAM::User" not in template.read_text()
