@@ -76,6 +76,10 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
         stopping=stopping,
         lanes=lanes,
     )
+    kept, watch = services.freshness.kept, services.metrics.watch
+    watch("builds", "Reports and pages that are made at this moment.", lambda: lanes.working)
+    watch("kept_answers", "Answers that are kept until the data change.", lambda: len(kept))
+    watch("kept_bytes", "Bytes of memory that they take.", lambda: kept.nbytes)
     app.extensions[EXTENSION] = services
     register(app)
     app.after_request(note_route)

@@ -49,6 +49,11 @@ SAVE = text("""
                                   THEN coalesce(not_verified_since, :since) END
 """)
 
+UNFOLDED = text("""
+    SELECT (SELECT count(*) FROM public.quarter_deltas)
+         + (SELECT count(*) FROM public.user_deltas) + (SELECT count(*) FROM public.token_deltas)
+""")
+
 
 @dataclass(frozen=True)
 class RotationPart:
@@ -228,6 +233,17 @@ class DataFigures:
         self.registry = CollectorRegistry()
         self._newest: datetime | None = None
         self._not_verified_since: datetime | None = None
+        self._folded: datetime | None = None
+        self._up = self._number("database_up", "1 if the last tick of the fold reached it.")
+        self._unfolded = self._number("unfolded_rows", "Changes of tokens that no fold has moved.")
+        self._bypasses = self._number(
+            "rollup_bypasses", "Triggers and views that are not in their place."
+        )
+        self._gauge(
+            "fold_age_seconds",
+            "Seconds since this process last folded; 0 while another one does.",
+            lambda: self._folded,
+        )
         self._gauge(
             "newest_check_in_age_seconds",
             "Seconds since the newest check-in; 0 if there is none.",
@@ -243,11 +259,25 @@ class DataFigures:
         gauge = Gauge(f"coworking_{name}", help_text, registry=self.registry)
         gauge.set_function(lambda: _age(since()))
 
+    def _number(self, name: str, help_text: str) -> Gauge:
+        return Gauge(f"coworking_{name}", help_text, registry=self.registry)
+
     def read(self, engine: Engine) -> None:
-        """Read the two moments again."""
+        """Read all of it again; it has reached the database."""
         with engine.connect() as connection:
             found = extent_of(connection, datetime.now(UTC))
+            self._unfolded.set(connection.execute(UNFOLDED).scalar_one())
+            self._bypasses.set(len(rollups.bypasses(connection)))
         self._newest, self._not_verified_since = found.newest, found.not_verified_since
+        self._up.set(1)
+
+    def away(self) -> None:
+        """The database can't be read."""
+        self._up.set(0)
+
+    def folds(self, *, here: bool) -> None:
+        """This process has just folded, or another one does."""
+        self._folded = datetime.now(UTC) if here else None
 
 
 def _age(since: datetime | None) -> float:

@@ -143,6 +143,9 @@ class Freshness:
         lanes: how many requests may wait for a body, and how many build one.
         max_age: seconds that an answer may be behind (REPORT_MAX_AGE).
         keep_bytes: the bound on all kept bodies together.
+
+    Attributes:
+        kept: the kept answers.
     """
 
     def __init__(
@@ -152,7 +155,7 @@ class Freshness:
         self._checks = VersionChecks(database)
         self._database = database
         self._lanes = lanes
-        self._kept: Kept[Hashable, Filed[Sized]] = Kept(most_bytes=keep_bytes)
+        self.kept: Kept[Hashable, Filed[Sized]] = Kept(most_bytes=keep_bytes)
         self._builds = TurnsByKey(database.config.db_statement_timeout + 1)
 
     def check(self) -> Check:
@@ -182,7 +185,7 @@ class Freshness:
         """
         arrived = time.monotonic()
         since = arrived - self.max_age
-        kept: Filed[B] | None = self._kept.get(key)  # type: ignore[assignment]  # one type a key
+        kept: Filed[B] | None = self.kept.get(key)  # type: ignore[assignment]  # one type a key
         if kept is None or kept.as_of < since:
             with contextlib.nullcontext() if short else self._lanes.place():
                 check = self._checks.since(since)
@@ -212,7 +215,7 @@ class Freshness:
         short: bool,
     ) -> Filed[B]:
         with self._builds.turn(key) as (shared, waited):
-            kept: Filed[B] | None = shared.found or self._kept.get(key)  # type: ignore[assignment]
+            kept: Filed[B] | None = shared.found or self.kept.get(key)  # type: ignore[assignment]
             since = arrived - self.max_age
             if kept is not None and (kept.as_of >= since or kept.version == check.version):
                 return kept
@@ -224,7 +227,7 @@ class Freshness:
                     THIS_SNAPSHOT, lambda connection, row: (row, build(connection))
                 )
             shared.found = kept = Filed(DataVersion(number, row[0]), body, began, row[1])
-            self._kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
+            self.kept.put(key, kept, body.nbytes)  # type: ignore[arg-type]  # one type a key
             return kept
 
 

@@ -36,10 +36,16 @@ class Lanes:
     Args:
         threads: of the server; a quarter of them always stays free for short answers.
         pool: connections for building reports; a quarter of them stays free for short reports.
+
+    Attributes:
+        places: one for each request that may do what takes long.
+        working: how many work at this moment.
     """
 
     def __init__(self, *, threads: int, pool: int) -> None:
         self.places = threading.Semaphore(max(1, threads * 3 // 4))
+        self.working = 0
+        self._counting = threading.Lock()
         self._turns = threading.Semaphore(max(1, min(MOST_WORKERS, pool * 3 // 4)))
 
     @contextlib.contextmanager
@@ -77,7 +83,13 @@ class Lanes:
         """
         if not self._turns.acquire(timeout=max(0.0, arrived + PATIENCE - time.monotonic())):
             raise Busy("other reports are being built at this moment")
+        self._count(1)
         try:
             yield
         finally:
+            self._count(-1)
             self._turns.release()
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.working += change

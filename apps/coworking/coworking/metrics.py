@@ -55,6 +55,11 @@ class Metrics:
         # are few: methods and routes are from lists, whatever a client sends.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
+    def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """Give a figure of this process at each scrape."""
+        gauge = Gauge(f"coworking_{name}", help_text, registry=self.registry)
+        gauge.set_function(value)
+
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
         key = (method if method in METHODS else "other", route, status)
@@ -67,5 +72,4 @@ class Metrics:
 
     def _gauge(self, name: str, help_text: str, is_true: Callable[[], object]) -> None:
         """1 while something is true, at each scrape."""
-        gauge = Gauge(f"coworking_{name}", help_text, registry=self.registry)
-        gauge.set_function(lambda: float(bool(is_true())))
+        self.watch(name, help_text, lambda: float(bool(is_true())))

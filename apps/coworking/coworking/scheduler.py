@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from coworking.config import Config
 
 LEADER = 7_305_871_104_112_837_001  # an arbitrary number; only replicas of this service use it
+STOPPED_SECONDS = 300.0  # a fold that fails for so long has stopped
 NEWEST_DAY = text(
     f"SELECT {DAY}, visits FROM public.exact_daily_visits ORDER BY day DESC LIMIT 1"  # noqa: S608 (a constant)
 )
@@ -47,6 +49,8 @@ class Folding:
         self._scheduler = BackgroundScheduler(daemon=True)
         self._leading: RawConnection | None = None
         self._problem = ""
+        self._failing_since: float | None = None
+        self._logged = 0.0
         self._fault: str | None = None
         self._checks = RollupChecks(config.fold_seconds)
         self.watched = DataFigures()
@@ -70,10 +74,15 @@ class Folding:
             if self._leads():
                 self._check()
                 self._fold()
+                self.watched.folds(here=True)
+            else:
+                self.watched.folds(here=False)
             with translated():
                 self.watched.read(self._database.engine)
             self._problem = ""
+            self._failing_since = None
         except (ServiceError, exc.SQLAlchemyError, psycopg2.Error) as error:
+            self.watched.away()
             self._step_down()
             self._database.forget_connections()  # they may be as dead as the one that failed
             self._report(error)
@@ -123,10 +132,20 @@ class Folding:
                 leading.close()
 
     def _report(self, error: Exception) -> None:
-        """Log a problem once, not at every tick while it lasts."""
+        """Log a problem once, and while it lasts as an error every STOPPED_SECONDS."""
         hint = error.hint if isinstance(error, ServiceError) else ""
         problem = "; ".join(filter(None, (str(error), hint)))
-        if problem != self._problem:
+        now = monotonic()
+        if self._failing_since is None:
+            self._failing_since = self._logged = now
+        if now - self._logged >= STOPPED_SECONDS:
+            logs.error(
+                "the fold has stopped; reports stay exact and become slow",
+                reason=problem,
+                seconds=round(now - self._failing_since),
+            )
+            self._logged = now
+        elif problem != self._problem:
             logs.warning("the fold did not run; it is tried again", reason=problem)
         self._problem = problem
 

@@ -42,7 +42,10 @@ WORKER_PATIENCE = 2.0  # seconds in which a worker gives its figures
 CLIENT_PATIENCE = 5.0  # seconds in which a client sends its request
 # Gauges of which a service has as much as its processes together; of others the largest counts.
 ADDED = frozenset(
-    {"process_virtual_memory_bytes", "process_resident_memory_bytes", "process_open_fds"}
+    {
+        *("process_virtual_memory_bytes", "process_resident_memory_bytes", "process_open_fds"),
+        *("coworking_builds", "coworking_kept_answers", "coworking_kept_bytes"),
+    }
 )
 
 

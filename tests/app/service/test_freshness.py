@@ -276,7 +276,7 @@ def test_kept_answers_stay_within_their_bound(make: Callable[..., Freshness]) ->
     answers, build = make(keep_bytes=1000), Counted()
     for key in range(30):
         answers.answer(key, build)
-    assert answers._kept.nbytes == 1000
+    assert answers.kept.nbytes == 1000
     calls = build.calls
     answers.answer(29, build)
     assert build.calls == calls  # the newest is still there
@@ -289,7 +289,7 @@ def test_an_answer_larger_than_the_bound_is_given_and_not_kept(
 ) -> None:
     answers = make(keep_bytes=10)
     assert answers.answer("n", Counted()).body.value == 0
-    assert answers._kept.nbytes == 0
+    assert answers.kept.nbytes == 0
 
 
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:

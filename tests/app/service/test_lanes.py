@@ -71,7 +71,7 @@ def test_greedy_clients_leave_the_probes_their_time(
         Clients(port, paths, connections=connections) as clients,
         ThreadPoolExecutor(len(LIMITS)) as probes,
     ):
-        for asked in [probes.submit(slowest, service, path, 4) for path in LIMITS]:
+        for asked in [probes.submit(slowest, service, path, 2) for path in LIMITS]:
             asked.result()
 
     assert set(clients.outcomes) <= {"200", "503"}, clients.outcomes
@@ -139,3 +139,14 @@ def test_one_build_serves_all_who_ask_the_same(
         answers = list(pool.map(lambda _: requests.get(url, timeout=10), range(16)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
+
+
+def test_what_is_built_and_kept_is_measured(client: FlaskClient) -> None:
+    services = client.application.extensions[EXTENSION]
+    value = services.metrics.registry.get_sample_value
+    assert (value("coworking_builds"), value("coworking_kept_answers")) == (0, 0)
+    client.get("/api/v1/overview")
+    with services.lanes.work(time.monotonic()):
+        assert value("coworking_builds") == 1
+    assert (value("coworking_builds"), value("coworking_kept_answers")) == (0, 1)
+    assert value("coworking_kept_bytes") > 100

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from coworking import scheduler
 from coworking.scheduler import Folding
 
 if TYPE_CHECKING:
@@ -119,6 +120,45 @@ def test_a_problem_is_logged_once_while_it_lasts(
         away.tick()
     assert len(caplog.records) == 1
     assert "can't be reached" in caplog.records[0].fields["reason"]
+
+
+def test_a_fold_that_has_stopped_is_an_error_that_repeats(
+    configured: Callable[..., Config],
+    database: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(scheduler, "monotonic", lambda: clock[0])
+    away = Folding(configured(database, DB_PORT="1"))
+    for _ in range(25):
+        away.tick()
+        clock[0] += 30
+    assert [each.levelname for each in caplog.records] == ["WARNING", "ERROR", "ERROR"]
+    assert [each.fields["seconds"] for each in caplog.records[1:]] == [300, 600]
+    assert away.watched.registry.get_sample_value("coworking_database_up") == 0
+
+
+def test_the_fold_is_measured(replicas: list[Folding], database: Any) -> None:
+    leader, follower = replicas
+    insert(database)
+    follower.watched.read(follower._database.engine)
+    assert figure(follower, "unfolded_rows") > 0
+    for each in replicas:
+        each.tick()
+    assert [figure(each, "unfolded_rows") for each in replicas] == [0, 0]
+    assert [figure(each, "database_up") for each in replicas] == [1, 1]
+    assert figure(leader, "fold_age_seconds") > 0
+    assert figure(follower, "fold_age_seconds") == 0
+    database.execute("ALTER TABLE tokens DISABLE TRIGGER rollups_inserted")
+    follower.tick()
+    assert figure(follower, "rollup_bypasses") == 1
+
+
+def figure(folding: Folding, name: str) -> float:
+    value = folding.watched.registry.get_sample_value(f"coworking_{name}")
+    assert value is not None, name
+    return value
 
 
 def test_a_bypass_is_logged_once_and_measured_by_every_process(
