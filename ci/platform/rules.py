@@ -1,4 +1,5 @@
 """The rules that this repository adds to the checker's: importing this registers them."""
 
 import ci.platform.capacity.rules
+import ci.tree.backup_rules
 import ci.tree.reach_rules  # noqa: F401
