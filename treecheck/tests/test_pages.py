@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from rule_pages import DOCS, pages
+from functools import cache
+
+import rule_pages
+from rule_pages import DOCS
 
 from treecheck.engine import CRASHED
 
+pages = cache(rule_pages.pages)  # two seconds
 HEADINGS = ("## What it does", "## Why is it bad", "## Example", "## Use instead", "## Source")
 
 

@@ -21,14 +21,21 @@ Remote = Any
 OVERLAY = "overlays/dev/coworking/image"
 
 
-@pytest.fixture
-def big(remote: Remote) -> Remote:
+@pytest.fixture(scope="module")
+def first_big(first_remote: Remote, tmp_path_factory: pytest.TempPathFactory) -> Remote:
     """A repository with a megabyte of files that no verb needs, on a server that can leave out."""
+    remote = first_remote.copy(tmp_path_factory.mktemp("big"))
     for number in range(4):
         remote.person.commit("apps/big.bin", f"{number}" + "".join(map(str, range(40_000))))
     remote.person.push()
     remote.git("config", "uploadpack.allowFilter", "true")
     return remote
+
+
+@pytest.fixture
+def big(tmp_path: Path, first_big: Remote) -> Remote:
+    """A copy of it."""
+    return first_big.copy(tmp_path)
 
 
 def missing(repository: Any) -> int:
@@ -71,8 +78,10 @@ def requests(repository: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str
     return asked
 
 
-def branched(remote: Remote) -> None:
+@pytest.fixture(scope="module")
+def first_branched(first_remote: Remote, tmp_path_factory: pytest.TempPathFactory) -> Remote:
     """Deployments on the branch itself, in a merged proposal, and before somebody's `git pull`."""
+    remote = first_remote.copy(tmp_path_factory.mktemp("branched"))
     person = remote.person
     for build in range(1, 4):
         remote.deploy(build, person.ship())
@@ -91,18 +100,24 @@ def branched(remote: Remote) -> None:
         remote.deploy(build, other.ship())
     person.git("pull", "-q", "--no-rebase", "--no-edit")
     person.push()
+    return remote
+
+
+@pytest.fixture
+def branched(tmp_path: Path, first_branched: Remote) -> Remote:
+    """A copy of it: making one takes a hundred git processes."""
+    return first_branched.copy(tmp_path)
 
 
 @pytest.mark.parametrize("filters", ["true", "false"])
 @pytest.mark.parametrize("stage", [1, 2, 5, 1000])
 def test_the_history_is_the_same_however_little_is_fetched_at_first(
-    remote: Remote, monkeypatch: pytest.MonkeyPatch, stage: int, filters: str
+    branched: Remote, monkeypatch: pytest.MonkeyPatch, stage: int, filters: str
 ) -> None:
-    branched(remote)
-    remote.git("config", "uploadpack.allowFilter", filters)
+    branched.git("config", "uploadpack.allowFilter", filters)
 
     def records(part: Copied) -> list[tuple[str, str | None]]:
-        with open_remote(remote.url, {}, part=part) as opened:
+        with open_remote(branched.url, {}, part=part) as opened:
             overlay = ImageFile(opened.repository, opened.tip("main"), OVERLAY, "coworking")
             found = [record.version for record in overlay.records()]
         return [(version.commit, version.tag) for version in found]
