@@ -99,7 +99,7 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 .PHONY: test test-long pod-security test-backups test-image e2e e2e-long validate agree docs check format
 TESTS := tests treecheck/tests --ignore=tests/e2e --ignore=tests/postgres --ignore=tests/manifests/test_checkov.py
 test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs -m 'not slow' $(TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -rs -m 'not slow' $(TESTS) $(ARGS)
 
 # Few tests, which put all processors to work by themselves.
 test-long: $(VENV)/dev.stamp ## Run the races, kills and loads of `make test` with all their rounds

@@ -46,6 +46,30 @@ os.environ.setdefault("TREECHECK_CACHE_DIR", str(Path(__file__).parent / ".local
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
+# A worker takes whole files, in this order: one of these begun last would be waited for alone.
+LONGEST = (
+    "test_outages.py",
+    "test_fork.py",
+    "test_walk.py",
+    "test_contributing.py",
+    "test_schemathesis.py",
+    "test_password_rotation.py",
+    "test_rotate.py",
+    "test_pull_request.py",
+    "test_faults.py",
+    "test_exactness.py",
+    "test_hidden.py",
+    "test_races.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; each keeps the order of its tests."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_other_tests() -> Iterator[None]:
     """A process remembers secrets, its login to AWS and where it logs to; tests share a process."""
