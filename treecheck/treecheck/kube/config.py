@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # The API server keeps this one in every namespace (root-ca-cert-publisher).
 EVERYWHERE = {("ConfigMap", "kube-root-ca.crt"): frozenset({"ca.crt"})}
+# Lets the sealed-secrets controller add keys to a Secret that it did not make.
+PATCH = "sealedsecrets.bitnami.com/patch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def find_store(cluster: Cluster, kind: str, namespace: str, name: str) -> Store 
     """The ConfigMap or Secret of this name, whatever makes it; None if nothing does."""
     own = cluster.get(kind, namespace, name)
     if own is not None:
-        return _of_manifest(own)
+        return _patched(cluster, _of_manifest(own), own)
     if (kind, name) in EVERYWHERE:
         return Store(EVERYWHERE[kind, name], {}, None)
     outside = cluster.facts.secrets if kind == "Secret" else cluster.facts.config_maps
@@ -87,6 +89,18 @@ def _of_manifest(resource: Resource) -> Store:
     keys |= set(as_mapping(resource.body.get("stringData")))
     values = {k: v for k, v in data.items() if isinstance(v, str)}
     return Store(frozenset(keys), values if resource.kind == "ConfigMap" else {}, resource)
+
+
+def _patched(cluster: Cluster, store: Store, own: Resource) -> Store:
+    """A manifest's keys, and those that a SealedSecret adds to a Secret that allows it.
+
+    Source: https://github.com/bitnami-labs/sealed-secrets#patching-existing-secrets
+    """
+    if own.kind != "Secret" or own.annotations.get(PATCH) != "true" or store.keys is None:
+        return store
+    sealed = _made_secret(cluster, own.namespace, own.name)
+    added = sealed.keys if sealed and sealed.keys else frozenset()
+    return Store(store.keys | added, store.values, own)
 
 
 def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:

@@ -39,6 +39,29 @@ def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
             yield path, backend
 
 
+def is_left_open(ingress: Resource, service: Resource, port: Manifest, cluster: Cluster) -> bool:
+    """Whether the tree doesn't say on which port an Ingress reaches a Service.
+
+    An ExternalName Service may have no ports: its controller takes the backend's. And Argo Rollouts
+    writes the annotation of the action named after a Rollout's root (or stable) Service.
+    Source: https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/alb/
+    """
+    if service.spec.get("type") == "ExternalName" and not service.spec.get("ports"):
+        return True
+    if port.get("name") != "use-annotation":
+        return False
+    for rollout in cluster.of_kind("Rollout", namespace=ingress.namespace):
+        canary = as_mapping(as_mapping(rollout.spec.get("strategy")).get("canary"))
+        alb = as_mapping(as_mapping(canary.get("trafficRouting")).get("alb"))
+        root = alb.get("rootService") or canary.get("stableService")
+        if root == service.name and ingress.name in [
+            alb.get("ingress"),
+            *as_list(alb.get("ingresses")),
+        ]:
+            return True
+    return False
+
+
 def _written(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     if "defaultBackend" in ingress.spec:
         yield ("spec", "defaultBackend"), as_mapping(ingress.spec["defaultBackend"])

@@ -37,6 +37,18 @@ def autoscalers(cluster: Cluster, workload: Resource) -> Iterator[Resource]:
             yield hpa
 
 
+def is_rolled_out(cluster: Cluster, workload: Resource) -> bool:
+    """Whether a Rollout runs a workload's pod template, so that its own replicas may be 0.
+
+    Source: https://argo-rollouts.readthedocs.io/en/stable/migrating/
+    """
+    for rollout in cluster.of_kind("Rollout", namespace=workload.namespace):
+        ref = as_mapping(rollout.spec.get("workloadRef"))
+        if (ref.get("kind"), ref.get("name")) == (workload.kind, workload.name):
+            return True
+    return False
+
+
 def replicas(cluster: Cluster, workload: Resource) -> Replicas:
     """A workload's replicas; `replicas` defaults to 1, and so does an autoscaler's minimum."""
     for hpa in autoscalers(cluster, workload):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
 from treecheck.kube.config import find_store
-from treecheck.kube.ingresses import backends, is_alb
+from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown
 from treecheck.kube.services import nearest
@@ -238,7 +238,8 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
 
     The controller answers 503 for that path.
 
-    Backends that are resources of another kind are left to their controllers.
+    Backends that are resources of another kind, and actions that Argo Rollouts writes, are left to
+    their controllers. A Service of type ExternalName needs no ports.
     """
     for path, backend in backends(resource):
         wanted = as_mapping(backend.get("service"))
@@ -258,6 +259,8 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
             continue
         port = as_mapping(wanted.get("port"))
         ports = list(map(as_mapping, as_list(service.spec.get("ports"))))
+        if is_left_open(resource, service, port, cluster):
+            continue
         if not any(_is_port(port, each) for each in ports):
             known = ", ".join(
                 f"{each.get('name', '')} {each.get('port')}".strip() for each in ports

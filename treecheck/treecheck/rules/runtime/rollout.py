@@ -9,6 +9,7 @@ from treecheck.cluster import matches
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import (
     autoscalers,
+    is_rolled_out,
     is_rolling,
     replicas,
     scaled,
@@ -180,8 +181,12 @@ def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     Somebody scaled it down for an hour and committed it. Every connection to the Service is
     refused.
+
+    The pods of a Deployment that a Rollout's workloadRef names are the Rollout's own.
     """
     if resource.spec.get("replicas") != 0 or any(autoscalers(cluster, resource)):
+        return
+    if is_rolled_out(cluster, resource):
         return
     if any(cluster.of_kind("ScaledObject", namespace=resource.namespace)):
         return
