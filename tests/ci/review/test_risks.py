@@ -157,3 +157,16 @@ def test_the_worst_risk_comes_first(compared: Compared) -> None:
     ]
     verdict = compared(before, after).sections[0].verdict
     assert verdict.endswith("**5 risks**"), "an image and a restart are nothing to hesitate about"
+
+
+def test_a_namespace_that_lets_pods_do_more_is_a_risk(compared: Compared) -> None:
+    label = "labels: {{pod-security.kubernetes.io/enforce: {}}}"
+    strict, weak = (
+        NAMESPACE.replace("name: shop", "name: shop, " + label.format(level))
+        for level in ("restricted", "privileged")
+    )
+
+    (said,) = risks(compared(strict, weak))
+    assert "restricted" in said
+    assert "privileged" in said
+    assert risks(compared(weak, strict)) == []
