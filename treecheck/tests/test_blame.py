@@ -103,6 +103,21 @@ patches:
       metadata: {name: web}
       spec:
         ingressClassName: alb
+  # Each of these moves what follows by one: an item is not found by its place.
+  - target: {kind: Service}
+    patch: '- {op: add, path: /spec/ports/0, value: {port: 79}}'
+  - target: {kind: Ingress}
+    patch: '- {op: add, path: /spec/rules/0, value: {host: z.example.com}}'
+  - target: {kind: Deployment}
+    patch: |-
+      - {op: add, path: /spec/template/spec/hostAliases/0, value: {ip: 10.0.0.3}}
+      - op: add
+        path: /spec/template/spec/topologySpreadConstraints/0
+        value: {topologyKey: rack}
+      - {op: add, path: /spec/template/spec/tolerations/0, value: {key: z}}
+      - {op: add, path: /spec/template/spec/containers/0/ports/0, value: {containerPort: 1}}
+      - {op: add, path: /spec/template/spec/containers/0/volumeMounts/0, value: {mountPath: /z}}
+      - {op: add, path: /spec/template/spec/containers/1/args/0, value: zero}
 configMapGenerator:
   - name: first
     literals: [A=1]
@@ -163,12 +178,12 @@ POD: FieldPath = ("spec", "template", "spec")
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ((*POD, "hostAliases", 1, "hostnames"), "web.yaml: hostnames: [two]"),
-        ((*POD, "topologySpreadConstraints", 1, "maxSkew"), "web.yaml: maxSkew: 2"),
-        ((*POD, "tolerations", 1, "effect"), "web.yaml: effect: NoExecute"),
-        ((*POD, "containers", 1, "args", 1), "web.yaml: - two  # of all"),
-        ((*POD, "containers", 0, "ports", 1, "protocol"), "web.yaml: protocol: UDP"),
-        ((*POD, "containers", 0, "volumeMounts", 1, "readOnly"), "web.yaml: readOnly: false"),
+        ((*POD, "hostAliases", 2, "hostnames"), "web.yaml: hostnames: [two]"),
+        ((*POD, "topologySpreadConstraints", 2, "maxSkew"), "web.yaml: maxSkew: 2"),
+        ((*POD, "tolerations", 2, "effect"), "web.yaml: effect: NoExecute"),
+        ((*POD, "containers", 1, "args", 2), "web.yaml: - two  # of all"),
+        ((*POD, "containers", 0, "ports", 2, "protocol"), "web.yaml: protocol: UDP"),
+        ((*POD, "containers", 0, "volumeMounts", 2, "readOnly"), "web.yaml: readOnly: false"),
         # What nothing wrote is blamed on what surrounds it.
         ((*POD, "containers", 0, "resources", "limits"), "web.yaml: - name: web"),
         (("status", "replicas"), "web.yaml: apiVersion: apps/v1"),
@@ -191,10 +206,10 @@ def test_a_field_of_a_deployment_is_blamed_on_the_line_that_wrote_it(
 @pytest.mark.parametrize(
     ("kind", "path", "text"),
     [
-        ("Service", ("spec", "ports", 1, "targetPort"), "web.yaml: targetPort: second"),
+        ("Service", ("spec", "ports", 2, "targetPort"), "web.yaml: targetPort: second"),
         (
             "Ingress",
-            ("spec", "rules", 1, "http"),
+            ("spec", "rules", 2, "http"),
             "web.yaml: http: {paths: [{path: /b, pathType: Exact}]}",
         ),
         ("Ingress", ("spec", "ingressClassName"), "kustomization.yaml: ingressClassName: alb"),
@@ -230,7 +245,7 @@ def test_a_generated_key_is_blamed_on_its_literal(
         ((*POD, "containers", 0, "args", 2), "4", '"4"'),
         ((*POD, "containers", 0, "args", 3), 5, "5"),
         ((*POD, "containers", 0, "args", 3), "6", ""),
-        ((*POD, "containers", 1, "args", 1), "two", "two"),
+        ((*POD, "containers", 1, "args", 2), "two", "two"),
         ((*POD, "containers", 0, "workingDir"), "/srv", "/srv"),
     ],
 )

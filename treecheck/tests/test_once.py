@@ -126,6 +126,34 @@ def test_it_tells_once_and_shortly_what_kustomize_refuses(tree: Path) -> None:
     assert report.failures == []
 
 
+def test_it_names_each_folder_that_can_not_be_built_with_the_reason(tree: Path) -> None:
+    change(tree / "base/kustomization.yaml", "resources:", "resource:")
+
+    assert run(tree).unbuilt == dict.fromkeys(("dev", "prod"), 'unknown field "resource"')
+    inputs = gather([str(tree)], Facts())
+    assert sorted(inputs.failed) == ["dev", "prod"]
+    assert inputs.sets == {}
+
+
+def test_it_counts_the_resources_and_the_clusters(tree: Path) -> None:
+    report = run(tree)
+
+    assert (report.resources, report.clusters) == (4, 2)
+    assert (report.unbuilt, report.notes) == ({}, [])
+
+
+def test_findings_come_in_the_order_of_their_folders_and_lines(tree: Path) -> None:
+    change(tree / "base/web.yaml", "image: registry.example.com/web:1.4.2", "image: web:latest")
+    change(tree / "base/web.yaml", '"4"', "4")
+    change(tree / "prod/kustomization.yaml", "namespace: prod", "namespace: Prod")
+
+    report = run(tree)
+
+    places = [(each.groups, each.file, each.line) for each in report.findings]
+    assert places == sorted(places)
+    assert len(set(places)) > 2
+
+
 def test_it_quotes_the_word_of_a_list_in_one_line(tree: Path) -> None:
     change(tree / "base/web.yaml", '"4"', "4")
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from treecheck import rules
 from treecheck.cli import command
 from treecheck.errors import InputError
-from treecheck.registry import Family, load_rules
-from treecheck.settings import CheckSettings, find_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from treecheck.registry import RULES, Family, load_rules
+from treecheck.settings import CheckSettings, find_settings, parse_selectors
 
 # A container that may run as root and whose port does not exist: one finding of each family.
 POD = """
@@ -172,11 +170,28 @@ def test_an_unknown_rule_of_the_command_line_gets_a_hint(tree: Path) -> None:
     assert result.exception.hint == "Did you mean runs-as-root?"
 
 
+def test_each_layer_is_chosen_by_its_name_and_they_run_from_text_to_meaning() -> None:
+    folders = [each.name for each in Path(rules.__file__).parent.iterdir() if each.is_dir()]
+    layers = [each for each in folders if each != "__pycache__"] + ["waivers", "checker"]
+
+    for layer in layers:
+        chosen = CheckSettings(select=parse_selectors([layer], "--select")).chosen()
+        assert chosen, layer
+        assert {RULES[each].layer for each in chosen} == {layer}
+    order = list(dict.fromkeys(rule.layer for rule in load_rules().values()))
+    assert order[:5] == ["yaml_text", "schema", "api", "references", "runtime"]
+    assert {*layers} <= {*order} <= {*layers, "capacity"}, "capacity is a caller's layer"
+
+
+def test_several_selectors_in_one_text_are_read_without_their_blanks() -> None:
+    assert parse_selectors(["fault, schema,,", "all"], "--select") == ("fault", "schema", "all")
+
+
 def test_every_rule_belongs_to_a_family() -> None:
-    rules = load_rules().values()
+    every = load_rules().values()
 
     chosen = {family: CheckSettings(select=(family,)).chosen() for family in Family}
 
-    assert {rule.id for rule in rules} == chosen[Family.FAULT] | chosen[Family.POLICY]
+    assert {rule.id for rule in every} == chosen[Family.FAULT] | chosen[Family.POLICY]
     assert not chosen[Family.FAULT] & chosen[Family.POLICY]
     assert chosen[Family.POLICY]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from treecheck.engine import check
-from treecheck.facts import Facts
+from treecheck.facts import Facts, Waiver
 from treecheck.inputs import gather
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAY = datetime.date(2027, 6, 30)
 AFTER = DAY + datetime.timedelta(days=1)
@@ -58,6 +55,50 @@ def test_one_that_waives_nothing_is_reported(tmp_path: Path) -> None:
     told = found(tmp_path, "waive.validate/bare-pod", "until 2027-06-30: later", DAY)
 
     assert sorted(told) == ["service-selects-nothing", "waiver-unused"]
+
+
+def test_one_of_a_rule_that_does_not_run_is_not_reported(tmp_path: Path) -> None:
+    file = tmp_path / "service.yaml"
+    for text in ("until 2027-06-30: later", "until 2027-06-29: later"):
+        file.write_text(SERVICE.format(key="waive.validate/bare-pod", text=text), "utf-8")
+        inputs = gather([str(file)], Facts())
+        report = check(inputs, Facts(), (1, 32), only=["service-selects-nothing"], today=DAY)
+        assert [each.rule for each in report.findings] == ["service-selects-nothing"]
+
+
+def fact(rule: str, resource: str, expires: datetime.date = DAY) -> Facts:
+    return Facts(waivers=(Waiver(rule, resource, "later", expires, Path("facts.yaml"), 7),))
+
+
+def waived(folder: Path, facts: Facts) -> list[tuple[str, str, int]]:
+    """(rule, file, line) of what is found in a Service without waivers of its own."""
+    file = folder / "service.yaml"
+    file.write_text(SERVICE.format(key="x", text="y"), encoding="utf-8")
+    report = check(gather([str(file)], facts), facts, (1, 32), today=DAY)
+    return [(each.rule, Path(each.file).name, each.line) for each in report.findings]
+
+
+def test_the_facts_waive_what_they_name_and_are_blamed_on_their_own_line(tmp_path: Path) -> None:
+    nothing, title = "service-selects-nothing", "Service shop/web"
+    (here,) = waived(tmp_path, Facts())
+
+    assert here[0] == nothing
+    assert waived(tmp_path, fact(nothing, title)) == []
+    yesterday = DAY - datetime.timedelta(days=1)
+    assert sorted(waived(tmp_path, fact(nothing, title, yesterday))) == [
+        here,
+        ("waiver-expired", "facts.yaml", 7),
+    ]
+    assert sorted(waived(tmp_path, fact("bare-pod", title))) == [
+        here,
+        ("waiver-unused", "facts.yaml", 7),
+    ]
+    assert sorted(waived(tmp_path, fact("no-such-rule", title))) == [
+        here,
+        ("waiver-malformed", "facts.yaml", 7),
+    ]
+    # One file says nothing of what the rest of the tree may hold.
+    assert waived(tmp_path, fact(nothing, "Service shop/other")) == [here]
 
 
 @pytest.mark.parametrize(
