@@ -95,6 +95,12 @@ def test_an_empty_history_offers_none() -> None:
             "3 (C), 4 (D), 5 (E)",
             id="the three newest that were left",
         ),
+        pytest.param(
+            ["a1", "b1", "c1", "b2", "a2"],
+            "A",
+            "3 (C), 4 (B)",
+            id="in the order that they ran last",
+        ),
     ],
 )
 def test_it_chooses_none_that_was_left_and_names_those(
