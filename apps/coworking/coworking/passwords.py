@@ -9,13 +9,14 @@ that PostgreSQL refuses is tried once with the other password, and the one that 
 tried first. So it doesn't matter when the password changes in the database, once every process has
 both.
 
-Whether every process has both, the database itself can say: each names its sessions after itself
-and the announced password (`change_password` reads that in pg_stat_activity).
+Whether everybody has both, the database itself can say: each service names its sessions after
+itself and the announced password (`change_password` reads that in pg_stat_activity).
 """
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import socket
 import time
@@ -76,14 +77,17 @@ class Passwords:
         return opened
 
     def session_name(self) -> str:
-        """The name of this process's sessions now; the files are looked at once a second."""
+        """The name of this service's sessions now; the files are looked at once a second.
+
+        Its processes read the same files at each login, so what one of them has seen all know.
+        """
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
             host = socket.gethostname()[-LONGEST_HOST:]
             announced = self._announced()
             mark = f" next={mark_of(announced)}" if announced else ""
-            self._name = f"{APPLICATION} {host}.{os.getpid()}{mark}"
+            self._name = f"{APPLICATION} {host}.{_service()}{mark}"
         return self._name
 
     def _to_try(self) -> list[str | None]:
@@ -101,6 +105,12 @@ class Passwords:
             return self._config.next_password()
         except ConfigError:
             return None
+
+
+def _service() -> int:
+    """The process id of the service: of the parent, where this is a worker of it."""
+    parent = multiprocessing.parent_process()
+    return os.getpid() if parent is None or parent.pid is None else parent.pid
 
 
 def is_refusal(error: psycopg2.OperationalError) -> bool:

@@ -249,6 +249,27 @@ def test_a_process_says_in_its_session_which_password_is_announced(
     )
 
 
+def test_a_process_without_requests_does_not_block_the_change(
+    serve: Callable[..., Any],
+    owner: Database,
+    secret: Secret,
+    pod: Callable[[], Place],
+    read: Callable[[Place], Config],
+    wait: Callable[..., None],
+) -> None:
+    """The parent folds on a session of its own, named when it was opened."""
+    service = serve(pod(), FOLD_SECONDS="1")
+    wait(lambda: "this process folds from now on" in service.logged(), "the sessions that fold")
+    new = secret.announce()
+    secret.reach()
+    wait(
+        lambda: service.get("/readiness_check") and any("next=" in n for n in names(owner)),
+        "a worker that has seen it",
+    )
+    change_password.change(read(pod()), within=10, say=lambda _: None)
+    assert opens(owner, new)
+
+
 def test_an_older_release_blocks_the_change(
     owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
