@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 POLL = 1.0  # seconds
 # A process that just started has no session for a moment: its probe comes every 5 s.
 SETTLED = 10.0  # seconds for which nobody must be left out
-# The services of the pods, by the name that they give their sessions, and what is announced to them.
+# The services, by the name that they give their sessions, and what is announced to them.
 SESSIONS = """
     SELECT substring(application_name FROM '^[^ ]+ ?[^ ]*') AS process,
            bool_or(application_name LIKE '%% next=' || %s) AS knows

@@ -25,7 +25,7 @@ from coworking.errors import ConfigError, DatabaseAway, ServiceError
 from coworking.passwords import mark_of
 from tests.app.conftest import Database, Server, Servers
 from tests.app.service.clients import REPORTS, Clients
-from tests.app.service.conftest import environment_of
+from tests.app.service.conftest import environment_of, wait_for
 from tests.app.service.kubelet import Mount
 
 if TYPE_CHECKING:
@@ -255,14 +255,13 @@ def test_a_process_without_requests_does_not_block_the_change(
     secret: Secret,
     pod: Callable[[], Place],
     read: Callable[[Place], Config],
-    wait: Callable[..., None],
 ) -> None:
     """The parent folds on a session of its own, named when it was opened."""
     service = serve(pod(), FOLD_SECONDS="1")
-    wait(lambda: "this process folds from now on" in service.logged(), "the sessions that fold")
+    wait_for(lambda: "this process folds from now on" in service.logged(), "the sessions that fold")
     new = secret.announce()
     secret.reach()
-    wait(
+    wait_for(
         lambda: service.get("/readiness_check") and any("next=" in n for n in names(owner)),
         "a worker that has seen it",
     )
