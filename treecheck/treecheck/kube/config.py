@@ -84,6 +84,8 @@ def _may_be_made_at_run_time(cluster: Cluster, kind: str, namespace: str, name: 
 
 
 def _of_manifest(resource: Resource) -> Store:
+    if resource.body.get("type") == "kubernetes.io/service-account-token":
+        return Store(None, {}, resource)  # the cluster writes the token into it
     data = as_mapping(resource.body.get("data"))
     keys = {*data, *as_mapping(resource.body.get("binaryData"))}
     keys |= set(as_mapping(resource.body.get("stringData")))

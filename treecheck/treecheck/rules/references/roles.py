@@ -40,6 +40,11 @@ VERBS = {
 }  # fmt: skip
 
 
+# Of the core group for RBAC alone, with the verb impersonate.
+# Source: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/
+_IMPERSONATED = {"groups", "serviceaccounts", "users"}
+
+
 @rule("role-resource-unknown", kinds=("Role", "ClusterRole"), source=RBAC)
 def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A Role over a resource, group or verb that the API does not have.
@@ -51,6 +56,8 @@ def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Prob
     for place, item in each(resource, "rules"):
         groups = [as_text(group) for group in as_list(item.get("apiGroups"))]
         kinds = [as_text(name).partition("/")[0] for name in as_list(item.get("resources"))]
+        if "impersonate" in as_list(item.get("verbs")):
+            kinds = [name for name in kinds if name not in _IMPERSONATED]
         wrong, fix = _wrong_rule(groups, kinds)
         known_groups = groups and all(group in API_RESOURCES for group in groups)
         for verb in as_list(item.get("verbs")) if known_groups else ():

@@ -105,11 +105,12 @@ def liveness_asks_readiness(resource: Resource, cluster: Cluster) -> Iterator[Pr
             )
 
 
-@rule("probe-scheme-mismatch", source=PROBES)
+@rule("probe-scheme-mismatch", severity=Severity.WARNING, source=PROBES)
 def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe that speaks HTTPS to a port called http, or HTTP to one called https.
 
-    The server answers with an error of the other protocol, and the probe always fails.
+    If the port is what its name says, the server answers with an error of the other protocol, and
+    the probe always fails.
     """
     told: set[object] = set()
     for path, container, name, handler in network_probes(resource):
@@ -122,7 +123,8 @@ def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Prob
             told.add((port, scheme))
             yield Problem(
                 f"the {name} of container {container.get('name')} speaks {scheme} to port "
-                f"{port.number}, which is called {port.name}: the probe always fails",
+                f"{port.number}, which is called {port.name}: if that is right, the probe "
+                "always fails",
                 fix=f"Set scheme to {port.name.upper()}.",
                 path=(*path, name, handler, "scheme" if "scheme" in probe else "port"),
             )

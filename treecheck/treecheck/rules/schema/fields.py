@@ -89,6 +89,13 @@ def type_names(expected: Any) -> str:
     )
 
 
+# Files that a program reads, in the form of a manifest; no API server gets them.
+_OF_PROGRAMS = {
+    "controller-runtime.sigs.k8s.io", "install.istio.io", "k3d.io", "kind.x-k8s.io",
+    "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
+}  # fmt: skip
+
+
 @rule(
     "nameless-manifest",
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/#required-fields",
@@ -96,8 +103,11 @@ def type_names(expected: Any) -> str:
 def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A manifest without apiVersion, kind or name.
 
-    Nothing can be done with it: it is not known what it is, or under which name it is kept.
+    Nothing can be done with it: it is not known what it is, or under which name it is kept. The
+    configuration of programs such as kind and istioctl looks like a manifest and needs no name.
     """
+    if resource.group in _OF_PROGRAMS:
+        return
     for field in ("apiVersion", "kind"):
         if not as_text(resource.body.get(field)):
             yield Problem(
