@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import socketserver
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +46,17 @@ os.environ.setdefault("TREECHECK_CACHE_DIR", str(Path(__file__).parent / ".local
 # complains once that one is closed.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
+
+_handle_error = socketserver.BaseServer.handle_error
+
+
+def _unless_gone(server: socketserver.BaseServer, request: Any, address: Any) -> None:
+    """A client that hung up is not a fault; its traceback would be in the output of another test."""
+    if not isinstance(sys.exc_info()[1], ConnectionError):
+        _handle_error(server, request, address)
+
+
+socketserver.BaseServer.handle_error = _unless_gone  # type: ignore[method-assign]
 
 # A worker takes whole files, in this order: one of these begun last would be waited for alone.
 LONGEST = (
