@@ -51,7 +51,7 @@ _handle_error = socketserver.BaseServer.handle_error
 
 
 def _unless_gone(server: socketserver.BaseServer, request: Any, address: Any) -> None:
-    """A client that hung up is not a fault; its traceback would be in the output of another test."""
+    """A client that hung up is not a fault; another test would have its traceback."""
     if not isinstance(sys.exc_info()[1], ConnectionError):
         _handle_error(server, request, address)
 

@@ -194,27 +194,6 @@ def test_an_empty_folder_is_not_called_faultless(tmp_path: Path) -> None:
     assert "Nothing found" not in said.output
 
 
-def test_a_text_that_is_neither_yaml_nor_a_manifest_does_not_end_the_run(tmp_path: Path) -> None:
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app/kustomization.yaml").write_text(
-        HEAD + "configMapGenerator: [{name: alerts, files: [alerts.yaml]}]\n", encoding="utf-8"
-    )
-    (tmp_path / "app/alerts.yaml").write_text("url: {{.address}}\n", encoding="utf-8")
-    (tmp_path / "values.yaml").write_text("targets: [shop.${DOMAIN}:8200]]\n", encoding="utf-8")
-
-    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32))
-
-    assert report.failures == []
-
-
-def test_a_manifest_that_is_not_yaml_still_ends_the_run(tmp_path: Path) -> None:
-    (tmp_path / "shop.yaml").write_text("kind: Service\nspec: [\n", encoding="utf-8")
-
-    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32))
-
-    assert len(report.failures) == 1
-
-
 def test_an_unused_patch_below_a_kustomization_is_not_judged_as_a_manifest(tmp_path: Path) -> None:
     (tmp_path / "patches").mkdir()
     (tmp_path / "kustomization.yaml").write_text(HEAD + "resources: []\n", encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ from treecheck.kube.renderers import kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.kustomize import plain_reason
 from treecheck.model import Part, Resource, as_mapping, as_text, at
-from treecheck.reading import Fault
 from treecheck.rendering import closure, namespace_of, unrendered
 from treecheck.sets import Inputs, render_part, resources_of, show
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from treecheck.facts import Facts
-    from treecheck.files import SourceFile
     from treecheck.model import Manifest
 
 ARGO = "argoproj.io"
@@ -101,8 +98,6 @@ class Sorter:
             source = read_source(path)
             if source.error is not None and path not in used and "{{" in source.text:
                 continue  # a template of another tool, not YAML yet
-            if source.error is not None and _is_data(source):
-                continue
             self.inputs.files[path] = source
             if path not in used or source.error is not None:
                 group = show(path.parent, self.inputs.root)
@@ -297,16 +292,6 @@ class Sorter:
             return False
         bases = closure(part.folder)[1:]
         return any(file in deployed for each in bases for file in each.files)
-
-
-def _is_data(source: SourceFile) -> bool:
-    """Whether a text that is not YAML isn't a manifest either, but values or another's file.
-
-    What kustomize reads of it is judged with the folder, which then can't be built.
-    """
-    error = source.error
-    plain = error is not None and error.fault is Fault.SYNTAX
-    return plain and not re.search(r"^(apiVersion|kind):", source.text, re.MULTILINE)
 
 
 def _name(resource: Resource) -> tuple[str, str, str]:

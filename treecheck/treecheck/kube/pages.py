@@ -17,5 +17,5 @@ POSTGRES_IMAGE = "https://hub.docker.com/_/postgres"
 
 def validation(group: str) -> str:
     """Where Kubernetes' API server says what it refuses of a group, such as `core` or `batch`."""
-    source = "https://github.com/kubernetes/kubernetes/blob/v1.32.0/pkg/apis/"
+    source = "https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/"
     return f"{source}{group}/validation/validation.go"
