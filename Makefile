@@ -111,8 +111,8 @@ pod-security: $(VENV)/dev.stamp ## Fetch Kubernetes' own Pod Security fixtures f
 test-backups: $(VENV)/dev.stamp ## Back up, break and restore: PostgreSQL 15 and pgBackRest of Debian, S3 by moto
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -rs tests/postgres $(ARGS)
 
-test-image: $(VENV)/dev.stamp ## Run the image that COWORKING_IMAGE names, and a whole build, on a Docker engine
-	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/ci/local/codebuild/test_whole_build.py
+test-image: $(VENV)/dev.stamp ## Run COWORKING_IMAGE, COWORKING_POSTGRES_IMAGE and a whole build on a Docker engine
+	@$(BIN)/python -m pytest -q -p no:xdist -rs tests/docker tests/postgres_image tests/ci/local/codebuild/test_whole_build.py
 
 e2e: $(VENV)/dev.stamp ## Deploy everything to a throw-away cluster and try what can go wrong (docs/e2e.md)
 	@$(E2E) -m 'not long' $(or $(ARGS),tests/e2e)

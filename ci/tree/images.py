@@ -54,7 +54,7 @@ DATABASE_IMAGE = SourceImage(
     "apps/postgres",
     "-postgres",
     "tests/postgres_image",
-    "POSTGRES_IMAGE",
+    "COWORKING_POSTGRES_IMAGE",
     "StatefulSet",
     "postgresql",
 )

@@ -10,10 +10,11 @@ import pytest
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The image under test, which POSTGRES_IMAGE names."""
-    name = os.environ.get("POSTGRES_IMAGE", "")
+    """The image under test, which COWORKING_POSTGRES_IMAGE names."""
+    name = os.environ.get("COWORKING_POSTGRES_IMAGE", "")
     if not name:
-        pytest.skip("POSTGRES_IMAGE is not set: docker build -t postgres:test apps/postgres")
+        build = "docker build -t coworking-postgres:test apps/postgres"
+        pytest.skip(f"COWORKING_POSTGRES_IMAGE is not set: {build}")
     return name
 
 
