@@ -100,9 +100,9 @@ def _written(value: Value) -> str:
 
 
 def _scalar(value: str) -> str:
-    """A text as YAML reads it back: quoted if it is empty, a number, a `yes` or begins with @."""
+    """A text as YAML reads it back: quoted if it is empty, a number, a `yes`, or has a blank."""
     try:
         is_text = yaml.safe_load(value) == value
     except yaml.YAMLError:
         is_text = False
-    return value if is_text else f'"{value}"'
+    return value if is_text and " " not in value else f'"{value}"'

@@ -6,6 +6,7 @@ How the rest of the tree carries the values: ci/tree/carried.py.
 from __future__ import annotations
 
 import re
+import zoneinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
@@ -135,6 +136,19 @@ SETTINGS: dict[str, Setting] = {
         _CERTIFICATE,
         optional=True,
     ),
+    "place": Setting(
+        "the coworking space's name, as its dashboard and its monthly report show it",
+        "1 to 60 letters, digits, blanks and . , & ' ( ) -, not at its ends",
+        "Harbour Loft",
+        _pattern(r"(?=.{1,60}$)[^\W_](?:[\w .,&'()-]*[\w.)])?"),
+    ),
+    # https://data.iana.org/time-zones/tz-link.html
+    "time_zone": Setting(
+        "the coworking space's time zone, in which its dashboard begins",
+        "the name of an IANA time zone",
+        "Europe/Berlin",
+        lambda value: "" if value in zoneinfo.available_timezones() else "?",
+    ),
     "owners": Setting(
         "who is asked to review each pull request; none: nobody in particular",
         "accounts, teams or e-mail addresses that GitHub knows, separated by commas, or none",
@@ -173,6 +187,8 @@ class Settings(NamedTuple):
     prod_certificate: str = ""
     argocd_cidrs: tuple[str, ...] = ()
     argocd_certificate: str = ""
+    place: str = "Coworking"
+    time_zone: str = "America/New_York"
     owners: tuple[str, ...] = ()
     signer: str = ""
 

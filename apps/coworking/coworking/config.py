@@ -27,6 +27,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from coworking.errors import ConfigError
+from coworking.periods import nearest, zone_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,16 @@ def _named(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_without_blanks)]
+
+
+def _zone(value: str) -> str:
+    if value not in zone_names():
+        near = nearest(value, zone_names(), otherwise="Europe/Berlin")
+        raise ValueError(f"it is not the name of an IANA time zone; did you mean {near}?")
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -160,6 +171,19 @@ class Config(BaseSettings):
         "Requests that a process works on at the same time; more wait in line.",
         example="32",
         default=32,
+    )
+    place_name: Annotated[Name, Field(max_length=60)] = _setting(
+        "PLACE_NAME",
+        "The coworking space's name, as the dashboard and the monthly report show it.",
+        example="Harbour Loft",
+        default="Coworking",
+    )
+    place_time_zone: Zone = _setting(
+        "PLACE_TIME_ZONE",
+        "The coworking space's time zone, in which the dashboard and the monthly report begin. The "
+        "API's answers stay in UTC unless they are asked for another one.",
+        example="Europe/Berlin",
+        default="UTC",
     )
     report_max_age: Annotated[float, Field(ge=0, le=3600)] = _setting(
         "REPORT_MAX_AGE",

@@ -52,6 +52,12 @@ def test_two_variables_are_enough(read: Callable[..., Config]) -> None:
         ),
         ("REPORT_MAX_AGE", "-1", "input should be greater than or equal to 0", "1"),
         ("REPORT_MAX_AGE", "nan", "input should be a finite number", "1"),
+        (
+            "PLACE_TIME_ZONE",
+            "Europe/Berln",
+            "it is not the name of an IANA time zone; did you mean Europe/Berlin?",
+            "Europe/Berlin",
+        ),
         ("LOG_LEVEL", "chatty", "input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'", "INFO"),
         (
             "DB_PORT",

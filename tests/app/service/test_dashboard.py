@@ -57,6 +57,21 @@ def test_it_opens_on_the_newest_thirty_days(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("history")
+def test_it_opens_in_the_place_s_own_zone_and_under_its_name(
+    configured: Callable[..., Config], database: Database
+) -> None:
+    place = configured(database, PLACE_NAME="Bob's <Loft>", PLACE_TIME_ZONE="Asia/Kathmandu")
+    page = create_app(place).test_client().get("/").text
+
+    assert "Bob's <Loft>" in words(page)
+    assert "<Loft>" not in page
+    assert "30 days · Asia/Kathmandu" in words(page)
+    assert "newest check-in Wed 20 Mar 2024, 15:15" in words(page)
+    assert re.search(r"<option selected>Asia/Kathmandu</option>", page)
+    assert "tz=Asia/Kathmandu" in page.partition("/api/v1/overview?")[2].partition('"')[0]
+
+
+@pytest.mark.usefixtures("history")
 def test_members_who_have_left_are_shown_apart(client: FlaskClient, database: Database) -> None:
     database.execute("UPDATE users SET is_active = false WHERE id = 4")
 

@@ -28,6 +28,8 @@ FORK = {
     "--prod-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
     "--argocd-cidrs": "198.51.100.0/24",
     "--argocd-certificate": "arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
+    "--place": "Bob's Loft & Co. (Mitte)",
+    "--time-zone": "Europe/Berlin",
     "--owners": "@space/platform, @ada, night@example.org",
     "--signer": "1234567+bot@users.noreply.github.com",
 }
@@ -110,12 +112,16 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
         prod_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
         argocd_cidrs=("198.51.100.0/24",),
         argocd_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/2c3d",
+        place="Bob's Loft & Co. (Mitte)",
+        time_zone="Europe/Berlin",
         owners=("@space/platform", "@ada", "night@example.org"),
         signer="1234567+bot@users.noreply.github.com",
     )
     for environment in ("dev", "prod"):
         rendered = render(fork / "overlays" / environment)
         assert "210987654321.dkr.ecr.eu-central-1.amazonaws.com/team/space:" in rendered
+        assert "PLACE_NAME: Bob's Loft & Co. (Mitte)" in rendered
+        assert "PLACE_TIME_ZONE: Europe/Berlin" in rendered
     assert FORK["--git-url"] in render(fork / "argocd/apps")
     assert not git_finds(fork, before.account, before.git_url)
 

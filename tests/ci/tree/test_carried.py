@@ -118,6 +118,7 @@ def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path, name
         ("a: [x] # settings: {prod_cidrs}", "a: [] # settings: {prod_cidrs}"),
         ("- x # settings: {zones[0]}", "- eu-north-1a # settings: {zones[0]}"),
         ('a: "x" # settings: {prod_certificate}', 'a: "" # settings: {prod_certificate}'),
+        ('- "N=x y" # settings: N={place}', '- "N=Coworking" # settings: N={place}'),
         ('a: "" # settings: {kubernetes}', 'a: "1.34" # settings: {kubernetes}'),
         ("a: v1.30 # settings: v{kubernetes}", "a: v1.34 # settings: v{kubernetes}"),
     ],

@@ -153,7 +153,7 @@ def _read(picked: Mapping[str, str]) -> Selection:
     selection = Selection(
         first=parse_date("from", picked["from"]) if "from" in picked else None,
         end=parse_date("to", picked["to"]) if "to" in picked else None,
-        zone=find_zone(picked.get("tz", "UTC")),
+        zone=find_zone(picked.get("tz", services().config.place_time_zone)),
         by=Granularity(picked["by"]) if "by" in picked else None,
     )
     refuse_repeated(request.args)
@@ -190,6 +190,7 @@ def _grouping(period: Period) -> Granularity:
 def _controls(picked: dict[str, str], found: Findings | None) -> dict[str, object]:
     """What the pickers need, whether or not there is anything to show."""
     custom = "from" in picked or "to" in picked
+    zone = picked.get("tz", services().config.place_time_zone)
     return {
         **frame(picked),
         "parameters": PARAMETERS,
@@ -197,7 +198,8 @@ def _controls(picked: dict[str, str], found: Findings | None) -> dict[str, objec
         "presets": PRESETS,
         "preset": None if custom else picked.get("days", str(DEFAULT_DAYS)),
         "groupings": list(Granularity),
-        "zones": _zones(picked.get("tz", "UTC")),
+        "zone": zone,
+        "zones": _zones(zone),
         "period": found.period if found else None,
         "words": words,
         "weekdays": charts.WEEKDAYS,

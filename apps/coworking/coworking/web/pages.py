@@ -69,6 +69,7 @@ def frame(picked: Mapping[str, str]) -> dict[str, object]:
 
     return {
         "link": link,
+        "place": services().config.place_name,
         "themes": THEMES,
         "theme": picked.get("theme") if picked.get("theme") in THEMES else "auto",
         "logged_in": services().keys.closed and sessions.logged_in(),
