@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from treecheck.blame import blame
 from treecheck.cluster import Cluster
 from treecheck.conformance import conform
-from treecheck.files import SourceFile, kustomization_file
+from treecheck.files import SourceFile
 from treecheck.inputs import show
 from treecheck.lacks import around, known_lacks
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
+from treecheck.placeholders import encrypted_in, is_filled_in_later
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
-from treecheck.rendering import closure
+from treecheck.rendering import reading_once
+from treecheck.unread import NOT_YAML, UNBUILDABLE, failed_inputs, unread
 from treecheck.waivers import apply_waivers
 from treecheck.wording import without
 
@@ -45,27 +47,14 @@ CRASHED = engine_rule(
 )
 
 
+# What is reported whichever rules are chosen: without it a run would pass for more than it was.
+ALWAYS = frozenset({CRASHED, NOT_YAML, UNBUILDABLE})
+
+
 # What says how many pods a workload runs, and how it replaces them: its pods are the same.
 NUMBERS = frozenset(
     {"minReadySeconds", "paused", "podManagementPolicy", "progressDeadlineSeconds", "replicas"}
     | {"revisionHistoryLimit", "strategy", "updateStrategy"}
-)
-
-
-UNBUILDABLE = engine_rule(
-    Rule(
-        id="folder-unbuildable",
-        layer="checker",
-        title="A folder that kustomize can't build",
-        severity=Severity.ERROR,
-        explanation="Argo CD can't build it either: the sync fails, and the cluster keeps what it "
-        "has. The rest of the tree is checked, except for what this folder may bring.",
-        source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/",
-        scope=Scope.ENGINE,
-        kinds=frozenset(),
-        unless=(),
-        check=lambda: (),
-    )
 )
 
 
@@ -100,6 +89,7 @@ class Report:
     clusters: int = 0
 
 
+@reading_once()
 def check(
     inputs: Inputs,
     facts: Facts,
@@ -112,14 +102,14 @@ def check(
     rules = load_rules()
     chosen = {key: rule for key, rule in rules.items() if key in set(only or rules)}
     raised = _files(inputs, facts, chosen.values())
-    raised += list(_unbuilt(inputs, raised))
+    raised += list(unread(inputs, raised))
     for resource in (each for found in inputs.sets.values() for each in found):
         conform(resource, version)
     clusters = [
         Cluster(name, found, facts, version, inputs.unseen_of(name))
         for name, found in inputs.sets.items()
     ]
-    unknown: dict[str, None] = {}
+    unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])
     for cluster in clusters:
         found = _cluster(cluster, chosen.values())
         raised += known_lacks(found, cluster, partial(around, cluster, clusters, inputs), unknown)
@@ -128,50 +118,14 @@ def check(
         raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()
     )
     return Report(
-        findings=_findings(
-            inputs, (each for each in raised if each.rule.id in {*chosen, CRASHED, UNBUILDABLE})
-        ),
-        failures=[*inputs.failures, *_unreadable(inputs, raised)],
+        findings=_findings(inputs, (each for each in raised if each.rule.id in {*chosen, *ALWAYS})),
+        failures=[*inputs.failures, *failed_inputs(inputs, raised)],
         notes=list(inputs.notes),
         unknown=list(unknown),
         unbuilt={folder: why for folders, why in inputs.unbuilt for folder in folders},
         resources=sum(each.checked for found in inputs.sets.values() for each in found),
         clusters=len(clusters),
     )
-
-
-def _unbuilt(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
-    """The folders that can't be built, those with the same fault once.
-
-    Where a file of theirs is not well written, the rule about that file says why.
-    """
-    unread = {each.problem.file for each in raised if each.rule.layer in STRUCTURAL}
-    for folders, why in inputs.unbuilt:
-        folder = inputs.root / folders[0]
-        files = {f for each in closure(folder) for f in (each.file, *each.files)}
-        if unread & {*files, kustomization_file(folder)}:
-            continue
-        names = " and ".join(folders)
-        yield Raised(
-            load_rules()[UNBUILDABLE],
-            Problem(
-                f"{names} can't be built: {why}",
-                fix=f"`kubectl kustomize {folders[0]}` says when it is right.",
-                file=kustomization_file(folder),
-                line=1,
-            ),
-            None,
-        )
-
-
-def _unreadable(inputs: Inputs, raised: list[Raised]) -> list[str]:
-    """The files that can't be read, unless a rule has said why."""
-    told = {each.problem.file for each in raised}
-    return [
-        str(source.error)
-        for source in inputs.files.values()
-        if source.error is not None and source.path not in told
-    ]
 
 
 def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[str]:
@@ -234,15 +188,19 @@ def _cluster(cluster: Cluster, rules: Iterable[Rule]) -> list[Raised]:
                 if not resource.checked:
                     continue
                 raised += _call(rule, resource, cluster)
-    return [each for each in raised if _is_judged(each)]
+    flux = any(each.group == "kustomize.toolkit.fluxcd.io" for each in cluster.resources)
+    return [each for each in raised if _is_judged(each, substituted=flux)]
 
 
-def _is_judged(raised: Raised) -> bool:
-    """Whether a rule may speak about a resource.
+def _is_judged(raised: Raised, *, substituted: bool) -> bool:
+    """Whether a rule may speak about a resource, and a field of it.
 
     Of a Rollout no schema is known here: its pods are there for what selects or starts them, and
     what only looks at their fields is left to Argo Rollouts' own checks.
     """
+    resource, path = raised.resource, raised.problem.path
+    if resource is not None and is_filled_in_later(resource, path, substituted=substituted):
+        return False
     rollout = raised.resource is not None and raised.resource.kind == "Rollout"
     return not rollout or raised.rule.layer in {"yaml_text", "references", "gitops"}
 

@@ -10,7 +10,7 @@ from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, parse_source, read_source
 from treecheck.kustomize import plain_reason
 from treecheck.model import Part
-from treecheck.rendering import closure
+from treecheck.rendering import closure, reading_once
 from treecheck.sets import Inputs, add_file, render_part, resources_of, show
 from treecheck.tree import Sorter
 
@@ -32,21 +32,25 @@ def gather(paths: Sequence[str], facts: Facts) -> Inputs:
     here = Path.cwd()
     root = git_root(here) or here
     inputs = Inputs(root=root, ignored=facts.ignore, whole=not paths)
-    loose: list[Resource] = []
-    for name in paths or [str(root)]:
-        path = Path(name)
-        if name == "-":
-            loose += _from_text(inputs, parse_source(Path("<stdin>"), _read_stdin()))
-        elif path.is_dir():
-            if kustomization_file(path) is not None:
-                _add_kustomization(inputs, path.resolve())
-            else:
-                Sorter(inputs, path.resolve(), facts).add()
-        else:
-            loose += _from_text(inputs, read_source(path))
+    with reading_once():
+        loose = [each for name in paths or [str(root)] for each in _added(inputs, name, facts)]
     if loose:
         inputs.sets["the manifests"] = loose
     return inputs
+
+
+def _added(inputs: Inputs, name: str, facts: Facts) -> list[Resource]:
+    """Add what one path names; returns the manifests of a file, which share a cluster."""
+    path = Path(name)
+    if name == "-":
+        return _from_text(inputs, parse_source(Path("<stdin>"), _read_stdin()))
+    if not path.is_dir():
+        return _from_text(inputs, read_source(path))
+    if kustomization_file(path) is not None:
+        _add_kustomization(inputs, path.resolve())
+    else:
+        Sorter(inputs, path.resolve(), facts).add()
+    return []
 
 
 def _read_stdin() -> str:
@@ -60,6 +64,7 @@ def _from_text(inputs: Inputs, source: SourceFile) -> list[Resource]:
     """The resources of a file of rendered manifests."""
     source.merged = False
     inputs.files[source.path] = source
+    inputs.named.add(source.path)
     part = Part(str(source.path), str(source.path), file=source.path)
     return resources_of(inputs, source, part, strict=True)
 

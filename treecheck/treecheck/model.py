@@ -69,6 +69,8 @@ class Resource:
         schema_errors: where the manifest leaves its schema (see `conformance`).
         typed: its values by type, once somebody asked (see `typed`).
         maker: the ApplicationSet that generates it, or None.
+        encrypted: whether SOPS encrypted it (https://getsops.io/docs/): what it holds is known once
+            it is decrypted.
         hidden: the values of a Secret as they were written, which no message may show.
     """
 
@@ -83,6 +85,7 @@ class Resource:
     schema_errors: list[SchemaError] = field(default_factory=list)
     typed: dict[str, list[tuple[FieldPath, Manifest]]] | None = field(default=None, repr=False)
     maker: Resource | None = field(default=None, repr=False)
+    encrypted: bool = field(default=False, repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
     _pod: PodTemplate | None = field(default=None, repr=False)
 
@@ -91,6 +94,7 @@ class Resource:
         self.api_version = as_text(self.body.get("apiVersion"))
         self.kind = as_text(self.body.get("kind"))
         self.name = as_text(metadata.get("name")) or as_text(metadata.get("generateName"))
+        self.encrypted = not {"mac", "version"}.isdisjoint(as_mapping(self.body.get("sops")))
         if self.kind == "Secret":
             parts = (as_mapping(self.body.get(key)) for key in ("data", "stringData"))
             self.hidden = tuple(str(value) for part in parts for value in part.values())

@@ -69,11 +69,12 @@ class Document:
 
 
 class Fault(StrEnum):
-    """Why a text was not read: it is no YAML, no UTF-8, or more than is read."""
+    """Why a text was not read: it is not YAML, not UTF-8, more than is read, or out of reach."""
 
     SYNTAX = "syntax"
     ENCODING = "encoding"
     EXCESS = "excess"
+    ACCESS = "access"
 
 
 class YamlError(InputError):

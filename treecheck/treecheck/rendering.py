@@ -8,7 +8,8 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,41 @@ class Rendered:
     generated: bool
 
 
+@dataclass(slots=True)
+class _Memory:
+    """What was read while `reading_once` is open, however many opened it."""
+
+    opened: int = 0
+    read: dict[Path, Kustomization | None] = field(default_factory=dict)
+    closures: dict[Path, list[Kustomization]] = field(default_factory=dict)
+
+
+_MEMORY = _Memory()
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """While it is open each kustomization is read once: nothing may change the files meanwhile."""
+    _MEMORY.opened += 1
+    try:
+        yield
+    finally:
+        _MEMORY.opened -= 1
+        if not _MEMORY.opened:
+            _MEMORY.read.clear()
+            _MEMORY.closures.clear()
+
+
 def read_kustomization(folder: Path) -> Kustomization | None:
     """The kustomization of a folder; None if it has none or it can't be read."""
+    if not _MEMORY.opened:
+        return _read_kustomization(folder)
+    if folder not in _MEMORY.read:
+        _MEMORY.read[folder] = _read_kustomization(folder)
+    return _MEMORY.read[folder]
+
+
+def _read_kustomization(folder: Path) -> Kustomization | None:
     file = kustomization_file(folder)
     if file is None:
         return None
@@ -70,14 +104,13 @@ def read_kustomization(folder: Path) -> Kustomization | None:
     files: list[Path] = []
     folders: list[Path] = []
     for text in _strings(body):
-        target = (folder / text).resolve() if _may_be_path(text) else None
-        if target is None:
-            continue
-        if target.is_dir():
-            if kustomization_file(target) is not None and target != folder.resolve():
-                folders.append(target)
-        elif target.is_file():
+        if not _may_be_path(text) or not (folder / text).exists():
+            continue  # most texts are not paths, and resolving each takes most of the time
+        target = (folder / text).resolve()
+        if target.is_file():
             files.append(target)
+        elif kustomization_file(target) is not None and target != folder.resolve():
+            folders.append(target)
     remote = tuple(
         text
         for field in ("resources", "components", "bases")
@@ -109,6 +142,14 @@ def _may_be_path(text: str) -> bool:
 
 def closure(folder: Path) -> list[Kustomization]:
     """The kustomization of a folder and all that it builds on, the outermost first."""
+    if not _MEMORY.opened:
+        return _closure(folder)
+    if folder not in _MEMORY.closures:
+        _MEMORY.closures[folder] = _closure(folder)
+    return _MEMORY.closures[folder]
+
+
+def _closure(folder: Path) -> list[Kustomization]:
     found: dict[Path, Kustomization] = {}
     queue = [folder.resolve()]
     while queue:

@@ -31,6 +31,8 @@ class Inputs:
             on such a one.
         failures: what could not be read, a sentence each.
         notes: what was left out on purpose, a sentence each.
+        unknown: what nobody can know of the tree, a sentence each.
+        named: the files that were asked for by name: where one can't be read, the run fails.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
     """
@@ -44,6 +46,8 @@ class Inputs:
     failed: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    named: set[Path] = field(default_factory=set)
     ignored: tuple[str, ...] = ()
     whole: bool = False
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
-from treecheck.files import git_root, kustomization_file, read_source, yaml_files
+from treecheck.files import SourceFile, git_root, kustomization_file, read_source, yaml_files
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
 from treecheck.kube.projects import glob
@@ -16,11 +17,13 @@ from treecheck.kube.renderers import kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.kustomize import plain_reason
 from treecheck.model import Part, Resource, as_mapping, as_text, at
+from treecheck.placeholders import is_template, namespaces_in, template_of
+from treecheck.reading import Fault, YamlError
 from treecheck.rendering import closure, namespace_of, unrendered
 from treecheck.sets import Inputs, render_part, resources_of, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from treecheck.facts import Facts
     from treecheck.model import Manifest
@@ -40,6 +43,7 @@ class Sorter:
         self.groups: dict[Path, str] = {}
         self.failed: dict[Path, str] = {}
         self.directories: dict[Part, Manifest] = {}
+        self.unfilled: dict[Path, tuple[SourceFile, str]] = {}  # templates, and which kind of one
         self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
         self.followed: set[Path] = set()  # folders that an Application renders, with its options
 
@@ -66,8 +70,35 @@ class Sorter:
         rendered = self._render([self._part(folder) for folder in roots])
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
+        self._tell_templates(used)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
         self._tell_failures()
+
+    def _tell_templates(self, used: set[Path]) -> None:
+        """Take down the files that another program fills in first, a sentence for each folder.
+
+        A file that an Application applies as it is, nobody fills in: it is not YAML.
+        """
+        folders: dict[tuple[Path, str], list[Path]] = {}
+        for path, (source, why) in self.unfilled.items():
+            if any(_is_read(path, part.folder or path, how) for part, how in self._plain_parts()):
+                self.inputs.files[path] = source
+                continue
+            folders.setdefault((path.parent, why), []).append(path)
+            if path not in used and _makes_more(source):
+                self.inputs.miss(
+                    f"{show(path, self.inputs.root)} is {why}", namespaces_in(source.text)
+                )
+        for (_, why), paths in folders.items():
+            names = show(paths[0], self.inputs.root)
+            more = f" and {len(paths) - 1} more there are each" if len(paths) > 1 else " is"
+            self.inputs.unknown.append(f"{names}{more} {why}, so what it makes can't be known")
+
+    def _plain_parts(self) -> Iterator[tuple[Part, Manifest]]:
+        """The folders of plain manifests that Applications apply, and how they are read."""
+        for part, directory in self.directories.items():
+            if part.folder is not None and kustomization_file(part.folder) is None:
+                yield part, directory
 
     def _tell_failures(self) -> None:
         """Take down the folders that can't be built, those with the same fault together."""
@@ -95,9 +126,11 @@ class Sorter:
                 continue
             if path not in used and path.name.startswith("."):
                 continue  # the settings of another tool
-            source = read_source(path)
-            if source.error is not None and path not in used and "{{" in source.text:
-                continue  # a template of another tool, not YAML yet
+            source = _read(path)
+            why = template_of(source.text) if source.error is not None else ""
+            if why or (path not in used and is_template(source)):
+                self.unfilled[path] = (source, why or "a template: its names are not filled in")
+                continue
             self.inputs.files[path] = source
             if path not in used or source.error is not None:
                 group = show(path.parent, self.inputs.root)
@@ -292,6 +325,22 @@ class Sorter:
             return False
         bases = closure(part.folder)[1:]
         return any(file in deployed for each in bases for file in each.files)
+
+
+def _read(path: Path) -> SourceFile:
+    """Read a file of the tree; one that can't be read at all, such as a dangling link, too."""
+    try:
+        return read_source(path)
+    except InputError as error:
+        reason = str(error).replace(f"{path} ", "the file ")
+        return SourceFile(path, "", [], YamlError(str(path), 1, reason, Fault.ACCESS))
+
+
+def _makes_more(template: SourceFile) -> bool:
+    """Whether a template makes manifests that no chart makes: charts are Applications' concern."""
+    if any((folder / "Chart.yaml").is_file() for folder in template.path.parents):
+        return False
+    return re.search(r"^kind:", template.text, re.MULTILINE) is not None
 
 
 def _name(resource: Resource) -> tuple[str, str, str]:

@@ -1,0 +1,112 @@
+"""Texts that another program fills in before Kubernetes reads them: templates, encrypted values.
+
+>>> template_of("image: {{ .Values.image }}")
+'a template with {{ }}'
+>>> template_of("image: [")
+''
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.errors import InputError
+from treecheck.model import as_mapping, as_text, at
+from treecheck.reading import read_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from treecheck.files import SourceFile
+    from treecheck.model import FieldPath, Resource
+
+# What marks a place that is filled in, for people -> its pattern. A line of nothing else is a
+# command, such as `{{- if .Values.enabled }}`.
+MARKS: dict[str, str] = {
+    "{{ }}": r"\{\{.*?\}\}",
+    "{% %}": r"\{%.*?%\}|\{#.*?#\}|\{\{.*?\}\}",
+    "<% %>": r"<%.*?%>",
+    "${ }": r"\$\{[^}\n]*\}",
+    "@ @": r"@{1,2}\w+@{1,2}",
+}
+# A line that begins with a command of a template: text of alerts has the same marks elsewhere.
+_WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+ :?="
+_COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
+# What of an encrypted manifest depends on what is in it, or is SOPS's own.
+_ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
+_PLACE = re.compile(r"\{\{|\$\{")
+
+
+def template_of(text: str) -> str:
+    """What a text that is not YAML is a template of, as a clause; "" where it is only broken.
+
+    It is a template when it is YAML with each place filled in, or when its lines begin with a
+    template's commands.
+    """
+    for mark, pattern in MARKS.items():
+        places = re.compile(pattern, re.DOTALL)
+        if places.search(text) and _is_yaml(_filled(text, places)):
+            return f"a template with {mark}"
+    return "a template with {{ }}" if _COMMAND.search(text) else ""
+
+
+def _filled(text: str, places: re.Pattern[str]) -> str:
+    alone = re.compile(
+        rf"^[ \t]*(?:- )?(?:(?:{places.pattern})[ \t]*)+$\n?", re.DOTALL | re.MULTILINE
+    )
+    return places.sub("x", alone.sub("", text))
+
+
+def _is_yaml(text: str) -> bool:
+    try:
+        read_documents(text, "a template")
+    except InputError:
+        return False
+    return True
+
+
+def is_template(source: SourceFile) -> bool:
+    """Whether a file is YAML, and the names of its manifests are still to be filled in."""
+    return any(
+        _PLACE.search(as_text(value))
+        for document in source.documents
+        for body in [as_mapping(document.value)]
+        for value in (
+            body.get("kind"),
+            *(at(body, "metadata", key) for key in ("name", "namespace")),
+        )
+        if "apiVersion" in body
+    )
+
+
+def is_filled_in_later(resource: Resource, path: FieldPath, *, substituted: bool) -> bool:
+    """Whether a field's value comes only when SOPS decrypts it, or Flux fills in its variables.
+
+    Args:
+        resource: what has the field.
+        path: the field.
+        substituted: whether Flux runs in this tree.
+    """
+    value = at(resource.body, *path)
+    if substituted and isinstance(value, str) and "${" in value:
+        return True
+    if not resource.encrypted:
+        return False
+    return path[:1] in _ENCRYPTED or (isinstance(value, str) and value.startswith("ENC["))
+
+
+def namespaces_in(text: str) -> set[str]:
+    """The namespaces that a template names; none where one of them is still to be filled in."""
+    found = set(re.findall(r"\bnamespace: *[\"']?([^\s,\"'}]+)", text))
+    return set() if any(_PLACE.search(each) or "%" in each for each in found) else found
+
+
+def encrypted_in(sets: Iterable[list[Resource]]) -> Iterator[str]:
+    """One sentence about the manifests that SOPS encrypted, if there are any."""
+    titles = dict.fromkeys(each.title for found in sets for each in found if each.encrypted)
+    if titles:
+        first = ", ".join([*titles][:3]) + (
+            f" and {len(titles) - 3} more" if len(titles) > 3 else ""
+        )
+        yield f"SOPS encrypted {first}, so what is in them can't be known"

@@ -1,0 +1,105 @@
+"""Findings about what could not be read or built: one for each file or folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.files import kustomization_file
+from treecheck.kube.pages import YAML_TEXT
+from treecheck.model import Problem, Severity
+from treecheck.registry import STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
+from treecheck.rendering import closure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.inputs import Inputs
+
+UNBUILDABLE = engine_rule(
+    Rule(
+        id="folder-unbuildable",
+        layer="checker",
+        title="A folder that kustomize can't build",
+        severity=Severity.ERROR,
+        explanation="Argo CD can't build it either: the sync fails, and the cluster keeps what it "
+        "has. The rest of the tree is checked, except for what this folder may bring.",
+        source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/",
+        scope=Scope.ENGINE,
+        kinds=frozenset(),
+        unless=(),
+        check=lambda: (),
+    )
+)
+
+
+NOT_YAML = engine_rule(
+    Rule(
+        id="not-yaml",
+        layer="yaml_text",
+        title="A file that is not YAML",
+        severity=Severity.ERROR,
+        explanation="Whatever reads it stops at this line: kubectl, kustomize and Argo CD refuse "
+        "it. The rest of the tree is checked. A template of Helm, Go, Jinja or envsubst is not "
+        "YAML yet: it is listed as not known, unless an Application applies it as it is.",
+        source=YAML_TEXT,
+        scope=Scope.ENGINE,
+        kinds=frozenset(),
+        unless=(),
+        check=lambda: (),
+    )
+)
+
+
+def unread(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
+    """The files that can't be read, unless a rule has said why, and the folders without a build."""
+    files = list(_files(inputs, raised))
+    yield from files
+    yield from _folders(inputs, [*raised, *files])
+
+
+def _files(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
+    told = {each.problem.file for each in raised}
+    for source in inputs.files.values():
+        if source.error is None or source.path in told or source.path in inputs.named:
+            continue
+        problem = Problem(
+            f"it can't be read: {source.error.problem}",
+            fix="Fix the line, or the one before it; an editor that knows YAML marks it.",
+            file=source.path,
+            line=source.error.line,
+        )
+        yield Raised(load_rules()[NOT_YAML], problem, None)
+
+
+def _folders(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
+    """The folders that can't be built, those with the same fault once.
+
+    Where a file of theirs is not well written, the rule about that file says why.
+    """
+    wrong = {each.problem.file for each in raised if each.rule.layer in STRUCTURAL}
+    for folders, why in inputs.unbuilt:
+        folder = inputs.root / folders[0]
+        files = {f for each in closure(folder) for f in (each.file, *each.files)}
+        if wrong & {*files, kustomization_file(folder)}:
+            continue
+        names = " and ".join(folders)
+        yield Raised(
+            load_rules()[UNBUILDABLE],
+            Problem(
+                f"{names} can't be built: {why}",
+                fix=f"`kubectl kustomize {folders[0]}` says when it is right.",
+                file=kustomization_file(folder),
+                line=1,
+            ),
+            None,
+        )
+
+
+def failed_inputs(inputs: Inputs, raised: list[Raised]) -> list[str]:
+    """What the command line names and nobody can read, a sentence each."""
+    told = {each.problem.file for each in raised}
+    return [
+        str(source.error)
+        for source in inputs.files.values()
+        if source.error is not None and source.path in inputs.named and source.path not in told
+    ]
