@@ -233,3 +233,15 @@ def test_a_word_that_a_message_and_an_error_share_hides_nothing(tree: Path) -> N
     change(web, "configMap: {name: settings}", "configMap: {name: setting}")
 
     assert {each.rule for each in run(tree).findings} == {"config-missing", "unquoted-value"}
+
+
+def test_it_names_the_folder_whose_kustomization_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "outer/inner").mkdir(parents=True)
+    (tmp_path / "outer/kustomization.yaml").write_text("resources: [inner]\n", encoding="utf-8")
+    (tmp_path / "outer/inner/kustomization.yaml").write_text("# nothing yet\n", encoding="utf-8")
+
+    report = run(tmp_path)
+
+    assert [each.message.rpartition("/")[2] for each in report.findings] == [
+        "outer can't be built: the kustomization of inner is empty"
+    ]

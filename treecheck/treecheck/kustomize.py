@@ -82,6 +82,9 @@ def render(folder: Path, *, program: Path | None = None) -> str:
 def reason(output: str) -> str:
     """What kustomize says of the fault itself, without its way through the folders to it."""
     found = _WAY.split(output.strip())[-1].strip()
+    if found.startswith("kustomization.yaml is empty"):
+        where = re.findall(r"for path '([^']*)'", output)
+        return f"{where[-1]}/{found}" if where else found
     return found or output.strip()
 
 
@@ -101,6 +104,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"security; file '([^']*)' is not in or below", "it reads {0}, outside of its folder"),
     (r"unable to find (?:plugin|one of) (.*)", "it needs the plugin {0}"),
     (r"missing metadata\.name in object", "one of its resources has no name"),
+    (r"(\S+)/kustomization\.yaml is empty", "the kustomization of {0} is empty"),
     (r"cycle detected|cycle not allowed", "it builds on itself"),
     (r"unable to parse SM or JSON patch", "one of its patches is neither a resource nor JSON"),
     (r"resource with name (\S+) does not match", "it sets replicas of {0}, which is not there"),

@@ -52,7 +52,12 @@ class Inputs:
     whole: bool = False
 
     def unseen_of(self, name: str) -> list[Unseen]:
-        """What may bring more to a set, and was not looked at."""
+        """What may bring more to a set, and was not looked at.
+
+        A set that no Application places may share a cluster with whatever they bring.
+        """
+        if name in self.apart:
+            return [each for found in self.unseen.values() for each in found]
         return [*self.unseen.get("", ()), *self.unseen.get(name, ())]
 
     def miss(self, why: str, namespaces: Iterable[str] = (), name: str = "") -> None:

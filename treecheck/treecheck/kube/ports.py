@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treecheck.kube.names import fits
@@ -44,6 +45,17 @@ def pod_ports(pod: PodTemplate) -> list[Port]:
         if "initContainers" not in path or container.get("restartPolicy") == "Always":
             found += container_ports(container)
     return found
+
+
+def names_port(container: Manifest, number: int | str) -> bool:
+    """Whether a container is told of a port by its number: in its command, arguments or variables.
+
+    Then it may well listen there, though it doesn't declare the port.
+    """
+    told = [*as_list(container.get("command")), *as_list(container.get("args"))]
+    told += [as_mapping(each).get("value") for each in as_list(container.get("env"))]
+    number_alone = re.compile(rf"(?<![\d.]){number}(?![\d.]*\d)")
+    return isinstance(number, int) and any(number_alone.search(str(each)) for each in told)
 
 
 def find(ports: Iterable[Port], wanted: int | str, protocol: str = "TCP") -> Port | None:

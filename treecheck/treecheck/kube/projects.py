@@ -16,6 +16,8 @@ from treecheck.kube.applications import IN_CLUSTER, IN_CLUSTER_NAME, means_own_c
 from treecheck.model import as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from treecheck.model import Manifest, Resource
 
 # A token of a glob; groups: an escaped character, a class, and what stands for itself.
@@ -76,27 +78,51 @@ def _plain_url(url: str) -> str:
     return url.removesuffix(".git").removeprefix("ssh://")
 
 
-def permits_destination(project: Resource, where: Manifest) -> bool:
-    """Whether a project allows a destination (server or name, and namespace)."""
-    server, name = as_text(where.get("server")), as_text(where.get("name"))
-    if means_own_cluster(server, name):  # each of its names stands for the other
-        server, name = IN_CLUSTER, IN_CLUSTER_NAME
+def permits_destination(
+    project: Resource, where: Manifest, clusters: Iterable[Manifest] = ()
+) -> bool:
+    """Whether a project allows a destination (server or name, and namespace), as far as is known.
+
+    Argo CD looks up the other of the two in its list of clusters, and an entry may name either. Of
+    a cluster that is not among `clusters` (`Facts.clusters`) one of them is not known: an entry
+    that asks for that one may allow the destination, and does not deny it.
+    """
+    server, name = _looked_up(as_text(where.get("server")), as_text(where.get("name")), clusters)
     allowed = False
     for entry in map(as_mapping, as_list(project.spec.get("destinations"))):
         wanted = {key: as_text(entry.get(key)) for key in ("server", "name", "namespace")}
-        by_name = bool(name) and permits(wanted["name"], name)
-        by_server = bool(server) and permits(wanted["server"], server)
+        by_name, by_server = _fits(wanted["name"], name), _fits(wanted["server"], server)
         inside = permits(wanted["namespace"], as_text(where.get("namespace")))
         denies = {key for key, pattern in wanted.items() if pattern.startswith("!")}
-        if (by_name or by_server) and inside:
+        if (by_name is not False or by_server is not False) and inside:
             allowed = True
         elif (
-            ("name" in denies and name and not by_name)
-            or ("server" in denies and server and not by_server and inside)
-            or ("namespace" in denies and not inside and by_server)
+            ("name" in denies and by_name is False)
+            or ("server" in denies and by_server is False and inside)
+            or ("namespace" in denies and not inside and by_server is True)
         ):
             return False
     return allowed
+
+
+def _looked_up(server: str, name: str, clusters: Iterable[Manifest]) -> tuple[str, str]:
+    """(server, name) of a destination; "" for one that is not known."""
+    if means_own_cluster(server, name):  # each of its names stands for the other
+        return IN_CLUSTER, IN_CLUSTER_NAME
+    for each in clusters:
+        has = as_text(each.get("server")), as_text(each.get("name"))
+        if (server and server == has[0]) or (name and name == has[1]):
+            return server or has[0], name or has[1]
+    return server, name
+
+
+def _fits(pattern: str, value: str) -> bool | None:
+    """Whether an entry's server or name fits a destination's; None where that is not known."""
+    if not pattern:
+        return False
+    if pattern == "*":
+        return True
+    return permits(pattern, value) if value else None
 
 
 def names_kind(entries: object, wanted: tuple[str, str, str]) -> bool:

@@ -31,7 +31,12 @@ CIDR: Keywords = {"pattern": r"^\s*[0-9a-fA-F:.]+/\d{1,3}\s*$"}
 QUANTITY_PATTERN = (
     r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?\s*$"
 )
-BASE64_PATTERN = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+# Go skips line breaks wherever they stand, and kustomize writes them.
+# Source: https://pkg.go.dev/encoding/base64#Encoding.Decode
+_SIGN = r"(?:[A-Za-z0-9+/][\r\n]*)"
+BASE64_PATTERN = (
+    rf"^[\r\n]*(?:{_SIGN}{{4}})*(?:{_SIGN}{{2}}=[\r\n]*=[\r\n]*|{_SIGN}{{3}}=[\r\n]*)?$"
+)
 
 # What a pattern asks for, in people's words: for messages.
 MEANINGS: dict[str, str] = {

@@ -21,10 +21,10 @@ from treecheck.model import Problem, as_list, as_text
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
 
 PROJECTS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/projects/"
 
@@ -87,7 +87,7 @@ def project_forbids_destination(resource: Resource, cluster: Cluster) -> Iterato
     if project is None:
         return
     where = destination(resource)
-    if permits_destination(project, where):
+    if permits_destination(project, where, cluster.facts.clusters):
         return
     yield Problem(
         f"project {project.name} does not allow namespace {where.get('namespace')} on "
@@ -115,7 +115,7 @@ def project_forbids_kind(cluster: Cluster) -> Iterator[Problem]:
         if project is None:
             continue
         for resource in resources_of(cluster, application):
-            why = _forbidden(project, application, resource)
+            why = _forbidden(project, application, resource, cluster.facts.clusters)
             if why:
                 yield Problem(
                     f"Application {application.name} brings it, and project {project.name} {why}: "
@@ -128,7 +128,9 @@ def project_forbids_kind(cluster: Cluster) -> Iterator[Problem]:
                 )
 
 
-def _forbidden(project: Resource, application: Resource, resource: Resource) -> str:
+def _forbidden(
+    project: Resource, application: Resource, resource: Resource, clusters: Iterable[Manifest]
+) -> str:
     cluster = is_cluster_scoped(resource.group, resource.kind)
     spec = project.spec
     allowed, denied = (
@@ -142,7 +144,7 @@ def _forbidden(project: Resource, application: Resource, resource: Resource) -> 
     if (cluster or allowed in spec) and not _listed(spec.get(allowed), resource):
         return f"does not allow {resource.kind}"
     where = {**destination(application), "namespace": resource.namespace}
-    if not cluster and not permits_destination(project, where):
+    if not cluster and not permits_destination(project, where, clusters):
         return f"does not allow namespace {resource.namespace}"
     return ""
 
@@ -213,4 +215,5 @@ def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem
         f"nothing makes namespace {name}: the first sync on a new cluster fails",
         fix="Add CreateNamespace=true to syncPolicy.syncOptions.",
         path=("spec", "destination", "namespace"),
+        absent=name,
     )

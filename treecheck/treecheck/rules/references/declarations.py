@@ -15,7 +15,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
-from treecheck.kube.ports import container_ports, find, shown
+from treecheck.kube.ports import container_ports, find, names_port, shown
 from treecheck.kube.probes import network_probes
 from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.model import Problem, Severity, as_mapping, as_text, containers
@@ -76,7 +76,7 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     keeps it out of its Service.
 
     Numbers are compared only where the container declares ports at all; one on which several probes
-    agree is taken for a port of its own.
+    agree, or that is in the container's arguments or variables, is taken for a port of its own.
     """
     asked = [
         as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
@@ -87,7 +87,7 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
         agreed = len(asked) > 1 and set(asked) == {port}
         if not isinstance(port, int | str) or (isinstance(port, int) and (agreed or not ports)):
             continue
-        if find(ports, port) is None:
+        if find(ports, port) is None and not names_port(container, port):
             # What a container declares does not bind it, and so a number may be right.
             effect = "the probe fails unless something listens there undeclared"
             yield Problem(

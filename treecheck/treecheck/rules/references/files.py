@@ -27,11 +27,12 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     Nothing renders it, so nothing applies it: a new file that was forgotten under `resources` or
     `patches`, or one that was to be deleted. With pruning, what it made before is deleted. The
     Application that syncs the folder it lies in is applied by hand and left alone, and so is a file
-    whose name says that it is an example.
+    whose name, or whose folder's, says that it is an example.
     """
     manifests = [as_mapping(document.value) for document in source.documents]
     first = next((body for body in manifests if as_text(body.get("kind"))), None)
-    is_example = re.search(r"example|sample|template", source.path.name) is not None
+    words = f"{source.path.parent.name}/{source.path.name}"
+    is_example = re.search(r"example|sample|template", words) is not None
     if source.unlisted and first is not None and not is_example:
         name = as_text(as_mapping(first.get("metadata")).get("name"))
         yield Problem(

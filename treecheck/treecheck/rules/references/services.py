@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.kube.ports import container_ports, find, pod_ports, shown, target_of
+from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
 from treecheck.kube.services import nearest, selected_pods
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, Scope, rule
@@ -64,7 +64,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     A Service forwards to `targetPort` of its pods. A name that no container declares gives no
     endpoint; a number that none declares is a connection refused.
 
-    Pods that declare no port at all may listen anywhere, so numbers are only compared to some.
+    Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
+    that is in a container's arguments or variables is taken for a port of its own.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -72,6 +73,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         target = target_of(service_port)
         protocol = as_text(service_port.get("protocol")) or "TCP"
         if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
+            continue
+        if any(names_port(each, target) for pod in pods for _, each in pod.containers()):
             continue
         # What a container declares does not bind it, and so a number may be right.
         effect = "connections to it fail unless something listens there undeclared"

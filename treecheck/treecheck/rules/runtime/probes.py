@@ -105,22 +105,30 @@ def liveness_asks_readiness(resource: Resource, cluster: Cluster) -> Iterator[Pr
             )
 
 
+# An argument that says that a server encrypts: `--tls-cert-file=…`, `-enable-tls`, `--https`.
+TLS = re.compile(r"\b(tls|ssl|https|cert)\b", re.IGNORECASE)
+
+
 @rule("probe-scheme-mismatch", severity=Severity.WARNING, source=PROBES)
 def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A probe that speaks HTTPS to a port called http, or HTTP to one called https.
 
     If the port is what its name says, the server answers with an error of the other protocol, and
-    the probe always fails.
+    the probe always fails. A container whose arguments speak of TLS is left alone: it may well
+    serve HTTPS on the port.
     """
-    told: set[object] = set()
+    seen: set[object] = set()
     for path, container, name, handler in network_probes(resource):
         probe = as_mapping(container[name])[handler]
         port = find(container_ports(container), probe.get("port") or 0)
         scheme = as_text(probe.get("scheme")) or "HTTP"
         if handler != "httpGet" or port is None or {port.name, scheme.lower()} != {"http", "https"}:
             continue
-        if (port, scheme) not in told:
-            told.add((port, scheme))
+        told = [*as_list(container.get("command")), *as_list(container.get("args"))]
+        if scheme == "HTTPS" and any(TLS.search(str(each)) for each in told):
+            continue
+        if (port, scheme) not in seen:
+            seen.add((port, scheme))
             yield Problem(
                 f"the {name} of container {container.get('name')} speaks {scheme} to port "
                 f"{port.number}, which is called {port.name}: if that is right, the probe "
