@@ -98,9 +98,9 @@ def test_the_heat_map_shows_averages_and_not_sums() -> None:
     heat = charts.heat_map(counts, [[days] * 24 for days in (2, 1, 1, 1, 1, 1, 0)])
 
     assert heat.busiest == "Tuesday 09:00–10:00"
-    assert (heat.highest, heat.averages[0][9], heat.averages[6][9]) == (10, 5, None)
+    assert (heat.highest, heat.averages[0][9], heat.weekdays[-1]) == (10, 5, "Saturday")
     assert [cell.level for cell in heat.cells if cell.level] == [4, 8]
-    assert heat.cells[-1].title == "Sunday 23:00–24:00: no such hour"
+    assert heat.cells[-1].title == "Saturday 23:00–24:00: 0.0"
 
 
 @pytest.mark.parametrize(

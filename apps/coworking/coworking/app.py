@@ -58,7 +58,7 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
         config: the settings.
         stopping: whether the process was told to stop; readiness then answers 503.
     """
-    app = App("coworking", doc_ui=False, static_folder="static", template_folder="templates")
+    app = App("coworking", doc_ui=False, static_folder=None, template_folder="templates")
     database = Database(config)
     keys = AccessKeys(config.access_key_file)
     lanes = Lanes(threads=config.web_threads, pool=config.db_pool_size)

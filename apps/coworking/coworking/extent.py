@@ -85,6 +85,8 @@ class Extent(NamedTuple):
             return "there are no check-ins before this period"
         if self.horizon <= period.start_at:
             return "this period has not begun"
+        if first >= period.previous().end:
+            return f"the data begin on {first:%-d %b %Y}, after the period to compare with"
         if first > period.previous().first:
             return f"the data begin on {first:%-d %b %Y}, within the period before"
         last = self.last_day(period.zone)

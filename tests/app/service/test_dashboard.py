@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import re
 from typing import TYPE_CHECKING, Protocol
@@ -149,11 +150,86 @@ def test_every_csv_link_downloads_what_the_page_shows(client: FlaskClient) -> No
 
 @pytest.mark.usefixtures("history")
 def test_a_link_keeps_what_else_was_picked(client: FlaskClient) -> None:
-    page = html.unescape(client.get("/?tz=Europe/Berlin&theme=dark&days=7").text)
+    page = html.unescape(client.get("/?tz=Europe/Berlin&theme=dark&days=7&compare=year").text)
 
-    assert 'href="/?days=90&tz=Europe/Berlin&theme=dark"' in page
-    assert 'href="/?days=7&tz=Europe/Berlin&theme=light"' in page
+    assert 'class="brand" href="/?tz=Europe/Berlin&compare=year&theme=dark"' in page
+    assert 'name="kept" value="days=7 2024-03-14 2024-03-20"' in page
+    assert 'name="theme" value="dark"' in page
     assert '<html lang="en" data-theme="dark">' in page
+
+
+FORM = "&from=2024-02-20&through=2024-03-20&tz=Europe/Berlin&by=&compare=previous"
+
+
+@pytest.mark.parametrize(
+    ("sent", "address"),
+    [
+        (f"kept=days=30 2024-02-20 2024-03-20{FORM}", "/?tz=Europe/Berlin"),
+        (f"kept=days=7 2024-02-20 2024-03-20{FORM}", "/?days=7&tz=Europe/Berlin"),
+        (f"kept=range=this-week 2024-02-20 2024-03-20{FORM}", "/?range=this-week&tz=Europe/Berlin"),
+        (
+            f"kept=days=30 2024-02-19 2024-03-20{FORM}",
+            "/?from=2024-02-20&through=2024-03-20&tz=Europe/Berlin",
+        ),
+        (
+            f"kept=dates 2024-02-20 2024-03-20{FORM}&theme=dark",
+            "/?from=2024-02-20&through=2024-03-20&tz=Europe/Berlin&theme=dark",
+        ),
+        (f"range=last-month&kept=dates x y{FORM}", "/?range=last-month&tz=Europe/Berlin"),
+        (f"theme=auto&kept=days=30 2024-02-20 2024-03-20{FORM}&theme=dark", "/?tz=Europe/Berlin"),
+        ("kept=&from=&through=&tz=UTC&by=week&compare=year", "/?by=week&compare=year"),
+        ("kept=//evil.example", "/"),
+    ],
+)
+def test_the_form_leads_to_the_shortest_address_of_what_it_was_sent_with(
+    client: FlaskClient, sent: str, address: str
+) -> None:
+    answer = client.get(f"/?{sent}")
+
+    assert (answer.status_code, html.unescape(answer.headers["Location"])) == (302, address)
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("from=2024-03-01&through=2024-03-07", "1 – 7 Mar 2024 7 days · UTC · compared with 23"),
+        ("from=2024-03-01&to=2024-03-08", "1 – 7 Mar 2024 7 days · UTC · compared with 23"),
+        (
+            "from=2024-03-01&through=2024-03-08&compare=weekdays",
+            "compared with 16 – 23 Feb 2024",
+        ),
+        ("days=7&compare=year", "the data begin on 1 Jan 2024, after the period to compare with"),
+    ],
+)
+def test_the_last_date_is_included_and_the_comparison_is_picked(
+    client: FlaskClient, query: str, shown: str
+) -> None:
+    assert shown in words(client.get(f"/?{query}").text)
+
+
+@pytest.mark.usefixtures("history")
+def test_what_the_page_compares_with_the_overview_s_csv_does_too(client: FlaskClient) -> None:
+    page = html.unescape(
+        client.get("/?from=2024-03-01&through=2024-03-08&compare=weekdays&tz=UTC").text
+    )
+    (link,) = re.findall(r'href="(/api/v1/overview[^"]*)"', page)
+
+    assert "compare=weekdays" in link
+    assert client.get(link.replace("csv", "json")).json["meta"]["previous"] == {
+        "from": "2024-02-16",
+        "to": "2024-02-24",
+        "complete": True,
+    }
+
+
+@pytest.mark.usefixtures("history")
+def test_a_range_of_one_day_has_no_rows_of_other_days(client: FlaskClient) -> None:
+    """A one-day range had six empty rows."""
+    page = client.get("/?from=2024-03-01&through=2024-03-01").text
+
+    assert page.count('class="cell q') == 24 + 9  # and the legend
+    assert "Hour Fri 00:00 0.0" in words(page)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +237,23 @@ def test_a_link_keeps_what_else_was_picked(client: FlaskClient) -> None:
     [
         ("tz=Europe/Berln", "tz='Europe/Berln' is not an IANA time zone", "tz"),
         ("from=2024-02-30", "from='2024-02-30' is not in the calendar", "from"),
-        ("from=2024-05-02&to=2024-05-01", "to='2024-05-01' is not after from=2024-05-02", "to"),
+        (
+            "from=2024-05-02&to=2024-05-01",
+            "to='2024-05-01' is not after from=2024-05-02",
+            "through",
+        ),
+        ("range=next-week", "The dates can’t be chosen in this way.", None),
+        ("from=2024-05-02&through=2024-05-01", "The last date is before the first one.", "through"),
+        ("through=x", "The last date, “x”, can’t be read.", "through"),
+        ("from=1024-05-01", "The first date, 1024-05-01, is not between 1900 and 2199.", "from"),
+        ("tz=Mars", "There is no time zone “Mars”. Choose one of the list.", "tz"),
+        ("compare=never", "There is no comparison “never”.", "compare"),
+        ("to=2024-05-01&through=2024-05-01", "to='2024-05-01' can't be combined", "through"),
+        ("by=hour&days=90", "These dates have more than 1,000 hours. Choose fewer days", "by"),
         ("by=minute", "by='minute' is not one of hour, day, week, month", "by"),
         ("by=hour&days=365", "by='hour' would cut 365 days into more than 1,000 buckets", "by"),
         ("days=8", "days='8' is not one of 7, 30, 90, 365", None),
-        ("days=7&from=2024-01-01", "days='7' can't be combined with from or to", None),
+        ("days=7&from=2024-01-01", "days='7' can't be combined with from, through or to", None),
         ("theme=pink", "theme='pink' is not one of auto, light, dark", None),
         ("zone=UTC", "zone='UTC' is not a parameter here", None),
         ("tz=UTC&tz=UTC", "tz='UTC, UTC' is given more than once", "tz"),
@@ -271,6 +359,24 @@ def test_a_database_that_is_away_has_a_page_of_its_own(
     assert "The reports can’t be read just now" in words(answer.text)
     assert 'href="/?tz=Asia/Tokyo">Try again' in answer.text
     assert answer.headers["Retry-After"]
+
+
+def test_the_page_s_own_files_are_compressed(client: FlaskClient) -> None:
+    for path in (
+        "/static/dashboard.css",
+        "/static/dashboard.js",
+        "/openapi/swagger/js/swagger-ui-bundle.js",
+    ):
+        whole = client.get(path)
+        packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+        again = client.get(path, headers={"If-None-Match": whole.headers["ETag"]})
+
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.data) == whole.data
+        assert len(packed.data) < len(whole.data) / 2
+        assert again.status_code == 304
+    assert client.get("/static/nothing.css").status_code == 404
+    assert client.get("/static/../app.py").status_code == 404
 
 
 def test_the_policy_allows_nothing_inline_and_no_other_host(client: FlaskClient) -> None:

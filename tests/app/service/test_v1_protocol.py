@@ -197,14 +197,16 @@ def test_a_bad_parameter_is_named_with_its_value_and_a_valid_one(
     assert len(answer.data) < 1000
 
 
-@pytest.mark.parametrize("path", ["/api/v1/overview", "/api/v1/heatmap"])
-def test_only_check_ins_are_cut_into_buckets(client: FlaskClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "more"), [("/api/v1/overview", ", compare"), ("/api/v1/heatmap", "")]
+)
+def test_only_check_ins_are_cut_into_buckets(client: FlaskClient, path: str, more: str) -> None:
     answer = client.get(f"{path}?by=day")
 
     assert answer.status_code == 400
     assert answer.json is not None
     assert answer.json["detail"] == (
-        "by='day' is not a parameter here; valid are from, to, tz, format. Leave it out."
+        f"by='day' is not a parameter here; valid are from, to, tz, format{more}. Leave it out."
     )
 
 

@@ -57,6 +57,7 @@ def register(app: OpenAPI) -> None:
     """Give the app its endpoints."""
     # They import `services` from here.
     from coworking.web import (  # noqa: PLC0415
+        assets,
         dashboard,
         door,
         errors,
@@ -67,6 +68,7 @@ def register(app: OpenAPI) -> None:
     )
 
     errors.register(app)
+    assets.register(app)
     door.register(app)
     openapi.describe(app)
     app.register_blueprint(older_api.blueprint)

@@ -90,13 +90,17 @@ class HeatMap:
     """Average check-ins in each hour of the week.
 
     Attributes:
-        cells: 168, row by row from Monday.
-        averages: 7 rows of 24; None where the range has no such weekday.
+        weekdays: the rows: those that the range has, all seven if it has none.
+        cells: 24 for each row.
+        height: of a row, in percent.
+        averages: 24 for each row; None where the range has no such weekday.
         highest: the largest of them.
         busiest: that hour in words, or None if there are no check-ins.
     """
 
+    weekdays: list[str]
     cells: list[HeatCell]
+    height: float
     averages: list[list[float | None]]
     highest: float
     busiest: str | None
@@ -210,19 +214,26 @@ def heat_map(counts: Sequence[Sequence[int]], days: Sequence[Sequence[int]]) -> 
         for weekday, row in enumerate(averages)
         for hour, average in enumerate(row)
     )
+    rows = [n for n, numbers in enumerate(days) if any(numbers)] or list(range(7))
     cells = [
         HeatCell(
             x=round(hour * 100 / 24, 3),
-            y=round(weekday * 100 / 7, 3),
+            y=round(place * 100 / len(rows), 3),
             level=-int(-LEVELS * (average or 0) // highest) if highest else 0,
             title=_hour_of_week(weekday, hour)
             + (": no such hour" if average is None else f": {words.average(average)}"),
         )
-        for weekday, row in enumerate(averages)
-        for hour, average in enumerate(row)
+        for place, weekday in enumerate(rows)
+        for hour, average in enumerate(averages[weekday])
     ]
-    busiest = _hour_of_week(-weekday, -hour) if highest else None
-    return HeatMap(cells, averages, highest, busiest)
+    return HeatMap(
+        weekdays=[WEEKDAYS[weekday] for weekday in rows],
+        cells=cells,
+        height=round(100 / len(rows), 3),
+        averages=[averages[weekday] for weekday in rows],
+        highest=highest,
+        busiest=_hour_of_week(-weekday, -hour) if highest else None,
+    )
 
 
 def _hour_of_week(weekday: int, hour: int) -> str:

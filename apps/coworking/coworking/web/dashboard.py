@@ -7,40 +7,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request
 
 from coworking import reports
+from coworking.comparisons import Compare, compared
 from coworking.errors import ServiceError
 from coworking.extent import horizon_of, period_of
 from coworking.lanes import Busy
-from coworking.periods import (
-    DEFAULT_DAYS,
-    Granularity,
-    ParameterError,
-    Period,
-    find_zone,
-    parse_date,
-    zone_names,
-)
-from coworking.web import charts, notices, services, words
+from coworking.periods import Granularity, ParameterError, Period, local_date, zone_names
+from coworking.presets import named
+from coworking.web import charts, choice, mistakes, notices, services, words
 from coworking.web.errors import RETRY_AFTER, note
-from coworking.web.pages import PARAMETERS, THEMES, frame, page
-from coworking.web.v1.queries import not_one_of, refuse_repeated, unknown
+from coworking.web.pages import address, frame, page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
-    from zoneinfo import ZoneInfo
-
     from flask import Response
     from sqlalchemy import Connection
+    from werkzeug.wrappers import Response as Redirect
 
     from coworking.extent import Extent
     from coworking.freshness import AgedBody
     from coworking.periods import TimeBucket
     from coworking.reports import HoursOfWeek, Overview, SoFar
+    from coworking.web.choice import WantedView
 
-PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "12 months"}
 # The longest range, in days, that each grouping is chosen for when none is picked.
 AUTOMATIC = ((2, Granularity.HOUR), (92, Granularity.DAY), (731, Granularity.WEEK))
 AREAS = (
@@ -49,15 +39,6 @@ AREAS = (
 )
 
 blueprint = Blueprint("dashboard", __name__)
-
-
-class Selection(NamedTuple):
-    """What the URL asks for; None where it leaves the choice to the page."""
-
-    first: date | None
-    end: date | None
-    zone: ZoneInfo
-    by: Granularity | None
 
 
 class Card(NamedTuple):
@@ -95,32 +76,39 @@ class Findings:
 
 
 @blueprint.get("/")
-def dashboard() -> Response:
+def dashboard() -> Response | Redirect:
     """The dashboard of the range that the URL names, by default the newest 30 days."""
+    if choice.SENT in request.args:
+        return redirect(address(choice.sent(request.args)))
     picked = {name: value for name, value in request.args.items() if value}
     arrived = time.monotonic()
     try:
-        selection = _read(picked)
+        asked = choice.read(picked)
         now = datetime.now(UTC)
-        days = int(picked.get("days", DEFAULT_DAYS))
         answer = services().freshness.answer(
-            ("dashboard", horizon_of(now), days, *selection),
-            lambda connection: _find(connection, selection, days, now),
+            ("dashboard", horizon_of(now), *asked),
+            lambda connection: _find(connection, asked, now),
         )
         with services().lanes.place(), services().lanes.work(arrived):
-            response = _rendered(picked, answer, now)
+            response = _rendered(picked, asked, answer, now)
     except ParameterError as error:
-        return page("dashboard.html", {**_controls(picked, None), "problem": error}, 400)
+        return page(
+            "dashboard.html",
+            {**_controls(picked, None), "problem": error, "mistake": mistakes.explained(error)},
+            400,
+        )
     except ServiceError as error:
         return _away(picked, error)
     response.headers["Report-Freshness"] = answer.header
     return response
 
 
-def _rendered(picked: dict[str, str], answer: AgedBody[Findings], now: datetime) -> Response:
+def _rendered(
+    picked: dict[str, str], asked: WantedView, answer: AgedBody[Findings], now: datetime
+) -> Response:
     context = {
         **_controls(picked, answer.body),
-        **_shown(answer.body),
+        **_shown(answer.body, asked.compare),
         "refresh": True,
         "as_of": now - timedelta(seconds=answer.age),
         "age": answer.age,
@@ -138,33 +126,9 @@ def _away(picked: dict[str, str], error: ServiceError) -> Response:
     return response
 
 
-def _read(picked: Mapping[str, str]) -> Selection:
-    """Read the URL's parameters; an empty one, as a form sends it, counts as left out."""
-    for name in request.args:
-        if name not in PARAMETERS:
-            raise unknown(name, request.args[name], PARAMETERS)
-    for name, choices in (("days", tuple(PRESETS)), ("theme", THEMES), ("by", tuple(Granularity))):
-        if name in picked and picked[name] not in choices:
-            raise not_one_of(name, picked[name], choices)
-    if "days" in picked and ("from" in picked or "to" in picked):
-        raise ParameterError(
-            "days", picked["days"], "can't be combined with from or to", "", hint="Leave one out."
-        )
-    selection = Selection(
-        first=parse_date("from", picked["from"]) if "from" in picked else None,
-        end=parse_date("to", picked["to"]) if "to" in picked else None,
-        zone=find_zone(picked.get("tz", services().config.place_time_zone)),
-        by=Granularity(picked["by"]) if "by" in picked else None,
-    )
-    refuse_repeated(request.args)
-    return selection
-
-
-def _find(connection: Connection, selection: Selection, days: int, now: datetime) -> Findings:
-    period, extent = period_of(connection, selection.first, selection.end, selection.zone, now)
-    if selection.first is None and selection.end is None:
-        period = period.days_before(days)
-    by = selection.by or _grouping(period)
+def _find(connection: Connection, asked: WantedView, now: datetime) -> Findings:
+    period, extent = _period(connection, asked, now)
+    by = asked.by or _grouping(period)
     buckets = period.buckets(by)
     return Findings(
         period=period,
@@ -175,9 +139,20 @@ def _find(connection: Connection, selection: Selection, days: int, now: datetime
         counts=reports.checkins(connection, period, buckets, extent.horizon),
         whole=extent.whole(buckets, period),
         heat=reports.heatmap(connection, period, extent),
-        running=reports.so_far(connection, by, selection.zone, extent),
+        running=reports.so_far(connection, by, asked.zone, extent),
         any_tokens=extent.newest is not None or reports.tokens_issued(connection),
     )
+
+
+def _period(connection: Connection, asked: WantedView, now: datetime) -> tuple[Period, Extent]:
+    """The period that was asked for, with what it is compared with."""
+    period, extent = period_of(connection, asked.first, asked.end, asked.zone, now)
+    if asked.preset is not None:
+        dates = named(asked.preset, local_date(now, asked.zone), period.end)
+        period = Period(*dates, asked.zone)
+    elif asked.first is None and asked.end is None:
+        period = period.days_before(asked.days)
+    return compared(period, asked.compare), extent
 
 
 def _grouping(period: Period) -> Granularity:
@@ -189,20 +164,15 @@ def _grouping(period: Period) -> Granularity:
 
 def _controls(picked: dict[str, str], found: Findings | None) -> dict[str, object]:
     """What the pickers need, whether or not there is anything to show."""
-    custom = "from" in picked or "to" in picked
     zone = picked.get("tz", services().config.place_time_zone)
     return {
         **frame(picked),
-        "parameters": PARAMETERS,
+        **choice.fields(picked, found.period if found else None),
         "picked": picked,
-        "presets": PRESETS,
-        "preset": None if custom else picked.get("days", str(DEFAULT_DAYS)),
-        "groupings": list(Granularity),
         "zone": zone,
         "zones": _zones(zone),
         "period": found.period if found else None,
         "words": words,
-        "weekdays": charts.WEEKDAYS,
     }
 
 
@@ -218,10 +188,11 @@ def _zones(selected: str) -> dict[str, list[str]]:
     return areas
 
 
-def _shown(found: Findings) -> dict[str, object]:
+def _shown(found: Findings, compare: Compare) -> dict[str, object]:
     """What the page's report is made of."""
     period, extent = found.period, found.extent
     obstacle = extent.obstacle(period)
+    csv = {"from": period.first, "to": period.end, "tz": period.zone.key, "format": "csv"}
     shown: dict[str, object] = {
         "found": found,
         "previous": None if obstacle else period.previous(),
@@ -232,7 +203,8 @@ def _shown(found: Findings) -> dict[str, object]:
         "edges": notices.edges(extent, period),
         "notices": notices.notices(extent, period.zone),
         "cards": _cards(found.overview, period, extent.horizon, obstacle),
-        "csv": {"from": period.first, "to": period.end, "tz": period.zone.key, "format": "csv"},
+        "csv": csv,
+        "overview_csv": {**csv, **({} if compare is Compare.PREVIOUS else {"compare": compare})},
     }
     if any(found.counts):
         shown["chart"] = charts.bar_chart(
@@ -246,12 +218,7 @@ def _shown(found: Findings) -> dict[str, object]:
 def _cards(
     overview: Overview, period: Period, horizon: datetime, obstacle: str | None
 ) -> list[Card]:
-    cut = period.cut(horizon)
-    before = f"in the {words.days(period.days)} before"
-    then = f"on {words.day(period.first)}"
-    if cut < period.end_at:
-        moment = words.moment(period.same_moment_before(cut), period.zone)
-        before, then = f"by the same moment of the {words.days(period.days)} before", f"on {moment}"
+    before, then = _past(period, period.cut(horizon))
 
     def left(metric: reports.Metric) -> str:
         return f"members who left: {words.number(metric.value or 0)}"
@@ -271,3 +238,16 @@ def _cards(
         Card(label, *words.figure(metric.value, metric.previous, manner, when, obstacle), apart)
         for label, metric, manner, when, apart in rows
     ]
+
+
+def _past(period: Period, cut: datetime) -> tuple[str, str]:
+    """What a figure is compared with, in words: of a stretch of time, and at its end."""
+    previous = period.previous()
+    adjacent = previous.end == period.first and previous.days == period.days
+    days = f"the {words.days(period.days)} before"
+    before = f"in {days}" if adjacent else f"in {words.span(previous)}"
+    if cut < period.end_at:
+        moment = words.moment(period.same_moment_before(cut), period.zone)
+        until = f"by the same moment of {days if adjacent else words.span(previous)}"
+        return until, f"on {moment}"
+    return before, f"on {words.day(previous.end)}"

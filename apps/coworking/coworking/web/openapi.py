@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import flask_openapi3_swagger
-from flask import Blueprint, Response, current_app, request, send_from_directory
+from flask import Blueprint, Response, current_app, request
 from flask_openapi3 import Info
+from werkzeug.exceptions import NotFound
 
 from coworking import __version__
-from coworking.web import openapi_door, services
+from coworking.web import assets, openapi_door, services
 from coworking.web.bodies import Body
 from coworking.web.openapi_untyped import UNTYPED
 from coworking.web.pages import page
@@ -81,7 +82,12 @@ def readable() -> Response:
 @blueprint.get("/openapi/swagger/<path:name>")
 def asset(name: str) -> Response:
     """Swagger UI's own files, from its package."""
-    return send_from_directory(SWAGGER, name, max_age=86_400)
+    file = SWAGGER / name
+    if file not in SWAGGER.rglob("*") or not file.is_file():
+        raise NotFound
+    response = assets.body(file).response()
+    response.headers["Cache-Control"] = "max-age=86400"
+    return response
 
 
 def _refuse(error: ValidationError) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from flask import Response
 
 # What the address of a page may say, and the colours that it may ask for.
-PARAMETERS = ("from", "to", "days", "tz", "by", "theme")
+PARAMETERS = ("from", "through", "to", "days", "range", "tz", "by", "compare", "theme")
+DATES = ("from", "through", "to", "days", "range")  # those of them that say which dates
 THEMES = ("auto", "light", "dark")
 # No inline script or style: what is in a page's text can't run, wherever it came from.
 POLICY = {
@@ -55,6 +57,13 @@ def page(
     return response
 
 
+def address(picked: Mapping[str, str], **changes: str | None) -> str:
+    """The dashboard's address with these parameters, some of them changed or, by None, left out."""
+    kept = {**{name: picked.get(name) for name in PARAMETERS}, **changes}
+    query = urlencode({name: value for name, value in kept.items() if value}, safe="/")
+    return url_for("dashboard.dashboard") + (f"?{query}" if query else "")
+
+
 def frame(picked: Mapping[str, str]) -> dict[str, object]:
     """What the header of every page needs.
 
@@ -62,15 +71,11 @@ def frame(picked: Mapping[str, str]) -> dict[str, object]:
         picked: the parameters of the page's address; the links keep them.
     """
 
-    def link(**changes: str | None) -> str:
-        kept = {**{name: picked.get(name) for name in PARAMETERS}, **changes}
-        query = urlencode({name: value for name, value in kept.items() if value}, safe="/")
-        return url_for("dashboard.dashboard") + (f"?{query}" if query else "")
-
     return {
-        "link": link,
+        "link": functools.partial(address, picked),
         "place": services().config.place_name,
         "themes": THEMES,
+        "fresh": dict.fromkeys((*DATES, "by"), None),
         "theme": picked.get("theme") if picked.get("theme") in THEMES else "auto",
         "logged_in": services().keys.closed and sessions.logged_in(),
     }

@@ -22,7 +22,13 @@ from coworking.web.v1.checkins import checkins as build_checkins
 from coworking.web.v1.heatmap import heatmap as build_heatmap
 from coworking.web.v1.impossible import impossible as build_impossible
 from coworking.web.v1.overview import overview as build_overview
-from coworking.web.v1.queries import BucketQuery, PeriodQuery, ReportQuery, refuse_repeated
+from coworking.web.v1.queries import (
+    BucketQuery,
+    OverviewQuery,
+    PeriodQuery,
+    ReportQuery,
+    refuse_repeated,
+)
 from coworking.web.v1.representations import wanted
 
 if TYPE_CHECKING:
@@ -47,9 +53,10 @@ blueprint = APIBlueprint(
 @blueprint.get(
     "/overview",
     responses={200: answers.OverviewAnswer},
-    description="The previous period has the same number of days and ends where this one begins.",
+    description="The previous period has the same number of days and ends where this one begins, "
+    "unless `compare` asks for another one.",
 )
-def overview(query: PeriodQuery) -> Response:
+def overview(query: OverviewQuery) -> Response:
     """The figures of a period, each beside the previous period's."""
     return _answer(query, build_overview)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coworking import reports
+from coworking.comparisons import compared
 from coworking.extent import period_of
 from coworking.periods import Granularity
 from coworking.web.v1.answers import (
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from coworking.web.v1.queries import PeriodQuery
+    from coworking.web.v1.queries import OverviewQuery
 
 COLUMNS = ("metric", "value", "previous", "change", "reason")
 
 
-def overview(connection: Connection, query: PeriodQuery, now: datetime) -> Representation:
+def overview(connection: Connection, query: OverviewQuery, now: datetime) -> Representation:
     """The figures of the query's period, as of `now`."""
     period, extent = period_of(connection, query.first, query.end, query.zone, now)
+    period = compared(period, query.compare)
     previous = period.previous()
     first = extent.first_day(query.zone)
     obstacle = extent.obstacle(period)

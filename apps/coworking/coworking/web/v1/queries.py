@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from coworking.comparisons import Compare
 from coworking.periods import (
     DEFAULT_DAYS,
     MAX_BUCKETS,
@@ -88,6 +89,16 @@ class PeriodQuery(Query):
     )
     zone: Zone = ZoneInfo("UTC")
     format: AskedFormat = None
+
+
+class OverviewQuery(PeriodQuery):
+    """A period, and which other one it is compared with."""
+
+    compare: Compare = Field(
+        Compare.PREVIOUS,
+        description="`previous`: as many days, just before. `year`: the same dates of the year "
+        "before. `weekdays`: as many days, whole weeks earlier.",
+    )
 
 
 class BucketQuery(PeriodQuery):
