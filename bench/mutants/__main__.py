@@ -180,6 +180,7 @@ def main(
     with tempfile.TemporaryDirectory(
         prefix="mutants-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None
     ) as name:
+        Path(name).chmod(0o711)  # the PostgreSQL of root's tests runs as another user
         pool = TreePool(root, Path(name), min(workers, len(drawn)))
         verdicts = []
         for room in sorted({each.room for each in drawn}, key=list(ALL).index):

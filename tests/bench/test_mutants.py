@@ -206,3 +206,14 @@ def test_a_test_that_is_too_slow_to_be_recorded_is_asked_all_the_same(tree: Path
     assert "noticed   ci/version/limits.py:13  True -> False\n" in done.stdout
     assert "::test_late\n" in done.stdout
     assert "fail on the unchanged tree" not in done.stdout
+
+
+def test_another_user_reaches_the_folders_of_a_test(tree: Path) -> None:
+    """A PostgreSQL that root's tests start runs as one; these tests were left out as failing."""
+    file = tree / "tests/ci/version/test_limits.py"
+    reach = "import pathlib\nimport tempfile\n\ndef test_reach():\n    few([1])\n"
+    own = "pathlib.Path(tempfile.gettempdir())"
+    reach += f"    assert all(each.stat().st_mode & 1 for each in {own}.parents)\n"
+    file.write_text(f"{TESTS}\n\n{reach}")
+    done = mutants(tree, "--at=ci/version/limits.py:13")
+    assert "fail on the unchanged tree" not in done.stdout
