@@ -41,6 +41,13 @@ def test_a_controller_may_not_look_for_five_minutes_and_no_more(healthy: Applica
     assert judge(healthy._replace(reconciled=None), (), "prod", NOW) == ((), ())
 
 
+def test_the_age_of_argo_cds_words_comes_before_the_words(healthy: Application) -> None:
+    wrong = healthy._replace(problems=("ComparisonError: no such path",), health="Degraded")
+    late, *words = judge(wrong, (), "prod", NOW + UNSEEN_AFTER)[0]
+    assert late.startswith("Argo CD has not looked for 5 min")
+    assert words == ["ComparisonError: no such path", "it is Degraded"]
+
+
 def test_a_commit_may_be_unseen_for_five_minutes_and_no_more(healthy: Application) -> None:
     def asked(age: timedelta, **fields: Any) -> tuple[int, int]:
         tip = Tip("1-aaaaaaa", "f" * 40, NOW - age)._replace(**fields)
