@@ -173,7 +173,7 @@ def test_the_trouble_is_of_the_first_entry_and_shortened_in_its_middle(
     fits, long = "x" * 200, "y " * 60 + "z" * 100
     assert name(Answers({}, fits), app(A), tmp_path).trouble == fits
     assert name(Answers({}, long), app(A), tmp_path).trouble == f"{long[:120]} … {'z' * 75}"
-    # What is not of the history is no trouble: nobody goes back to it.
+    # Nobody goes back to what is not in the history, so its trouble does not count.
     assert name(Answers({A: "1-a"}), app(A, revision=B), tmp_path).trouble == ""
 
 
