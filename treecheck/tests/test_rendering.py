@@ -150,3 +150,22 @@ def test_the_manifests_of_a_list_are_its_items() -> None:
     assert items({"kind": "Menu", "items": [one]}) == [{"kind": "Menu", "items": [one]}]
     assert items({"kind": "List"}) == [{"kind": "List"}]
     assert items("text") == []
+
+
+@pytest.mark.parametrize("text", ["x" * 256, "é" * 200, "a/" * 5000, "a\0b", "", ".", "https://x"])
+def test_a_text_that_can_not_be_a_path_is_read_as_a_text(folder: Path, text: str) -> None:
+    """A long literal ended the check: the file system has no place for such a name."""
+    literals = json.dumps([f"A={text}", "B=text"])
+    write(folder / "kustomization.yaml", f"configMapGenerator: [{{name: a, literals: {literals}}}]")
+    read = rendering.read_kustomization(folder)
+    assert read is not None
+    assert (read.files, read.folders) == ((folder / "text",), ())
+
+
+def test_a_file_with_the_longest_name_is_read(folder: Path) -> None:
+    file = folder / ("x" * 255)
+    file.touch()
+    write(folder / "kustomization.yaml", f"configMapGenerator: [{{name: a, files: [{file.name}]}}]")
+    read = rendering.read_kustomization(folder)
+    assert read is not None
+    assert read.files == (file,)

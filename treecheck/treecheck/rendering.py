@@ -137,7 +137,9 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _may_be_path(text: str) -> bool:
-    return 0 < len(text) < 1024 and "\n" not in text and "\0" not in text and "://" not in text
+    # The file system raises an error for a longer path, and for a longer name in it.
+    names = text.split("/")
+    return "\0" not in text and len(text) < 1024 and all(len(n.encode()) < 256 for n in names)
 
 
 def closure(folder: Path) -> list[Kustomization]:
