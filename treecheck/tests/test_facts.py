@@ -69,6 +69,19 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert all(facts.knows(key) for key in NAME_LISTS)
 
 
+def test_each_waiver_is_found_at_its_own_line_and_one_in_braces_in_the_first(
+    tmp_path: Path,
+) -> None:
+    fields = "{}rule: a\n    resource: b\n    reason: c\n    expires: '2027-06-30'\n"
+    two = f"waivers:\n{fields.format('  - ')}{fields.format('  - ')}"
+    braces = (
+        "kubernetes: '1.32'\nwaivers:\n- {resource: b, rule: a, reason: c, expires: 2027-06-30}"
+    )
+
+    assert [each.line for each in read(tmp_path, two).waivers] == [2, 6]
+    assert [each.line for each in read(tmp_path, braces).waivers] == [1]
+
+
 def test_what_is_left_out_is_not_known(tmp_path: Path) -> None:
     facts = read(tmp_path, "secrets: []\n")
 

@@ -62,7 +62,6 @@ def copy_without_remote(closure: list[Kustomization], into: Path) -> Path:
     """
     places = [path for each in closure for path in (each.folder, *each.files)]
     root = Path(os.path.commonpath([str(path) for path in places]))
-    root = root if root.is_dir() else root.parent
     known = set(_local_names(closure))
     for each in closure:
         folder = into / each.folder.relative_to(root)
@@ -75,7 +74,7 @@ def copy_without_remote(closure: list[Kustomization], into: Path) -> Path:
         if not _makes_something(body):
             (folder / "treecheck-placeholder.yaml").write_text(yaml.safe_dump(EMPTY), "utf-8")
             body["resources"] = ["treecheck-placeholder.yaml"]
-        (folder / each.file.name).write_text(yaml.safe_dump(body, sort_keys=False), "utf-8")
+        (folder / each.file.name).write_text(yaml.safe_dump(body), "utf-8")
     return root
 
 

@@ -209,5 +209,5 @@ def parse_selectors(texts: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known))
     return f"Did you mean {near[0]}?" if near else "`treecheck --list` prints every rule."

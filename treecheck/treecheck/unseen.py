@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 # that the rules know of (`kube/config.py`), or none at all.
 QUIET_GROUPS = frozenset(
     {
-        "argoproj.io", "bitnami.com", "cert-manager.io", "external-secrets.io",
-        "gateway.networking.k8s.io", "kyverno.io", "monitoring.coreos.com", "networking.istio.io",
-        "security.istio.io", "telemetry.istio.io", "traefik.io", "traefik.containo.us",
-        "autoscaling.k8s.io", "keda.sh", "policy.linkerd.io", "cilium.io",
+        "argoproj.io", "bitnami.com", "cert-manager.io", "external-secrets.io", "kyverno.io",
+        "monitoring.coreos.com", "networking.istio.io", "security.istio.io", "telemetry.istio.io",
+        "traefik.io", "traefik.containo.us", "keda.sh", "policy.linkerd.io", "cilium.io",
         "crd.projectcalico.org", "projectcalico.org", "karpenter.sh", "karpenter.k8s.aws",
-        "elbv2.k8s.aws", "snapshot.storage.k8s.io", "constraints.gatekeeper.sh",
-        "templates.gatekeeper.sh", "kustomize.config.k8s.io", "eksctl.io", "nodemanagement.io",
+        "elbv2.k8s.aws", "constraints.gatekeeper.sh", "templates.gatekeeper.sh", "eksctl.io",
+        "nodemanagement.io",
     }
 )  # fmt: skip
 # Kinds of these groups that do make pods and Services.
