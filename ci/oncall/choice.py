@@ -103,8 +103,8 @@ def _refuse_a_guess(
     app: Application, chosen: Choice, tag_of_revision: Callable[[str], str]
 ) -> None:
     """Stop where a newer entry has no name: the chosen one may have been reverted by it."""
-    newer = app.entries[app.entries.index(chosen.entry) + 1 :]
-    unknown = [f"{entry.id}" for entry in newer if not tag_of_revision(entry.revision)]
+    since = app.entries[app.entries.index(chosen.entry) :]
+    unknown = [f"{entry.id}" for entry in since if not tag_of_revision(entry.revision)]
     if unknown:
         raise InputError(
             f"the version of entry {', '.join(unknown)} in the history of {app.name} is not known,"

@@ -14,6 +14,7 @@ from ci.argocd.client import ArgoError
 from ci.errors import CiError
 from ci.oncall import rotate, rotate_password
 from ci.oncall.sealed_live import JOB
+from ci.tree import rotation, sealing_key
 from ci.tree.rotation import NEXT, PASSWORD, ROTATED_AT
 from ci.tree.sealed_file import Contents
 
@@ -334,8 +335,8 @@ def test_a_commit_that_this_copy_has_not_is_fetched_before_it_is_judged(
 def test_the_second_commit_uses_just_the_password_that_the_database_has(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entries: dict[str, str], expected: Any
 ) -> None:
-    monkeypatch.setattr(rotate_password.rotation, "contents", lambda *_: Contents(entries, {}))
-    monkeypatch.setattr(rotate_password.rotation, "use", lambda *_: {"file": "new"})
+    monkeypatch.setattr(rotation, "contents", lambda *_: Contents(entries, {}))
+    monkeypatch.setattr(rotation, "use", lambda *_: {"file": "new"})
     files = SimpleNamespace(sealed="sealedsecret.yaml")
     step = rotate_password._using(work(files=files), FOLLOWING)
 
@@ -359,7 +360,7 @@ def test_the_command_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(rotate, "connect", lambda _: "api")
     monkeypatch.setattr(rotate, "open_remote", opened)
-    monkeypatch.setattr(rotate.rotate_password, "rotate", noted)
+    monkeypatch.setattr(rotate_password, "rotate", noted)
 
     def run(*words: str) -> Any:
         called.clear()
@@ -380,7 +381,7 @@ def test_the_sealing_key_is_rotated_in_this_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sealed: list[Path] = []
-    monkeypatch.setattr(rotate.sealing_key, "reseal", sealed.append)
+    monkeypatch.setattr(sealing_key, "reseal", sealed.append)
     words = ["sealing-key", "--root", str(tmp_path)]
     CliRunner().invoke(rotate.command, words, catch_exceptions=False, standalone_mode=False)
     assert sealed == [tmp_path]
