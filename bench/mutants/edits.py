@@ -25,7 +25,10 @@ COMPARED = {"==": "!=", "!=": "==", "<": "<=", "<=": "<", ">": ">=", ">=": ">"} 
     "is not": "is",
 }
 _COMPARISON = re.compile(rb"not\s+in\b|is\s+not\b|in\b|is\b|[=!<>]=|[<>]")
-_CALCULATED = {b"+": b"-", b"-": b"+", b"*": b"//", b"/": b"*", b"|": b"&", b"&": b"|"}
+_CALCULATED = {b"+": b"-", b"-": b"+", b"*": b"//", b"/": b"*", b"|": b"&", b"&": b"|"} | {
+    b"<<": b">>",
+    b">>": b"<<",
+}
 _OTHER_CALL = {"sorted": b"list", "min": b"max", "max": b"min", "any": b"all", "all": b"any"}
 # Words for people, and settings whose other value does the same.
 _WORDS = {"help", "hint", "fix", "metavar", "title", "explanation", "source", "encoding", "strict"}
@@ -162,7 +165,7 @@ class _Places:
             isinstance(each, (ast.JoinedStr, ast.List)) or _is_text(each) for each in _terms(node)
         ):
             return
-        found = self._word(node.left, node.right, re.compile(rb"//|\*\*|[-+*/%|&]"))
+        found = self._word(node.left, node.right, re.compile(rb"//|\*\*|<<|>>|[-+*/%|&@^]"))
         if found.group() in _CALCULATED:
             yield self._edit(found.start(), found.end(), _CALCULATED[found.group()])
 

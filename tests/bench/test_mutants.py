@@ -62,6 +62,8 @@ def test_it_ends():
         ("x = a and b", ["or"]),
         ("x = not (a and b)", ["", "or"]),
         ("x = a + b", ["-"]),
+        ("x = a << b", [">>"]),
+        ("x = a ^ b @ c", []),
         ("x = rows[:7]", ["6", "8"]),
         ("x = True", ["False"]),
         ("if ready(): y()", ["not (ready())", "pass"]),
