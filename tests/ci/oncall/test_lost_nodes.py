@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ci.oncall.lost_nodes import PAGE, ClusterState, look, needs_person, parse, serving
+from ci.oncall import lost_nodes
+from ci.oncall.lost_nodes import (
+    PAGE,
+    ClusterState,
+    NodeState,
+    PodState,
+    look,
+    needs_person,
+    not_ready,
+    parse,
+    serving,
+)
 from tests.ci.kubernetes_api import KubernetesApi, node, pod, terminating
 
 if TYPE_CHECKING:
@@ -186,3 +197,104 @@ def test_an_odd_kubeconfig_is_said(tmp_path: Path) -> None:
     odd = tmp_path / "kubeconfig"
     odd.write_text("[", encoding="utf-8")
     assert "error loading config file" in look({"KUBECONFIG": str(odd), "PATH": ""}).error
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "error"),
+    [
+        ("printf 'first\\nno \\377 more\\n' >&2", 1, "no \ufffd more"),
+        ("", 3, "kubectl ended with 3"),
+        ("echo '{}'", 0, "'items'"),
+        ("echo 'not JSON'", 0, "Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_whatever_kubectl_says_is_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, said: str, status: int, error: str
+) -> None:
+    program, config = tmp_path / "kubectl", tmp_path / "config"
+    program.write_text(f"#!/bin/sh\n{said}\nexit {status}\n")
+    program.chmod(0o755)
+    config.touch()
+    monkeypatch.setattr(lost_nodes, "kubectl", lambda: str(program))
+    assert look({"KUBECONFIG": f"/no/such:{config}"}) == ClusterState(error=error)
+
+
+def test_the_kubeconfig_of_the_home_folder_is_read_where_none_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ".kube"
+    folder.mkdir()
+    (folder / "config").write_text("[", encoding="utf-8")
+    home = {"HOME": str(tmp_path), "PATH": ""}
+    assert "error loading config file" in look(home).error
+    assert look({**home, "KUBECONFIG": "/no/such"}).error == "there is no kubeconfig"
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(59, 0), (60, 1)])
+def test_a_pod_may_be_unready_for_a_minute(seconds: int, count: int) -> None:
+    waiting = pod("coworking-1", "a", ready="False")
+    began = NOW - timedelta(seconds=seconds)
+    waiting["metadata"]["creationTimestamp"] = f"{began:%Y-%m-%dT%H:%M:%SZ}"
+    for condition in waiting["status"]["conditions"]:
+        condition.pop("lastTransitionTime", None)
+    cluster = parse([waiting])
+    assert len(not_ready(cluster, "prod", NOW)) == count
+    assert not_ready(cluster, "dev", NOW) == ()
+
+
+def test_pods_that_are_ready_that_have_ended_or_are_going_are_not_waited_for() -> None:
+    ended = pod("job-1", "a", ready="False")
+    ended["status"]["phase"] = "Succeeded"
+    failed = pod("job-2", "a", ready="False")
+    failed["status"]["phase"] = "Failed"
+    items = [pod("coworking-1", "a"), ended, failed, terminating("coworking-2", "a")]
+    assert not_ready(parse(items), "prod", NOW + timedelta(days=1)) == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({}, ""),
+        ({"containerStatuses": [{"state": {"running": {}}}]}, ""),
+        (
+            {
+                "containerStatuses": [
+                    {"state": {"running": {}}, "lastState": {"terminated": {"reason": "Error"}}},
+                    {"state": {"waiting": {"reason": "ErrImagePull"}}},
+                ]
+            },
+            "Error",
+        ),
+        (
+            {
+                "conditions": [
+                    {"type": "Initialized", "status": "False", "message": "no"},
+                    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes\n fit"},
+                ]
+            },
+            "0/1 nodes fit",
+        ),
+        ({"conditions": [{"type": "PodScheduled", "status": "True", "message": "no"}]}, ""),
+    ],
+)
+def test_the_reason_is_the_first_that_tells_something(status: dict[str, Any], reason: str) -> None:
+    waiting = pod("coworking-1", "a")
+    waiting["status"] = status
+    (read,) = parse([waiting]).pods
+    assert read.reason == reason
+
+
+def test_what_a_node_and_a_pod_leave_out_reads_as_unknown() -> None:
+    bare = {"kind": "Node", "metadata": {"name": "a"}, "spec": {"providerID": "kind://a/b"}}
+    lonely = {"kind": "Pod", "metadata": {"name": "p", "namespace": "coworking-prod"}}
+    cluster = parse([bare, lonely])
+    assert cluster.nodes == (NodeState("a", "Unknown", None, "", False),)
+    assert cluster.pods == (PodState("p", "coworking-prod", "", "", False, None, 0),)
+    assert cluster.nodes[0].lost(NOW)
+
+
+@pytest.mark.parametrize(("minutes", "lost"), [(5, False), (6, True)])
+def test_a_node_may_be_unready_for_five_minutes(minutes: int, lost: bool) -> None:
+    state = NodeState("a", "False", NOW - timedelta(minutes=minutes), "", False)
+    assert state.lost(NOW) is lost
+    assert state._replace(since=None).lost(NOW)
+    assert not state._replace(ready="True").lost(NOW)
+    assert state._replace(ready="Unknown", since=NOW).lost(NOW)

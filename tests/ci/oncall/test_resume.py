@@ -66,8 +66,9 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(rolled_back: FakeArgo,
 def test_a_revert_by_hand_is_enough_for_git(rolled_back: FakeArgo, git: Git) -> None:
     reverted = git.deploy("1-aaaaaaa")
 
-    _run()
+    result = _run()
 
+    assert "The source still has" not in result.output
     assert git.tip() == reverted
     assert _auto_sync(rolled_back)
 

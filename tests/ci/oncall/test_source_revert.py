@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from ci.errors import CiError
+from ci.errors import CiError, PolicyError, RemoteError
 from ci.git.access import open_remote
 from ci.oncall import source_revert
+from ci.run import execute
 from ci.version.image_file import ImageFile
 from tests.ci.conftest import OVERLAY
 
@@ -101,3 +102,64 @@ def test_the_commits_behind_a_version_are_those_of_the_source(remote: Remote) ->
 
     assert found == [second, first]
     assert unknown == [None, None, None]
+
+
+def test_git_has_the_token_and_the_settings_of_the_copy(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the process's own variables it would ask a person, or take another's login."""
+    bad = remote.person.commit("apps/bad.txt")
+    remote.person.push()
+    seen: list[Any] = []
+
+    def watched(words: Any, **more: Any) -> Any:
+        seen.append((more["env"], more["timeout"]))
+        return execute(words, **more)
+
+    monkeypatch.setattr(source_revert, "execute", watched)
+    with open_remote(remote.url, {"GIT_TOKEN": "t0ken-of-the-tests"}) as access:
+        source_revert.revert_source(access, "main", [bad])
+        assert all(env == access.environment for env, _ in seen)
+    assert len(seen) == 5  # clone, its parents, revert, push, the new tip
+    assert all(5 <= seconds <= 120 for _, seconds in seen)
+
+
+def test_what_is_tried_last_still_has_five_seconds(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    def watched(_words: Any, **more: Any) -> Any:
+        seen.append(more["timeout"])
+        raise RemoteError("stop")
+
+    monkeypatch.setattr(source_revert, "execute", watched)
+    with open_remote(remote.url, {}, seconds=0.5) as access, pytest.raises(RemoteError):
+        source_revert.revert_source(access, "main", ["a"])
+    assert seen == [5.0]
+
+
+def test_a_branch_that_takes_no_push_is_named_with_the_way_round(remote: Remote) -> None:
+    bad = remote.person.commit("apps/bad.txt")
+    remote.person.push()
+    remote.hook("pre-receive", "echo no >&2; exit 1")
+    with (
+        open_remote(remote.url, {}) as access,
+        pytest.raises(PolicyError, match="main refuses the push") as raised,
+    ):
+        source_revert.revert_source(access, "main", [bad])
+    assert raised.value.hint.endswith(f"git revert --no-edit {bad}")
+
+
+def test_a_commit_that_does_not_revert_is_named_and_nothing_is_pushed(remote: Remote) -> None:
+    first = remote.person.commit("apps/a.txt", "one\n")
+    remote.person.commit("apps/a.txt", "two\n")
+    remote.person.push()
+    tip = remote.tip
+    with (
+        open_remote(remote.url, {}) as access,
+        pytest.raises(CiError, match=f"{first[:12]} can't be reverted cleanly") as raised,
+    ):
+        source_revert.revert_source(access, "main", [first])
+    assert f"`git revert {first[:12]}`" in raised.value.hint
+    assert remote.tip == tip
