@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ci.errors import InputError
+from ci.tree import backups
 from ci.tree.images import DATABASE_IMAGE
 from ci.tree.settings import SETTINGS
 
@@ -42,13 +43,14 @@ class _FlowList(tuple[str, ...]):
 
 def values(settings: Settings) -> dict[str, str | _FlowList]:
     """Every name that a `# settings:` comment may use."""
-    made = {
+    made: dict[str, Value] = {
         "registry": settings.registry,
         "image": settings.image,
         "postgres_image": f"{settings.image}{DATABASE_IMAGE.suffix}",
         "prod_internal": _boolean(settings.prod_internal),
         "prod_tls": _boolean(bool(settings.prod_certificate)),
         "argocd_internal": _boolean(settings.argocd_internal),
+        **backups.values(settings),
     }
     return {
         name: value if isinstance(value, str) else _FlowList(value)

@@ -69,6 +69,9 @@ _CERTIFICATE_RULE = "the ARN of a certificate in ACM, or none"
 # https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners
 _ACCOUNT = "@[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}"
 _OWNER = _pattern(rf"{_ACCOUNT}(?:/[\w.-]+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_HOST = _pattern(
+    r"(?=.{4,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
+)
 
 SETTINGS: dict[str, Setting] = {
     "account": Setting("the AWS account", "twelve digits", "123456789012", _pattern("[0-9]{12}")),
@@ -165,6 +168,37 @@ SETTINGS: dict[str, Setting] = {
         _pattern(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"),
         optional=True,
     ),
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without dots:
+    # they don't fit the certificate of S3's addresses.
+    "backup_bucket": Setting(
+        "the bucket of prod's backups; none: prod's data is on its volume alone",
+        "3 to 63 lower-case letters, digits and dashes between them, or none",
+        "coworking-backups-123456789012",
+        _pattern(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"),
+        optional=True,
+    ),
+    "backup_days": Setting(
+        "how many days back prod can be restored",
+        "a number of days from 7 to 3650",
+        "28",
+        lambda value: (
+            "" if re.fullmatch("[1-9][0-9]{0,3}", value) and 7 <= int(value) <= 3650 else "?"
+        ),
+    ),
+    "backup_endpoint": Setting(
+        "the host of another S3 than AWS's, on port 443; none: AWS's own",
+        "a host name, or none",
+        "s3.example.com",
+        _HOST,
+        optional=True,
+    ),
+    "backup_region": Setting(
+        "the bucket's region; none: the cluster's",
+        "a region as that S3 names it, or none",
+        "eu-west-1",
+        _pattern(r"[a-z0-9]+(-[a-z0-9]+)*"),
+        optional=True,
+    ),
 }
 
 
@@ -191,6 +225,10 @@ class Settings(NamedTuple):
     time_zone: str = "America/New_York"
     owners: tuple[str, ...] = ()
     signer: str = ""
+    backup_bucket: str = ""
+    backup_days: str = "28"
+    backup_endpoint: str = ""
+    backup_region: str = ""
 
     @property
     def registry(self) -> str:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ci.run import run
+from tests.manifests import backed_up
 from treecheck.kustomize import GO, Loader, kubectl
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 BROKEN = Path(__file__).parent / "broken"
 ARGOCD = ("argocd/apps", "argocd/apps/root.yaml", "argocd/config", "argocd/projects")
+# Each environment without backups, as the tree is, and with them (backed_up.py).
+DEV = [("TREE/overlays/dev",), ("BACKED-UP/overlays/dev",)]
+PROD = [("TREE/overlays/prod",), ("BACKED-UP/overlays/prod",)]
 TREES = {
-    "dev": [("overlays/dev",)],
-    "prod": [("overlays/prod",)],
-    "both": [("overlays/dev",), ("overlays/prod",)],
-    "argocd": [ARGOCD],
+    "dev": DEV,
+    "prod": PROD,
+    "both": [*DEV, *PROD],
+    "argocd": [tuple(f"TREE/{part}" for part in ARGOCD)],
 }
 Resource = dict[str, Any]
 
@@ -61,6 +65,12 @@ class Tree:
         """The container that serves."""
         containers: list[Resource] = self.pods()["coworking"]["spec"]["containers"]
         return containers[0]
+
+    def database_container(self) -> Resource:
+        """The container of PostgreSQL's server."""
+        containers: list[Resource] = self.pods()["postgresql"]["spec"]["containers"]
+        (server,) = [each for each in containers if each["name"] == "postgresql"]
+        return server
 
     def settings(self) -> dict[str, str]:
         """The service's ConfigMap."""
@@ -96,12 +106,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.fixture(scope="session")
 def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Resource]]:
-    """Renders the text of a kustomization, in which `TREE` is the repository; each text once."""
+    """Renders the text of a kustomization, each text once.
+
+    In it `TREE` is the repository, and `BACKED-UP` a copy of it that has its backups switched on.
+    """
     folder = tmp_path_factory.mktemp("outer")
+    switched = backed_up.make(tmp_path_factory.mktemp("backed-up"))
+    places = {"TREE": ROOT, "BACKED-UP": switched}
 
     @functools.cache
     def render(kustomization: str) -> list[Resource]:
-        text = kustomization.replace("TREE", os.path.relpath(ROOT, folder))
+        text = kustomization
+        for name, place in places.items():
+            text = text.replace(name, os.path.relpath(place, folder))
         (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
         # Argo CD's tree has a file that no kustomization names: the root, applied by hand.
         command = [kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", folder]
@@ -113,7 +130,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Res
 
 def _tree(request: pytest.FixtureRequest) -> Tree:
     if isinstance(request.param, tuple):
-        text = yaml.safe_dump({"resources": [f"TREE/{part}" for part in request.param]})
+        text = yaml.safe_dump({"resources": list(request.param)})
     else:
         text = request.param.read_text(encoding="utf-8")
     return Tree(request.getfixturevalue("render")(text))

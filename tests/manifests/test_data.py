@@ -8,20 +8,21 @@ import pytest
 
 
 def test_prod_keeps_its_data_on_an_encrypted_volume(prod):
+    """A template's, or with backups a claim of its own, which a restore may replace."""
     spec = prod.one("StatefulSet", "postgresql")["spec"]
-    (claim,) = spec["volumeClaimTemplates"]
+    (claim,) = [*spec.get("volumeClaimTemplates", []), *prod.all("PersistentVolumeClaim")]
     assert claim["spec"] == {
         "accessModes": ["ReadWriteOnce"],
         "storageClassName": "gp3",
         "resources": {"requests": {"storage": "20Gi"}},
     }
-    assert claim["metadata"]["name"] not in {
-        volume["name"] for volume in spec["template"]["spec"]["volumes"]
-    }
+    data = [each for each in spec["template"]["spec"]["volumes"] if each["name"] == "data"]
+    named = {"name": "data", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+    assert data == ([] if "volumeClaimTemplates" in spec else [named])
 
 
 def test_the_data_folder_lies_below_its_volume(both):
-    (container,) = both.pods()["postgresql"]["spec"]["containers"]
+    container = both.database_container()
     (mount,) = [m for m in container["volumeMounts"] if m["name"] == "data"]
     (folder,) = [v["value"] for v in container["env"] if v["name"] == "PGDATA"]
     assert PurePosixPath(mount["mountPath"]) in PurePosixPath(folder).parents
@@ -30,7 +31,7 @@ def test_the_data_folder_lies_below_its_volume(both):
 def test_nothing_in_git_can_remove_prods_data(prod):
     statefulset = prod.one("StatefulSet", "postgresql")
     (sealed,) = prod.all("SealedSecret")
-    for resource in (statefulset, sealed):
+    for resource in (statefulset, sealed, *prod.all("PersistentVolumeClaim")):
         options = resource["metadata"]["annotations"]["argocd.argoproj.io/sync-options"]
         assert set(options.split(",")) == {"Prune=false", "Delete=false"}
     policy = statefulset["spec"]["persistentVolumeClaimRetentionPolicy"]

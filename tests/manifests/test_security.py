@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from ci.tree import reach, settings
-from tests.manifests.test_rollout import secrets_of
+from tests.manifests.test_rollout import logins, secrets_of
 
 VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
@@ -160,9 +160,7 @@ def test_each_pod_has_the_secret_s_entries_that_it_needs_as_files(both):
         "postgresql": [password],
     }
     for name, pod in both.pods().items():
-        (volume,) = [
-            each for each in pod["spec"]["volumes"] if "secret" in each or "projected" in each
-        ]
+        (volume,) = logins(pod)
         found = secrets_of(volume)
         expected = entries.get(name, [password, announced])
         assert [key for each in found for key in each["keys"]] == expected
@@ -182,7 +180,7 @@ def test_the_service_is_no_superuser_and_the_superuser_has_no_password(both):
     (script,) = both.one("ConfigMap", "postgresql-init")["data"].values()
     assert "SUPERUSER" not in script
     assert "ALTER ROLE postgres PASSWORD NULL;" in script
-    (container,) = both.pods()["postgresql"]["spec"]["containers"]
+    container = both.database_container()
     assert "POSTGRES_USER" not in {variable["name"] for variable in container["env"]}
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts["init"] == "/docker-entrypoint-initdb.d"

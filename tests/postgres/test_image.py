@@ -13,7 +13,7 @@ DOCKERFILE = ROOT / "apps" / "postgres" / "Dockerfile"
 
 def test_the_image_is_built_on_the_postgresql_that_the_base_deploys():
     (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)", DOCKERFILE.read_text(), re.MULTILINE)
-    kustomization = yaml.safe_load((ROOT / "base/postgres/kustomization.yaml").read_text())
+    kustomization = yaml.safe_load((ROOT / "base/postgres/upstream/kustomization.yaml").read_text())
     (image,) = kustomization["images"]
     assert base.partition("@")[0] == f"public.ecr.aws/docker/library/postgres:{image['newTag']}"
 

@@ -32,6 +32,10 @@ FORK = {
     "--time-zone": "Europe/Berlin",
     "--owners": "@space/platform, @ada, night@example.org",
     "--signer": "1234567+bot@users.noreply.github.com",
+    "--backup-bucket": "coworking-backups-210987654321",
+    "--backup-days": "30",
+    "--backup-endpoint": "s3.example.org",
+    "--backup-region": "fsn1",
 }
 # What the first fork is configured with, whatever this repository is.
 BEFORE = settings.Settings(
@@ -116,6 +120,10 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
         time_zone="Europe/Berlin",
         owners=("@space/platform", "@ada", "night@example.org"),
         signer="1234567+bot@users.noreply.github.com",
+        backup_bucket="coworking-backups-210987654321",
+        backup_days="30",
+        backup_endpoint="s3.example.org",
+        backup_region="fsn1",
     )
     for environment in ("dev", "prod"):
         rendered = render(fork / "overlays" / environment)

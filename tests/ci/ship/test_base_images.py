@@ -192,7 +192,9 @@ def test_no_build_pulls_from_docker_hub() -> None:
     images = re.findall(r"(?m)^ +image: (\S+)$", compose)
     database = next(image for image in images if "POSTGRES_IMAGE" in image)
     assert set(images) == {database, "${COWORKING_IMAGE}"}
-    version = re.search(r'newTag: "(\S+)"', (ROOT / "base/postgres/kustomization.yaml").read_text())
+    version = re.search(
+        r'newTag: "(\S+)"', (ROOT / "base/postgres/upstream/kustomization.yaml").read_text()
+    )
     assert version is not None
     assert database == f"${{POSTGRES_IMAGE:-public.ecr.aws/docker/library/postgres:{version[1]}}}"
 
