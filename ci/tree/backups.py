@@ -26,11 +26,11 @@ def values(settings: Settings) -> dict[str, Value]:
 
     dev runs the same image, so that a new one is tried there first; its data is not kept.
     """
+    prod: tuple[str, ...] = ("rotation", "storage", f"{BASE}/upstream")
+    dev = prod
     if settings.backup_bucket:
         prod = ("rotation", f"{BASE}/backups", COMPONENT, "claim", "image")
         dev = ("rotation", "storage", "image")
-    else:
-        prod = dev = ("rotation", "storage", f"{BASE}/upstream")
     return {
         "prod_database": prod,
         "dev_database": dev,

@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from datetime import date
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -21,9 +21,6 @@ from ci.tree.sealed_file import (
     Contents,
     Place,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHORTEST = 16  # characters, of a password from a person
 LONGEST = 512
@@ -58,10 +55,22 @@ FETCH_PATIENCE = 120.0  # seconds for a controller that is starting
     help="Print how old secrets and certificates are; write nothing.",
 )
 @click.option("--stdin", is_flag=True, help="Read the password or the key from standard input.")
+@click.option(
+    "--s3-key",
+    "s3_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --backup-key and backup_endpoint: a file, the S3 key's name and its secret.",
+)
 @click.option("--fetch", is_flag=True, help="First fetch the cluster's certificate (seal-cert).")
 @overlays.root_option
-def command(
-    environments: tuple[str, ...], task: str | None, stdin: bool, fetch: bool, root: Path
+def command(  # noqa: PLR0913  (one argument for each option)
+    *,
+    environments: tuple[str, ...],
+    task: str | None,
+    stdin: bool,
+    s3_file: Path | None,
+    fetch: bool,
+    root: Path,
 ) -> None:
     if task == "age":
         for name in environments or overlays.environments(root):
@@ -73,6 +82,7 @@ def command(
     if stdin and len(environments) > 1:
         what = {"access-key": "an access key", "backup-key": "a key"}.get(task or "", "a password")
         raise InputError(f"two environments must not share {what}; with --stdin name one")
+    _check_s3_file(task, s3_file)
     if fetch:
         fetch_certificate(environments, root)
     for name in environments:
@@ -81,9 +91,14 @@ def command(
         elif task == "drop-old":
             access_key.drop_old(name, root)
         elif task == "backup-key":
-            backup_key.add(name, root, _from_stdin("Backup key") if stdin else None)
+            backup_key.add(name, root, _from_stdin("Backup key") if stdin else None, s3_file)
         else:
             seal(name, _from_stdin("Password") if stdin else new_password(), root)
+
+
+def _check_s3_file(task: str | None, s3_file: Path | None) -> None:
+    if s3_file and task != "backup-key":
+        raise InputError("--s3-key belongs to --backup-key")
 
 
 def fetch_certificate(environments: tuple[str, ...], root: Path) -> None:

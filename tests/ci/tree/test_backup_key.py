@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
+from ci.tree import carried, settings
 from tests.ci.tree.test_seal import PASSWORD, open_sealed, seal, sealed, tree
+
+if TYPE_CHECKING:
+    from tests.ci import verbs
 
 __all__ = ["tree"]  # the fixture
 
 LABEL = "space/coworking-secret"
+S3_NAME, S3_SECRET = "0Q7Zz1kNameOfS3", "bDq8-Ys3kSecretOfS3-4vT0"
 KEPT = "kept-in-a-safe-0123456789abcdefghij"
 COMPONENT = Path(__file__).parents[3] / "base/postgres/backups"
 
@@ -22,6 +28,52 @@ def with_password(tree: Path) -> Path:
     """The tree, with a password sealed."""
     seal(tree, "dev", "--stdin", stdin=PASSWORD)
     return tree
+
+
+def ask_prod(tree: Path, *arguments: str, endpoint: str) -> verbs.Done:
+    """Seal prod's key in a tree whose settings name an S3."""
+    (tree / "overlays/dev").rename(tree / "overlays/prod")
+    values = settings.read()._replace(backup_endpoint=endpoint)
+    text = (Path(__file__).parents[3] / settings.FILE).read_text()
+    (tree / settings.FILE).write_text(carried.edit_file(text, values))
+    return seal(tree, "prod", "--backup-key", *arguments)
+
+
+def s3_file(tree: Path, text: str = f"{S3_NAME}\n{S3_SECRET}\n") -> str:
+    path = tree / "s3-key.txt"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_key_of_another_s3_is_sealed_with_it_and_not_shown(with_password: Path) -> None:
+    words = ("--s3-key", s3_file(with_password))
+    done = ask_prod(with_password, *words, endpoint="s3.example.com")
+    assert done.returncode == 0, done.stderr
+    path = with_password / "overlays/prod/postgres/sealedsecret.yaml"
+    value = yaml.safe_load(path.read_text())["spec"]["encryptedData"]["BACKUP_KEY"]
+    opened = open_sealed(value, LABEL)
+    assert opened.endswith(f"\nrepo1-s3-key={S3_NAME}\nrepo1-s3-key-secret={S3_SECRET}\n")
+    assert S3_SECRET not in done.stdout + done.stderr
+
+
+def test_another_s3_without_its_key_is_refused(with_password: Path) -> None:
+    done = ask_prod(with_password, endpoint="s3.example.com")
+    assert done.returncode == 2
+    assert "knows no roles of AWS" in done.stderr
+
+
+def test_awss_own_s3_takes_no_key(with_password: Path) -> None:
+    done = ask_prod(with_password, "--s3-key", s3_file(with_password), endpoint="")
+    assert done.returncode == 2
+    assert "needs no key" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "one-line\n", "a\nb\nc\n", "a name\nsecret\n"])
+def test_a_file_of_other_lines_is_no_s3_key(with_password: Path, text: str) -> None:
+    words = ("--s3-key", s3_file(with_password, text))
+    done = ask_prod(with_password, *words, endpoint="s3.example.com")
+    assert done.returncode == 2
+    assert "is not a valid S3 key" in done.stderr
 
 
 def entries(tree: Path) -> dict[str, str]:
