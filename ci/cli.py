@@ -39,6 +39,7 @@ VERBS: dict[str, Verb] = {
     "plan": Verb("ci.platform.plan.plan", "Every step of a first deploy, and how far it is."),
     "promote": Verb("ci.ship.promote", "Propose dev's tag for prod, behind gates."),
     "render": Verb("ci.tree.render", "Print what Argo CD would apply to an environment."),
+    "restore": Verb("ci.oncall.restore", "Restore the database from its backups, by a commit."),
     "resume": Verb("ci.oncall.resume", "Revert a rolled-back version in git; auto-sync on again."),
     "rollback": Verb("ci.oncall.rollback", "Roll an environment back, as Argo CD's web page does."),
     "rotate": Verb("ci.oncall.rotate", "Change the database's password, without a failed request."),

@@ -30,7 +30,7 @@ def test_a_moment_is_written_as_postgresql_reads_it(text: str, to: str) -> None:
     assert (target.to, target.is_backup) == (to, False)
 
 
-def test_latest_and_a_backup_are_no_moments() -> None:
+def test_latest_and_a_backup_are_not_moments() -> None:
     label = "20261128-100000F"
 
     assert target_of(LATEST, None, NOW) == RestorePoint(LATEST)
