@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.waves import OPTIONS, words
 from treecheck.model import as_list, as_mapping, as_text, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from treecheck.model import Manifest
+    from treecheck.model import Manifest, Resource
 
 LEVELS = ("privileged", "baseline", "restricted")
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 MANAGED = ("spec", "syncPolicy", "managedNamespaceMetadata", "labels")
 
@@ -20,11 +22,13 @@ def application_moves(before: Manifest, after: Manifest) -> Iterator[str]:
     """What changes for everything that an Application brings, a sentence each."""
     old, new = (_destination(side) for side in (before, after))
     if old != new:
+        what = "what names no namespace itself" if old[1] == new[1] else "everything"
         yield (
-            f"it moves from {old} to {new}: Argo CD makes everything again there, and removes "
-            "it from the old place, data included, or leaves it there without an owner"
+            f"it moves from {' of '.join(old)} to {' of '.join(new)}: Argo CD makes {what} again "
+            "there, and removes it from the old place, data included, or leaves it there without "
+            "an owner"
         )
-    olds, news = (_sources(side) for side in (before, after))
+    olds, news = (sources(side) for side in (before, after))
     for index, (was, now) in enumerate(zip(olds, news, strict=False)):
         which = f" of source {index + 1}" if len(news) > 1 else ""
         for field, what in (("repoURL", "repository"), ("path", "folder"), ("chart", "chart")):
@@ -60,6 +64,32 @@ def _overrides(was: Manifest, now: Manifest) -> Iterator[str]:
             )
 
 
+def application_removed(application: Resource, maker: Manifest | None = None) -> str:
+    """What becomes of all that a removed Application deployed.
+
+    `maker` is the ApplicationSet that made it, as it is now; by default as it was.
+
+    Sources: Argo CD 3.4, "App Deletion" (the finalizer), "Sync Options" (Prune=confirm) and
+    "Controlling if/when the ApplicationSet controller modifies Applications".
+    """
+    if application.maker is not None:
+        name = application.maker.name
+        policy = as_mapping(at(maker or application.maker.body, "spec", "syncPolicy"))
+        if policy.get("applicationsSync") in ("create-only", "create-update"):
+            return (
+                f"ApplicationSet {name} no longer makes it; by its policy it stays, with its pods"
+            )
+        if policy.get("preserveResourcesOnDeletion") is True:
+            return f"ApplicationSet {name} deletes it; what it deployed stays, without an owner"
+        return f"ApplicationSet {name} deletes it, with all that it deployed, data included"
+    finalizers = map(as_text, as_list(application.metadata.get("finalizers")))
+    if not any(each.startswith(FINALIZER) for each in finalizers):
+        return "Argo CD stops managing what it deployed: that stays on the cluster"
+    options = words(as_text(application.annotations.get(OPTIONS)))
+    asked = ", once somebody confirms it" * ("Prune=confirm" in options)
+    return f"Argo CD deletes all that it deployed, data included{asked}"
+
+
 def security_lowered(before: Manifest, after: Manifest) -> Iterator[str]:
     """A level of Pod Security that a namespace no longer enforces."""
     old, new = (_level(side) for side in (before, after))
@@ -73,13 +103,15 @@ def _level(manifest: Manifest) -> str:
     return level if level in LEVELS else LEVELS[0]
 
 
-def _destination(application: Manifest) -> str:
+def _destination(application: Manifest) -> tuple[str, str]:
+    """The namespace and the cluster."""
     where = as_mapping(at(application, "spec", "destination"))
     cluster = as_text(where.get("server")) or as_text(where.get("name"))
-    return f"namespace {as_text(where.get('namespace')) or 'of each resource'} of {cluster}"
+    return f"namespace {as_text(where.get('namespace')) or 'of each resource'}", cluster
 
 
-def _sources(application: Manifest) -> list[Manifest]:
+def sources(application: Manifest) -> list[Manifest]:
+    """An Application's sources, one or several."""
     spec = as_mapping(application.get("spec"))
     return [as_mapping(each) for each in as_list(spec.get("sources")) or [spec.get("source")]]
 

@@ -12,6 +12,8 @@ import yaml
 from ci.review.redact import redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ci.review.trees import RenderedTree
     from treecheck.model import Manifest, Resource
 
@@ -49,15 +51,22 @@ class ResourceChange:
         return list(difflib.unified_diff(old, new, lineterm="", n=CONTEXT))[2:]
 
 
-def compare(base: RenderedTree, head: RenderedTree) -> dict[str, list[ResourceChange]]:
+def compare(
+    base: RenderedTree, head: RenderedTree, unknown: Collection[Resource] = ()
+) -> dict[str, list[ResourceChange]]:
     """Heading -> its changes, sorted by title; a heading without changes has an empty list.
 
     A resource that moves to another heading is compared with what it was under the old one. What
-    one version can't render is not compared.
+    one version can't render is not compared, nor what is gone and of which nothing is known.
     """
     names = _generated_names(base, head)
     old, new = _sides(base, names), _sides(head, names)
-    old = {k: side for k, side in old.items() if k in new or not head.lacks(side[1], base)}
+    hidden = {id(each) for each in unknown}
+    old = {
+        key: side
+        for key, side in old.items()
+        if key in new or not (id(side[1]) in hidden or head.lacks(side[1], base))
+    }
     new = {k: side for k, side in new.items() if k in old or not base.lacks(side[1], head)}
     changes: dict[str, list[ResourceChange]] = {
         group: [] for group in sorted({*base.groups, *head.groups})

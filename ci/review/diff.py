@@ -64,10 +64,19 @@ def compare(base: str, head: str | None) -> Comparison:
     root = Path(run(["git", "rev-parse", "--show-toplevel"]).strip())
     named = ["git", "-C", str(root), "diff", "--name-only", ancestor, *([head] if head else [])]
     builds = bool(run([*named, "--", SERVICE]).strip())
+    branch = _branch(base)
     if head is None:
-        return make_report(before, read_tree(root), builds=builds)
+        return make_report(before, read_tree(root), root, builds=builds, branch=branch)
     with checked_out(head) as new:
-        return make_report(before, read_tree(new), builds=builds)
+        return make_report(before, read_tree(new), root, builds=builds, branch=branch)
+
+
+def _branch(base: str) -> str:
+    """The name of the branch that `base` is, here or at the remote; "" where it is none."""
+    name = base.removeprefix("refs/heads/").removeprefix("origin/")
+    places = [f"refs/heads/{name}", f"refs/remotes/origin/{name}"]
+    is_branch = name != "HEAD" and run(["git", "for-each-ref", *places]).strip()
+    return name if is_branch else ""
 
 
 def _post(text: str, environment: Mapping[str, str]) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ci.review.live import ENVIRONMENTS
 from ci.review.redact import clean, clean_sentence
+from ci.review.section import NO_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.review.changes import ResourceChange
-    from ci.review.report import Comparison, Section
+    from ci.review.report import Comparison
+    from ci.review.section import Section
 
 MARKER = "<!-- ci diff -->"
 LIMIT = 65_536  # characters that a comment may have
@@ -51,17 +54,21 @@ def _importance(report: Comparison, key: tuple[str, str], length: int) -> tuple[
 def _assemble(
     report: Comparison, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
 ) -> str:
+    if report.is_promotion:
+        return (
+            "\n".join([MARKER, report.live, "", *_versions(report), *_problems(report)]).rstrip()
+            + "\n"
+        )
     lines = [MARKER, "### What this changes", ""]
     for folder, why in report.unbuilt.items():
-        said = (
-            f"**{_code(folder)} can't be rendered**: {_text(clean(why))}. Argo CD can't render it "
-        )
-        lines += [said + "either: nothing of it is compared here, and nothing of it is synced.", ""]
+        said = f"**{_code(folder)} can't be rendered**: {_text(clean(why))}."
+        then = "What it makes is not compared here; an Application that renders it syncs nothing."
+        lines += [f"{said} {then}", ""]
     if report.live:
         lines[1:1] = [report.live, ""]
     if report.sections:
         lines += ["| environment | |", "| --- | --- |"]
-        lines += [f"| {_cell(each.name)} | {each.verdict} |" for each in report.sections]
+        lines += [f"| {_cell(each.name)} | {each.verdict} |" for each in _rows(report)]
         lines.append("")
     for section in report.sections:
         if section.changes or section.risks:
@@ -73,6 +80,28 @@ def _assemble(
             "",
         ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _rows(report: Comparison) -> list[Section]:
+    """Each environment, and of the other folders those that change; all where none is one."""
+    shown = [
+        each
+        for each in report.sections
+        if each.name.startswith(ENVIRONMENTS) or each.verdict != NO_CHANGE
+    ]
+    return shown or report.sections
+
+
+def _versions(report: Comparison) -> Iterator[str]:
+    """A promotion: which version replaces which, where, with its commits."""
+    for section in report.sections:
+        for each in section.versions:
+            tags = f"{_code(each.old)} → {_code(each.new)}"
+            yield from (f"### {_text(section.name)}: {_code(each.image)} {tags}", "")
+            if each.why:
+                yield from (each.why, "")
+            yield from (f"- {_text(clean_sentence(line))}" for line in each.commits)
+            yield ""
 
 
 def _section(

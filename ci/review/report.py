@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ci.review.changes import ResourceChange, compare
+from ci.review.changes import compare
+from ci.review.live import live_at_merge, lost_applications
 from ci.review.outside import moved
 from ci.review.redact import clean, clean_sentence
-from ci.review.risks import RISKY, Risk, View, risks
+from ci.review.risks import Risk, View, risks
+from ci.review.section import NO_CHANGE, Section
+from ci.review.sight import left_sight, without_folder
+from ci.review.versions import new_versions, with_commits
 from treecheck.cluster import Cluster
-from treecheck.model import as_mapping, as_text, at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ci.review.trees import RenderedTree
     from treecheck.model import Finding
 
 MOVED = 55  # a risk's weight: what nobody can look at is more than a change of rights
-ENVIRONMENTS = "overlays/"
-
-
-@dataclass
-class Section:
-    """An environment, or another folder that is rendered.
-
-    `unbuilt` says in which version it can't be rendered: "" (in both it can), before or now.
-    """
-
-    name: str
-    unbuilt: str = ""
-    changes: list[ResourceChange] = field(default_factory=list)
-    risks: list[Risk] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> str:
-        """One line."""
-        if self.unbuilt:
-            before = self.unbuilt == "before"
-            return "**could not be rendered before**" if before else "**can't be rendered**"
-        if not self.changes and not self.risks:
-            return "no change"
-        if not self.changes:
-            return f"what it builds on, **{_counted(len(self.risks), 'risk')}**"
-        count = f"{len(self.changes)} resource{'s' if len(self.changes) > 1 else ''}"
-        risky = sum(risk.weight >= RISKY for risk in self.risks)
-        if risky:
-            return f"{count}, **{risky} risk{'s' if risky > 1 else ''}**"
-        return f"{count}, nothing risky"
 
 
 @dataclass
@@ -59,24 +35,73 @@ class Comparison:
     unbuilt: dict[str, str] = field(default_factory=dict)
     live: str = ""
 
+    @property
+    def is_promotion(self) -> bool:
+        """Whether versions replace versions, and that is all."""
+        changed = [each for each in self.sections if each.verdict != NO_CHANGE]
+        return bool(changed) and all(each.versions for each in changed)
 
-def make_report(base: RenderedTree, head: RenderedTree, *, builds: bool = False) -> Comparison:
-    """Compare two versions of the repository; `builds` says whether the merge starts a build."""
+
+def make_report(
+    base: RenderedTree,
+    head: RenderedTree,
+    repository: Path | None = None,
+    *,
+    builds: bool = False,
+    branch: str = "",
+) -> Comparison:
+    """Compare two versions of the repository.
+
+    Args:
+        base, head: the versions.
+        repository: where git knows the commits of both, or None.
+        builds, branch: as for `live_at_merge`.
+    """
     sections = []
-    for name, changes in compare(base, head).items():
+    lost, unknown = lost_applications(base, head), left_sight(base, head, branch)
+    unbuilt_now = {**without_folder(base, head), **head.unbuilt}
+    head = replace(head, failed=head.failed | unbuilt_now.keys())
+    gone = [each for one in unknown for each in one.resources]
+    for name, changes in compare(base, head, gone).items():
         environment = Cluster(name, head.groups.get(name, []))
         found = [risk for each in changes for risk in risks(View(each, environment, changes))]
         found.sort(key=lambda risk: (-risk.weight, risk.title, risk.sentence))
         unbuilt = "now" if name in head.failed else "before" if name in base.failed else ""
-        sections.append(Section(name, unbuilt, changes, found))
+        versions = [with_commits(each, repository) for each in new_versions(changes)]
+        whys = [each for each in unknown if each.heading == name]
+        found[:0] = [Risk(MOVED, name, each.sentence) for each in whys]
+        section = Section(name, unbuilt, changes, found, versions, lost.get(name, []))
+        section.unknown = [each.why for each in whys]
+        sections.append(section)
     for folder, sentences in moved(base.outside, head.outside).items():
         risks_of = [Risk(MOVED, folder, each) for each in sentences]
-        _section_of(sections, folder).risks[:0] = risks_of
-    known = {(each.rule, each.resource, each.message) for each in base.findings}
-    new = [each for each in head.findings if (each.rule, each.resource, each.message) not in known]
+        section = _section_of(sections, folder)
+        section.risks[:0] = risks_of
+        section.versions.clear()
     failures = [each for each in head.failures if each not in base.failures]
-    live = live_at_merge(sections, head, builds=builds)
-    return Comparison(sections, new, failures, head.unbuilt, live)
+    live = live_at_merge(sections, head, builds=builds, branch=branch)
+    new = _new_findings(base, head)
+    return Comparison(sections, new, failures, unbuilt_now, live)
+
+
+def _new_findings(base: RenderedTree, head: RenderedTree) -> list[Finding]:
+    """What the head's checks say and the base's don't.
+
+    A finding that only has other words now, since something else moved, is not new.
+    """
+    said = {(each.rule, each.resource, each.message) for each in base.findings}
+    new = [each for each in head.findings if (each.rule, each.resource, each.message) not in said]
+    heads = {(each.rule, each.resource, each.message) for each in head.findings}
+    left = [e for e in base.findings if (e.rule, e.resource, e.message) not in heads]
+    reworded = Counter((each.rule, each.resource, each.severity) for each in left)
+    places = {(each.rule, each.file, each.line) for each in left if each.line}
+    found = []
+    for each in new:
+        key = (each.rule, each.resource, each.severity)
+        reworded[key] -= 1
+        if reworded[key] < 0 and (each.rule, each.file, each.line) not in places:
+            found.append(each)
+    return found
 
 
 def _section_of(sections: list[Section], folder: str) -> Section:
@@ -88,38 +113,6 @@ def _section_of(sections: list[Section], folder: str) -> Section:
     sections.append(new)
     sections.sort(key=lambda each: each.name)
     return new
-
-
-def live_at_merge(sections: list[Section], head: RenderedTree, *, builds: bool) -> str:
-    """What goes live at the merge, for each environment, and what waits for a promotion."""
-    names = [each.name for each in sections if each.name.startswith(ENVIRONMENTS)]
-    live: list[str] = []
-    for each in sections:
-        if each.unbuilt == "now":
-            live.append(f"`{each.name}` nothing, since it can't be rendered")
-        elif each.name in names or each.changes:
-            by_hand = ", once somebody syncs it" * (each.changes != [] and _manual(each.name, head))
-            count = _counted(len(each.changes), "resource") if each.changes else "nothing"
-            live.append(f"`{each.name}` {count}{by_hand}")
-    waits = "the service's code, built then and live in dev first" if builds else "nothing"
-    said = f"**Live at the merge:** {'; '.join(live) or 'nothing'}."
-    return f"{said} **Waits for a promotion:** {waits}."
-
-
-def _manual(name: str, tree: RenderedTree) -> bool:
-    """Whether an Application of a section's folders is synced by hand."""
-    for resources in tree.groups.values():
-        for each in resources:
-            path = as_text(at(each.body, "spec", "source", "path"))
-            if each.kind == "Application" and (path == name or path.startswith(f"{name}/")):
-                automated = at(each.body, "spec", "syncPolicy", "automated")
-                if automated is None or as_mapping(automated).get("enabled") is False:
-                    return True
-    return False
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -141,6 +134,15 @@ def as_data(report: Comparison) -> dict[str, Any]:
                         "weight": risk.weight,
                     }
                     for risk in section.risks
+                ],
+                "versions": [
+                    {
+                        "image": each.image,
+                        "old": each.old,
+                        "new": each.new,
+                        "commits": [clean_sentence(line) for line in each.commits],
+                    }
+                    for each in section.versions
                 ],
                 "changes": [
                     {"resource": each.title, "change": each.verb, "diff": each.lines()}

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci.review.application_risks import application_moves, security_lowered
+from ci.review.application_risks import (
+    application_moves,
+    application_removed,
+    security_lowered,
+)
 from ci.tree import reach
 from treecheck.immutable import immutable_changes
 from treecheck.kube import waves
@@ -227,11 +231,19 @@ def _syncing(view: View) -> Iterator[str]:
             at(side, "spec", "syncPolicy", "automated") for side in (view.before, view.after)
         )
         if view.change.after is None:
-            yield "Argo CD stops managing what it deployed, or deletes it if it has the finalizer"
-        elif old != new:
+            yield application_removed(view.resource, _maker(view))
+        elif old != new and view.change.before is not None:
             yield "this changes when Argo CD syncs, prunes or heals by itself"
         if view.change.verb == "changed":
             yield from application_moves(view.before, view.after)
+
+
+def _maker(view: View) -> Manifest | None:
+    """The ApplicationSet that made an Application, where the change is of that too."""
+    maker = view.resource.maker
+    if maker is None:
+        return None
+    return next((each.after for each in view.changes if each.title == maker.title), None)
 
 
 def _security(view: View) -> Iterator[str]:

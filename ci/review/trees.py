@@ -45,8 +45,14 @@ class RenderedTree:
     outside: dict[str, list[str]] = field(default_factory=dict)
 
     def lacks(self, resource: Resource, of: RenderedTree) -> bool:
-        """Whether a resource of another version is unknown here: its folder can't be built."""
+        """Whether a resource of another version is unknown here.
+
+        Its folder can't be built, or what it is a part of: a folder that is gone while something
+        names it is a mistake, and nothing was removed on purpose.
+        """
         folder = resource.part.folder
+        if resource.part.group in self.failed:
+            return True
         if folder is None or not folder.is_relative_to(of.root):
             return False
         return folder.relative_to(of.root).as_posix() in self.failed

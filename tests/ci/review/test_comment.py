@@ -194,13 +194,14 @@ def test_only_what_the_change_brings_is_a_new_finding(compared: Compared) -> Non
     assert compared(old, old).findings == []
 
 
-def test_only_what_the_change_brings_is_a_new_failure(compared: Compared) -> None:
+def test_a_file_that_can_no_longer_be_read_is_a_new_finding(compared: Compared) -> None:
     broken = "a: [\n"
     report = compared("", broken)
 
-    assert len(report.failures) == 1
-    assert "#### This can't be read\n\n- " in write_markdown(report)
-    assert compared(broken, broken).failures == []
+    assert [each.rule for each in report.findings] == ["not-yaml"]
+    assert compared(broken, broken).findings == []
+    report.failures = ["shop/a.yaml is not text"]
+    assert "#### This can't be read\n\n- shop/a.yaml is not text" in write_markdown(report)
 
 
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"])
