@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import http.client
+import re
 import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -86,3 +88,8 @@ class Clients:
                 self.outcomes[outcome] += 1
                 self.sent[key] += 1
         connection.close()
+
+
+def words(text: str) -> str:
+    """What a reader of the page reads: no tags, one blank between words."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())

@@ -57,6 +57,63 @@ async function refresh() {
   }
 }
 
+// The values of a chart's marks: shown below it for a mouse, a keyboard and a finger. A finger's
+// first tap shows the value, its second opens what the mark stands for.
+let tapped = null;
+let pointer = "mouse";
+
+function showValue(mark, hint = "") {
+  const readout = mark.closest("figure").querySelector(".readout");
+  readout.textContent = mark.getAttribute("aria-label") + hint;
+  readout.hidden = false;
+}
+
+function markOf(event) {
+  return event.target.closest?.(".plot a");
+}
+
+function move(event) {
+  const here = markOf(event);
+  const row = here?.closest(".heat") ? 24 : 1;
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -9999, End: 9999 };
+  if (!here || !(event.key in steps)) return;
+  event.preventDefault();
+  const marks = [...here.closest(".plot").querySelectorAll("a")];
+  const wanted = marks.indexOf(here) + steps[event.key];
+  const next = marks[Math.min(marks.length - 1, Math.max(0, wanted))];
+  here.setAttribute("tabindex", "-1");
+  next.setAttribute("tabindex", "0");
+  next.focus();
+}
+
+function open(event) {
+  const mark = markOf(event);
+  if (mark && pointer === "touch" && tapped !== mark) {
+    event.preventDefault();
+    tapped = mark;
+    return showValue(mark, " – tap again to open it");
+  }
+  const link = event.target.closest?.(".charts a[href^='/?'], #hour a[href^='/?']");
+  if (link) keepEdits(link);
+}
+
+// A link of a chart leads to other dates; what else was changed in the form goes along.
+function keepEdits(link) {
+  const address = new URL(link.getAttribute("href"), location.href);
+  for (const name of ["tz", "by", "compare"]) {
+    const field = document.getElementById(name);
+    const edited = field && [...field.options].some((each) => each.selected !== each.defaultSelected);
+    if (edited) address.searchParams.set(name, field.value);
+  }
+  link.setAttribute("href", address.pathname + address.search + address.hash);
+}
+
+document.addEventListener("pointerdown", (event) => (pointer = event.pointerType));
+document.addEventListener("pointerover", (event) => markOf(event) && showValue(markOf(event)));
+document.addEventListener("focusin", (event) => markOf(event) && showValue(markOf(event)));
+document.addEventListener("keydown", move);
+document.addEventListener("click", open);
+
 function addPause() {
   const button = document.createElement("button");
   button.type = "button";

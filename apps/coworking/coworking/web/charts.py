@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, get_args
 
+from coworking.hours import HourOfWeek
 from coworking.periods import Granularity
 from coworking.web import words
 from coworking.web.v1.answers import Weekday
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
     from coworking.periods import TimeBucket
@@ -47,7 +48,10 @@ class Tick(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar that stands on the axis; `y` counts from the top; `partial` if it is not whole."""
+    """A bar that stands on the axis; `y` counts from the top; `partial` if it is not whole.
+
+    `first` and `last` are its dates; `at` names the hour of the week, of a bar that is an hour.
+    """
 
     x: float
     y: float
@@ -55,6 +59,9 @@ class Bar(NamedTuple):
     height: float
     title: str
     partial: bool
+    first: date
+    last: date
+    at: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class HeatCell(NamedTuple):
     y: float
     level: int
     title: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,7 @@ def bar_chart(
             height=round(100 * count / top, 3),
             title=f"{words.bucket(bucket, by, zone)}: {words.number(count)}",
             partial=not complete,
+            **_where(bucket, by, zone),
         )
         for number, (bucket, count, complete) in enumerate(zip(buckets, counts, whole, strict=True))
     ]
@@ -133,6 +142,20 @@ def bar_chart(
         Tick(round(100 - 100 * y / top, 3), words.number(y)) for y in range(0, top + 1, step)
     ]
     return BarChart(bars, y_ticks, _x_ticks(buckets, by, zone), _peak(bars, counts), touching)
+
+
+class _Where(TypedDict):
+    first: date
+    last: date
+    at: str
+
+
+def _where(bucket: TimeBucket, by: Granularity, zone: ZoneInfo) -> _Where:
+    """The dates of a bucket, and which hour of the week it is."""
+    start = bucket.start.astimezone(zone)
+    last = (bucket.end - timedelta(microseconds=1)).astimezone(zone)
+    at = str(HourOfWeek(start.weekday(), start.hour)) if by is Granularity.HOUR else ""
+    return {"first": start.date(), "last": last.date(), "at": at}
 
 
 def scale(highest: int) -> tuple[int, int]:
@@ -220,8 +243,9 @@ def heat_map(counts: Sequence[Sequence[int]], days: Sequence[Sequence[int]]) -> 
             x=round(hour * 100 / 24, 3),
             y=round(place * 100 / len(rows), 3),
             level=-int(-LEVELS * (average or 0) // highest) if highest else 0,
-            title=_hour_of_week(weekday, hour)
+            title=hour_of_week(weekday, hour)
             + (": no such hour" if average is None else f": {words.average(average)}"),
+            at=str(HourOfWeek(weekday, hour)),
         )
         for place, weekday in enumerate(rows)
         for hour, average in enumerate(averages[weekday])
@@ -232,9 +256,10 @@ def heat_map(counts: Sequence[Sequence[int]], days: Sequence[Sequence[int]]) -> 
         height=round(100 / len(rows), 3),
         averages=[averages[weekday] for weekday in rows],
         highest=highest,
-        busiest=_hour_of_week(-weekday, -hour) if highest else None,
+        busiest=hour_of_week(-weekday, -hour) if highest else None,
     )
 
 
-def _hour_of_week(weekday: int, hour: int) -> str:
+def hour_of_week(weekday: int, hour: int) -> str:
+    """Friday 14:00 to 15:00, in signs."""
     return f"{WEEKDAYS[weekday]} {hour:02d}:00\N{EN DASH}{hour + 1:02d}:00"

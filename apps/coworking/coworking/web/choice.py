@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flask import request
 
 from coworking.comparisons import Compare
+from coworking.hours import HourOfWeek
 from coworking.periods import (
     DEFAULT_DAYS,
     ONE_DAY,
@@ -60,6 +61,7 @@ class WantedView(NamedTuple):
     zone: ZoneInfo
     by: Granularity | None
     compare: Compare
+    at: HourOfWeek | None
 
 
 def read(picked: Mapping[str, str]) -> WantedView:
@@ -90,6 +92,7 @@ def read(picked: Mapping[str, str]) -> WantedView:
         zone=find_zone(picked.get("tz", services().config.place_time_zone)),
         by=Granularity(picked["by"]) if "by" in picked else None,
         compare=Compare(picked.get("compare", Compare.PREVIOUS)),
+        at=HourOfWeek.read(picked["at"]) if "at" in picked else None,
     )
     refuse_repeated(request.args)
     return found

@@ -16,8 +16,10 @@ from coworking.extent import horizon_of, period_of
 from coworking.lanes import Busy
 from coworking.periods import Granularity, ParameterError, Period, local_date, zone_names
 from coworking.presets import named
+from coworking.reports import Overview
 from coworking.web import charts, choice, mistakes, notices, services, words
 from coworking.web.errors import RETRY_AFTER, note
+from coworking.web.headline import headline, judged
 from coworking.web.pages import address, frame, page
 
 if TYPE_CHECKING:
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
 
     from coworking.extent import Extent
     from coworking.freshness import AgedBody
+    from coworking.hours import HourOfWeek
     from coworking.periods import TimeBucket
-    from coworking.reports import HoursOfWeek, Overview, SoFar
+    from coworking.reports import HoursOfWeek, SoFar
     from coworking.web.choice import WantedView
 
 # The longest range, in days, that each grouping is chosen for when none is picked.
 AUTOMATIC = ((2, Granularity.HOUR), (92, Granularity.DAY), (731, Granularity.WEEK))
+MOST_TIMES = 60  # of an hour of the week that was picked
 AREAS = (
     *("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe"),
     *("Indian", "Pacific"),
@@ -44,13 +48,15 @@ blueprint = Blueprint("dashboard", __name__)
 class Card(NamedTuple):
     """A figure on the page: its name, its value, how it moved, and what it is compared with.
 
-    `apart` is who else there is, whom the figure leaves out.
+    `verdict` says whether it became better or worse, if it changed; `apart` is who else there is,
+    whom the figure leaves out.
     """
 
     label: str
     value: str
     change: words.Trend
     context: str
+    verdict: str = ""
     apart: str = ""
 
 
@@ -66,6 +72,8 @@ class Findings:
     counts: list[int]
     whole: list[bool]
     heat: HoursOfWeek
+    heat_before: HoursOfWeek
+    times: list[tuple[TimeBucket, int]]
     running: SoFar | None
     any_tokens: bool
 
@@ -108,7 +116,7 @@ def _rendered(
 ) -> Response:
     context = {
         **_controls(picked, answer.body),
-        **_shown(answer.body, asked.compare),
+        **_shown(answer.body, asked),
         "refresh": True,
         "as_of": now - timedelta(seconds=answer.age),
         "age": answer.age,
@@ -139,9 +147,24 @@ def _find(connection: Connection, asked: WantedView, now: datetime) -> Findings:
         counts=reports.checkins(connection, period, buckets, extent.horizon),
         whole=extent.whole(buckets, period),
         heat=reports.heatmap(connection, period, extent),
+        heat_before=reports.heatmap(connection, period.previous(), extent),
+        times=_times(connection, period, extent, asked.at),
         running=reports.so_far(connection, by, asked.zone, extent),
         any_tokens=extent.newest is not None or reports.tokens_issued(connection),
     )
+
+
+def _times(
+    connection: Connection, period: Period, extent: Extent, at: HourOfWeek | None
+) -> list[tuple[TimeBucket, int]]:
+    """The newest times of an hour of the week, oldest first, each with its check-ins."""
+    covered = extent.covered(period)
+    if at is None or covered is None:
+        return []
+    buckets = at.buckets(covered, MOST_TIMES)
+    counts = reports.checkins(connection, covered, buckets, extent.horizon)
+    found = list(zip(buckets, counts, strict=True))[::2]
+    return [(bucket, count) for bucket, count in found if bucket.start < extent.horizon]
 
 
 def _period(connection: Connection, asked: WantedView, now: datetime) -> tuple[Period, Extent]:
@@ -188,13 +211,22 @@ def _zones(selected: str) -> dict[str, list[str]]:
     return areas
 
 
-def _shown(found: Findings, compare: Compare) -> dict[str, object]:
+def _shown(found: Findings, asked: WantedView) -> dict[str, object]:
     """What the page's report is made of."""
     period, extent = found.period, found.extent
     obstacle = extent.obstacle(period)
+    compare = {} if asked.compare is Compare.PREVIOUS else {"compare": asked.compare}
     csv = {"from": period.first, "to": period.end, "tz": period.zone.key, "format": "csv"}
     shown: dict[str, object] = {
         "found": found,
+        "headline": headline(
+            found.overview,
+            found.heat,
+            found.heat_before,
+            verified=extent.not_verified_since is None,
+            obstacle=obstacle or "",
+        ),
+        "at": asked.at and charts.hour_of_week(*asked.at),
         "previous": None if obstacle else period.previous(),
         "newest_inside": extent.newest is not None
         and period.start_at <= extent.newest < period.end_at,
@@ -204,7 +236,7 @@ def _shown(found: Findings, compare: Compare) -> dict[str, object]:
         "notices": notices.notices(extent, period.zone),
         "cards": _cards(found.overview, period, extent.horizon, obstacle),
         "csv": csv,
-        "overview_csv": {**csv, **({} if compare is Compare.PREVIOUS else {"compare": compare})},
+        "overview_csv": {**csv, **compare},
     }
     if any(found.counts):
         shown["chart"] = charts.bar_chart(
@@ -235,8 +267,13 @@ def _cards(
         ),
     )
     return [
-        Card(label, *words.figure(metric.value, metric.previous, manner, when, obstacle), apart)
-        for label, metric, manner, when, apart in rows
+        Card(
+            label,
+            *words.figure(metric.value, metric.previous, manner, when, obstacle),
+            "" if obstacle else words.verdict(judged(name, metric)),
+            apart,
+        )
+        for name, (label, metric, manner, when, apart) in zip(Overview._fields, rows, strict=False)
     ]
 
 

@@ -18,6 +18,7 @@ _SENTENCES = {
     "days": "The dates can’t be chosen in this way. Choose them again.",
     "range": "The dates can’t be chosen in this way. Choose them again.",
     "compare": "There is no comparison “{value}”. Choose one of the list.",
+    "at": "There is no such hour of the week. Choose it in the chart.",
     "theme": "There are no colours “{value}”.",
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Response
 
 # What the address of a page may say, and the colours that it may ask for.
-PARAMETERS = ("from", "through", "to", "days", "range", "tz", "by", "compare", "theme")
+PARAMETERS = ("from", "through", "to", "days", "range", "tz", "by", "compare", "at", "theme")
 DATES = ("from", "through", "to", "days", "range")  # those of them that say which dates
 THEMES = ("auto", "light", "dark")
 # No inline script or style: what is in a page's text can't run, wherever it came from.
@@ -75,7 +75,7 @@ def frame(picked: Mapping[str, str]) -> dict[str, object]:
         "link": functools.partial(address, picked),
         "place": services().config.place_name,
         "themes": THEMES,
-        "fresh": dict.fromkeys((*DATES, "by"), None),
+        "fresh": dict.fromkeys((*DATES, "by", "at"), None),
         "theme": picked.get("theme") if picked.get("theme") in THEMES else "auto",
         "logged_in": services().keys.closed and sessions.logged_in(),
     }

@@ -113,11 +113,16 @@ def day(when: date) -> str:
     return f"{when.day} {when:%b} {when.year}"
 
 
+def span_day(day_: date) -> str:
+    """Thu 9 May 2024."""
+    return f"{day_:%a} {day(day_)}"
+
+
 def span(period: Period) -> str:
     """A period by its first and its last day, without saying twice what both share."""
     first, last = period.first, period.end - timedelta(days=1)
     if first == last:
-        return f"{first:%a} {day(first)}"
+        return span_day(first)
     if first.year != last.year:
         return f"{day(first)} {_DASH} {day(last)}"
     if first.month != last.month:
@@ -129,6 +134,11 @@ def moment(instant: datetime, zone: ZoneInfo) -> str:
     """Thu 9 May 2024, 14:05, by that zone's clocks."""
     there = instant.astimezone(zone)
     return f"{there:%a} {day(there)}, {there:%H:%M}"
+
+
+def verdict(good: int) -> str:
+    """1 is better, -1 is worse; 0 says nothing."""
+    return {1: "better", -1: "worse"}.get(good, "")
 
 
 def bucket(which: TimeBucket, by: Granularity, zone: ZoneInfo) -> str:
