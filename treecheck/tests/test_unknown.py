@@ -73,6 +73,11 @@ UNSEEN = {
         "secrets.yaml": "apiVersion: viaduct.ai/v1\nkind: ksops\nmetadata: {name: secrets}\n",
         "front.yaml": FRONT,
     },
+    "an address that a generator reads": {
+        "kustomization.yaml": HEAD + "namespace: shop\nresources: [front.yaml]\n"
+        "configMapGenerator: [{name: a, files: [run.sh=https://example.com/run.sh]}]\n",
+        "front.yaml": FRONT,
+    },
     "a chart of an Application": {
         "argocd/chart.yaml": CHART, "argocd/own.yaml": OWN, "front/front.yaml": FRONT,
     },
@@ -92,10 +97,15 @@ UNSEEN = {
 }  # fmt: skip
 
 
-def run(folder: Path, files: dict[str, str], only: str = "service-selects-nothing") -> Report:
+def write(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, files: dict[str, str], only: str = "service-selects-nothing") -> Report:
+    write(folder, files)
     forget()
     return check(gather([str(folder)], Facts()), Facts(), (1, 32), only=[only])
 
@@ -217,92 +227,3 @@ def test_users_and_groups_are_resources_for_those_who_impersonate(
     report = check(inputs, Facts(), (1, 32), only=["role-resource-unknown"])
 
     assert len(report.findings) == wrong
-
-
-SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\n"
-BROKEN = SETTINGS + "data: {LOG_LEVEL: [}\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "mark"),
-    [
-        ("go.yaml", SETTINGS + "data: {LOG_LEVEL: {{ .Values.level }} }\n", "{{ }}"),
-        ("helm.yaml", "{{- if .Values.on }}\n" + SETTINGS + "{{- end }}\n", "{{ }}"),
-        ("jinja.yml", SETTINGS + "data:\n{% for a in b %}\n  {{ a }}: 1\n{% endfor %}\n", "{% %}"),
-        ("env.yaml", SETTINGS + "data: [a, b${TAIL]}, {${MORE}: 1}]\n", "${ }"),
-    ],
-)
-def test_a_template_is_not_known_and_the_rest_is_judged(
-    name: str, text: str, mark: str, tmp_path: Path
-) -> None:
-    service = IN_SHOP.replace("namespace: shop", "namespace: other")
-    report = run(tmp_path, {name: text, "front.yaml": service, "pod.yaml": POD})
-
-    assert [each.rule for each in report.findings] == ["service-selects-nothing"]
-    assert report.failures == []
-    assert [each for each in report.unknown if f"{name} is a template with {mark}" in each] != []
-
-
-def test_a_broken_file_is_one_finding_and_the_rest_is_judged(tmp_path: Path) -> None:
-    report = run(tmp_path, {"broken.yaml": BROKEN, "front.yaml": IN_SHOP})
-
-    assert {(each.rule, each.file[-11:], each.line) for each in report.findings} == {
-        ("not-yaml", "broken.yaml", 4),
-        ("service-selects-nothing", "/front.yaml", 6),
-    }
-    assert (report.failures, report.unknown) == ([], [])
-
-
-@pytest.mark.parametrize("text", [BROKEN, SETTINGS + "data: {LOG_LEVEL: {{ .Values.level }} }\n"])
-def test_what_an_application_applies_as_it_is_must_be_yaml(text: str, tmp_path: Path) -> None:
-    report = run(tmp_path, {"argocd/own.yaml": OWN, "front/settings.yaml": text})
-
-    assert [each.rule for each in report.findings] == ["not-yaml"]
-
-
-def test_what_kustomize_reads_must_be_yaml(tmp_path: Path) -> None:
-    files = {"kustomization.yaml": HEAD + "resources: [a.yaml]\n", "a.yaml": BROKEN}
-    for name in ("one", "two"):  # a folder of its own, and one of several
-        report = run(tmp_path / name, {f"{name}/{file}": text for file, text in files.items()})
-        assert [each.rule for each in report.findings] == ["not-yaml"]
-
-
-def test_a_link_to_a_file_that_is_not_there_is_one_finding(tmp_path: Path) -> None:
-    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
-
-    report = run(tmp_path, {"front.yaml": IN_SHOP})
-
-    found = {each.rule: each.message for each in report.findings}
-    assert found["not-yaml"] == "it can't be read: the file does not exist"
-    assert set(found) == {"not-yaml", "service-selects-nothing"}
-
-
-def test_a_template_may_bring_what_is_missing_where_it_lands(tmp_path: Path) -> None:
-    pod = POD.replace("{name: front}", "\n  name: {{ .Values.name }}\n  namespace: shop")
-
-    report = run(tmp_path, {"front.yaml": IN_SHOP, "pod.yaml": pod})
-
-    assert report.findings == []
-    assert any("pod.yaml is a template" in each for each in report.unknown)
-
-
-@pytest.mark.parametrize("field", ["sops: {mac: x}\n", "sops: {version: 3.9.0}\n"])
-def test_encrypted_values_are_not_known(field: str, tmp_path: Path) -> None:
-    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\n" + field
-    text = secret + "data: {a: 'ENC[AES256_GCM,data:x]'}\n"
-
-    report = run(tmp_path, {"a.yaml": text}, "not-base64")
-
-    assert report.findings == []
-    assert report.unknown == ["SOPS encrypted Secret shop/a, so what is in them can't be known"]
-
-
-def test_a_variable_of_flux_is_not_known_where_flux_runs(tmp_path: Path) -> None:
-    flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\n"
-    service = IN_SHOP.replace("name: http", "name: '${PORT_NAME}'")
-
-    alone = run(tmp_path / "alone", {"front.yaml": service}, "malformed-text")
-    filled = run(tmp_path / "flux", {"front.yaml": service, "flux.yaml": flux}, "malformed-text")
-
-    assert [each.rule for each in alone.findings] == ["malformed-text"]
-    assert filled.findings == []

@@ -45,12 +45,13 @@ def kubectl() -> Path:
     return path
 
 
-def render(folder: Path, *, program: Path | None = None) -> str:
+def render(folder: Path, *, program: Path | None = None, restricted: bool = True) -> str:
     """Render a folder that has a kustomization, as one YAML stream.
 
     Args:
         folder: the folder.
         program: another kubectl than our own.
+        restricted: whether it may read only what is in or below each kustomization's folder.
 
     Raises:
         InputError: there is no kustomization, or kustomize refuses it; with its own message.
@@ -60,9 +61,10 @@ def render(folder: Path, *, program: Path | None = None) -> str:
             f"{folder} has no kustomization.yaml",
             hint="Name a folder that has one, for instance overlays/dev.",
         )
+    loads = [] if restricted else ["--load-restrictor", "LoadRestrictionsNone"]
     try:
         done = subprocess.run(
-            [program or kubectl(), "kustomize", folder],
+            [program or kubectl(), "kustomize", *loads, folder],
             env=GO | os.environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -6,7 +6,9 @@ manifests are judged as they will be.
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ EMPTY = {
     "kind": "ConfigMap",
     "metadata": {"name": "treecheck-placeholder", "annotations": {PLACEHOLDER: "true"}},
 }
+_ADDRESS = re.compile(r"(?:^|=)https?://")
 CHART_FIELDS = ("helmCharts", "helmGlobals", "helmChartInflationGenerator")
 PLUGIN_FIELDS = ("generators", "transformers", "validators")
 
@@ -39,6 +42,20 @@ def charts(body: dict[str, Any]) -> Iterator[str]:
     for field, key in (("helmCharts", "name"), ("helmChartInflationGenerator", "chartName")):
         for entry in map(as_mapping, as_list(body.get(field))):
             yield as_text(entry.get(key)) or "without a name"
+
+
+def fetched_files(body: dict[str, Any]) -> Iterator[str]:
+    """The addresses that a kustomization's generators read instead of files."""
+    for entry in _generators(body):
+        for text in map(as_text, as_list(entry.get("files"))):
+            found = _ADDRESS.search(text)
+            if found is not None:
+                yield text[found.start() :].removeprefix("=")
+
+
+def _generators(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for field in ("configMapGenerator", "secretGenerator"):
+        yield from map(as_mapping, as_list(body.get(field)))
 
 
 def plugins(folder: Path, body: dict[str, Any]) -> Iterator[str]:
@@ -81,13 +98,20 @@ def copy_without_remote(closure: list[Kustomization], into: Path) -> Path:
 def _without(kustomization: Kustomization, known: set[tuple[str, str]]) -> dict[str, Any]:
     """A kustomization's body without charts, plugins, remote bases, and patches of those."""
     remote = {*kustomization.remote, *kustomization.plugins}
-    body = {key: value for key, value in kustomization.body.items() if key not in CHART_FIELDS}
+    body = copy.deepcopy(kustomization.body)
+    body = {key: value for key, value in body.items() if key not in CHART_FIELDS}
     for field in ("resources", "components", "bases", *PLUGIN_FIELDS):
         if field in body:
             body[field] = [each for each in as_list(body[field]) if each not in remote]
     for field in PLUGIN_FIELDS:
         if field in kustomization.plugins:  # written in place
             body.pop(field, None)
+    for entry in _generators(body):
+        files = [as_text(each) for each in as_list(entry.get("files"))]
+        away = [each for each in files if _ADDRESS.search(each)]
+        if away:  # the keys stay, with nothing in them
+            entry["files"] = [each for each in files if each not in away]
+            entry["literals"] = [*as_list(entry.get("literals")), *map(_empty, away)]
     if "patches" in body:
         body["patches"] = [
             each
@@ -101,6 +125,12 @@ def _without(kustomization: Kustomization, known: set[tuple[str, str]]) -> dict[
             if _hits(kustomization.folder, each, known)
         ]
     return body
+
+
+def _empty(text: str) -> str:
+    """A literal with the key of a generator's file: `key=https://…`, else the last of its path."""
+    key, equals, _ = text.partition("=")
+    return f"{key if equals and '/' not in key else text.rpartition('/')[2]}="
 
 
 def _makes_something(body: dict[str, Any]) -> bool:

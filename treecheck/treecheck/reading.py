@@ -204,6 +204,11 @@ class _Builder:
         if self.aliased > MAX_ALIASED:
             problem = f"aliases stand for more than {MAX_ALIASED:,} values"
             raise YamlError(self.name, line, problem, Fault.EXCESS)
+        frame = self.stack[-1] if self.stack else None
+        waits = frame is not None and frame.key is _MISSING and isinstance(frame.value, dict)
+        if frame is not None and waits and isinstance(value, str | bool | int | float):
+            self._key(frame, _as_key(value), line)  # `*app : …`
+            return
         self._place(value, line, size, None)
 
     def _scalar(self, event: Any) -> None:
@@ -217,6 +222,8 @@ class _Builder:
                 frame.key = _MERGE
             else:
                 self._key(frame, text, line)
+                if event.anchor is not None:
+                    self.anchors[event.anchor] = (value, 1)
             return
         if plain and (value is not text or _OTHERWISE.match(text)) and value is not None:
             self.document.plain.append(Plain(self._path(), line, text, value))
@@ -261,6 +268,11 @@ class _Builder:
 
 
 _MERGE = object()
+
+
+def _as_key(value: str | float) -> str:
+    """The key that a value makes: booleans as JSON writes them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _tagged(text: str, tag: str | None) -> Any:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from treecheck import kustomize
 from treecheck.errors import InputError
 from treecheck.files import kustomization_file, load_text
+from treecheck.kube.renderers import UNRESTRICTED
 from treecheck.model import as_list, as_mapping
-from treecheck.partial import PLACEHOLDER, charts, copy_without_remote, plugins
+from treecheck.partial import PLACEHOLDER, charts, copy_without_remote, fetched_files, plugins
 from treecheck.reading import read_documents
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _REMOTE = re.compile(r"^[a-z]+://|^git@|^github\.com/|\?ref=")
 ORIGIN = "config.kubernetes.io/origin"
-KEPT = 256
+KEPT = 2048  # more than a large tree has folders, so that its next run renders none again
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
         for text in as_list(body.get(field))
         if isinstance(text, str) and _REMOTE.search(text) and not (folder / text).exists()
     )
+    remote += tuple(fetched_files(body))
     return Kustomization(
         folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote,
         tuple(charts(body)), tuple(plugins(folder, body)),
@@ -263,10 +265,17 @@ def _keep(path: Path, entries: list[list[Any]]) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(entries, file)
         Path(name).replace(path)
-        for old in sorted(path.parent.glob("*.json"), key=lambda f: f.stat().st_mtime)[:-KEPT]:
-            old.unlink(missing_ok=True)
+        _drop_oldest(path.parent)
     except OSError:
         return  # a folder that can't be written to costs time, not correctness
+
+
+def _drop_oldest(kept: Path) -> None:
+    """Where there are too many, drop a quarter at once: to look at each one's age takes time."""
+    if len(list(kept.iterdir())) > KEPT:
+        ages = sorted(kept.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        for old in ages[: -max(KEPT * 3 // 4, 1)]:
+            old.unlink(missing_ok=True)
 
 
 def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
@@ -280,11 +289,12 @@ def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | N
             target = copy / folder.relative_to(root)
         inner = os.path.relpath(target, outer)
         fields = {"resources": [inner], "buildMetadata": ["originAnnotations"]} | _fields(options)
+        restricted = fields.pop(UNRESTRICTED, False) is not True
         if "components" in fields:
             fields["components"] = [os.path.relpath(each, outer) for each in fields["components"]]
         (outer / "kustomization.yaml").write_text(json.dumps(fields), encoding="utf-8")
         try:
-            text = kustomize.render(outer)
+            text = kustomize.render(outer, restricted=restricted)
         except InputError as error:
             shown = str(folder)
             reason = str(error).replace(str(outer), shown).replace(inner, shown)

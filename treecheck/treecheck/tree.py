@@ -13,9 +13,10 @@ from treecheck.files import SourceFile, git_root, kustomization_file, read_sourc
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
 from treecheck.kube.projects import glob
-from treecheck.kube.renderers import kustomize_options
+from treecheck.kube.renderers import flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.kustomize import plain_reason
+from treecheck.mentions import Mentions
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.placeholders import is_template, namespaces_in, template_of
 from treecheck.reading import Fault, YamlError
@@ -44,6 +45,7 @@ class Sorter:
         self.failed: dict[Path, str] = {}
         self.directories: dict[Part, Manifest] = {}
         self.unfilled: dict[Path, tuple[SourceFile, str]] = {}  # templates, and which kind of one
+        self.mentions = Mentions(folder, inputs.files)
         self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
         self.followed: set[Path] = set()  # folders that an Application renders, with its options
 
@@ -67,7 +69,8 @@ class Sorter:
                 self.groups.setdefault(each.folder, show(root, self.inputs.root))
         used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
-        rendered = self._render([self._part(folder) for folder in roots])
+        flux = flux_options(self.inputs.files.values(), self._find)
+        rendered = self._render([self._part(each, options=flux.get(each, "")) for each in roots])
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self._tell_templates(used)
@@ -264,7 +267,7 @@ class Sorter:
             paths = [as_text(source.get("path")) for source in sources(resource)]
             if any(self._find(path) == file.parent.resolve() for path in paths if path):
                 return False
-        self.inputs.files[file].unlisted = True
+        self.inputs.files[file].unlisted = not self.mentions.has(file)
         return True
 
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:

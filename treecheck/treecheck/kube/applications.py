@@ -79,9 +79,14 @@ def resources_of(cluster: Cluster, application: Resource) -> list[Resource]:
 
 
 def project_of(cluster: Cluster, application: Resource) -> Resource | None:
-    """The AppProject that an Application names, in its own namespace."""
+    """The AppProject that an Application names: in its own namespace, else the only one so named.
+
+    Applications in any namespace belong to projects of Argo CD's own.
+    """
     name = as_text(application.spec.get("project")) or "default"
-    return cluster.get("AppProject", application.namespace, name)
+    beside = cluster.get("AppProject", application.namespace, name)
+    elsewhere = [each for each in cluster.of_kind("AppProject") if each.name == name]
+    return beside or (elsewhere[0] if len(elsewhere) == 1 else None)
 
 
 def ignored_pointers(application: Resource, resource: Resource) -> Iterator[tuple[FieldPath, str]]:

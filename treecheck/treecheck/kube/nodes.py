@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from treecheck.model import as_list, as_mapping, as_text, at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from treecheck.cluster import Cluster
     from treecheck.model import Manifest, PodTemplate
@@ -69,13 +69,20 @@ class NodesAlike:
         """Whether a pod tolerates the group's taints."""
         tolerations = [as_mapping(each) for each in as_list(pod.spec.get("tolerations"))]
         return all(
-            any(_tolerates(each, taint) for each in tolerations)
+            any(tolerates(each, taint) for each in tolerations)
             for taint in self.taints
             if taint[2] in KEEPS_AWAY
         )
 
 
-def _tolerates(toleration: Manifest, taint: tuple[str, str, str]) -> bool:
+def shown_taint(taint: Sequence[str]) -> str:
+    """A taint as kubectl writes it: `key=value:NoSchedule`."""
+    key, value, effect = taint
+    return (f"{key}={value}" if value else key) + (f":{effect}" if effect else "")
+
+
+def tolerates(toleration: Manifest, taint: tuple[str, str, str]) -> bool:
+    """Whether a toleration tolerates a taint (key, value, effect)."""
     key, value, effect = taint
     named = as_text(toleration.get("key"))
     if toleration.get("effect") not in {None, "", effect}:
@@ -97,6 +104,23 @@ def node_groups(cluster: Cluster) -> list[NodesAlike]:
         return []
     region = as_text(as_mapping(body.get("metadata")).get("region"))
     return _with_domains([_of_eksctl(each, body, region) for each in _eksctl_groups(body)])
+
+
+def taints_of(cluster: Cluster) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """(what messages call the nodes, taint) of the taints that the tree or the facts give nodes."""
+    pools = [(f"NodePool {each.name}", each.spec) for each in cluster.of_kind("NodePool")]
+    described: list[tuple[str, Any]] = [
+        (name, as_list(at(spec, "template", "spec", field)))
+        for name, spec in pools
+        for field in ("taints", "startupTaints")
+    ]
+    groups = [*cluster.facts.nodes]
+    for config in cluster.of_kind("ClusterConfig"):
+        groups += _eksctl_groups(config.body)
+    described += [(f"node group {each.get('name')}", each.get("taints")) for each in groups]
+    for name, value in described:
+        for taint in _taints(value):
+            yield name, taint
 
 
 def is_declared(cluster: Cluster, key: str, values: list[str]) -> bool:

@@ -78,6 +78,23 @@ def _plain_url(url: str) -> str:
     return url.removesuffix(".git").removeprefix("ssh://")
 
 
+def takes_in(project: Resource, namespace: str) -> bool:
+    """Whether Applications of a namespace may be of a project: a glob or `/regular expression/`.
+
+    Source: https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/app-any-namespace/.
+    """
+    for pattern in map(as_text, as_list(project.spec.get("sourceNamespaces"))):
+        inner = re.fullmatch(r"/(.*)/", pattern)
+        try:
+            if inner and re.search(inner[1], namespace):
+                return True
+        except re.error:
+            return True  # written for Go's reader, not for ours
+        if not inner and glob(pattern).fullmatch(namespace):
+            return True
+    return project.namespace == namespace
+
+
 def permits_destination(
     project: Resource, where: Manifest, clusters: Iterable[Manifest] = ()
 ) -> bool:

@@ -1,4 +1,4 @@
-"""What an Application adds to the folder that it renders: its source's kustomize options.
+"""What an Application or Flux adds to the folder that it renders: kustomize's options.
 
 Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/kustomize/.
 """
@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 from treecheck.model import as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from treecheck.files import SourceFile
     from treecheck.model import Manifest
 
+# The option by which a folder may read files outside of itself; not a field of kustomizations.
+UNRESTRICTED = "unrestricted"
 PLAIN = ("namePrefix", "nameSuffix", "namespace", "patches", "commonAnnotations")
 
 
@@ -50,6 +55,34 @@ def kustomize_options(source: Manifest, folder: Path | None = None) -> str:
             }
         ]
     return json.dumps(fields, sort_keys=True) if fields else ""
+
+
+def flux_options(
+    files: Iterable[SourceFile], find: Callable[[str], Path | None]
+) -> dict[Path, str]:
+    """Folder -> what its Flux Kustomization adds to it, as options of `render`.
+
+    Flux puts everything into the targetNamespace, and reads files outside of the folder too. A
+    folder that goes into several namespaces is left as it is written. `find` gives the folder of a
+    path of the repository.
+    Source: https://fluxcd.io/flux/components/kustomize/kustomizations/#target-namespace
+    """
+    found: dict[Path, set[str]] = {}
+    for body in (as_mapping(document.value) for file in files for document in file.documents):
+        if not as_text(body.get("apiVersion")).startswith("kustomize.toolkit.fluxcd.io/"):
+            continue
+        spec = as_mapping(body.get("spec"))
+        path, namespace = as_text(spec.get("path")), as_text(spec.get("targetNamespace"))
+        folder = find(path) if path and "$" not in namespace else None
+        if folder is not None:
+            found.setdefault(folder, set()).add(namespace)
+    options: dict[Path, str] = {}
+    for folder, namespaces in found.items():
+        fields: dict[str, Any] = {UNRESTRICTED: True}
+        if len(namespaces) == 1 and (only := next(iter(namespaces))):
+            fields["namespace"] = only
+        options[folder] = json.dumps(fields)
+    return options
 
 
 def image_override(text: str) -> dict[str, str]:

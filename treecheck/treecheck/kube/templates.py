@@ -28,6 +28,10 @@ class NotKnown(Exception):  # noqa: N818 - it is an answer, not an error
     """Only Argo CD could expand this; the message says what."""
 
 
+class Unfilled(NotKnown):
+    """A place asks for a parameter that is not there; the message says which."""
+
+
 @dataclass(slots=True)
 class Block:
     """A condition or loop: its branches, each a (keyword, expression, content)."""
@@ -47,7 +51,8 @@ def filled(text: str, parameters: dict[str, Any], *, partly: bool = False) -> st
     """A template with its parameters; `partly` leaves places that they don't fill.
 
     Raises:
-        NotKnown: a function or a form that is not read here, or a parameter that is not there.
+        Unfilled: a parameter is not there.
+        NotKnown: a function or a form that is not read here.
     """
     nodes = _parsed(text)
     return "".join(_written(nodes, parameters, partly=partly))
@@ -105,16 +110,36 @@ def _written(
 
 def _place(node: Expression, dot: Any, root: Any, *, partly: bool) -> str:
     try:
-        value = evaluated(node.expression, dot, root)
+        return as_shown(_value(node.expression, dot, root))
     except NotKnown:
         if partly:
             return node.text
         raise
+
+
+def _value(expression: str, dot: Any, root: Any) -> Any:
+    value = evaluated(expression, dot, root)
+    missing = _missing(expression, dot, root)
+    if missing and (value is None or expression.startswith(missing)):
+        raise Unfilled(f"uses {missing}")
     if value is None:
-        if partly:
-            return node.text
-        raise NotKnown(f"uses {node.expression}")
-    return as_shown(value)
+        raise NotKnown(f"uses {expression}")
+    return value
+
+
+def _missing(expression: str, dot: Any, root: Any) -> str:
+    """The first field that an expression asks for and that is not there; "" if they all are.
+
+    One that the function `default` takes may be missing.
+    """
+    words = [found[1] for found in WORD.finditer(expression)]
+    for word in words if "default" not in words else ():
+        if re.fullmatch(r"\$?(\.\w+)+", word):
+            *above, last = word.lstrip("$").split(".")[1:]
+            holder = at(root if word.startswith("$") else dot, *above)
+            if not isinstance(holder, dict) or last not in holder:
+                return word
+    return ""
 
 
 def _block(block: Block, dot: Any, root: Any, *, partly: bool) -> Iterator[str]:

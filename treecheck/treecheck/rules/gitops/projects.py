@@ -16,7 +16,7 @@ from treecheck.kube.applications import (
     sync_options,
     sync_policy,
 )
-from treecheck.kube.projects import names_kind, permits_destination, permits_source
+from treecheck.kube.projects import names_kind, permits_destination, permits_source, takes_in
 from treecheck.model import Problem, as_list, as_text
 from treecheck.registry import Scope, rule
 
@@ -31,15 +31,26 @@ PROJECTS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/projects/"
 
 @rule("project-missing", kinds=("Application",), source=PROJECTS)
 def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """An Application in a project that the tree does not have.
+    """An Application in a project that the tree does not have, or that does not take it in.
 
     Argo CD refuses to sync it: InvalidSpecError. Only looked at where the tree has projects at all;
-    `default` always exists.
+    `default` always exists. A project takes in Applications of its own namespace, and of those that
+    its sourceNamespaces name.
     """
     name = as_text(resource.spec.get("project")) or "default"
     if name == "default" or not any(cluster.of_kind("AppProject")):
         return
-    if project_of(cluster, resource) is None:
+    project = project_of(cluster, resource)
+    if project is not None and not takes_in(project, resource.namespace):
+        yield Problem(
+            f"project {name} is of namespace {project.namespace}, and its sourceNamespaces don't "
+            f"name {resource.namespace}: Argo CD refuses to sync the Application",
+            fix="Name the namespace in the project's sourceNamespaces, or move the Application.",
+            path=("metadata", "namespace"),
+            related=(project,),
+            cause=f"{name} {resource.namespace}",
+        )
+    elif project is None:
         yield Problem(
             f"there is no AppProject {name} in namespace {resource.namespace}: Argo CD refuses to "
             "sync the Application",

@@ -200,19 +200,25 @@ def _granted(grant: Resource, asking: Resource, kind: str, name: str) -> bool:
     )
 
 
+# Kinds that are or make a Secret.
+SECRET_MAKERS = ("Secret", "SealedSecret", "ExternalSecret", "Certificate")
+
+
 @rule("gateway-certificate-missing", kinds=("Gateway",), source=SPEC + "#gatewaytlsconfig")
 def gateway_certificate_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A listener of a Gateway whose certificate's Secret is not there.
 
     The listener reports ResolvedRefs false and is not served. A cert-manager annotation on the
-    Gateway makes the Secret.
+    Gateway makes the Secret. Where nothing in the tree makes a Secret for the namespace, somebody
+    makes them outside, and nothing is said.
     """
     if not is_of_api(resource) or any("cert-manager.io/" in key for key in resource.annotations):
         return
     for path, entry in _certificates(resource):
         namespace = as_text(entry.get("namespace")) or resource.namespace
         name = as_text(entry.get("name"))
-        if name and find_store(cluster, "Secret", namespace, name) is None:
+        made = any(cluster.of_kind(*SECRET_MAKERS, namespace=namespace))
+        if name and made and find_store(cluster, "Secret", namespace, name) is None:
             yield Problem(
                 f"there is no Secret {name} in namespace {namespace}: the listener is not served",
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",

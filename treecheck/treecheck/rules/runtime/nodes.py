@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
-from treecheck.kube.nodes import HOST, ZONE, node_groups
+from treecheck.kube.nodes import HOST, ZONE, node_groups, shown_taint, taints_of, tolerates
 from treecheck.kube.services import selected_pods
 from treecheck.kube.workloads import is_rolling, replicas, scaled
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
@@ -56,7 +56,7 @@ def pod_fits_no_node(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _taint(group: NodesAlike) -> str:
-    return ", ".join(f"{key}={value}:{effect}" for key, value, effect in group.taints)
+    return ", ".join(map(shown_taint, group.taints))
 
 
 def _fits(group: NodesAlike, pod: PodTemplate) -> bool:
@@ -99,6 +99,37 @@ def _terms(pod: PodTemplate) -> Iterator[list[tuple[FieldPath, Manifest]]]:
             ((*where, *place[1:], *spot), expression)
             for spot, expression in each(term, "matchExpressions")
         ]
+
+
+@rule(
+    "toleration-of-no-taint",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/",
+    unless=("toleration", "pod-fits-no-node"),
+)
+def toleration_of_no_taint(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A toleration whose key some nodes are tainted with, with another value or effect.
+
+    It tolerates nothing: the pods stay away from the nodes that they are meant for, or Pending. The
+    taints are those of Karpenter's NodePools and eksctl's node groups in the tree, or of the nodes
+    in the facts.
+    """
+    pod = resource.pod
+    if pod is None or "tolerations" not in pod.spec:
+        return
+    taints = list(taints_of(cluster))
+    for place, toleration in each(pod.spec, "tolerations"):
+        alike = [(name, one) for name, one in taints if one[0] == toleration.get("key")]
+        if not alike or any(tolerates(toleration, taint) for _, taint in alike):
+            continue
+        has = " and ".join(f"{name} has {shown_taint(taint)}" for name, taint in alike)
+        wanted = [as_text(toleration.get(part)) for part in ("key", "value", "effect")]
+        yield Problem(
+            f"it tolerates {shown_taint(wanted)}, and {has}: the toleration lets its pods onto no "
+            "node",
+            fix="Write the taint's own value and effect, or operator: Exists for any value.",
+            path=(*pod.spec_path, *place, "value" if "value" in toleration else "key"),
+            absent="",
+        )
 
 
 @rule(

@@ -71,6 +71,7 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
     stays Pending until a pod uses it, Argo CD waits for the claim, and the pod is in a later wave.
+    Of a class that is not in the tree the mode is not known, and it is a warning.
     """
     here = position(resource)
     name = as_text(resource.spec.get("storageClassName"))
@@ -84,13 +85,16 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
         if resource in _claims(cluster, pod) and pod.owner.part == resource.part
     ]
     places = [place for place in map(position, users) if place is not None]
+    bound = "is bound only when a pod uses it"
+    bound = bound if storage else f"may be one that {bound} (its class is not in the tree)"
     if places and min(places) > here:
         yield Problem(
-            f"the claim is applied in {shown(here)} and is bound only when a pod uses it, and its "
-            f"first pod comes in {shown(min(places))}: the sync waits for ever",
+            f"the claim is applied in {shown(here)} and {bound}, and its first pod comes in "
+            f"{shown(min(places))}: the sync waits for ever",
             fix="Put the claim into the wave of its pod.",
             path=METADATA,
             related=tuple(users),
+            severity=None if storage else Severity.WARNING,
         )
 
 
