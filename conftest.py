@@ -35,8 +35,8 @@ def _holds_the_tests(folder: Path) -> bool:
 if "TMPDIR" not in os.environ and _holds_the_tests(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
-# What was imported and collected stays to the end: looking through it for garbage after every few
-# hundred objects took a tenth of the run.
+# What is imported and collected stays to the end, so nobody looks through it for garbage.
+gc.disable()
 gc.set_threshold(100_000, 20, 100)
 
 # What the checker keeps of a run, it keeps in this folder and not in the user's.
@@ -66,7 +66,6 @@ socketserver.BaseServer.handle_error = _unless_gone  # type: ignore[method-assig
 LONGEST = (
     "test_outages.py",
     "test_fork.py",
-    "test_walk.py",
     "test_contributing.py",
     "test_schemathesis.py",
     "test_password_rotation.py",
@@ -84,6 +83,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; each keeps the order of its tests."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there now out of the search for garbage, which is worth it from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

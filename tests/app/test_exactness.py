@@ -285,7 +285,9 @@ class Run:
             time.sleep(0.15)
 
 
-@pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
+@pytest.mark.parametrize(
+    "postgres_version", [pytest.param(15, marks=pytest.mark.slow), 18], indirect=True
+)
 def test_the_reports_are_exact_in_every_snapshot(
     postgres_version: int, database: Database, engine: Engine
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.server
 import json
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,8 @@ import pytest
 
 from ci import hidden
 from ci.cli import VERBS
+from ci.review import diff
+from tests.ci.quick_aws import put_aws
 from tests.ci.verbs import as_a_process, in_this_process
 
 if TYPE_CHECKING:
@@ -145,6 +149,10 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  (http.server's names)
 
 
+# What the comment says is made before anybody is spoken to, in seconds.
+_compared = functools.cache(diff.compare)
+
+
 @pytest.fixture
 def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Echo]:
     """The server, with every address and every secret in the environment pointing to it."""
@@ -176,6 +184,9 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Echo]:
         }
         for name, value in {**SECRETS, **TRACING, **places}.items():
             monkeypatch.setenv(name, value)
+        put_aws(tmp_path)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setattr(diff, "compare", _compared)
         yield server
         server.shutdown()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,6 +15,7 @@ MOST_LINES_OF_A_FUNCTION = 40
 SHIPPED = ("apps/coworking/coworking/", "bench/", "ci/", "treecheck/treecheck/")
 
 
+@cache
 def _tracked() -> dict[str, str]:
     """Every Python file of the repository, the tests included: its name and text."""
     listed = subprocess.run(
@@ -27,17 +29,18 @@ def _tracked() -> dict[str, str]:
     }
 
 
-FILES = _tracked()
-PARSED = {name: ast.parse(text) for name, text in FILES.items()}
+@cache
+def _parsed() -> dict[str, ast.Module]:
+    return {name: ast.parse(text) for name, text in _tracked().items()}
 
 
 def test_every_file_is_read() -> None:
-    assert len(FILES) > 500
-    assert all(any(name.startswith(folder) for name in FILES) for folder in SHIPPED)
+    assert len(_tracked()) > 500
+    assert all(any(name.startswith(folder) for name in _tracked()) for folder in SHIPPED)
 
 
 def test_no_file_is_long() -> None:
-    lengths = {name: len(text.splitlines()) for name, text in FILES.items()}
+    lengths = {name: len(text.splitlines()) for name, text in _tracked().items()}
     long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FILE}
     assert not long, f"split each by what its parts are about; {MOST_LINES_OF_A_FILE} lines at most"
 
@@ -46,7 +49,7 @@ def test_no_function_is_long() -> None:
     """From `def` to its last line; the tables in decorators of parametrized tests don't count."""
     long = {
         f"{name}:{node.lineno} {node.name}": length
-        for name, module in PARSED.items()
+        for name, module in _parsed().items()
         for node in ast.walk(module)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and (length := (node.end_lineno or 0) - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
@@ -56,7 +59,7 @@ def test_no_function_is_long() -> None:
 
 def test_a_class_name_has_one_meaning() -> None:
     places = defaultdict(list)
-    for name, module in PARSED.items():
+    for name, module in _parsed().items():
         if name.startswith(SHIPPED):
             for node in ast.walk(module):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

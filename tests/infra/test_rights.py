@@ -5,18 +5,17 @@ compares the names of actions with it, but not the resources of a template that 
 reference; a right on the wrong kind of resource is one that AWS silently never grants.
 """
 
+import importlib.util
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cfnlint
 import pytest
 
 from tests.infra.test_pipeline_template import as_list, resources_of, statements
 
-SPECIFICATION = Path(cfnlint.__file__).parent / "data/AdditionalSpecs/Policies.json"
-SERVICES: dict[str, Any] = json.loads(SPECIFICATION.read_text(encoding="utf-8"))
 # The ARNs that `!GetAtt x.Arn` and `!Ref x` give, by the kind of the resource.
 ARNS = {
     "AWS::CodeBuild::Project": "arn:aws:codebuild:us-east-1:123456789012:project/x",
@@ -32,6 +31,16 @@ VALUES = {
     "PipelineName": "coworking",
     "ConnectionArn": "arn:aws:codeconnections:us-east-1:123456789012:connection/x",
 }
+
+
+@cache
+def services() -> dict[str, Any]:
+    """AWS's list: what each service has."""
+    found = importlib.util.find_spec("cfnlint")  # importing it takes a second
+    assert found is not None
+    assert found.origin is not None
+    specification = Path(found.origin).parent / "data/AdditionalSpecs/Policies.json"
+    return dict(json.loads(specification.read_text(encoding="utf-8")))
 
 
 def arn_of(pipeline: dict[str, Any], resource: Any) -> str:
@@ -56,7 +65,7 @@ def misfits(pipeline: dict[str, Any], statement: dict[str, Any]) -> list[str]:
     found = []
     for action in as_list(statement["Action"]):
         service, _, name = action.lower().partition(":")
-        known = SERVICES[service]["Actions"].get(name)
+        known = services()[service]["Actions"].get(name)
         starts = [] if known is None else _starts(service, known.get("Resources", []))
         if known is None or not all(
             any(arn.startswith(start) for start in starts) if starts else arn == "*" for arn in arns
@@ -67,7 +76,7 @@ def misfits(pipeline: dict[str, Any], statement: dict[str, Any]) -> list[str]:
 
 def _starts(service: str, kinds: list[str]) -> list[str]:
     """What the ARN of one of a service's kinds of resources begins with."""
-    formats = {kind.lower(): one for kind, one in SERVICES[service]["Resources"].items()}
+    formats = {kind.lower(): one for kind, one in services()[service]["Resources"].items()}
     starts = []
     for kind in kinds:
         for form in formats[kind.lower()]["ARNFormats"]:

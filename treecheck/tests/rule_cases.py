@@ -12,6 +12,7 @@ import random
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +99,9 @@ POSTGRES = {
 CLAIMS = [
     {
         "metadata": {"name": "data"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "20Gi"}},
-        },
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}},
     }
 ]
-
-
 # Of other kinds, what their spec has.
 SPECS: dict[str, dict[str, Any]] = {
     "Service": {"ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
@@ -169,7 +165,7 @@ class Case:
         rule: the rule's id.
         name: the case's, for the test's name.
         broken: whether the rule has to find its fault, exactly once and nothing else.
-        files: the files' texts, by name.
+        contents: the files, by name: a text, a manifest or its manifests.
         facts: what exists outside, as the facts file says it; None for nothing known.
         patch: what was changed in the sound tree: resource or file -> path or text -> new value.
         sound: the manifests before that, by `Kind name`; empty for a case of texts.
@@ -179,18 +175,23 @@ class Case:
     rule: str
     name: str
     broken: bool
-    files: dict[str, str]
+    contents: dict[str, Any]
     facts: Any = None
     patch: Any = None
     sound: dict[str, Any] = field(default_factory=dict)
     says: str = ""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files' texts, by name: made when asked for, as every worker collects every case."""
+        return {name: text_of(content) for name, content in self.contents.items()}
 
     def write(self, folder: Path) -> Path:
         """Write the files; returns what the checker is given: the folder, or the one file."""
         for name, text in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-        return folder / MANIFESTS if list(self.files) == [MANIFESTS] else folder
+        return folder / MANIFESTS if list(self.contents) == [MANIFESTS] else folder
 
 
 def read_cases(file: Path) -> list[Case]:
@@ -220,12 +221,12 @@ def _case(
 ) -> Case:
     manifests = (good or {}).get(MANIFESTS)
     sound = {title(each): each for each in manifests} if isinstance(manifests, list) else {}
-    files = {name: text_of(content) for name, content in tree.items()}
     patch = change if isinstance(change, dict) else None
     says = body.get("says", {}).get(name.rpartition(".")[2], "")
-    return Case(rule, name, broken, files, body.get("facts"), patch, sound, says)
+    return Case(rule, name, broken, tree, body.get("facts"), patch, sound, says)
 
 
+@cache
 def all_cases() -> list[Case]:
     """The cases of every rule, those of its plain file first."""
     files = sorted(CASES.glob("*.yaml"), key=lambda file: file.stem)
@@ -255,7 +256,7 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     bodies = content if isinstance(content, list) else [content]
-    # Every worker of a run collects every case: libyaml writes them in a tenth of the time.
+    # libyaml writes it in a tenth of the time.
     return yaml.dump_all(
         bodies, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000
     )

@@ -88,7 +88,9 @@ def shown(case: Case, good: Case | None) -> tuple[list[str], list[str]]:
     """(lines of the broken tree, lines of the sound one), each cut to what differs."""
     if case.patch is None or not case.sound:
         return _files(case, case), _files(good, case) if good is not None else []
-    broken = {title(each): each for each in yaml.safe_load_all(case.files[MANIFESTS])}
+    broken = {
+        title(each): each for each in yaml.load_all(case.files[MANIFESTS], Loader=yaml.CSafeLoader)
+    }
     wrong: list[str] = []
     right: list[str] = []
     for what, edits in case.patch.items():
@@ -114,7 +116,7 @@ def _files(case: Case, like: Case) -> list[str]:
     """The files of a case that differ between two of a rule, or its manifests."""
     if list(case.files) == [MANIFESTS]:
         try:
-            bodies = list(yaml.safe_load_all(case.files[MANIFESTS]))
+            bodies = list(yaml.load_all(case.files[MANIFESTS], Loader=yaml.CSafeLoader))
         except yaml.YAMLError:
             bodies = []
         if bodies and all(isinstance(each, dict) for each in bodies) and like.patch is None:

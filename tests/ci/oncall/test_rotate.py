@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 
 __all__ = ["postgres_servers"]
-# In each round; `make test` has a short one.
-KILLS = [1, pytest.param(5, marks=pytest.mark.slow)]
+KILLS = 5  # in each round
 # All four rounds take minutes: `KILL_ROUNDS=4 make test-long ARGS=tests/ci/oncall/test_rotate.py`.
 SEEDS = range(int(os.environ.get("KILL_ROUNDS", "1")))
 USER = f"rotated_{os.getpid()}"  # each worker has its own on the one server
@@ -245,10 +244,10 @@ def test_a_release_that_knows_one_password_only_is_not_rotated(
     run(git, "--push")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kills", KILLS)
 def test_it_ends_well_when_it_is_called_again_after_a_kill_at_any_moment(
-    cluster: SecretCluster, git: Git, server: Server, seed: int, kills: int
+    cluster: SecretCluster, git: Git, server: Server, seed: int
 ) -> None:
     chance = random.Random(seed)
     context = multiprocessing.get_context("fork")
@@ -256,7 +255,7 @@ def test_it_ends_well_when_it_is_called_again_after_a_kill_at_any_moment(
     run(git, "--push")
     takes = time.monotonic() - began
     stages = []
-    for _ in range(kills):
+    for _ in range(KILLS):
         old = cluster.secret["DB_PASSWORD"]
         process = context.Process(
             target=in_this_process,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 
@@ -100,12 +101,25 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("file", DEPENDENT)
-def test_a_configured_fork_passes_the_tests_that_read_its_settings(fork: Path, file: str) -> None:
-    """With the page's example account, `make test` found copies of it in the examples."""
-    words = ("-m", "pytest", "-q", "-p", "no:xdist", file, "-k", DEPENDENT[file])
-    done = run(fork, sys.executable, *words)
+@pytest.mark.timeout(400)  # for all of them
+def test_a_configured_fork_passes_the_tests_that_read_its_settings(
+    fork: Path, tmp_path: Path
+) -> None:
+    """With the page's example account, `make test` found copies of it in the examples.
+
+    One pytest runs all: thirteen would each start and import the same.
+    """
+    report = tmp_path / "tests.xml"
+    named = (
+        f"{Path(file).name} and ({names})" if names else Path(file).name
+        for file, names in DEPENDENT.items()
+    )
+    words = ("-m", "pytest", "-q", "-p", "no:xdist", "-o", "junit_family=xunit1")
+    wanted = ("-k", " or ".join(named), f"--junitxml={report}")
+    done = run(fork, sys.executable, *words, *DEPENDENT, *wanted)
     assert done.returncode == 0, done.stdout[-3000:]
+    ran = {case.get("file") for case in ElementTree.parse(report).iter("testcase")}
+    assert ran == set(DEPENDENT)
 
 
 def test_the_commit_has_everything_that_follows(fork: Path) -> None:

@@ -123,14 +123,14 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def aws() -> Iterator[str]:
     """moto's address."""
     with stand_ins.aws() as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare repository with the tree's own pipeline, and a test of the image that can fail."""
     tree = tmp_path_factory.mktemp("tree")
@@ -141,7 +141,7 @@ def first_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _commit(tree)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first_tree_with_image_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with the image's own tests, which need an engine."""
     tree = tmp_path_factory.mktemp("tree")

@@ -43,6 +43,7 @@ def propose(world: World, old: str, new: str) -> None:
     subprocess.run(["git", *identity, "commit", "-qam", "A"], cwd=world.source, check=True)
 
 
+@pytest.mark.slow  # a build; the next one runs in `make test`
 def test_a_good_proposal_is_green_and_its_comment_says_what_changes(
     world: World, pull_request: dict[str, str], github: GitHub
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
     assert "nowhere" in github.comments[-1]["body"], log
 
 
+@pytest.mark.slow  # a build; what the comment's step does is tested in tests/ci/review
 def test_without_a_token_the_comment_is_in_the_log_and_the_build_is_green(
     world: World, pull_request: dict[str, str], aws: str, github: GitHub
 ) -> None:

@@ -20,6 +20,7 @@ from moto.eks.models import eks_backends
 from tests.ci import verbs
 from tests.ci.platform.plan.amazon import ACCOUNT, REGION, Amazon
 from tests.ci.platform.plan.elsewhere import ArgoCD, Cluster, GitHub
+from tests.ci.quick_aws import put_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,10 +106,7 @@ class Newcomer:
         for name, said in VERSIONS.items():
             (folder / name).write_text(f"#!/bin/sh\necho '{said}'\n")
             (folder / name).chmod(0o755)
-        mine = Path(sys.executable).parent / "aws"
-        found = str(mine) if mine.exists() else shutil.which("aws")
-        assert found, "the package awscli of requirements-dev.txt is not installed"
-        (folder / "aws").symlink_to(found)
+        put_aws(folder)
         return folder
 
     # --- asking -----------------------------------------------------------------------------------

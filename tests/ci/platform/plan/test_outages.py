@@ -15,7 +15,7 @@ import pytest
 from ci.platform.plan.checks import outside
 from ci.platform.plan.checks.outside import AWS_CALLS
 from tests.ci.platform.plan.conftest import ROOT, Newcomer
-from tests.ci.platform.plan.test_walk import Walk
+from tests.ci.platform.plan.test_walk import Walk, follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,11 +35,9 @@ GITHUB = {"webhook", "push", "first-build", "promote"}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-    """A newcomer who is through with it."""
+    """A newcomer who is through with it, and was told the right next step on the way."""
     newcomer = Newcomer(tmp_path_factory.mktemp("finished"))
-    walk = Walk(newcomer)
-    for name, do in walk.steps.items():
-        do(walk.planned(name))
+    follow(newcomer, every=4)
     yield newcomer
     newcomer.stop()
 

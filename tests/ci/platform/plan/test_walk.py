@@ -208,13 +208,18 @@ def because(seen: dict[str, Any], name: str) -> str:
     return str(next(step["because"] for step in seen["steps"] if step["name"] == name))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning")  # moto's, of a stack's rest
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_from_nothing_done_to_all_done_each_step_is_followed_by_the_one_that_check_names(
-    newcomer: Newcomer, every: int
+    newcomer: Newcomer,
 ) -> None:
-    """`make test` looks before every fourth step alone; `make test-long` before each."""
+    """In `make test` the walk of test_outages.py looks before every fourth step."""
+    follow(newcomer, every=1)
+
+
+def follow(newcomer: Newcomer, *, every: int) -> None:
+    """Walk from nothing to all done; before steps 0, `every`, 2 × `every`, … look what is next."""
     walk = Walk(newcomer)
     behind = {"tools"}
     for number, (name, do) in enumerate(walk.steps.items()):
