@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import resource
@@ -51,6 +52,7 @@ RENDERED = [
 ]
 
 
+@functools.cache
 def other_kubectl() -> Path:
     """The PATH's kubectl, when it has the kustomize of Kubernetes 1.32."""
     found = shutil.which("kubectl", path=os.environ.get("PATH"))
@@ -71,8 +73,8 @@ def test_kubectl_1_32_renders_the_same_bytes(folder: Path) -> None:
 
 def test_both_environments_render_within_a_second() -> None:
     render(ROOT / "overlays/dev")  # the program is in the page cache now
-    seconds = []
-    for _ in range(3):
+    seconds = [10.0]
+    while min(seconds) > 1.0 and len(seconds) <= 3:
         # Processor time: beside other tests the elapsed time says little.
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         for environment in environments():

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from ci.oncall.rotate_password import CHANGED_WITHIN
 from ci.tree import overlays, rotation
 from treecheck import kustomize
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ROOT = overlays.ROOT
 JOB = "coworking-change-password"
 
 
-@pytest.fixture(params=["dev", "prod"])
+@pytest.fixture(scope="module", params=["dev", "prod"])
 def environment(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def announced(environment: str, tmp_path: Path) -> Path:
-    """The tree after a rotation's first commit."""
+@pytest.fixture(scope="module")
+def announced(environment: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree after a rotation's first commit; no test changes it."""
+    tree = tmp_path_factory.mktemp("announced")
     for folder in ("argocd", "base", "infra", "overlays"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    for path, text in rotation.announce(environment, tmp_path, "p" * 43).items():
-        (tmp_path / path).write_text(text)
-    return tmp_path
+        shutil.copytree(ROOT / folder, tree / folder)
+    for path, text in rotation.announce(environment, tree, "p" * 43).items():
+        (tree / path).write_text(text)
+    return tree
 
 
-def resources(tree: Path, environment: str) -> dict[tuple[str, str], Any]:
-    rendered = yaml.safe_load_all(kustomize.render(tree / "overlays" / environment))
+@functools.cache
+def resources(tree: Path, environment: str) -> Mapping[tuple[str, str], Any]:
+    rendered = kustomize.render_objects(tree / "overlays" / environment)
     return {(each["kind"], each["metadata"]["name"]): each for each in rendered}
 
 
@@ -114,12 +117,14 @@ def test_the_checker_finds_nothing(announced: Path) -> None:
 
 
 def test_afterwards_everything_is_as_before_but_for_the_secret(
-    announced: Path, environment: str
+    announced: Path, environment: str, tmp_path: Path
 ) -> None:
-    sealed = rotation.contents(environment, announced).entries[rotation.NEXT]
-    for path, text in rotation.use(environment, announced).items():
-        (announced / path).write_text(text)
-    before, after = resources(ROOT, environment), resources(announced, environment)
+    used = tmp_path / "used"
+    shutil.copytree(announced, used)
+    sealed = rotation.contents(environment, used).entries[rotation.NEXT]
+    for path, text in rotation.use(environment, used).items():
+        (used / path).write_text(text)
+    before, after = dict(resources(ROOT, environment)), dict(resources(used, environment))
     secret = "SealedSecret", "coworking-secret"
     assert after.pop(secret)["spec"]["encryptedData"] == {"DB_PASSWORD": sealed}
     before.pop(secret)

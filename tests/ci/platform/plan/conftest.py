@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,6 +26,11 @@ from tests.ci.quick_aws import put_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Each client of a new session reads AWS's description of its service, a third of a second for all
+# that a check asks; they are files of the package, and nobody changes what was read.
+_load_file = functools.cache(functools.partial(JSONFileLoader.load_file, JSONFileLoader()))
+JSONFileLoader.load_file = lambda _loader, path: _load_file(path)
 
 ROOT = Path(__file__).parents[4]
 EXAMPLE = "example-org/coworking"
