@@ -38,6 +38,8 @@ DEPENDENT = {
     "tests/manifests/test_security.py": "settings_yaml or cookie",
 }
 OTHERS = {
+    "PLACE": "Bob's Loft & Co. (Mitte)",
+    "TIME_ZONE": "Europe/Berlin",
     "KUBERNETES": "1.35",
     "REPOSITORY": "team/space",
     "PROD_CIDRS": "203.0.113.0/24,198.51.100.7/32",
