@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.review.live import ENVIRONMENTS
-from ci.review.redact import clean, clean_sentence
+from ci.review.redact import clean, clean_sentence, without
 from ci.review.section import NO_CHANGE
 
 if TYPE_CHECKING:
@@ -54,11 +54,15 @@ def _importance(report: Comparison, key: tuple[str, str], length: int) -> tuple[
 def _assemble(
     report: Comparison, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
 ) -> str:
+    lines = list(_lines(report, blocks, dropped))
+    return without("\n".join(lines).rstrip(), report.secrets) + "\n"
+
+
+def _lines(
+    report: Comparison, blocks: dict[tuple[str, str], str], dropped: set[tuple[str, str]]
+) -> list[str]:
     if report.is_promotion:
-        return (
-            "\n".join([MARKER, report.live, "", *_versions(report), *_problems(report)]).rstrip()
-            + "\n"
-        )
+        return [MARKER, report.live, "", *_versions(report), *_problems(report)]
     lines = [MARKER, "### What this changes", ""]
     for folder, why in report.unbuilt.items():
         said = f"**{_code(folder)} can't be rendered**: {_text(clean(why))}."
@@ -79,7 +83,7 @@ def _assemble(
             f"{len(dropped)} of {len(blocks)} resources are left out: the comment is full.",
             "",
         ]
-    return "\n".join(lines).rstrip() + "\n"
+    return lines
 
 
 def _rows(report: Comparison) -> list[Section]:

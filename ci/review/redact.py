@@ -16,23 +16,32 @@ from treecheck.kube.secrets import ENCODED, FORMS, NO_VALUE, SECRET_NAME, is_ran
 from treecheck.model import as_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from treecheck.model import Manifest
+    from treecheck.model import Manifest, Resource
 
 _NAMES = (
     "pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?"
     "|(?:access|account|auth|client|encryption|licen[cs]e|master|shared|signing)[_-]?key"
+    "|signature|[?&]sig"
 )
 # `password: x`, `TOKEN=x`, `"secret": "x"` and `--db-password x`, inside any text.
 ASSIGNED = re.compile(
     rf"""((?:{_NAMES})["']?\s*[=:]\s*["']?|--[\w-]*(?:{_NAMES})\s+)([^\s"',;&}}]{{3,}})""",
     re.IGNORECASE,
 )
+# `Bearer x`, as a header has it; `password x`, as .netrc has it behind a login.
+SPOKEN = re.compile(
+    r"(\b(?:Bearer|Basic|Token) +|\b(?:login|account)\s+\S+\s+password\s+)([\w.~+/=-]{6,})",
+    re.IGNORECASE,
+)
+HEADER = re.compile(r"(^|-)(authorization|cookie)$", re.IGNORECASE)
 FLAG = re.compile(rf"--?[\w-]*({_NAMES})", re.IGNORECASE)
 PEM = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
+# A shorter one is hidden where it stands alone: elsewhere it would take words apart.
+SHORTEST = 6
 PLAIN_KEYS = re.compile(r"(_FILE|_PATH|_NAME|secretName|secretKeyRef|secretRef)$", re.IGNORECASE)
 
 
@@ -47,6 +56,9 @@ def redacted(manifest: Manifest) -> Manifest:
         sealed = as_mapping(as_mapping(body.get("spec")).get("encryptedData"))
         for key, value in sealed.items():
             sealed[key] = f"(sealed, {digest(str(value))})"
+        template = as_mapping(as_mapping(as_mapping(body.get("spec")).get("template")).get("data"))
+        for key, value in template.items():  # beside what is sealed, in plain text
+            template[key] = hidden(str(value))
     return as_mapping(_walk(body, ""))
 
 
@@ -63,7 +75,7 @@ def digest(value: str) -> str:
 def _walk(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         # An entry of `env` has its name beside its value.
-        own = value.get("name") if isinstance(value.get("value"), str) else None
+        own = value.get("name") if "value" in value else None
         return {
             key: _walk(item, str(own) if own and key == "value" else str(key))
             for key, item in value.items()
@@ -79,15 +91,65 @@ def _walk(value: Any, name: str) -> Any:
         ]
     if isinstance(value, str):
         return _text(value, name)
-    return value
+    # A password may be a number: YAML takes it for one where nobody quotes it.
+    return hidden(str(value)) if value is not None and _is_secret(str(value), name) else value
 
 
 def _text(value: str, name: str) -> str:
     if value.startswith(("(redacted, ", "(sealed, ")):
         return value
-    if SECRET_NAME.search(name) and not PLAIN_KEYS.search(name) and not NO_VALUE.match(value):
-        return hidden(value)
-    return clean(value)
+    return hidden(value) if _is_secret(value, name) else clean(value)
+
+
+def _is_secret(value: str, name: str) -> bool:
+    """Whether a value is secret by the name that it stands under."""
+    named = SECRET_NAME.search(name) and not PLAIN_KEYS.search(name)
+    return bool(named or HEADER.search(name)) and not NO_VALUE.match(value)
+
+
+def secrets_of(resources: Iterable[Resource], documents: Iterable[Any] = ()) -> frozenset[str]:
+    """The secret values of resources, as a finding or an error might quote them.
+
+    `documents` are those of the tree's files: the checker takes out of a resource what has a type
+    that the API server refuses, and quotes it.
+
+    A word of lower-case letters is left out: it may stand anywhere and mean something else.
+    """
+    found: set[str] = set()
+    for resource in resources:
+        found |= {*resource.hidden, *_values(resource.body, "")}
+    for document in documents:
+        found |= {*_values(document, "")}
+    return frozenset(
+        each for each in found if len(each) >= SHORTEST and not (each.isalpha() and each.islower())
+    )
+
+
+def _values(value: Any, name: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        own = value.get("name") if "value" in value else None
+        for key, item in value.items():
+            yield from _values(item, str(own) if own and key == "value" else str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _values(item, name)
+    elif name and value is not None and _is_secret(str(value), name):
+        yield str(value)
+
+
+def without(text: str, secrets: frozenset[str]) -> str:
+    """A text without known secrets, and without what has the form of a credential.
+
+    It is the last look at everything that is said: names of resources and files come from anybody.
+    """
+    text = PEM.sub(lambda found: hidden(found[0]), text)
+    for form in FORMS.values():
+        text = form.sub(lambda found: hidden(found[0]), text)
+    if secrets:
+        longest = sorted(map(re.escape, secrets), key=len, reverse=True)
+        known = re.compile(rf"(?<![\w-])(?:{'|'.join(longest)})(?![\w-])")
+        text = known.sub(lambda found: hidden(found[0]), text)
+    return text
 
 
 def clean_sentence(text: str) -> str:
@@ -103,6 +165,7 @@ def clean(text: str, assigned: Callable[[re.Match[str]], str] | None = None) -> 
     text = PEM.sub(lambda found: hidden(found[0]), text)
     for form in FORMS.values():
         text = form.sub(lambda found: hidden(found[0]), text)
+    text = SPOKEN.sub(_assigned, text)
     text = ASSIGNED.sub(assigned or _assigned, text)
     return ENCODED.sub(lambda found: hidden(found[0]) if is_random(found[0]) else found[0], text)
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ci.review.changes import compare
 from ci.review.live import live_at_merge, lost_applications
 from ci.review.outside import moved
-from ci.review.redact import clean, clean_sentence
+from ci.review.redact import clean, clean_sentence, without
 from ci.review.risks import Risk, View, risks
 from ci.review.section import NO_CHANGE, Section
 from ci.review.sight import left_sight, without_folder
 from ci.review.versions import new_versions, with_commits
 from treecheck.cluster import Cluster
+from treecheck.model import as_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,7 @@ class Comparison:
     failures: list[str]
     unbuilt: dict[str, str] = field(default_factory=dict)
     live: str = ""
+    secrets: frozenset[str] = frozenset()
 
     @property
     def is_promotion(self) -> bool:
@@ -57,10 +59,20 @@ def make_report(
         repository: where git knows the commits of both, or None.
         builds, branch: as for `live_at_merge`.
     """
+    unbuilt = {**without_folder(base, head), **head.unbuilt}
+    head = replace(head, failed=head.failed | unbuilt.keys())
+    sections = _sections(base, head, repository, branch)
+    live = live_at_merge(sections, head, builds=builds, branch=branch)
+    failures = [each for each in head.failures if each not in base.failures]
+    secrets = base.secrets | head.secrets
+    return Comparison(sections, _new_findings(base, head), failures, unbuilt, live, secrets)
+
+
+def _sections(
+    base: RenderedTree, head: RenderedTree, repository: Path | None, branch: str
+) -> list[Section]:
     sections = []
     lost, unknown = lost_applications(base, head), left_sight(base, head, branch)
-    unbuilt_now = {**without_folder(base, head), **head.unbuilt}
-    head = replace(head, failed=head.failed | unbuilt_now.keys())
     gone = [each for one in unknown for each in one.resources]
     for name, changes in compare(base, head, gone).items():
         environment = Cluster(name, head.groups.get(name, []))
@@ -78,10 +90,7 @@ def make_report(
         section = _section_of(sections, folder)
         section.risks[:0] = risks_of
         section.versions.clear()
-    failures = [each for each in head.failures if each not in base.failures]
-    live = live_at_merge(sections, head, builds=builds, branch=branch)
-    new = _new_findings(base, head)
-    return Comparison(sections, new, failures, unbuilt_now, live)
+    return sections
 
 
 def _new_findings(base: RenderedTree, head: RenderedTree) -> list[Finding]:
@@ -122,6 +131,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def as_data(report: Comparison) -> dict[str, Any]:
     """The report as JSON takes it, without secrets."""
+    return as_mapping(_without(_data(report), report.secrets))
+
+
+def _without(value: Any, secrets: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {_without(key, secrets): _without(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, secrets) for item in value]
+    return without(value, secrets) if isinstance(value, str) else value
+
+
+def _data(report: Comparison) -> dict[str, Any]:
     return {
         "environments": [
             {

@@ -12,6 +12,7 @@ import ci.platform.rules  # noqa: F401  # its rules are registered by importing 
 from ci.errors import CommandError, InputError
 from ci.git.archive import unpack
 from ci.review.outside import outside
+from ci.review.redact import secrets_of
 from ci.run import execute, run
 from treecheck.checking import check_paths
 from treecheck.settings import find_settings
@@ -33,6 +34,7 @@ class RenderedTree:
         unbuilt: the folders at which kustomize fails -> why.
         failed: all folders that can't be built, those included that build on such a one.
         root: the folder that it was read from.
+        secrets: the secret values in it, as far as their names say that they are.
         outside: what its kustomizations build on and nobody renders (see `outside`).
     """
 
@@ -43,6 +45,7 @@ class RenderedTree:
     unbuilt: dict[str, str] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
     outside: dict[str, list[str]] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
 
     def lacks(self, resource: Resource, of: RenderedTree) -> bool:
         """Whether a resource of another version is unknown here.
@@ -112,4 +115,8 @@ def read_tree(folder: Path) -> RenderedTree:
         for resource in resources:
             if resource.checked:
                 tree.groups.setdefault(resource.part.group, []).append(resource)
+    everything = [each for found in tree.groups.values() for each in found]
+    sources = inputs.files.values()
+    written = [document.value for source in sources for document in source.documents]
+    tree.secrets = secrets_of(everything, written)
     return tree

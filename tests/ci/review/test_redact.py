@@ -127,3 +127,26 @@ def test_no_finding_quotes_the_value_of_a_secret(
     for text in (write_markdown(report), json.dumps(as_data(report))):
         assert "73318842" not in text
         assert "not-base-64!" not in text
+
+
+def test_a_finding_stays_a_sentence_though_it_quotes_a_secret(
+    compared: Callable[[str, str], Comparison],
+) -> None:
+    text = pod(env="[{name: API_TOKEN, value: 48151623}]")
+    found = [each for each in compared("", text).findings if each.rule == "unquoted-value"]
+    comment = write_markdown(compared("", text))
+
+    assert len(found) == 1
+    assert "48151623" not in comment
+    assert "without quotes is (redacted, " in comment
+    assert "and text belongs there: the API server can't read the manifest." in comment
+
+
+def test_an_ordinary_word_that_is_somebodys_password_stays_where_it_means_something_else(
+    compared: Callable[[str, str], Comparison],
+) -> None:
+    """A development password is often the name of the service."""
+    comment = write_markdown(compared("", pod(env="[{name: DB_PASSWORD, value: registry}]")))
+
+    assert "value: (redacted, " in comment
+    assert "registry.example.com/web:1.0.0" in comment
