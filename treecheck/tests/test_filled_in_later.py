@@ -132,12 +132,13 @@ def test_flux_puts_a_folder_into_its_target_namespace(
     assert [each.rule for each in report.findings] == ["role-missing"] * found
 
 
-@pytest.mark.parametrize("flux", [True, False])
-def test_only_flux_reads_what_is_outside_of_a_folder(flux: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flux", ["./app", "./cluster/app", ""])
+def test_only_flux_reads_what_is_outside_of_a_folder(flux: str, tmp_path: Path) -> None:
     files = {"app/kustomization.yaml": HEAD + "resources: [../one/a.yaml]\n"}
     files["one/a.yaml"] = ACCOUNT.replace("{name: web}", "{name: web, namespace: a}")
     if flux:
-        files["flux.yaml"] = FLUX.replace("NAME", "shop")
+        files["flux.yaml"] = FLUX.replace("NAME", "shop").replace("./app", flux)
+    files = {f"apps/cluster/{name}" if "cluster" in flux else name: files[name] for name in files}
 
     report = run(tmp_path, files)
 

@@ -69,7 +69,7 @@ class Sorter:
                 self.groups.setdefault(each.folder, show(root, self.inputs.root))
         used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
-        flux = flux_options(self.inputs.files.values(), self._find)
+        flux = flux_options(self.inputs.files.values(), self._flux_folder)
         rendered = self._render([self._part(each, options=flux.get(each, "")) for each in roots])
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
@@ -244,6 +244,15 @@ class Sorter:
             if base is not None and (base / path).is_dir():
                 return (base / path).resolve()
         return None
+
+    def _flux_folder(self, path: str) -> Path | None:
+        """The folder of a Flux Kustomization's path, which may begin inside the repository.
+
+        It does where Flux reads an artifact that was made of a part of it.
+        """
+        below = "/" + path.strip("./")
+        ends = [folder for folder in self.groups if folder.as_posix().endswith(below)]
+        return self._find(path) or (ends[0] if len(ends) == 1 else None)
 
     def _plain_folder(self, part: Part, plain: list[Resource]) -> list[Resource]:
         """The manifests of an Application's folder without a kustomization."""
