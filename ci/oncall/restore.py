@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
-import yaml
 
 from ci.argocd.application import Application
 from ci.argocd.client import connect
@@ -39,7 +38,7 @@ from ci.oncall.restore_wait import (
     wait_until_it_serves,
 )
 from ci.tree import settings
-from ci.tree.claim import Claim, claim_file, parse
+from ci.tree.claim import Claim, claim_file, is_used, parse
 from ci.tree.overlays import overlay
 
 if TYPE_CHECKING:
@@ -145,11 +144,10 @@ def claim_at(work: Restoring, commit_: str) -> Claim:
     overlay_path = f"{part}/kustomization.yaml"
     found = work.access.repository.read(commit_, [path, overlay_path])
     text = found[overlay_path].data.decode() if overlay_path in found else ""
-    components = (yaml.safe_load(text) or {}).get("components") or []
-    if path not in found or not {"backups", "claim"} & {each.split("/")[-1] for each in components}:
+    if path not in found or not is_used(text):
         raise InputError(
             f"{work.environment}'s database has no backups in git: {overlay_path} does not have the"
-            " component `backups`",
+            " component `claim`",
             hint="How to switch them on: docs/backups.md",
         )
     return parse(found[path].data.decode(), path)

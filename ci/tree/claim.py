@@ -79,6 +79,13 @@ def claim_file(environment: str) -> str:
     return f"overlays/{environment}/postgres/claim/kustomization.yaml"
 
 
+def is_used(overlay: str) -> bool:
+    """Whether an overlay's kustomization.yaml has the file: whether the database has backups."""
+    found = yaml.safe_load(overlay)
+    components = (found if isinstance(found, dict) else {}).get("components") or []
+    return "claim" in {str(each).split("/")[-1] for each in components}
+
+
 def number_of(name: str) -> int | None:
     """The number of a claim's name; None for a name of another form.
 

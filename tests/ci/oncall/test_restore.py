@@ -27,7 +27,10 @@ FIRST = Claim("data-postgresql-0")
 @pytest.fixture
 def cluster(argo: FakeArgo, git: Git, monkeypatch: pytest.MonkeyPatch) -> RestoreCluster:
     """prod, well, with backups: it was restored once, and reverted."""
-    for path, text in ((OVERLAY, "components: [rotation, backups]\n"), (FILE, FIRST.text())):
+    for path, text in (
+        (OVERLAY, "components: [rotation, ../../../base/postgres/backups, backups, claim]\n"),
+        (FILE, FIRST.text()),
+    ):
         (git._tree / path).parent.mkdir(parents=True, exist_ok=True)
         (git._tree / path).write_text(text)
     git.deploy("1-aaaaaaa")
@@ -36,6 +39,8 @@ def cluster(argo: FakeArgo, git: Git, monkeypatch: pytest.MonkeyPatch) -> Restor
     argo.database = cluster  # type: ignore[assignment]  # it answers for postgres-prod
     monkeypatch.setattr(database_pod, "execute", cluster.kubectl)
     monkeypatch.setattr(restore_wait, "POLL", 0.0)
+    for name in ("SYNCED_WITHIN", "FILLED_WITHIN", "SERVES_WITHIN", "VERIFIED_WITHIN"):
+        monkeypatch.setattr(restore_wait, name, 60.0)  # what never comes fails the test
     return cluster
 
 
