@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 
 from coworking.periods import ParameterError
+from coworking.web.openapi import document as document_of
+from coworking.web.openapi_door import ALWAYS_CLOSED
 from coworking.web.v1.queries import Query
 
 if TYPE_CHECKING:
@@ -34,7 +36,15 @@ def paths(app: App) -> set[str]:
 
 
 def test_every_endpoint_is_described(app: App, document: dict[str, Any]) -> None:
-    assert set(document["paths"]) == paths(app) - PAGES
+    assert set(document["paths"]) == paths(app) - PAGES - ALWAYS_CLOSED
+
+
+def test_what_always_needs_a_key_is_described_where_there_are_keys(app: App) -> None:
+    with app.test_request_context():
+        found: dict[str, Any] = document_of(app, closed=True)
+        assert set(found["paths"]) >= ALWAYS_CLOSED
+    members = found["paths"]["/api/v1/members"]["get"]
+    assert {"200", "400", "401"} <= set(members["responses"])
 
 
 def test_every_described_path_answers_as_it_says(

@@ -14,6 +14,7 @@ from coworking.comparisons import Compare, compared
 from coworking.errors import ServiceError
 from coworking.extent import horizon_of, period_of
 from coworking.lanes import Busy
+from coworking.members import AtRisk
 from coworking.periods import Granularity, ParameterError, Period, local_date, zone_names
 from coworking.presets import named
 from coworking.reports import Overview
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # The longest range, in days, that each grouping is chosen for when none is picked.
 AUTOMATIC = ((2, Granularity.HOUR), (92, Granularity.DAY), (731, Granularity.WEEK))
+LISTS = {"members_not_seen": AtRisk.NOT_SEEN, "members_never_came": AtRisk.NEVER_CAME}
 MOST_TIMES = 60  # of an hour of the week that was picked
 AREAS = (
     *("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe"),
@@ -49,7 +51,7 @@ class Card(NamedTuple):
     """A figure on the page: its name, its value, how it moved, and what it is compared with.
 
     `verdict` says whether it became better or worse, if it changed; `apart` is who else there is,
-    whom the figure leaves out.
+    whom the figure leaves out; `listed` is the list of members behind it.
     """
 
     label: str
@@ -58,6 +60,7 @@ class Card(NamedTuple):
     context: str
     verdict: str = ""
     apart: str = ""
+    listed: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,6 +275,7 @@ def _cards(
             *words.figure(metric.value, metric.previous, manner, when, obstacle),
             "" if obstacle else words.verdict(judged(name, metric)),
             apart,
+            LISTS.get(name, ""),
         )
         for name, (label, metric, manner, when, apart) in zip(Overview._fields, rows, strict=False)
     ]

@@ -95,10 +95,11 @@ def _guard(keys: AccessKeys) -> Response | None:
         return None
     here.environ[PRIVATE] = True
     found = _refusal(keys, here.environ)
-    return None if found is None else _refused(found)
+    return None if found is None else refused(found)
 
 
-def _refused(found: NoEntry) -> Response:
+def refused(found: NoEntry) -> Response:
+    """The answer to a request that may not enter."""
     request.environ[REASON] = found.sentence
     if found is NO_KEY and request.endpoint in PAGES:
         response = login.login_page(request.full_path.removesuffix("?"))

@@ -57,7 +57,7 @@ def document(app: OpenAPI, *, closed: bool) -> dict[str, object]:
     made: dict[str, object] = dict(app.api_doc)
     paths = {**UNTYPED, **app.api_doc["paths"]}
     made["servers"] = [{"url": request.script_root or "/"}]
-    return {**made, **(openapi_door.closed(paths) if closed else {"paths": paths})}
+    return {**made, **(openapi_door.closed(paths) if closed else openapi_door.opened(paths))}
 
 
 @blueprint.get("/openapi.json")

@@ -16,6 +16,7 @@ SCHEMES: dict[str, Any] = {
     }
 }
 ALSO_FOR_STRANGERS = frozenset({"/version"})
+ALWAYS_CLOSED = frozenset({"/api/v1/members"})
 REFUSALS = {
     "400": "The header `Authorization` can't be read.",
     "401": "An access key is needed, or the one that was sent is not valid.",
@@ -28,6 +29,11 @@ def closed(paths: dict[str, Any]) -> dict[str, Any]:
         "paths": {path: _closed(path, item) for path, item in paths.items()},
         "security": [{SCHEME: []}],
     }
+
+
+def opened(paths: dict[str, Any]) -> dict[str, Any]:
+    """The same where no key is set: without what needs one all the same, and so never answers."""
+    return {"paths": {path: item for path, item in paths.items() if path not in ALWAYS_CLOSED}}
 
 
 def _closed(path: str, item: dict[str, Any]) -> dict[str, Any]:

@@ -14,15 +14,19 @@ from flask_openapi3 import APIBlueprint, Tag
 from werkzeug.exceptions import NotAcceptable
 
 from coworking.extent import horizon_of
+from coworking.logs import LOGGER
 from coworking.periods import ParameterError
-from coworking.web import services
+from coworking.web import door, services
+from coworking.web.edge import PRIVATE, REQUEST_ID
 from coworking.web.problems import problem
 from coworking.web.v1 import answers, documented
 from coworking.web.v1.checkins import checkins as build_checkins
 from coworking.web.v1.heatmap import heatmap as build_heatmap
 from coworking.web.v1.impossible import impossible as build_impossible
+from coworking.web.v1.members import members as build_members
 from coworking.web.v1.overview import overview as build_overview
 from coworking.web.v1.queries import (
+    AtRiskQuery,
     BucketQuery,
     OverviewQuery,
     PeriodQuery,
@@ -89,6 +93,24 @@ def heatmap(query: PeriodQuery) -> Response:
 def impossible(query: ReportQuery) -> Response:
     """Check-ins whose date can't be."""
     return _answer(query, build_impossible)
+
+
+@blueprint.get(
+    "/members",
+    responses={200: answers.MembersAnswer},
+    description="Ids, not names. Only with an access key, also where the other reports answer "
+    "everybody; each access is logged.",
+)
+def members(query: AtRiskQuery) -> Response:
+    """Members at risk: who stopped coming, or never came."""
+    entry = door.refusal()
+    if entry is not None:
+        return door.refused(entry)
+    request.environ[PRIVATE] = True
+    response = _answer(query, build_members)
+    fields = {"request_id": request.environ.get(REQUEST_ID), "list": query.which.value}
+    LOGGER.info("members were listed", extra={"fields": fields})
+    return response
 
 
 @blueprint.errorhandler(ParameterError)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from coworking.members import AtRisk  # noqa: TC001 (as below)
 from coworking.periods import Granularity  # noqa: TC001 (pydantic reads the annotations)
 from coworking.reports import NOT_SEEN_DAYS
 from coworking.web.v1.documented import success
@@ -204,6 +205,40 @@ class ImpossibleAnswer(Answer):
 
     data: list[ImpossibleRow]
     meta: ImpossibleMeta
+
+
+class MemberRow(Answer):
+    """A member at risk."""
+
+    member_id: int
+    joined_at: datetime
+    last_check_in: datetime | None = Field(description="Null if there is none.")
+    days_with_check_ins: int = Field(description="On how many local days they checked in.")
+    usual_days_between: float | None = Field(
+        description="Days from one such day to the next, on average; null of fewer than two."
+    )
+
+
+class MembersMeta(Answer):
+    """Which list it is, as of when, and where the next page begins."""
+
+    which: AtRisk = Field(alias="list")
+    tz: str
+    until: datetime = Field(description="Nothing is counted from here on.")
+    next: int | None = Field(description="`after` of the next page; null on the last one.")
+
+
+class MembersAnswer(Answer):
+    """The answer of `/api/v1/members`: a page, by id."""
+
+    model_config = success(
+        "The members.",
+        "member_id,joined_at,last_check_in,days_with_check_ins,usual_days_between\r\n"
+        "17,2024-01-09T00:00:00Z,2024-03-02T09:12:00Z,31,3.4\r\n",
+    )
+
+    data: list[MemberRow]
+    meta: MembersMeta
 
 
 def figure(metric: Metric, *, obstacle: str | None) -> Figure:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date  # noqa: TC003 (pydantic reads the annotations)
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from coworking.comparisons import Compare
+from coworking.members import AtRisk
 from coworking.periods import (
     DEFAULT_DAYS,
     MAX_BUCKETS,
@@ -19,6 +20,7 @@ from coworking.periods import (
     nearest,
     parse_date,
 )
+from coworking.reports import NOT_SEEN_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +66,19 @@ AskedFormat = Annotated[
 ]
 
 
+LocalEnd = Annotated[
+    date | None,
+    _local_date("to"),
+    WithJsonSchema(_END_SCHEMA),
+    Field(
+        alias="to",
+        description="The first local date left out. Without it, the day after the newest whole day "
+        "with check-ins.",
+        json_schema_extra=_without_null_default,
+    ),
+]
+
+
 class ReportQuery(Query):
     """What a report takes that has no period."""
 
@@ -80,13 +95,7 @@ class PeriodQuery(Query):
         description=f"The first local date. Without it, {DEFAULT_DAYS} days before `to`.",
         json_schema_extra=_without_null_default,
     )
-    end: Annotated[date | None, _local_date("to"), WithJsonSchema(_END_SCHEMA)] = Field(
-        None,
-        alias="to",
-        description="The first local date left out. Without it, the day after the newest whole day "
-        "with check-ins.",
-        json_schema_extra=_without_null_default,
-    )
+    end: LocalEnd = None
     zone: Zone = ZoneInfo("UTC")
     format: AskedFormat = None
 
@@ -99,6 +108,23 @@ class OverviewQuery(PeriodQuery):
         description="`previous`: as many days, just before. `year`: the same dates of the year "
         "before. `weekdays`: as many days, whole weeks earlier.",
     )
+
+
+class AtRiskQuery(ReportQuery):
+    """Which members, as of when, and which page of them."""
+
+    which: AtRisk = Field(
+        AtRisk.NOT_SEEN,
+        alias="list",
+        description="`not-seen`: active members who have checked in before, but not in the "
+        f"{NOT_SEEN_DAYS} days before `to`. `never-came`: active members who had joined by then "
+        "and had not checked in.",
+    )
+    end: LocalEnd = None
+    after: int = Field(
+        0, ge=0, le=2_147_483_647, description="`meta.next` of the page before; 0 is the first."
+    )
+    limit: int = Field(100, ge=1, le=1000, description="How many members a page has at most.")
 
 
 class BucketQuery(PeriodQuery):
