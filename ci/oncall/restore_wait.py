@@ -56,12 +56,13 @@ class Restoring(NamedTuple):
 
     def back(self) -> str:
         """How to go back to the claim before."""
-        tip = self.access.tip(self.branch)
-        newest = self.access.repository.commits(tip, claim_file(self.environment), "--max-count=1")
-        return (
-            "The claim before still has its data. This goes back to it:\n"
-            f"git fetch && git revert {''.join(newest)[:12]} && git push"
-        )
+        path, kept = claim_file(self.environment), "The claim before still has its data."
+        try:
+            tip = self.access.tip(self.branch)
+            (newest,) = self.access.repository.commits(tip, path, "--max-count=1")
+        except CiError:  # git is away; the restore doesn't need it any more
+            return f"{kept} Reverting the newest commit of {path} goes back to it."
+        return f"{kept} This goes back to it:\ngit fetch && git revert {newest[:12]} && git push"
 
     def application(self, part: str, *, refresh: bool = False) -> Application:
         """A part's Application."""

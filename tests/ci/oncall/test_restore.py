@@ -5,74 +5,18 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-import click
 import pytest
-from click.testing import CliRunner, Result
 
-from ci.errors import CiError, InputError
-from ci.oncall import database_pod, restore, restore_wait
-from ci.tree.claim import Claim, parse
+from ci.errors import CiError, InputError, RemoteError
+from ci.git.access import Access
+from ci.tree.claim import Claim
 from tests.ci.oncall.restore_cluster import FILE, RestoreCluster
+from tests.ci.oncall.restoring import AT, FULL, ON_ONE, OVERLAY, cluster, fails, named, run
 
 if TYPE_CHECKING:
-    from tests.ci.argocd_server import FakeArgo, Git
+    from tests.ci.argocd_server import Git
 
-AT = "2026-11-29 08:56:50"
-FULL = "20261129-085639F"
-ON_ONE = f"{FULL}_20261129-085657D"
-OVERLAY = "overlays/prod/postgres/kustomization.yaml"
-FIRST = Claim("data-postgresql-0")
-
-
-@pytest.fixture
-def cluster(argo: FakeArgo, git: Git, monkeypatch: pytest.MonkeyPatch) -> RestoreCluster:
-    """prod, well, with backups: it was restored once, and reverted."""
-    for path, text in (
-        (OVERLAY, "components: [rotation, ../../../base/postgres/backups, backups, claim]\n"),
-        (FILE, FIRST.text()),
-    ):
-        (git._tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (git._tree / path).write_text(text)
-    git.deploy("1-aaaaaaa")
-    argo.sync()
-    cluster = RestoreCluster(git)
-    argo.database = cluster  # type: ignore[assignment]  # it answers for postgres-prod
-    monkeypatch.setattr(database_pod, "execute", cluster.kubectl)
-    monkeypatch.setattr(restore_wait, "POLL", 0.0)
-    for name in ("SYNCED_WITHIN", "FILLED_WITHIN", "SERVES_WITHIN", "VERIFIED_WITHIN"):
-        monkeypatch.setattr(restore_wait, name, 60.0)  # what never comes fails the test
-    return cluster
-
-
-def invoke(git: Git, *words: str, typed: str = "prod\n") -> Result:
-    return CliRunner().invoke(
-        restore.command,
-        ["prod", "--url", git.url, *words],
-        input=typed,
-        catch_exceptions=False,
-        standalone_mode=False,
-    )
-
-
-def run(git: Git, *words: str, typed: str = "prod\n") -> str:
-    """What the verb printed; a CiError is raised."""
-    done = invoke(git, *words, typed=typed)
-    if done.exception:
-        raise done.exception
-    return done.output
-
-
-def fails(git: Git, *words: str, typed: str = "prod\n") -> CiError:
-    """The error of a call that changes nothing."""
-    before = git.tip()
-    with pytest.raises(CiError) as caught:
-        run(git, *words, typed=typed)
-    assert git.tip() == before
-    return caught.value
-
-
-def named(git: Git) -> Claim:
-    return parse(git.read(FILE), FILE)
+__all__ = ["cluster"]
 
 
 # --- what there is, and the commit ---------------------------------------------------------------
@@ -289,6 +233,26 @@ def test_a_claim_that_can_not_be_filled_ends_with_its_sentence_and_the_way_back(
     assert f"git revert {git.tip()[:12]} && git push" in caught.value.hint
 
 
+def test_a_restore_that_is_done_ends_well_while_git_is_away(
+    cluster: RestoreCluster, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(git, "--to", "latest", "--push")
+    tips = itertools.count(1)
+    tip = Access.tip
+
+    def away(access: Access, branch: str) -> str:
+        if next(tips) > 2:  # what git names, and what Argo CD is to sync
+            raise RemoteError("git is away")
+        return tip(access, branch)
+
+    monkeypatch.setattr(Access, "tip", away)
+
+    output = run(git, "--to", "latest", "--push", typed="")
+
+    assert "prod serves latest from data-postgresql-1" in output
+    assert f"Reverting the newest commit of {FILE} goes back to it." in output
+
+
 def test_auto_sync_that_is_off_is_named(cluster: RestoreCluster, git: Git) -> None:
     cluster.auto_sync = False
 
@@ -320,76 +284,3 @@ def test_an_older_schema_is_migrated_by_a_sync_of_the_service(
 
     assert cluster.synced == ["coworking-prod"]
     assert "older than the service" in output
-
-
-# --- a call after one that was stopped -----------------------------------------------------------
-
-
-def test_stopped_anywhere_and_called_again_it_ends_with_one_commit(
-    cluster: RestoreCluster, git: Git
-) -> None:
-    words = ("--to", f"{AT} UTC", "--push")
-    stopped = []
-    for at in itertools.count(2, 4):
-        cluster.calls.clear()
-        cluster.interrupt = at
-        try:
-            output = run(git, *words)
-        except click.Abort:
-            stopped.append(cluster.calls[-1].split(" -- ")[-1])
-            continue
-        break
-
-    assert len(stopped) > 2, stopped
-    assert git.log().count("restore(prod)") == 1
-    assert "prod serves" in output
-    assert named(git).name == "data-postgresql-1"
-
-
-def test_called_again_after_its_end_it_commits_nothing(cluster: RestoreCluster, git: Git) -> None:
-    run(git, "--to", "latest", "--push")
-    before = git.tip()
-
-    output = run(git, "--to", "latest", "--push", typed="")
-
-    assert "Git names this restore already, into data-postgresql-1" in output
-    assert git.tip() == before
-
-
-def test_it_restores_once_more_when_it_is_asked_to(cluster: RestoreCluster, git: Git) -> None:
-    run(git, "--to", "latest", "--push")
-
-    run(git, "--to", "latest", "--push", "--again")
-
-    assert named(git).name == "data-postgresql-2"
-
-
-def test_a_restored_volume_that_was_lost_is_restored_into_another(
-    cluster: RestoreCluster, git: Git
-) -> None:
-    run(git, "--to", "latest", "--push")
-    cluster.files["00000003.history"] = "1\t0/6000000\tend\n"
-    cluster.timeline = None
-    cluster.stage = "filling"
-    said = (
-        "The claim is empty, and git names the restore to latest, which was done before. The rows"
-        " written since are in the repository alone. Waiting for a commit: restore, or start over"
-        " with another path in the repository."
-    )
-    cluster.log = [said]
-
-    run(git, "--to", "latest", "--push")
-
-    assert named(git) == Claim("data-postgresql-2", "latest", ON_ONE, "3", 3)
-
-
-def test_a_branch_that_was_changed_meanwhile_is_not_overwritten(
-    cluster: RestoreCluster, git: Git, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = Claim("data-postgresql-7", "latest", FULL, "1", 2)
-    monkeypatch.setattr(restore, "_ask_for_its_name", lambda _: git.commit(FILE, other.text()))
-
-    with pytest.raises(CiError, match="has just been changed: it names data-postgresql-7"):
-        run(git, "--to", "latest", "--push")
-
-    assert named(git) == other
