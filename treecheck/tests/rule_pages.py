@@ -138,8 +138,9 @@ def _short(text: str) -> list[str]:
 
 
 def _documents(bodies: Iterable[Any]) -> list[str]:
-    text = yaml.safe_dump_all(
-        bodies, sort_keys=False, allow_unicode=True, default_flow_style=None, width=96
+    dumper = yaml.CSafeDumper  # libyaml's, in a tenth of the time
+    text = yaml.dump_all(
+        bodies, None, dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=96
     )
     return _short(text.removeprefix("---\n"))
 
