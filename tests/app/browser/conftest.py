@@ -7,12 +7,13 @@ A page that asks another host, logs an error or breaks its own policy fails its 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import shutil
 import threading
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
@@ -66,10 +67,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _sow(database: Database) -> None:
+def _sow(database: Database, plan: seed.Plan = PLAN) -> None:
     engine = create_engine(database.url, poolclass=NullPool)
     schema.upgrade(engine)
-    seed.sow(engine, PLAN)
+    seed.sow(engine, plan)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +81,15 @@ def seeded(postgres_servers: Any) -> Iterator[Database]:
     database = server.create(template)
     yield database
     server.drop(database)
+
+
+@pytest.fixture
+def fresh_site(postgres_servers: Any) -> Iterator[str]:
+    """The address of the service on demo data that end today, as `make up` shows them."""
+    plan = dataclasses.replace(PLAN, end=datetime.now(UTC).date())
+    template = postgres_servers.template(18, "template_fresh", functools.partial(_sow, plan=plan))
+    with _serving(postgres_servers(18).create(template)) as address:
+        yield address
 
 
 @contextmanager

@@ -198,6 +198,7 @@ PLACES = {
     "report": "/",
     "hours": "/?from=2025-12-29&to=2025-12-31&by=hour",
     "error": "/?tz=Europe/Berln",
+    "hour": "/?days=30&at=fri-09&compare=weekdays",
     "empty": "/?from=2030-01-01&to=2030-02-01",
 }
 LOOKS: dict[str, dict[str, Any]] = {
@@ -211,7 +212,13 @@ LOOKS: dict[str, dict[str, Any]] = {
     ("place", "look"),
     [
         *(("report", look) for look in LOOKS),
-        *(("hours", "phone"), ("empty", "light"), ("error", "light"), ("error", "dark")),
+        *(
+            ("hours", "phone"),
+            ("hour", "dark"),
+            ("empty", "light"),
+            ("error", "light"),
+            ("error", "dark"),
+        ),
     ],
 )
 def test_axe_finds_nothing_wrong(visit: Callable[..., Page], place: str, look: str) -> None:
@@ -245,6 +252,18 @@ def test_colours_follow_the_system_unless_picked(visit: Callable[..., Page]) -> 
     assert background("/?theme=light", "dark") == light
 
 
+@pytest.mark.parametrize("theme", ["", "?theme=dark"])
+def test_print_is_light(visit: Callable[..., Page], theme: str) -> None:
+    """A page in dark colours was printed in light ink on white paper."""
+    page = visit(f"/{theme}", color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    page.emulate_media(media="screen")
+
+    assert ink == "rgb(23, 32, 30)"
+
+
 def test_the_api_s_page_works_under_its_policy(visit: Callable[..., Page]) -> None:
     page = visit("/openapi/")
 
@@ -252,14 +271,19 @@ def test_the_api_s_page_works_under_its_policy(visit: Callable[..., Page]) -> No
 
 
 def test_screenshots_are_written(
-    visit: Callable[..., Page], empty_site: str, closed_site: Any, tmp_path: Path
+    visit: Callable[..., Page],
+    request: pytest.FixtureRequest,
+    empty_site: str,
+    closed_site: Any,
+    tmp_path: Path,
 ) -> None:
     """Into the folder that SCREENSHOTS names, for people to look at; docs/ shows these."""
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    at = request.getfixturevalue("fresh_site") if "SCREENSHOTS" in os.environ else ""
     shots: dict[str, dict[str, Any]] = {
-        "light": {"path": "/"},
-        "dark": {"path": "/", **DARK},
-        "phone": {"path": "/", **PHONE},
+        "light": {"path": "/", "at": at},
+        "dark": {"path": "/", "at": at, **DARK},
+        "phone": {"path": "/", "at": at, **PHONE},
         "empty": {"path": "/", "at": empty_site},
         "error": {"path": "/?tz=Europe/Berln"},
         "login": {"path": "/", "at": closed_site.address},
