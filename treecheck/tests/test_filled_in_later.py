@@ -157,6 +157,7 @@ def test_an_anchor_or_an_alias_may_be_a_key(text: str, tmp_path: Path) -> None:
     report = run(tmp_path, {"a.yaml": SETTINGS + text})
 
     assert [each for each in report.findings if each.rule == "not-yaml"] == []
+    assert report.failures == []
 
 
 @pytest.mark.parametrize(
@@ -189,3 +190,12 @@ def test_a_file_that_is_fetched_keeps_its_key(tmp_path: Path) -> None:
     assert inputs.notes == [
         "https://example.com/x/run.sh is not fetched, so what it brings is not checked"
     ]
+
+
+@pytest.mark.parametrize("text", ["$patch: delete\n", "spec: {$patch: replace, ports: []}\n"])
+def test_a_loose_patch_is_not_judged_as_a_manifest(text: str, tmp_path: Path) -> None:
+    head = "apiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: shop}\n"
+
+    report = run(tmp_path, {"remove.yaml": head + text}, "unknown-field")
+
+    assert report.findings == []

@@ -169,3 +169,23 @@ def test_a_file_with_the_longest_name_is_read(folder: Path) -> None:
     read = rendering.read_kustomization(folder)
     assert read is not None
     assert read.files == (file,)
+
+
+def test_a_kustomization_is_read_once_while_reading_once_is_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    load = rendering.load_text
+    monkeypatch.setattr(rendering, "load_text", lambda path: read.append(str(path)) or load(path))
+
+    with rendering.reading_once():
+        rendering.closure(folder)
+        with rendering.reading_once():
+            rendering.closure(folder)
+        rendering.closure(folder)
+    once = [*read]
+    rendering.closure(folder)
+
+    assert once
+    assert sorted(set(once)) == sorted(once)
+    assert len(read) == 2 * len(once)

@@ -15,6 +15,7 @@ from treecheck.engine import Report, check
 from treecheck.facts import Facts, read_facts
 from treecheck.files import git_root
 from treecheck.inputs import Inputs, gather
+from treecheck.rendering import reading_once
 from treecheck.schemas import version_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_FACTS = Path("infra") / "facts.yaml"
 
 
+@reading_once()
 def check_paths(
     paths: Sequence[str],
     settings: CheckSettings,

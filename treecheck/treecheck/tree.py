@@ -293,7 +293,7 @@ class Sorter:
             if each.origin.file not in deployed
             and not self._is_unlisted(each)
             and not self._is_template(each.origin.file)
-            and not (each.origin.file and each.origin.file.parent.name == "patches")
+            and not _is_patch(each)
         ]
         only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
         sets = [
@@ -353,6 +353,15 @@ def _makes_more(template: SourceFile) -> bool:
     if any((folder / "Chart.yaml").is_file() for folder in template.path.parents):
         return False
     return re.search(r"^kind:", template.text, re.MULTILINE) is not None
+
+
+def _is_patch(loose: Resource) -> bool:
+    """Whether a manifest that nothing lists is a patch: by its folder, or by kustomize's words."""
+    file = loose.origin.file
+    words = {*loose.body, *loose.metadata, *loose.spec}
+    return bool(file and file.parent.name == "patches") or not words.isdisjoint(
+        {"$patch", "$retainKeys"}
+    )
 
 
 def _name(resource: Resource) -> tuple[str, str, str]:

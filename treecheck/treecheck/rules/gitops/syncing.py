@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from typing import TYPE_CHECKING
 
 from treecheck.kube.applications import (
@@ -175,19 +176,26 @@ def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Pr
 def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
     """Annotations that resemble one of Argo CD's, or of sealed-secrets', and are none."""
     for key in resource.annotations:
-        domain, _, name = key.partition("/")
-        near = difflib.get_close_matches(key, ANNOTATIONS, n=1, cutoff=0.85)
-        known = key in ANNOTATIONS
-        short = f"argocd.argoproj.io/{name}" in ANNOTATIONS and domain == "argoproj.io"
-        meant = f"argocd.argoproj.io/{name}" if short else "".join(near)
-        if domain != NOTIFY and difflib.get_close_matches(domain, [NOTIFY], cutoff=0.9):
-            known, meant, short = False, f"{NOTIFY}/{name}", True
-        if not known and meant and (short or domain in meant or "argo" in domain):
+        meant = _meant_key(key)
+        if meant:
             yield Problem(
                 f"nothing reads the annotation {key}",
                 f"Write {meant}.",
                 path=("metadata", "annotations", key),
             )
+
+
+@cache  # a tree has the same few keys on each of its resources
+def _meant_key(key: str) -> str:
+    """The annotation that a key was meant to be, or "" where it is a known one or another's."""
+    domain, _, name = key.partition("/")
+    near = difflib.get_close_matches(key, ANNOTATIONS, n=1, cutoff=0.85)
+    known = key in ANNOTATIONS
+    short = f"argocd.argoproj.io/{name}" in ANNOTATIONS and domain == "argoproj.io"
+    meant = f"argocd.argoproj.io/{name}" if short else "".join(near)
+    if domain != NOTIFY and difflib.get_close_matches(domain, [NOTIFY], cutoff=0.9):
+        known, meant, short = False, f"{NOTIFY}/{name}", True
+    return meant if not known and (short or domain in meant or "argo" in domain) else ""
 
 
 def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, str] | None:
