@@ -217,6 +217,15 @@ def test_all_pods_must_run_what_the_registry_has(running: set[str], sentence: st
         GATES["same-image"].check(candidate(ecr=ecr, running_digests=lambda: running))
 
 
+@pytest.mark.parametrize("name", GATES)
+def test_a_gate_asks_in_a_clause_and_is_fixed_by_a_sentence(name: str) -> None:
+    """The help joins what they ask to one sentence; a person reads one fix at a time."""
+    asks, fix = GATES[name].asks, GATES[name].fix
+    assert asks[0].islower()
+    assert fix[0].isupper()
+    assert (asks[-1] == ".", fix[-1] == ".") == (False, True)
+
+
 def test_all_gates_are_asked_also_after_one_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(error: CiError) -> Any:
         def check(_: Any) -> str:
