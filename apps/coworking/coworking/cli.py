@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -126,6 +127,37 @@ def check_data() -> None:
         click.echo(f"  token {row.token_id} of user {row.user_id}: used at {row.used_at}")
     if found.silent_since or found.impossible or found.not_verified_since:
         sys.exit(1)
+
+
+@group.command()
+@click.option("--month", required=True, type=click.DateTime(["%Y-%m"]), help="Say 2026-10.")
+@click.option("--folder", default=".", type=click.Path(path_type=Path), help="Where to write.")
+@click.option("--address", help="The service's address, for the link; by default this machine's.")
+def report(month: datetime, folder: Path, address: str | None) -> None:
+    """Write a month's report: one page of HTML, and where Chromium is, the same as PDF."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from coworking import pdf  # noqa: PLC0415
+    from coworking.periods import ParameterError  # noqa: PLC0415
+    from coworking.web.month import month_page  # noqa: PLC0415
+
+    config, now = Config.read(), datetime.now(UTC)
+    base = address or f"http://127.0.0.1:{config.app_port}"
+    with _engine() as engine, engine.connect() as connection:
+        try:
+            html = month_page(config, connection, month.date(), now, base)
+        except ParameterError as error:
+            raise ConfigError(str(error)) from None
+    page = (folder / f"coworking-{month:%Y-%m}.html").resolve()
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(html, encoding="utf-8")
+    click.echo(f"Wrote {page}.")
+    program = pdf.chromium()
+    if program is None:
+        click.echo("No PDF: Chromium is missing. Install it, or name it in CHROMIUM.", err=True)
+        return
+    pdf.print_page(program, page, page.with_suffix(".pdf"))
+    click.echo(f"Wrote {page.with_suffix('.pdf')}.")
 
 
 @group.command()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def test_every_verb_has_a_help() -> None:
     assert sorted(group.commands) == [
         *("change-password", "check-config", "check-data", "fold", "health", "migrate"),
-        *("new-key", "rebuild", "seed", "serve", "verify"),
+        *("new-key", "rebuild", "report", "seed", "serve", "verify"),
     ]
     assert all(command.help for command in group.commands.values())
 

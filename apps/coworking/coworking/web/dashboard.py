@@ -98,7 +98,7 @@ def dashboard() -> Response | Redirect:
         now = datetime.now(UTC)
         answer = services().freshness.answer(
             ("dashboard", horizon_of(now), *asked),
-            lambda connection: _find(connection, asked, now),
+            lambda connection: find(connection, asked, now),
         )
         with services().lanes.place(), services().lanes.work(arrived):
             response = _rendered(picked, asked, answer, now)
@@ -119,7 +119,7 @@ def _rendered(
 ) -> Response:
     context = {
         **_controls(picked, answer.body),
-        **_shown(answer.body, asked),
+        **shown_of(answer.body, asked),
         "refresh": True,
         "as_of": now - timedelta(seconds=answer.age),
         "age": answer.age,
@@ -137,7 +137,8 @@ def _away(picked: dict[str, str], error: ServiceError) -> Response:
     return response
 
 
-def _find(connection: Connection, asked: WantedView, now: datetime) -> Findings:
+def find(connection: Connection, asked: WantedView, now: datetime) -> Findings:
+    """Everything that the page shows of the data, as of `now`."""
     period, extent = _period(connection, asked, now)
     by = asked.by or _grouping(period)
     buckets = period.buckets(by)
@@ -214,7 +215,7 @@ def _zones(selected: str) -> dict[str, list[str]]:
     return areas
 
 
-def _shown(found: Findings, asked: WantedView) -> dict[str, object]:
+def shown_of(found: Findings, asked: WantedView) -> dict[str, object]:
     """What the page's report is made of."""
     period, extent = found.period, found.extent
     obstacle = extent.obstacle(period)
