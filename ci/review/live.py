@@ -35,7 +35,7 @@ def live_at_merge(
     live: list[str] = []
     for each in sections:
         if each.name.startswith(ENVIRONMENTS) or each.changes or each.risks or each.lost:
-            said = _what(each) + _how(each, head, branch)
+            said = _what(each) + how(each, head, branch)
             if each.unknown:
                 said = f"not known ({'; '.join(each.unknown)})"
             if each.lost:
@@ -58,7 +58,7 @@ def _what(section: Section) -> str:
     return "what it builds on" if section.risks else "nothing"
 
 
-def _how(section: Section, head: RenderedTree, branch: str) -> str:
+def how(section: Section, head: RenderedTree, branch: str) -> str:
     """What has to happen besides the merge, for those of the changes for which it has to."""
     named = {each.name: each.body for each in applications(head)}
     if not named:

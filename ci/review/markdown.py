@@ -69,7 +69,7 @@ def _lines(
         then = "What it makes is not compared here; an Application that renders it syncs nothing."
         lines += [f"{said} {then}", ""]
     if report.live:
-        lines[1:1] = [report.live, ""]
+        lines[1:1] = [report.live, "", *(each for note in report.notes for each in (note, ""))]
     if report.sections:
         lines += ["| environment | |", "| --- | --- |"]
         lines += [f"| {_cell(each.name)} | {each.verdict} |" for each in _rows(report)]

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ci.review.changes import compare
-from ci.review.live import live_at_merge, lost_applications
+from ci.review.live import how, live_at_merge, lost_applications
 from ci.review.outside import moved
+from ci.review.person import needs_person
 from ci.review.redact import clean, clean_sentence, without
 from ci.review.risks import Risk, View, risks
 from ci.review.section import NO_CHANGE, Section
 from ci.review.sight import left_sight, without_folder
+from ci.review.usage import used
 from ci.review.versions import new_versions, with_commits
 from treecheck.cluster import Cluster
 from treecheck.model import as_mapping
@@ -28,7 +30,10 @@ MOVED = 55  # a risk's weight: what nobody can look at is more than a change of 
 
 @dataclass
 class Comparison:
-    """Everything that a comment says, in the order in which it says it."""
+    """Everything that a comment says.
+
+    `notes` are lines below the first one: the money, the room, and what needs a person.
+    """
 
     sections: list[Section]
     findings: list[Finding]
@@ -36,6 +41,7 @@ class Comparison:
     unbuilt: dict[str, str] = field(default_factory=dict)
     live: str = ""
     secrets: frozenset[str] = frozenset()
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_promotion(self) -> bool:
@@ -65,7 +71,15 @@ def make_report(
     live = live_at_merge(sections, head, builds=builds, branch=branch)
     failures = [each for each in head.failures if each not in base.failures]
     secrets = base.secrets | head.secrets
-    return Comparison(sections, _new_findings(base, head), failures, unbuilt, live, secrets)
+    new = _new_findings(base, head)
+    report = Comparison(sections, new, failures, unbuilt, live, secrets)
+    if head.usage and (unbuilt or base.unbuilt):
+        report.notes = ["**Money and room:** not known, since not everything can be rendered."]
+    else:
+        report.notes = list(used(base.usage, head.usage))
+    by_hand = [each.name for each in sections if how(each, head, branch)]
+    report.notes += filter(None, [needs_person(sections, by_hand)])
+    return report
 
 
 def _sections(
@@ -174,6 +188,7 @@ def _data(report: Comparison) -> dict[str, Any]:
         ],
         "findings": [_finding(each) for each in report.findings],
         "live": report.live,
+        "notes": report.notes,
         "failures": [clean(each) for each in report.failures],
         "unbuilt": {folder: clean(why) for folder, why in report.unbuilt.items()},
     }

@@ -13,6 +13,7 @@ from ci.errors import CommandError, InputError
 from ci.git.archive import unpack
 from ci.review.outside import outside
 from ci.review.redact import secrets_of
+from ci.review.usage import Usage, usage_of
 from ci.run import execute, run
 from treecheck.checking import check_paths
 from treecheck.settings import find_settings
@@ -35,6 +36,7 @@ class RenderedTree:
         failed: all folders that can't be built, those included that build on such a one.
         root: the folder that it was read from.
         secrets: the secret values in it, as far as their names say that they are.
+        usage: what it costs and takes on the nodes, where it describes them.
         outside: what its kustomizations build on and nobody renders (see `outside`).
     """
 
@@ -46,6 +48,7 @@ class RenderedTree:
     failed: frozenset[str] = frozenset()
     outside: dict[str, list[str]] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    usage: Usage | None = None
 
     def lacks(self, resource: Resource, of: RenderedTree) -> bool:
         """Whether a resource of another version is unknown here.
@@ -119,4 +122,5 @@ def read_tree(folder: Path) -> RenderedTree:
     sources = inputs.files.values()
     written = [document.value for source in sources for document in source.documents]
     tree.secrets = secrets_of(everything, written)
+    tree.usage = usage_of(folder, tree.groups)
     return tree
