@@ -238,6 +238,10 @@ def test_no_page_scrolls_sideways(visit: Callable[..., Page], place: str) -> Non
     for width in (320, 360, 768, 1280, 1920):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    for width in (320, 390, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "text of 200 %"
 
 
 def test_colours_follow_the_system_unless_picked(visit: Callable[..., Page]) -> None:
