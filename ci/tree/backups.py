@@ -18,6 +18,7 @@ BASE = "../../../base/postgres"  # as an overlay names it
 COMPONENT = "backups"  # what the overlay has instead of `storage`
 NAMESPACE = "coworking-prod"
 ROLE = "coworking-prod-backups"  # of infra/cloudformation/backups.yaml
+STACK = "coworking-backups"
 TEMPLATE = "infra/cloudformation/backups.yaml"
 
 

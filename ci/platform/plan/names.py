@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TOKEN_FILE = "git-token.txt"  # noqa: S105 - a name, which .gitignore has too
 # The template's AllowedPattern refuses it, with a sentence, if it is left as it is.
 UNKNOWN_CONNECTION = "PASTE-THE-CONNECTION-ARN"
+UNKNOWN_ISSUER = "PASTE-THE-ISSUER"  # refused likewise
 CONNECTION_NAME_LENGTH = 32  # AWS::CodeConnections::Connection, ConnectionName
 _GITHUB = re.compile(r"https://github\.com/([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?")
 
@@ -38,6 +39,7 @@ class Names:
         connection: the ARN of the connection to GitHub, or a placeholder.
         bot: numeric GitHub account id of the account that writes tags back; 0 for none.
         email: who hears of failed builds; empty for nobody.
+        issuer: the cluster's OIDC issuer without https://, or a placeholder.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Names:
     connection: str = UNKNOWN_CONNECTION
     bot: str = "0"
     email: str = ""
+    issuer: str = UNKNOWN_ISSUER
 
     @property
     def pipeline(self) -> str:

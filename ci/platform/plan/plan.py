@@ -20,7 +20,7 @@ import click
 
 from ci.errors import CiError
 from ci.platform.plan import names, show, steps
-from ci.platform.plan.checks import aws, judge
+from ci.platform.plan.checks import aws, backups, judge
 from ci.platform.plan.checks.outside import Outside
 from ci.platform.plan.names import UNKNOWN_CONNECTION
 from ci.tree import overlays
@@ -53,7 +53,7 @@ def command(*, check: bool, form: str, connection: str, bot: str, email: str, ro
     judged: tuple[Judged, ...] | None = None
     if check:
         outside = Outside(mine, root, os.environ)
-        outside.names = mine = _with_connection(outside)
+        outside.names = mine = _with_issuer(outside, _with_connection(outside))
         judged = tuple(judge(steps.all_steps(mine, root), outside))
     listed = steps.all_steps(mine, root)
     if form == "json":
@@ -73,6 +73,14 @@ def _with_connection(outside: Outside) -> Names:
         return dataclasses.replace(mine, connection=aws.find_connection_arn(outside))
     except CiError:
         return mine  # the check of the step says why
+
+
+def _with_issuer(outside: Outside, mine: Names) -> Names:
+    """The names with the cluster's OIDC issuer, where the cluster is there and AWS says it."""
+    try:
+        return dataclasses.replace(mine, issuer=backups.issuer(outside) or mine.issuer)
+    except CiError:
+        return mine  # the checks of the cluster say why
 
 
 def status(judged: tuple[Judged, ...]) -> int:

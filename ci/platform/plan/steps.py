@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ci.platform.capacity.offered import offered
-from ci.platform.plan import bootstrap, options
+from ci.platform.plan import backups, bootstrap, options
 from ci.platform.plan.names import TOKEN_FILE, UNKNOWN_CONNECTION
 from ci.platform.plan.step import Action, Step
 from ci.platform.plan.tools import TOOLS, shown
@@ -55,6 +55,7 @@ def all_steps(names: Names, root: Path) -> tuple[Step, ...]:
         options.webhook(names),
         _seal(lines),
         _push(lines),
+        backups.step(names),
         _hand_over(lines),
         _first_build(names),
         _promote(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.errors import CiError
-from ci.platform.plan.checks import argocd, aws, cluster, here
+from ci.platform.plan.checks import argocd, aws, backups, cluster, here
 from ci.platform.plan.step import Judged, Mark, unknown
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ CHECKS: dict[str, Callable[[Outside], Mark]] = {
     "webhook": here.webhook,
     "seal": here.seal,
     "push": here.push,
+    "backups": backups.backups,
     "hand-over": argocd.hand_over,
     "first-build": argocd.first_build,
     "promote": argocd.promote,

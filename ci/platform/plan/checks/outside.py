@@ -43,6 +43,7 @@ AWS_CALLS: dict[tuple[str, str], str] = {
     ("secretsmanager", "describe_secret"): "secretsmanager:DescribeSecret",
     ("eks", "describe_cluster"): "eks:DescribeCluster",
     ("eks", "list_access_entries"): "eks:ListAccessEntries",
+    ("iam", "list_open_id_connect_providers"): "iam:ListOpenIDConnectProviders",
     ("elb", "describe_load_balancers"): "elasticloadbalancing:DescribeLoadBalancers",
     ("elbv2", "describe_load_balancers"): "elasticloadbalancing:DescribeLoadBalancers",
 }

@@ -84,7 +84,7 @@ def test_nothing_between_an_empty_account_and_a_serving_prod_is_left_out() -> No
 def test_what_only_some_need_is_there_and_says_who() -> None:
     assert {step.name: step.optional for step in steps() if step.optional}.keys() == {
         *("source-credentials", "comment-token", "bot", "signing", "colleagues", "passwords"),
-        *("private-repository", "argocd-address", "webhook"),
+        *("private-repository", "argocd-address", "webhook", "backups"),
     }
 
 
@@ -128,7 +128,7 @@ def test_the_first_build_is_started_by_hand_and_says_why() -> None:
 
 
 def test_the_plan_names_what_the_settings_say() -> None:
-    (deploy,) = [one for one in commands() if "cloudformation deploy" in one]
+    (deploy,) = [one for one in commands() if overlays.PIPELINE_TEMPLATE in one]
     words = shlex.split(deploy)
     assert words[words.index("--stack-name") + 1] == "coworking-api-pipeline"
     assert words[words.index("--parameter-overrides") + 1 :] == [
@@ -148,7 +148,7 @@ SIGNED = replace(NAMES, settings=SETTINGS._replace(signer="1+bot@users.noreply.g
 def test_with_a_signer_the_stack_makes_a_secret_for_its_key() -> None:
     listed = all_steps(SIGNED, ROOT)
     texts = [action.text for step in listed for action in step.actions]
-    (deploy,) = [text for text in texts if "cloudformation deploy" in text]
+    (deploy,) = [text for text in texts if overlays.PIPELINE_TEMPLATE in text]
     assert "Signing=ssh" in shlex.split(deploy)
     (step,) = [step for step in listed if step.name == "signing"]
     secret = " --secret-id coworking-api/signing-key --secret-string file://signing-key"
@@ -183,7 +183,7 @@ def test_the_parameters_exist_and_those_without_a_default_are_given() -> None:
     from cfnlint.decode import decode  # noqa: PLC0415  (half a second, in every process)
 
     template, _ = decode(str(ROOT / overlays.PIPELINE_TEMPLATE))
-    (deploy,) = [one for one in commands() if "cloudformation deploy" in one]
+    (deploy,) = [one for one in commands() if overlays.PIPELINE_TEMPLATE in one]
     given = dict(word.split("=", 1) for word in shlex.split(deploy) if re.match(r"[A-Z]\w+=", word))
     parameters = template["Parameters"]
     assert set(given) <= set(parameters)
