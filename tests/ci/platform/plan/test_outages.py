@@ -311,7 +311,7 @@ def test_the_rights_are_those_of_the_calls_and_each_reads() -> None:
         prefix, _, action = right.partition(":")
         model = session.get_service_model(service)
         assert action in model.operation_names
-        assert re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower() == operation
+        assert botocore.xform_name(action) == operation
         assert prefix == {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}.get(
             service, service
         )
