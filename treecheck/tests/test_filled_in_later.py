@@ -9,6 +9,7 @@ from test_unknown import HEAD, IN_SHOP, OWN, POD, run, write
 
 from treecheck.facts import Facts
 from treecheck.inputs import gather
+from treecheck.placeholders import MARKS, template_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,3 +200,10 @@ def test_a_loose_patch_is_not_judged_as_a_manifest(text: str, tmp_path: Path) ->
     report = run(tmp_path, {"remove.yaml": head + text}, "unknown-field")
 
     assert report.findings == []
+
+
+@pytest.mark.parametrize("mark", sorted(MARKS))
+def test_places_that_follow_one_another_are_read_at_once(mark: str) -> None:
+    """Were each of them read in two ways, these would be read in 2 to the power of 2,000."""
+    found = template_of(f"a: [\n{mark.replace(' ', 'b') * 2000} c\n")
+    assert found == ("a template with {{ }}" if mark == "{% %}" else "")  # a line of commands

@@ -52,8 +52,10 @@ def template_of(text: str) -> str:
 
 
 def _filled(text: str, places: re.Pattern[str]) -> str:
+    # Atomic: a place ends at its first mark. Otherwise each of a file's places that follow one
+    # another doubles the ways to read it.
     alone = re.compile(
-        rf"^[ \t]*(?:- )?(?:(?:{places.pattern})[ \t]*)+$\n?", re.DOTALL | re.MULTILINE
+        rf"^[ \t]*(?:- )?(?:(?>{places.pattern})[ \t]*)+$\n?", re.DOTALL | re.MULTILINE
     )
     return places.sub("x", alone.sub("", text))
 
