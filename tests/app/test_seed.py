@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -76,6 +77,25 @@ def test_the_rhythm_is_believable(database: Database, engine: Engine) -> None:
              ON users.id = user_id
     """
     assert database.rows(people) == [(True, True, True)]
+
+
+@pytest.mark.parametrize("name", ["Pacific/Kiritimati", "America/New_York", "Asia/Kathmandu"])
+def test_the_mornings_are_busy_in_the_place_s_own_zone(
+    name: str, database: Database, engine: Engine
+) -> None:
+    end = date(2026, 4, 1)  # New York's clocks change in these days
+
+    sow(engine, Plan(users=50, tokens=4_000, days=40, seed=7, end=end, zone=ZoneInfo(name)))
+
+    local = f"(created_at AT TIME ZONE 'UTC' AT TIME ZONE '{name}')"
+    found = database.rows(
+        f"SELECT min(extract(hour FROM {local})), max(extract(hour FROM {local})),"
+        f" mode() WITHIN GROUP (ORDER BY extract(hour FROM {local})),"
+        f" min({local}::date), max({local}::date) FROM tokens"
+    )
+    assert found[0][:2] == (6, 21)
+    assert found[0][2] in (8, 9)
+    assert found[0][3:] == (date(2026, 2, 20), date(2026, 3, 31))
 
 
 def test_the_rollups_are_folded_and_right_and_the_indexes_are_back(

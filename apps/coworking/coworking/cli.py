@@ -173,12 +173,17 @@ def report(month: datetime, folder: Path, address: str | None) -> None:
 @click.option("--if-empty", is_flag=True, help="Do nothing if the database has data.")
 @click.option("--replace", is_flag=True, help="Remove the data that is there first.")
 def seed(*, if_empty: bool, replace: bool, end: datetime | None, **sizes: int) -> None:
-    """Fill the database with demo data; refuses one that has data, unless forced."""
-    from datetime import UTC, datetime  # noqa: PLC0415
+    """Fill the database with demo data; refuses one that has data, unless forced.
+
+    Its days are those of PLACE_TIME_ZONE: the mornings are busy there.
+    """
+    from datetime import datetime  # noqa: PLC0415
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
 
     from coworking.seed import Plan, has_data, sow  # noqa: PLC0415
 
-    plan = Plan(end=(end or datetime.now(UTC)).date(), **sizes)
+    zone = ZoneInfo(Config.read().place_time_zone)
+    plan = Plan(end=(end or datetime.now(zone)).date(), zone=zone, **sizes)
     with _engine() as engine:
         if if_empty:
             with engine.connect() as connection:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from itertools import accumulate, islice
 from random import Random
@@ -63,6 +63,7 @@ class Plan:
         days: over how many days they are spread.
         seed: which of the many such data sets.
         end: the day after the last one; no token is created on it.
+        zone: whose hours and days these are; the rows are in UTC, as all are.
     """
 
     users: int
@@ -70,6 +71,7 @@ class Plan:
     days: int
     seed: int
     end: date
+    zone: tzinfo = UTC
 
 
 @dataclass
@@ -227,7 +229,9 @@ def _token_lines(plan: Plan, members: list[Member], first_id: int, random: Rando
         if number % 7 == 0:
             comers = _comers(members, number // 7, first_id)
         day = start + timedelta(days=number)
-        yield from _day_lines(day, count, minutes[day.weekday()], comers, random)
+        yield from _day_lines(
+            LocalDay.of(day, plan.zone), count, minutes[day.weekday()], comers, random
+        )
 
 
 def _tokens_of_days(plan: Plan, members: list[Member], start: date, random: Random) -> list[int]:
@@ -264,16 +268,35 @@ def _comers(members: list[Member], week: int, first_id: int) -> list[int]:
     return ids or [first_id]
 
 
+class LocalDay:
+    """A day of a zone, whose seconds are written in UTC.
+
+    Its offset is noon's all day: clocks change at night, before the first hour.
+    """
+
+    def __init__(self, day: date, offset: int) -> None:
+        self._offset = offset
+        self._days = [str(day + timedelta(days=step)) for step in (-1, 0, 1, 2)]
+
+    @classmethod
+    def of(cls, day: date, zone: tzinfo) -> LocalDay:
+        offset = datetime(day.year, day.month, day.day, 12, tzinfo=zone).utcoffset()
+        return cls(day, int((offset or timedelta()).total_seconds()))
+
+    def moment(self, second: int) -> str:
+        """A second since its midnight, from a day before it to a day after it, as PostgreSQL's."""
+        step, second = divmod(second - self._offset, DAY_SECONDS)
+        return f"{self._days[step + 1]} {_clocks()[second]}"
+
+
 def _day_lines(
-    day: date, count: int, minutes: list[int], comers: list[int], random: Random
+    day: LocalDay, count: int, minutes: list[int], comers: list[int], random: Random
 ) -> Iterator[str]:
-    draw, clock = random.random, _clocks()
-    before, after = (str(day + timedelta(days=step)) for step in (-1, 1))
-    today, spread, people = str(day), len(minutes), len(comers)
+    draw, spread, people = random.random, len(minutes), len(comers)
     created = sorted(minutes[int(draw() * spread)] * 60 + int(draw() * 60) for _ in range(count))
     for second in created:
         user, code = comers[int(draw() * people)], int(draw() * 16_777_216)
-        line = f"{user}\t{code:06X}\t{today} {clock[second]}\t"
+        line = f"{user}\t{code:06X}\t{day.moment(second)}\t"
         chance = draw()
         if chance < UNUSED:
             yield line + "\\N\n"
@@ -284,10 +307,7 @@ def _day_lines(
             used = second + int(draw() * 21_600)
         elif chance > 0.9:
             used = second - int(draw() * 360)
-        if 0 <= used < DAY_SECONDS:
-            yield f"{line}{today} {clock[used]}\n"
-        else:
-            yield f"{line}{before if used < 0 else after} {clock[used % DAY_SECONDS]}\n"
+        yield f"{line}{day.moment(used)}\n"
 
 
 def _minutes(hours: tuple[int, ...]) -> list[int]:
