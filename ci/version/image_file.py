@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import posixpath
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
 
 from ci.errors import InputError
 from ci.git.made_commit import File
@@ -66,6 +69,26 @@ class ImageFile:
         """Return the file with the tag replaced and every other byte kept."""
         data = scalar.replace(self._file.data, self.image, tag, file=self.path)
         return File(self._file.mode, data)
+
+    def is_component(self, commit: str = "") -> bool:
+        """Whether the overlay around the folder has it as a component, at `tip` or at a commit.
+
+        True as well where that overlay is missing or can't be read: who asks does less where it is
+        false.
+        """
+        around = str(PurePosixPath(self.folder).parent)
+        names = [posixpath.join(around, name) for name in FILE_NAMES]
+        found = self._repository.read(commit or self.tip, names).values()
+        return not found or any(self._is_listed(file.data, around) for file in found)
+
+    def _is_listed(self, overlay: bytes, around: str) -> bool:
+        try:
+            content = yaml.safe_load(overlay)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return True
+        listed = content.get("components") if isinstance(content, dict) else None
+        paths = (posixpath.join(around, str(each)) for each in listed or ())
+        return self.folder in map(posixpath.normpath, paths)
 
     # --- the history (ci.version.order.History) -------------------------------------------------
 

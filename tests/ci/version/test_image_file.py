@@ -186,3 +186,42 @@ def test_a_folder_outside_the_tree_is_refused(folder: str) -> None:
 
 def test_a_folder_has_one_name() -> None:
     assert check_folder("overlays//dev/./image/") == "overlays/dev/image"
+
+
+AROUND = "overlays/dev/coworking/kustomization.yaml"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "is_component"),
+    [
+        ("components: [image]\n", True),
+        ("components: [storage, ./image/]\n", True),
+        ("components: [../../dev/coworking/image]\n", True),
+        ("components: [storage, ../../../base/postgres/upstream]\n", False),
+        ("components: [../../prod/coworking/image]\n", False),
+        ("resources: [deployment.yaml]\n", False),
+        ("components:\n", False),
+        ("", False),
+        ("components: [image\n", True),  # nobody can tell
+    ],
+)
+def test_a_folder_counts_where_the_overlay_around_it_has_it_as_a_component(
+    remote: Remote, overlay: str, is_component: bool
+) -> None:
+    remote.person.commit(AROUND, overlay)
+    remote.person.push()
+    with opened(remote) as file:
+        assert file.is_component() is is_component
+
+
+def test_a_folder_that_no_overlay_is_around_stands_by_itself(remote: Remote) -> None:
+    with opened(remote) as file:
+        assert file.is_component()
+
+
+def test_an_earlier_commit_is_asked_by_itself(remote: Remote) -> None:
+    before = remote.person.commit(AROUND, "components: [storage]\n")
+    after = remote.person.commit(AROUND, "components: [storage, image]\n")
+    remote.person.push()
+    with opened(remote) as file:
+        assert [file.is_component(commit) for commit in (before, after, "")] == [False, True, True]
