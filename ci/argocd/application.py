@@ -9,8 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ci.tree.images import SERVICE_IMAGE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from ci.tree.images import SourceImage
 
 # Phases of an operation (argo-cd, gitops-engine/pkg/sync/common, OperationPhase).
 BUSY = ("Running", "Terminating")
@@ -201,11 +205,13 @@ def time_of(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def image_of(manifests: Iterable[Mapping[str, Any]], deployment: str) -> str:
-    """Return the image of a Deployment's first container among manifests; empty without one."""
+def image_of(manifests: Iterable[Mapping[str, Any]], image: SourceImage = SERVICE_IMAGE) -> str:
+    """Return what the container of an image's workload runs among manifests; empty without one."""
     for manifest in manifests:
-        if manifest.get("kind") == "Deployment" and manifest["metadata"]["name"] == deployment:
-            return str(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
+        if manifest.get("kind") == image.kind and manifest["metadata"]["name"] == image.workload:
+            for container in manifest["spec"]["template"]["spec"]["containers"]:
+                if container["name"] == image.workload:
+                    return str(container["image"])
     return ""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ci.argocd.client import ArgoCD, Json
+    from ci.tree.images import SourceImage
 
 # The Application, Deployment and image entry of the service have the same name (base/coworking).
 SERVICE = "coworking"
@@ -42,14 +43,16 @@ def overlay_folder(environment: str) -> str:
     return SERVICE_IMAGE.overlay_folder(environment)
 
 
-def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Application, Json]:
-    """Read the service's Application, parsed and as it came.
+def read(
+    api: ArgoCD, environment: str, part: str = SERVICE, *, refresh: bool = False
+) -> tuple[Application, Json]:
+    """Read the Application of a part of an environment, parsed and as it came.
 
     Raises:
         InputError: there is no such Application; the hint names those that there are.
         ArgoError: Argo CD gave no usable answer.
     """
-    name = application_name(environment)
+    name = application_name(environment, part)
     try:
         answer = api.application(name, refresh=refresh)
     except ArgoError as error:
@@ -59,7 +62,7 @@ def read(api: ArgoCD, environment: str, *, refresh: bool = False) -> tuple[Appli
         seen = [app["metadata"]["name"] for app in api.applications()]
         if name in seen:
             raise
-        known = sorted(n.removeprefix(f"{SERVICE}-") for n in seen if n.startswith(f"{SERVICE}-"))
+        known = sorted(n.removeprefix(f"{part}-") for n in seen if n.startswith(f"{part}-"))
         if known:
             raise unknown_environment(environment, known) from error
         raise InputError(
@@ -79,7 +82,7 @@ def tag_at(api: ArgoCD, app: Application, revision: str, *, within: float = REND
         within: how many seconds to wait for it.
     """
     try:
-        return tag_of(image_of(api.manifests(app.name, revision, within=within), SERVICE))
+        return tag_of(image_of(api.manifests(app.name, revision, within=within)))
     except ArgoError:
         return ""
 
@@ -106,14 +109,14 @@ def live(api: ArgoCD, app: Application, kind: str, name: str) -> Json:
         raise
 
 
-def live_tag(api: ArgoCD, app: Application) -> str:
-    """Return the tag in the cluster's Deployment now; empty when there is none."""
-    return tag_in(live_deployment(api, app))
+def live_tag(api: ArgoCD, app: Application, image: SourceImage = SERVICE_IMAGE) -> str:
+    """Return the tag in the image's workload in the cluster now; empty when there is none."""
+    return tag_in(live(api, app, image.kind, image.workload), image)
 
 
-def tag_in(deployment: Json) -> str:
-    """Return the tag of a Deployment of the service; empty when there is none."""
-    return tag_of(image_of([deployment], SERVICE))
+def tag_in(workload: Json, image: SourceImage = SERVICE_IMAGE) -> str:
+    """Return the tag that a workload of the image runs; empty when there is none."""
+    return tag_of(image_of([workload], image))
 
 
 def is_rolled_out(deployment: Json) -> bool:
@@ -134,13 +137,17 @@ class RunningPod(NamedTuple):
     uid: str
 
 
-def pods(api: ArgoCD, app: Application) -> frozenset[RunningPod]:
-    """The service's own pods, without those of Jobs and those on their way out.
+def pods(
+    api: ArgoCD, app: Application, image: SourceImage = SERVICE_IMAGE
+) -> frozenset[RunningPod]:
+    """The pods of an image's workload, without those of Jobs and those on their way out.
 
     Argo CD shows them only where the AppProject allows the kinds ReplicaSet and Pod.
     """
     nodes = api.resource_tree(app.name).get("nodes") or []
-    owners = {node["uid"] for node in nodes if node["kind"] == "ReplicaSet"}
+    # A Deployment owns its pods through a ReplicaSet; a StatefulSet owns them itself.
+    owner = "ReplicaSet" if image.kind == "Deployment" else image.kind
+    owners = {node["uid"] for node in nodes if node["kind"] == owner}
     return frozenset(
         RunningPod(node["name"], node["uid"])
         for node in nodes

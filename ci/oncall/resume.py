@@ -33,7 +33,7 @@ from ci.oncall.rolled_back import RolledBack, deployments_since
 from ci.oncall.source_revert import commits_behind, revert_source
 from ci.tree.difference import difference
 from ci.version.image_file import ImageFile
-from ci.version.land import Destination, Lander, Leave, Plan
+from ci.version.land import Destination, Leave, Plan, land
 from ci.version.message import Deployment
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def look(api: ArgoCD, environment: str, access: Access) -> Divergence:
         raise CiError(f"{app.name} has no history: nothing was ever deployed")
     revision = app.entries[-1].revision
     deployed = api.manifests(app.name, revision)
-    image = image_of(deployed, SERVICE)
+    image = image_of(deployed)
     running, live = tag_of(image), live_tag(api, app)
     if live != running:
         raise CiError(
@@ -222,15 +222,7 @@ def take_back(access: Access, divergence: Divergence, environment: str) -> str:
         SERVICE,
         pull_branch=branch_name("rollback", environment, name),
     )
-    landing = Lander(
-        access.repository,
-        target,
-        _plan(divergence, environment),
-        access.backoff,
-        author=access.author,
-        sign=access.sign,
-        say=click.echo,
-    ).land()
+    landing = land(access, target, _plan(divergence, environment), say=click.echo)
     if landing.result == "pr":
         raise PolicyError(
             f"{divergence.app.branch} refuses the push: the change waits in branch"

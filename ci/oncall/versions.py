@@ -134,7 +134,7 @@ def _rendered(
         except ArgoError as error:
             errors[name] = _short(error.reason or str(error))
         else:
-            tags[name] = tag_of(image_of(manifests, SERVICE))
+            tags[name] = tag_of(image_of(manifests))
 
     with ThreadPoolExecutor(max(1, len(names))) as pool:
         list(pool.map(ask, names))

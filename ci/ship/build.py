@@ -152,7 +152,7 @@ class Build:
     def repository_of(self, image: SourceImage) -> EcrRepository:
         """The ECR repository of one of our images."""
         host = registry(self["AWS_ACCOUNT_ID"], self["AWS_DEFAULT_REGION"])
-        return EcrRepository.parse(f"{host}/{self['IMAGE_REPO_NAME']}{image.suffix}")
+        return EcrRepository.parse(image.named_after(f"{host}/{self['IMAGE_REPO_NAME']}"))
 
     @property
     def written_back(self) -> tuple[SourceImage, str]:
@@ -163,9 +163,9 @@ class Build:
         main = self["MAIN_PROJECT"]
         named = self["MAIN_BUILD"].rpartition("build/")[2].partition(":")[0]
         for image in IMAGES.values():
-            if named == f"{main}{image.suffix}":
+            if named == image.named_after(main):
                 return image, named
-        return self.image, f"{main}{self.image.suffix}"
+        return self.image, self.image.named_after(main)
 
     @property
     def number(self) -> str:

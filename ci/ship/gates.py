@@ -23,14 +23,18 @@ class Blocks(CiError):  # noqa: N818  (what a gate does)
     """A gate blocks the promotion; the message says why."""
 
 
+class Skips(CiError):  # noqa: N818  (likewise)
+    """A gate has nothing to ask, and the promotion changes nothing that runs; it says why."""
+
+
 class Gate(NamedTuple):
     """A gate.
 
     Attributes:
         asks: what must be so.
         fix: what a person does when it isn't.
-        check: returns what it found when it passes, else raises; Blocks is its own answer, and any
-            other CiError means that it could not ask, which blocks as well.
+        check: returns what it found when it passes, else raises; Blocks and Skips are its own
+            answers, and any other CiError means that it could not ask, which blocks as well.
     """
 
     asks: str
@@ -39,7 +43,7 @@ class Gate(NamedTuple):
 
 
 class State(NamedTuple):
-    """A gate's answer: `passes`, `blocks` or `overridden`, with what it found.
+    """A gate's answer: `passes`, `blocks`, `overridden` or `skipped`, with what it found.
 
     `fix` says what to do: by the gate's rule, or, where it could not ask, to make it able to.
     """
@@ -50,13 +54,19 @@ class State(NamedTuple):
     fix: str = ""
 
 
+def _expect_in_use(candidate: Candidate) -> None:
+    if candidate.is_idle:
+        raise Skips(f"neither {candidate.origin} nor {candidate.target} runs this image yet")
+
+
 def _healthy(candidate: Candidate) -> str:
+    _expect_in_use(candidate)
     app, tag = candidate.app, candidate.tag
     if app.sync != "Synced" or app.health != "Healthy":
         raise Blocks(f"{app.name} is {app.sync} and {app.health}")
     if app.busy:
         raise Blocks(f"{app.name} is being synced")
-    live = live_tag(candidate.api, app)
+    live = live_tag(candidate.api, app, candidate.image)
     if live != tag:
         raise Blocks(f"{app.name} runs {live or 'nothing'}, and git says {tag}")
     return f"{app.name} is Synced and Healthy on {tag}"
@@ -66,6 +76,8 @@ def _same_image(candidate: Candidate) -> str:
     digest = candidate.ecr.digest(candidate.tag)
     if digest is None:
         raise Blocks(f"{candidate.ecr.repository.address} has no tag {candidate.tag}")
+    if candidate.is_idle:
+        return f"the registry has {digest[:19]}…, and {candidate.origin} has no pod of it yet"
     running = candidate.running_digests()
     if running != {digest}:
         shown = ", ".join(sorted(running)) or "no image"
@@ -88,6 +100,7 @@ def _scanned(candidate: Candidate) -> str:
 
 
 def _soaked(candidate: Candidate) -> str:
+    _expect_in_use(candidate)
     since = candidate.running_since()
     if since is None:
         raise Blocks(f"Argo CD's history doesn't show {candidate.tag} in {candidate.origin}")
@@ -109,6 +122,8 @@ def _descends(candidate: Candidate) -> str:
 
 
 def _only_the_image(candidate: Candidate) -> str:
+    if candidate.waits:
+        raise Skips(f"{candidate.target} does not run this image yet: nothing changes there")
     tree = candidate.folder / "tree"
     unpack(candidate.repository.archive(candidate.there.tip), tree)
     file = tree / candidate.there.path
@@ -149,7 +164,8 @@ GATES: dict[str, Gate] = {
     ),
     "descends": Gate(
         "its commit comes after the one that the target runs, and was not reverted there",
-        "Promote a newer build; to go back, use `python -m ci rollback`.",
+        "Promote a newer build; to go back, use `python -m ci rollback`, and for the database's"
+        " image `python -m ci hotfix --image postgres`.",
         _descends,
     ),
     "only-the-image": Gate(
@@ -167,6 +183,8 @@ def ask(candidate: Candidate, *, overridden: Collection[str]) -> list[State]:
         word = "overridden" if name in overridden else "blocks"
         try:
             states.append(State(name, "passes", gate.check(candidate)))
+        except Skips as error:
+            states.append(State(name, "skipped", str(error)))
         except Blocks as error:
             states.append(State(name, word, str(error), gate.fix))
         except CiError as error:

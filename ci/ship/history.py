@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ci.argocd.environment import SERVICE, overlay_folder
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
 from ci.git.repository import Copied
 from ci.ship.build import VARIABLES
+from ci.ship.which_image import image_option, not_deployed
 from ci.tree import overlays, settings
 from ci.tree.overlays import ROOT
 from ci.version.image_file import ImageFile
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.git.repository import Repository
+    from ci.tree.images import SourceImage
     from ci.version.image_file import Record
 
 
@@ -75,7 +76,7 @@ def _row(
     version, message = record
     tag = PipelineTag.match(version.tag or "")
     commit = overlay.resolve(version.source or (tag.commit if tag else "")) or ""
-    how = _how(record, earlier, environment_of(overlay.folder))
+    how = _how(record, earlier, environment_of(overlay.folder), overlay.image)
     person, what = message.author, message.trailers.get("Reason", message.subject)
     if how == "build" and commit:
         source = Message.parse(repository.objects([commit])[0] or b"")
@@ -92,7 +93,7 @@ def _row(
     )
 
 
-def _how(record: Record, earlier: Iterator[str | None], environment: str) -> str:
+def _how(record: Record, earlier: Iterator[str | None], environment: str, image: str) -> str:
     trailers = record.message.trailers
     if "Promoted-From" in trailers:
         return "promotion"
@@ -101,7 +102,7 @@ def _how(record: Record, earlier: Iterator[str | None], environment: str) -> str
     if "Build" in trailers:
         return "build"
     tag = record.version.tag or ""
-    is_deployment = record.message.deploys(environment, SERVICE, tag)
+    is_deployment = record.message.deploys(environment, image, tag)
     if is_deployment and record.version.image:
         return _how_by_tag(tag, environment)
     if tag in earlier:  # for a tag that is new, all of the history is read
@@ -118,13 +119,21 @@ def _how_by_tag(tag: str, environment: str) -> str:
 
 @click.command()
 @click.argument("environment")
+@image_option
 @click.option("--url", help="The git repository; by default settings.yaml's.")
 @click.option("--local", is_flag=True, help="Read this checkout instead of a remote.")
 @click.option("--branch", default="main", show_default=True)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(  # noqa: PLR0913  (one argument for each option)
-    *, environment: str, url: str | None, local: bool, branch: str, limit: int, as_json: bool
+    *,
+    environment: str,
+    image: SourceImage,
+    url: str | None,
+    local: bool,
+    branch: str,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List what ran when in an environment, newest first, from git alone."""
     overlays.overlay(environment)  # or an error that names those that there are
@@ -132,9 +141,12 @@ def command(  # noqa: PLR0913  (one argument for each option)
     place = str(ROOT) if local else remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ, part=Copied.COMMITS) as access:
         tip = access.tip(branch)
-        overlay = ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
+        folder = image.overlay_folder(environment)
+        overlay = ImageFile(access.repository, tip, folder, image.name)
         for row in itertools.islice(rows(access.repository, overlay), limit):
             click.echo(json.dumps(row._asdict()) if as_json else _line(row))
+        if sentence := not_deployed(image, environment, overlay):
+            click.echo(sentence, err=True)
 
 
 def _line(row: Row) -> str:

@@ -1,6 +1,7 @@
 """`python -m ci promote`: propose dev's tag for prod, behind gates that say which one blocks it.
 
 python -m ci promote --dry-run
+python -m ci promote --image postgres
 python -m ci promote --override soaked --reason "a fix that can't wait, see the incident"
 """
 
@@ -13,9 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ci.argocd.client import connect
-from ci.argocd.environment import SERVICE, overlay_folder
 from ci.aws.ecr import Ecr
-from ci.aws.registry import EcrRepository
 from ci.errors import CiError, InputError
 from ci.git.access import open_remote, remote_url
 from ci.git.github import PullRequest
@@ -24,23 +23,27 @@ from ci.git.remote import branch_name, check_branch
 from ci.options import Duration
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
+from ci.ship.which_image import image_option, not_deployed, repository_of
 from ci.tree import settings
 from ci.tree.overlays import overlay
 from ci.version.image_file import ImageFile
-from ci.version.land import Destination, Lander, Leave
+from ci.version.land import Destination, Leave, land
 from ci.version.message import Deployment, Message, one_line
 from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ci.aws.registry import EcrRepository
     from ci.git.access import Access
+    from ci.tree.images import SourceImage
     from ci.version.land import Landing, Plan
 
 
 class Wish(NamedTuple):
-    """What was asked for: from where to where, on which branch, and how."""
+    """What was asked for: which image, from where to where, on which branch, and how."""
 
+    image: SourceImage
     origin: str
     target: str
     branch: str
@@ -54,6 +57,7 @@ class Wish(NamedTuple):
 @click.command(
     epilog="Gates: " + "; ".join(f"{name}: {gate.asks}" for name, gate in GATES.items()) + "."
 )
+@image_option
 @click.option("--from", "origin", default="dev", show_default=True, help="Whose tag.")
 @click.option("--to", "target", default="prod", show_default=True, help="Where to.")
 @click.option("--soak", type=Duration(525_600), default=30, show_default=True, help="Minutes.")
@@ -65,6 +69,7 @@ class Wish(NamedTuple):
 @click.option("--branch", default="main", show_default=True)
 def command(  # noqa: PLR0913  (one argument for each option)
     *,
+    image: SourceImage,
     origin: str,
     target: str,
     soak: float,
@@ -89,7 +94,7 @@ def command(  # noqa: PLR0913  (one argument for each option)
     check_branch(branch)
     for environment in (origin, target):
         overlay(environment)  # or an error that names those that there are
-    wish = Wish(origin, target, branch, soak, frozenset(override), reason, push, dry_run)
+    wish = Wish(image, origin, target, branch, soak, frozenset(override), reason, push, dry_run)
     place = remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:
         promote(access, wish)
@@ -101,10 +106,10 @@ def promote(access: Access, wish: Wish) -> None:
     Raises:
         CiError: a gate blocks it; or as `Access.tip` and `Lander.land`.
     """
-    image = EcrRepository.parse(settings.read().image)
+    image, registry = wish.image, repository_of(wish.image)
     tip = access.tip(wish.branch)
     here, there = (
-        ImageFile(access.repository, tip, overlay_folder(environment), SERVICE)
+        ImageFile(access.repository, tip, image.overlay_folder(environment), image.name)
         for environment in (wish.origin, wish.target)
     )
     tag, old = here.entry.tag, there.entry.tag
@@ -112,6 +117,7 @@ def promote(access: Access, wish: Wish) -> None:
         click.echo(f"{wish.target} has {tag} already; nothing to promote")
         return
     candidate = Candidate(
+        image,
         wish.origin,
         wish.target,
         here,
@@ -121,16 +127,18 @@ def promote(access: Access, wish: Wish) -> None:
         timedelta(minutes=wish.soak),
         datetime.now(UTC),
         lambda: connect(os.environ),
-        lambda: Ecr(image),
+        lambda: Ecr(registry),
     )
-    click.echo(f"{SERVICE}: {wish.target} {old} -> {tag}")
+    click.echo(f"{image.name}: {wish.target} {old} -> {tag}")
     states = ask(candidate, overridden=wish.overridden)
     _show(states)
+    if waits := not_deployed(image, wish.target, there):
+        click.echo(waits)
     _refuse_blocked(states)
     if wish.dry_run:
         click.echo("No gate blocks; nothing was changed (--dry-run).")
         return
-    _land(access, wish, plan_promotion(candidate, wish, image, states), tag, states)
+    _land(access, wish, plan_promotion(candidate, wish, registry, states), candidate, states)
 
 
 def _refuse_blocked(states: Sequence[State]) -> None:
@@ -143,7 +151,7 @@ def _refuse_blocked(states: Sequence[State]) -> None:
 
 
 def plan_promotion(
-    candidate: Candidate, wish: Wish, image: EcrRepository, states: Sequence[State]
+    candidate: Candidate, wish: Wish, registry: EcrRepository, states: Sequence[State]
 ) -> Plan:
     """Plan the promotion of exactly the tag, and over the tag, that the gates were asked about."""
     tag, old = candidate.tag, candidate.there.entry.tag
@@ -161,28 +169,27 @@ def plan_promotion(
         trailers = {
             "Source-Commit": (overlay.resolve(build.commit) if build else None) or "",
             "Build": str(build.build) if build else "",
-            "Image": f"{image.address}:{tag}",
+            "Image": f"{registry.address}:{tag}",
             "Promoted-From": wish.origin,
             "Gate-Override": passed,
             "Reason": wish.reason if passed else "",
         }
-        return Deployment(wish.target, SERVICE, overlay.entry.tag, tag, trailers)
+        return Deployment(wish.target, overlay.image, overlay.entry.tag, tag, trailers)
 
     return plan
 
 
-def _land(access: Access, wish: Wish, plan: Plan, tag: str, states: Sequence[State]) -> None:
-    branch = branch_name("deploy", wish.target, f"{SERVICE}-{tag}")
+def _land(
+    access: Access, wish: Wish, plan: Plan, candidate: Candidate, states: Sequence[State]
+) -> None:
+    there = candidate.there
+    branch = branch_name("deploy", wish.target, f"{there.image}-{candidate.tag}")
     pull = None if wish.push else branch
-    target = Destination(
-        wish.branch, overlay_folder(wish.target), SERVICE, pull, only_pull=not wish.push
-    )
-    lander = Lander(
-        access.repository, target, plan, access.backoff, author=access.author, sign=access.sign
-    )
-    landing = lander.land()
+    target = Destination(wish.branch, there.folder, there.image, pull, only_pull=not wish.push)
+    landing = land(access, target, plan)
     if landing.result == "pushed":
-        click.echo(f"Pushed {landing.commit} to {wish.branch}; Argo CD deploys it now.")
+        then = "" if candidate.waits else "; Argo CD deploys it now"
+        click.echo(f"Pushed {landing.commit} to {wish.branch}{then}.")
     elif landing.result == "noop":
         click.echo(f"{wish.target} has {landing.current} already; nothing was changed")
     else:

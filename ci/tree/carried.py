@@ -46,7 +46,7 @@ def values(settings: Settings) -> dict[str, str | _FlowList]:
     made: dict[str, Value] = {
         "registry": settings.registry,
         "image": settings.image,
-        "postgres_image": f"{settings.image}{DATABASE_IMAGE.suffix}",
+        "postgres_image": DATABASE_IMAGE.named_after(settings.image),
         "prod_internal": _boolean(settings.prod_internal),
         "prod_tls": _boolean(bool(settings.prod_certificate)),
         "argocd_internal": _boolean(settings.argocd_internal),

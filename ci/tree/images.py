@@ -22,6 +22,8 @@ class SourceImage(NamedTuple):
         tested: the environment variable that names the image to them.
         kind: what makes its pods: `Deployment`, `StatefulSet`.
         workload: that one's name, and the name of the container that runs the image.
+        optional: whether an environment may run upstream's image instead: then its overlay lacks
+            the component that has the tag.
     """
 
     name: str
@@ -32,6 +34,11 @@ class SourceImage(NamedTuple):
     tested: str
     kind: str
     workload: str
+    optional: bool
+
+    def named_after(self, service: str) -> str:
+        """What its repository or build project is called, or its address, from the service's."""
+        return f"{service}{self.suffix}"
 
     def overlay_folder(self, environment: str) -> str:
         """The folder whose kustomization.yaml has the environment's tag of this image."""
@@ -47,6 +54,7 @@ SERVICE_IMAGE = SourceImage(
     "COWORKING_IMAGE",
     "Deployment",
     "coworking",
+    optional=False,
 )
 DATABASE_IMAGE = SourceImage(
     "postgres",
@@ -57,5 +65,6 @@ DATABASE_IMAGE = SourceImage(
     "COWORKING_POSTGRES_IMAGE",
     "StatefulSet",
     "postgresql",
+    optional=True,
 )
 IMAGES: dict[str, SourceImage] = {image.name: image for image in (SERVICE_IMAGE, DATABASE_IMAGE)}

@@ -15,6 +15,7 @@ from ci.version.image_file import ImageFile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ci.git.access import Access
     from ci.git.made_commit import Identity
     from ci.git.repository import Repository
     from ci.git.retry import Backoff
@@ -227,3 +228,18 @@ class Lander:
         return Landing(
             "pr", self.backoff.used, overlay.tip, tag, tag, commit, self.target.pull_branch
         )
+
+
+def land(
+    access: Access, target: Destination, plan: Plan, *, say: Callable[[str], None] = lambda _: None
+) -> Landing:
+    """Land a person's change, by their name and with their signature; as `Lander.land`."""
+    return Lander(
+        access.repository,
+        target,
+        plan,
+        access.backoff,
+        author=access.author,
+        sign=access.sign,
+        say=say,
+    ).land()

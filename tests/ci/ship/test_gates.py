@@ -7,29 +7,32 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from ci.aws.registry import EcrRepository
 from ci.ship.gates import GATES, Blocks, State, ask
-from ci.tree import settings
+from ci.tree.images import DATABASE_IMAGE, SERVICE_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 World = Any
-ECR = EcrRepository.parse(settings.read().image)
-DEV = "overlays/dev/coworking/image/kustomization.yaml"
-PROD = "overlays/prod/coworking"
+both_images = pytest.mark.parametrize(
+    "world",
+    [SERVICE_IMAGE, DATABASE_IMAGE],
+    indirect=True,
+    ids=["service", "database"],
+)
 
 
 def answers(candidate: Any) -> dict[str, State]:
     return {state.gate: state for state in ask(candidate, overridden=())}
 
 
+@both_images
 def test_all_gates_pass_when_all_is_well(world: World, candidate: Callable[..., Any]) -> None:
     states = answers(candidate())
     assert [(state.gate, state.word) for state in states.values()] == [
         (name, "passes") for name in GATES
     ]
-    assert states["healthy"].detail == f"coworking-dev is Synced and Healthy on {world.tag}"
+    assert states["healthy"].detail == f"{world.name} is Synced and Healthy on {world.tag}"
     assert states["scanned"].detail == "nothing critical; 2 medium"
     assert states["soaked"].detail == "dev ran it for 60 of 30 minutes"
 
@@ -59,8 +62,8 @@ def other_digest(world: World) -> None:
 
 
 def no_tag(world: World) -> None:
-    ecr = boto3.client("ecr", ECR.region)
-    ecr.batch_delete_image(repositoryName=ECR.name, imageIds=[{"imageTag": world.tag}])
+    ecr = boto3.client("ecr", world.ecr.region)
+    ecr.batch_delete_image(repositoryName=world.ecr.name, imageIds=[{"imageTag": world.tag}])
 
 
 def critical(world: World) -> None:
@@ -86,62 +89,52 @@ def never_ran(world: World) -> None:
 
 
 def prod_is_newer(world: World) -> None:
-    world.remote.deploy(
-        58, world.remote.person.ship(), overlay=f"{PROD}/image", registry=ECR.address
-    )
+    world.deploy("prod", 58, world.remote.person.ship())
 
 
 def prod_took_it_back(world: World) -> None:
-    commit = world.remote.git("log", "-1", "--format=%(trailers:key=Source-Commit,valueonly)")
-    answer = world.remote.deploy(57, commit.strip(), overlay=f"{PROD}/image", registry=ECR.address)
+    build, _, commit = world.tag.partition("-")
+    made = world.deploy("prod", int(build), world.remote.git("rev-parse", commit).strip())
     world.remote.person.pull()
-    world.remote.person.git("revert", "--no-edit", answer.json["commit"])
+    world.remote.person.git("revert", "--no-edit", made)
     world.remote.person.push()
 
 
 def dev_runs_a_hotfix(world: World) -> None:
-    text = world.remote.file(DEV).replace(world.tag, "manual-v1.0.0")
-    world.remote.person.pull()
-    world.remote.person.commit(DEV, text)
-    world.remote.person.push()
+    world.edit(world.file("dev"), world.tag, "manual-v1.0.0")
 
 
 def tag_is_used_elsewhere(world: World) -> None:
     """The tag also lands in an annotation: a promotion would change more than the image."""
-    text = world.remote.file(f"{PROD}/kustomization.yaml")
-    field = "{kind: Deployment, fieldPath: spec.template.spec.containers.0.image}"
+    kind = f"kind: {world.image.kind}"
+    field = f"{{{kind}, fieldPath: spec.template.spec.containers.0.image}}"
     place = "fieldPaths: [metadata.annotations.runs], options: {create: true}"
-    target = f"{{select: {{kind: Deployment}}, {place}}}"
-    world.remote.person.pull()
-    world.remote.person.commit(
-        f"{PROD}/kustomization.yaml",
-        text + f"replacements: [{{source: {field}, targets: [{target}]}}]\n",
-    )
-    world.remote.person.push()
+    target = f"{{select: {{{kind}}}, {place}}}"
+    line = "components: [image]\n"
+    more = f"replacements: [{{source: {field}, targets: [{target}]}}]\n"
+    world.edit(f"{world.part('prod')}/kustomization.yaml", line, line + more)
 
 
 def image_is_unused(world: World) -> None:
-    world.remote.person.pull()
-    text = world.remote.file(f"{PROD}/deployment.yaml").replace("image: coworking", "image: other")
-    world.remote.person.commit(f"{PROD}/deployment.yaml", text)
-    world.remote.person.push()
+    world.edit(f"{world.part('prod')}/workload.yaml", f"image: {world.image.name}", "image: other")
 
 
+@both_images
 @pytest.mark.parametrize(
     ("gate", "change", "sentence"),
     [
-        ("healthy", out_of_sync, "coworking-dev is OutOfSync and Healthy"),
-        ("healthy", degraded, "coworking-dev is Synced and Degraded"),
-        ("healthy", syncing, "coworking-dev is being synced"),
-        ("healthy", rolled_back, "coworking-dev runs 56-"),
+        ("healthy", out_of_sync, "{name} is OutOfSync and Healthy"),
+        ("healthy", degraded, "{name} is Synced and Degraded"),
+        ("healthy", syncing, "{name} is being synced"),
+        ("healthy", rolled_back, "{name} runs {old}, and git says {tag}"),
         ("same-image", other_digest, "and dev's pods run sha256:0000"),
-        ("same-image", no_tag, "has no tag 57-"),
+        ("same-image", no_tag, "has no tag {tag}"),
         ("scanned", no_tag, "the image was never scanned"),
         ("scanned", critical, "the scan found 1 critical vulnerabilities"),
         ("scanned", still_scanning, "the image's scan is IN_PROGRESS"),
         ("soaked", came_just_now, "of 30 minutes, until "),
         ("soaked", was_interrupted, "of 30 minutes, until "),
-        ("soaked", never_ran, "Argo CD's history doesn't show 57-"),
+        ("soaked", never_ran, "Argo CD's history doesn't show {tag} in dev"),
         ("descends", prod_is_newer, "in prod, a newer commit runs"),
         ("descends", prod_took_it_back, "in prod, this commit's deployment was reverted"),
         ("descends", dev_runs_a_hotfix, "manual-v1.0.0 is not a pipeline's tag"),
@@ -159,7 +152,7 @@ def test_it_blocks(
     change(world)
     with pytest.raises(Blocks) as caught:
         GATES[gate].check(candidate())
-    assert sentence in str(caught.value)
+    assert sentence.format(name=world.name, old=world.old, tag=world.tag) in str(caught.value)
 
 
 def test_a_gate_that_cannot_ask_blocks(
@@ -176,8 +169,18 @@ def test_a_gate_that_cannot_ask_blocks(
 
 
 def test_every_gate_is_proven_to_block() -> None:
-    mark = next(m for m in test_it_blocks.pytestmark if m.name == "parametrize")
+    mark = next(m for m in test_it_blocks.pytestmark if m.args[0] != "world")
     assert {case[0] for case in mark.args[1]} == set(GATES)
+
+
+def test_the_services_image_is_asked_about_wherever_its_overlay_has_the_tag_from(
+    world: World, candidate: Callable[..., Any]
+) -> None:
+    """Only the database has another image that may run instead of ours."""
+    for environment in ("dev", "prod"):
+        path = f"{world.part(environment)}/kustomization.yaml"
+        world.edit(path, "components: [image]", "components: []")
+    assert "skipped" not in {state.word for state in answers(candidate()).values()}
 
 
 def test_a_link_that_leads_out_of_the_repository_is_no_concern_of_a_gate(

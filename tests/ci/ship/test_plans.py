@@ -1,4 +1,4 @@
-"""What a hotfix and a promotion write, what each gate finds, and what history calls a change."""
+"""What a hotfix and a promotion write, and what each gate finds."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import click
 import pytest
 
 from ci.aws.registry import EcrRepository
 from ci.errors import CiError, InputError
-from ci.ship import gates, history, hotfix, image, promote
+from ci.ship import gates, hotfix, promote
 from ci.ship.candidate import Candidate
-from ci.ship.gates import GATES, Blocks, State, ask
+from ci.ship.gates import GATES, Blocks, Skips, State, ask
 from ci.ship.promote import Wish, plan_promotion
-from ci.version.image_file import Record
+from ci.tree.images import DATABASE_IMAGE, SERVICE_IMAGE
 from ci.version.land import Leave
-from ci.version.message import Deployment, Message
-from ci.version.order import Version
+from ci.version.message import Deployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ci.tree.images import SourceImage
 
 ADDRESS = "123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking"
 REGISTRY = EcrRepository.parse(ADDRESS)
@@ -29,11 +29,13 @@ COMMIT = "1f2e3d4c" * 5
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
-def overlay(tag: str, *, known: tuple[str, ...] = (COMMIT[:8], COMMIT)) -> Any:
+def overlay(
+    tag: str, *, known: tuple[str, ...] = (COMMIT[:8], COMMIT), image: str = "coworking"
+) -> Any:
     entry = SimpleNamespace(tag=tag, registry=ADDRESS)
     return SimpleNamespace(
         entry=entry,
-        image="coworking",
+        image=image,
         path="image.yaml",
         resolve=lambda name: COMMIT if name in known else None,
     )
@@ -60,31 +62,53 @@ def test_a_hotfix_records_the_commit_that_the_branch_has(
     assert plan(overlay(tag)) == Leave("noop")
 
 
+def test_a_hotfix_and_a_promotion_name_the_image_of_the_overlay() -> None:
+    there = overlay("3-0a1b2c3d", image="postgres")
+    planned = hotfix.plan_hotfix("prod", "v1", REGISTRY, "x", source=None)(there)
+    assert isinstance(planned, Deployment)
+    assert planned.subject == "deploy(prod): postgres 3-0a1b2c3d -> v1"
+    candidate: Any = SimpleNamespace(tag="4-1f2e3d4c", there=there)
+    planned = plan_promotion(candidate, wish(), REGISTRY, [])(there)
+    assert isinstance(planned, Deployment)
+    assert planned.subject == "deploy(prod): postgres 3-0a1b2c3d -> 4-1f2e3d4c"
+
+
+@pytest.mark.parametrize("image", [SERVICE_IMAGE, DATABASE_IMAGE])
 @pytest.mark.parametrize(("status", "source", "label"), [("", COMMIT, COMMIT), (" M a", None, "")])
 def test_a_hotfix_of_changes_that_are_not_committed_says_so(
-    monkeypatch: pytest.MonkeyPatch, status: str, source: str | None, label: str
+    monkeypatch: pytest.MonkeyPatch,
+    image: SourceImage,
+    status: str,
+    source: str | None,
+    label: str,
 ) -> None:
     def run(words: list[str], **_: Any) -> str:
-        return f"{COMMIT}\n" if "rev-parse" in words else f"{status}\n"
+        if "rev-parse" in words:
+            return f"{COMMIT}\n"
+        assert words[-1] == image.source  # a change elsewhere is not in the image
+        return f"{status}\n"
 
     built: list[dict[str, Any]] = []
     ecr = SimpleNamespace(digest=lambda _: None, log_in=lambda: None)
     monkeypatch.setattr(hotfix, "Ecr", lambda _: ecr)
     monkeypatch.setattr(hotfix, "run", run)
     monkeypatch.setattr(hotfix, "push", lambda _: None)
-    monkeypatch.setattr(image, "build", lambda names, **more: built.append(more | {"names": names}))
+    monkeypatch.setattr(
+        hotfix, "build_image", lambda names, **more: built.append(more | {"names": names})
+    )
 
-    assert hotfix.build_and_push(REGISTRY, "v1") == source
+    assert hotfix.build_and_push(image, REGISTRY, "v1") == source
     ((more),) = built
     assert (more["names"], more["number"]) == ([f"{ADDRESS}:v1"], "v1")
-    assert more["commit"] == (label or "uncommitted")
+    assert (more["commit"], more["source"]) == (label or "uncommitted", image.source)
     ecr.digest = lambda _: "sha256:1"
     with pytest.raises(InputError, match="v1 exists already, and tags don't change"):
-        hotfix.build_and_push(REGISTRY, "v1")
+        hotfix.build_and_push(image, REGISTRY, "v1")
 
 
 def wish(**more: Any) -> Wish:
     fields: dict[str, Any] = {"origin": "dev", "target": "prod", "branch": "main"}
+    fields["image"] = SERVICE_IMAGE
     rest = {"soak": 30, "reason": "why", "overridden": frozenset(), "push": False, "dry_run": False}
     return Wish(**(fields | rest | more))
 
@@ -171,6 +195,7 @@ def candidate(**more: Any) -> Any:
         "tag": "57-1f2e3d4c",
         "now": NOW,
         "soak": timedelta(minutes=30),
+        "is_idle": False,
     }
     return SimpleNamespace(**(fields | more))
 
@@ -244,116 +269,16 @@ def test_all_gates_are_asked_also_after_one_that_blocks(monkeypatch: pytest.Monk
             "b": gate(refuse(CiError("away", hint="log in"))),
             "c": gate(lambda _: "well"),
             "d": gate(refuse(Blocks("late"))),
+            "e": gate(refuse(Skips("unused"))),
         },
     )
-    assert ask(candidate(), overridden=["d", "c"]) == [
+    assert ask(candidate(), overridden=["d", "c", "e"]) == [
         State("a", "blocks", "no", "fix it"),
         State("b", "blocks", "it can't be asked: away", "log in"),
         State("c", "passes", "well"),
         State("d", "overridden", "late", "fix it"),
+        State("e", "skipped", "unused"),
     ]
-
-
-def record(tag: str | None, subject: str = "x", *, named: bool = False, **trailers: str) -> Record:
-    lines = {name.replace("_", "-"): value for name, value in trailers.items()}
-    message = Message("Ann", NOW, subject, (lines,) if lines else ())
-    return Record(Version("c" * 40, tag, None, None, named), message)
-
-
-@pytest.mark.parametrize(
-    ("environment", "given", "earlier", "how"),
-    [
-        ("dev", record("1-aaaaaaa", Build="1", Promoted_From="dev"), [], "promotion"),
-        ("dev", record("v1", Reason="r", Image="i", Build="1"), [], "hotfix"),
-        ("dev", record("1-aaaaaaa", Build="1", Reason="r"), [], "build"),
-        ("dev", record("1-aaaaaaa", Reason="r"), ["2", "1-aaaaaaa"], "reverted"),
-        ("dev", record("1-aaaaaaa"), ["2"], "by hand"),
-        ("dev", record("1-aaaaaaa", "deploy(dev): coworking 0 -> 1-aaaaaaa"), ["0"], "build"),
-        ("prod", record("1-aaaaaaa", "deploy(prod): coworking 0 -> 1-aaaaaaa"), ["0"], "promotion"),
-        ("prod", record("v1", "deploy(prod): coworking 0 -> v1"), ["0"], "hotfix"),
-        ("prod", record("v1", "deploy(prod): coworking 0 -> v1"), ["0", "v1"], "reverted"),
-        ("prod", record("v1", "deploy(prod): coworking 0 -> v1", named=True), ["v1"], "hotfix"),
-        ("dev", record("v1", "deploy(prod): coworking 0 -> v1", named=True), ["0"], "by hand"),
-    ],
-)
-def test_history_says_how_each_change_came(
-    environment: str, given: Record, earlier: list[str], how: str
-) -> None:
-    assert history._how(given, iter(earlier), environment) == how
-
-
-def rows(*records: Record) -> list[history.Row]:
-    file: Any = SimpleNamespace(
-        records=lambda: iter(records), folder="overlays/dev/coworking/image", resolve=lambda _: None
-    )
-    repository: Any = None
-    return list(history.rows(repository, file))
-
-
-def test_history_leaves_out_what_changed_no_tag() -> None:
-    shown = rows(record("3"), record(None), record("2"), record("2"), record("1"))
-    assert [row.tag for row in shown] == ["3", "2", "1"]
-    assert [(row.commit, row.build, row.person, row.what) for row in shown[:1]] == [
-        ("", None, "Ann", "x")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("tag", "recorded", "build", "commit"),
-    [
-        ("57-1f2e3d4c", None, 57, "1f2e3d4c"),  # by its tag
-        ("57-1f2e3d4c", "0a1b2c3d", 57, "0a1b2c3d"),
-        ("v1", "0a1b2c3d", 9, "0a1b2c3d"),
-        ("v1", None, 9, ""),
-    ],
-)
-def test_a_build_is_told_by_the_commit_that_it_was_made_of(
-    tag: str, recorded: str | None, build: int, commit: str
-) -> None:
-    """The change itself was made by a machine."""
-    given = record(tag, Build="1")
-    given = given._replace(version=given.version._replace(source=recorded, build=9))
-    asked: list[list[str]] = []
-
-    def objects(names: list[str]) -> list[bytes]:
-        asked.append(names)
-        return [b"author Eve <e@x> 1 +0000\n\nCount each visit once\n"]
-
-    file: Any = SimpleNamespace(
-        records=lambda: iter([given]), folder="overlays/dev/coworking/image", resolve=str
-    )
-    repository: Any = SimpleNamespace(objects=objects)
-    (row,) = history.rows(repository, file)
-
-    assert (row.commit, row.build) == (commit, build)
-    assert (row.person, row.what) == (("Eve", "Count each visit once") if commit else ("Ann", "x"))
-    assert asked == ([[commit]] if commit else [])
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [(["nowhere"], "nowhere"), (["dev", "--limit", "0"], "0 is not in the range")],
-)
-def test_history_refuses_what_it_can_not_show(
-    words: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history, "open_remote", None)  # nothing is asked for before
-    with pytest.raises((InputError, click.UsageError), match=sentence):
-        history.command.main(words, standalone_mode=False)
-
-
-def test_a_row_of_history_is_one_line_with_its_columns() -> None:
-    row = history.Row(
-        *("2026-05-01T12:00:59+00:00", "57-1f2e3d4c", "build", COMMIT, 57),
-        *("Ann\x1b", "Count\teach", "c"),
-    )
-    assert history._line(row) == "  ".join(
-        [
-            *("2026-05-01 12:00", f"{'57-1f2e3d4c':20}", f"{'build 57 of 1f2e3d4c':24}"),
-            *(f"{'Ann?':16}", "Count?each"),
-        ]
-    )
-    assert "  by hand                   " in history._line(row._replace(how="by hand"))
 
 
 class Running(SimpleNamespace):
@@ -385,6 +310,7 @@ def test_dev_has_run_it_since_its_first_sync_without_a_break(
     ]
     asked: Any = SimpleNamespace(
         here=SimpleNamespace(records=lambda: versions),
+        image=SERVICE_IMAGE,
         tag="57",
         app=SimpleNamespace(entries=history_of_dev),
         repository=Running(),
