@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from ci.platform.plan.names import UNKNOWN_ISSUER
+from ci.platform.plan.names import TOKEN_FILE, UNKNOWN_ISSUER
 from ci.platform.plan.step import Action, Step
 from ci.tree import backups
 from ci.tree.images import DATABASE_IMAGE
@@ -28,21 +28,24 @@ def step(names: Names) -> Step:
     hint = _ISSUER_HINT if names.issuer == UNKNOWN_ISSUER else ""
     region, named = names.settings.region, project(names)
     build = ("aws", "codebuild", "start-build", "--region", region, "--project-name", named)
+    promote = f".venv/bin/python -m ci promote --image {DATABASE_IMAGE.name} --push"
     return Step(
         "backups",
         "Back prod up: a bucket with its role, a key, the database's image",
         "Before the next step, so that prod's database begins with them; docs/backups.md says more,"
         f" and how a prod that runs changes. {hint}The name of a bucket is"
-        " unique in the whole world. Keep the printed key outside of the cluster. When the build"
-        " has ended and its tag is in overlays/dev/postgres/image, write that tag into"
-        " overlays/prod/postgres/image too, and push all of it.",
+        " unique in the whole world. Keep the printed key outside of the cluster. Promote when the"
+        " build has ended and its tag is on main: before that there is nothing to promote. At last"
+        " commit and push the key, as in the step before.",
         (
             *stack,
             Action(shlex.join(build)),
+            Action(f"GIT_TOKEN_FILE={TOKEN_FILE} {promote}"),
+            Action("git pull"),
             Action(shlex.join(words)),
             Action("make seal ENV=prod ARGS=--backup-key"),
         ),
-        "Successfully created/updated stack; Committed; the key, once",
+        "Successfully created/updated stack; Pushed; Committed; the key, once",
         "settings.yaml names a bucket, its stack and the cluster's OIDC provider exist, a key is"
         " sealed, and prod has a build's tag of the database's image",
         optional="where a lost volume must not lose prod's data",
@@ -56,7 +59,7 @@ def bucket_name(names: Names) -> str:
 
 def project(names: Names) -> str:
     """The build project of the database's image."""
-    return f"{names.pipeline}{DATABASE_IMAGE.suffix}"
+    return DATABASE_IMAGE.named_after(names.pipeline)
 
 
 def parameters(names: Names) -> dict[str, str]:

@@ -43,7 +43,10 @@ def backups(outside: Outside) -> Mark:
     tag = str(yaml.safe_load(content)["images"][0]["newTag"]) if content else ""
     build = PipelineTag.match(tag)
     if build is None or not build.build:
-        return still_open(f"{path} on main has no build's tag of the database's image")
+        return still_open(
+            f"{path} on main has no build's tag of the database's image: python -m ci promote"
+            f" --image {DATABASE_IMAGE.name} --push"
+        )
     return done(f"prod's backups go to {bucket}, by the database's image {tag}")
 
 

@@ -45,6 +45,8 @@ def test_the_step_makes_the_bucket_the_image_the_setting_and_the_key() -> None:
     ]
     assert others == [
         "aws codebuild start-build --region us-east-1 --project-name coworking-api-postgres",
+        "GIT_TOKEN_FILE=git-token.txt .venv/bin/python -m ci promote --image postgres --push",
+        "git pull",
         "make configure BACKUP_BUCKET=space-backups",
         "make seal ENV=prod ARGS=--backup-key",
     ]
