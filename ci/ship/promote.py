@@ -29,7 +29,7 @@ from ci.tree.overlays import overlay
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Leave, land
 from ci.version.message import Deployment, Message, one_line
-from ci.version.tag import PipelineTag
+from ci.version.tag import PLACEHOLDER, PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,17 +106,38 @@ def promote(access: Access, wish: Wish) -> None:
     Raises:
         CiError: a gate blocks it; or as `Access.tip` and `Lander.land`.
     """
-    image, registry = wish.image, repository_of(wish.image)
+    candidate = _candidate(access, wish)
+    image, tag, old = wish.image, candidate.tag, candidate.there.entry.tag
+    if tag.startswith(PLACEHOLDER):
+        raise CiError(
+            f"{wish.origin} has no build's tag of {image.name} yet: {tag} is the one that the tree"
+            " came with",
+            hint="Start its build, and promote when the build's tag is on main: docs/pipeline.md",
+        )
+    if tag == old:
+        click.echo(f"{wish.target} has {tag} already; nothing to promote")
+        return
+    click.echo(f"{image.name}: {wish.target} {old} -> {tag}")
+    states = ask(candidate, overridden=wish.overridden)
+    _show(states)
+    if waits := not_deployed(image, wish.target, candidate.there):
+        click.echo(waits)
+    _refuse_blocked(states)
+    if wish.dry_run:
+        click.echo("No gate blocks; nothing was changed (--dry-run).")
+        return
+    plan = plan_promotion(candidate, wish, repository_of(image), states)
+    _land(access, wish, plan, candidate, states)
+
+
+def _candidate(access: Access, wish: Wish) -> Candidate:
+    image = wish.image
     tip = access.tip(wish.branch)
     here, there = (
         ImageFile(access.repository, tip, image.overlay_folder(environment), image.name)
         for environment in (wish.origin, wish.target)
     )
-    tag, old = here.entry.tag, there.entry.tag
-    if tag == old:
-        click.echo(f"{wish.target} has {tag} already; nothing to promote")
-        return
-    candidate = Candidate(
+    return Candidate(
         image,
         wish.origin,
         wish.target,
@@ -127,18 +148,8 @@ def promote(access: Access, wish: Wish) -> None:
         timedelta(minutes=wish.soak),
         datetime.now(UTC),
         lambda: connect(os.environ),
-        lambda: Ecr(registry),
+        lambda: Ecr(repository_of(image)),
     )
-    click.echo(f"{image.name}: {wish.target} {old} -> {tag}")
-    states = ask(candidate, overridden=wish.overridden)
-    _show(states)
-    if waits := not_deployed(image, wish.target, there):
-        click.echo(waits)
-    _refuse_blocked(states)
-    if wish.dry_run:
-        click.echo("No gate blocks; nothing was changed (--dry-run).")
-        return
-    _land(access, wish, plan_promotion(candidate, wish, registry, states), candidate, states)
 
 
 def _refuse_blocked(states: Sequence[State]) -> None:

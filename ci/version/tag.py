@@ -15,6 +15,7 @@ from ci.errors import InputError
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 # CodeBuild counts builds from 1; git never abbreviates below 4 digits, and we never below 7.
 BUILD = re.compile(r"[1-9][0-9]{0,9}")
+PLACEHOLDER = "0-"  # the tree comes with build 0, which never was
 _PIPELINE_TAG = re.compile(rf"({BUILD.pattern})-([0-9a-f]{{7,40}})")
 
 

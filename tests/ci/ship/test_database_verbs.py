@@ -87,6 +87,16 @@ def test_what_neither_environment_runs_is_promoted_without_argo_cd(
     assert changed(world, "main") == [world.file("prod")]
 
 
+def test_before_the_first_build_there_is_nothing_to_promote_and_it_fails(world: World) -> None:
+    """It ended well, and whoever went on had a prod that waits for an image."""
+    for environment, tag in (("dev", world.tag), ("prod", world.old)):
+        world.edit(world.file(environment), tag, "0-d0286410")
+    result = world.ci("promote", "--push")
+    assert isinstance(result.exception, CiError)
+    assert result.exception.exit_code == 1
+    assert str(result.exception).startswith("dev has no build's tag of postgres yet: 0-d0286410")
+
+
 @pytest.mark.parametrize("gate", ["same-image", "scanned"])
 def test_what_neither_runs_must_still_be_in_the_registry_and_scanned(
     world: World, candidate: Callable[..., Any], gate: str

@@ -11,12 +11,14 @@ from ci.argocd.client import ArgoError
 from ci.errors import InputError
 from ci.platform.plan.checks.cluster import without_cluster
 from ci.platform.plan.step import done, still_open, unknown
+from ci.tree.images import SERVICE_IMAGE
+from ci.version.tag import PLACEHOLDER
 
 if TYPE_CHECKING:
     from ci.platform.plan.checks.outside import Outside
     from ci.platform.plan.step import Mark
+    from ci.tree.images import SourceImage
 
-PLACEHOLDER = "0-"  # the tree comes with build 0, which never was
 PARTS = ("postgres-dev", "postgres-prod", "coworking-dev", "coworking-prod")
 
 
@@ -87,7 +89,7 @@ def hand_over(outside: Outside) -> Mark:
 
 def first_build(outside: Outside) -> Mark:
     """Whether the pipeline has built, and dev runs what it built."""
-    tag = _tag_on_main(outside, "dev")
+    tag = tag_on_main(outside, "dev")
     if tag is None:
         return _builds(outside)
     return _runs(outside, "dev", tag)
@@ -118,16 +120,17 @@ def _builds(outside: Outside) -> Mark:
 
 def promote(outside: Outside) -> Mark:
     """Whether prod has an image, and runs it."""
-    tag = _tag_on_main(outside, "prod")
+    tag = tag_on_main(outside, "prod")
     if tag is None:
         return still_open("prod has no image yet, and is red until its first promotion")
     return _runs(outside, "prod", tag)
 
 
-def _tag_on_main(outside: Outside, environment: str) -> str | None:
+def tag_on_main(
+    outside: Outside, environment: str, image: SourceImage = SERVICE_IMAGE
+) -> str | None:
     """An environment's tag on main, or None while it is the tree's placeholder, build 0."""
-    path = f"overlays/{environment}/coworking/image/kustomization.yaml"
-    content = outside.on_main(path)
+    content = outside.on_main(f"{image.overlay_folder(environment)}/kustomization.yaml")
     if content is None:
         return None
     tag = str(yaml.safe_load(content)["images"][0]["newTag"])

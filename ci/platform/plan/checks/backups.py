@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from ci.platform.plan import backups as planned
+from ci.platform.plan.checks.argocd import tag_on_main
 from ci.platform.plan.step import done, still_open, unknown
 from ci.tree import backups as tree
 from ci.tree import overlays, sealed_file
 from ci.tree.images import DATABASE_IMAGE
-from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
     from ci.platform.plan.checks.outside import Outside
@@ -38,14 +36,11 @@ def backups(outside: Outside) -> Mark:
     sealed = sealed_file.read(overlays.sealed_secret_path(tree.ENVIRONMENT, outside.root))
     if overlays.BACKUP_KEY not in sealed.entries:
         return still_open(f"no key is sealed: make seal ENV={tree.ENVIRONMENT} ARGS=--backup-key")
-    path = f"{DATABASE_IMAGE.overlay_folder(tree.ENVIRONMENT)}/kustomization.yaml"
-    content = outside.on_main(path)
-    tag = str(yaml.safe_load(content)["images"][0]["newTag"]) if content else ""
-    build = PipelineTag.match(tag)
-    if build is None or not build.build:
+    tag = tag_on_main(outside, tree.ENVIRONMENT, DATABASE_IMAGE)
+    if tag is None:
         return still_open(
-            f"{path} on main has no build's tag of the database's image: python -m ci promote"
-            f" --image {DATABASE_IMAGE.name} --push"
+            "prod's overlay on main has no build's tag of the database's image:"
+            f" python -m ci promote --image {DATABASE_IMAGE.name} --push"
         )
     return done(f"prod's backups go to {bucket}, by the database's image {tag}")
 
