@@ -171,7 +171,7 @@ class World:
         return self.image.kind, self.image.workload
 
     def _nodes(self) -> list[dict[str, Any]]:
-        """A Deployment's pods belong to a ReplicaSet; the pods of Jobs are no part of either."""
+        """A Deployment's pods belong to a ReplicaSet; neither has the pods of Jobs."""
         owner = "ReplicaSet" if self.image.kind == "Deployment" else self.image.kind
         return [
             {"kind": owner, "name": "o", "uid": "o"},
