@@ -24,7 +24,8 @@ import click
 from bench.results import Results
 from bench.validate import Run, measure
 from ci.tree import settings
-from tests.ci.argocd_server import Database, FakeArgo, Git, serve
+from tests.ci.argocd_database import Database
+from tests.ci.argocd_server import FakeArgo, Git, serve
 
 COMMITS = 50_000
 EVERY = 100  # commits from one deployment to the next

@@ -101,9 +101,10 @@ def _about_pod(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:
         else f"pod {pod['name']} isn't ready"
     )
     message = (pod.get("health") or {}).get("message", "")
-    words += _last_end(api, app, pod)
+    containers = _containers(api, app, pod)
+    words += _last_end(containers)
     if reason.endswith(_CRASHES):
-        said = telling(api.last_log_lines(app.name, pod))
+        said = telling(api.last_log_lines(app.name, pod, container=_crashed(containers)))
         if said:
             return f"{words}; its last words: {' | '.join(said)}"
     if message and reason not in _FINE:
@@ -130,13 +131,31 @@ def telling(lines: list[str]) -> list[str]:
     return list(dict.fromkeys(shown))
 
 
-def _last_end(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> str:
-    """How a container's life before ended, such as `, ended by OOMKilled (137)`; or empty."""
+def _containers(api: ArgoCD, app: Application, pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The status of each container of a pod, in the order in which they start."""
     try:
         status = api.resource(app.name, pod).get("status") or {}
     except (ArgoError, KeyError):
-        return ""
-    for container in status.get("containerStatuses") or ():
+        return []
+    return [
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ]
+
+
+def _crashed(containers: Iterable[Mapping[str, Any]]) -> str:
+    """The name of the container that makes its pod crash; empty when it is not known."""
+    for container in containers:
+        state = container.get("state") or {}
+        waits = (state.get("waiting") or {}).get("reason", "")
+        if waits.endswith(_CRASHES) or (state.get("terminated") or {}).get("exitCode"):
+            return str(container["name"])
+    return ""
+
+
+def _last_end(containers: Iterable[Mapping[str, Any]]) -> str:
+    """How a container's life before ended, such as `, ended by OOMKilled (137)`; or empty."""
+    for container in containers:
         ended = (container.get("lastState") or {}).get("terminated") or {}
         if ended.get("reason"):
             return f", last ended by {ended['reason']} (exit status {ended.get('exitCode', '?')})"

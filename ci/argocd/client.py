@@ -7,10 +7,11 @@ that its web page makes.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 
+from ci.argocd.application import time_of
 from ci.argocd.away import of_a_gateway, why
 from ci.argocd.login import Login, find_login, how_to_log_in
 from ci.errors import CiError
@@ -19,10 +20,26 @@ from ci.web import session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 Json = dict[str, Any]
 
 TIMEOUT = 20.0  # seconds for one answer; a comparison with git can take a few
+
+
+class LogLine(NamedTuple):
+    """A line that a container printed, and when."""
+
+    at: datetime
+    text: str
+
+
+class LogPart(NamedTuple):
+    """Which lines of a log are wanted: the last ones of a container, or of its life before."""
+
+    container: str
+    lines: int
+    previous: bool = False
 
 
 class ArgoError(CiError):
@@ -159,27 +176,54 @@ class ArgoCD:
         items = self._call("GET", f"/api/v1/applications/{name}/events", query=query).get("items")
         return sorted(items or [], key=lambda event: str(event.get("lastTimestamp") or ""))
 
-    def last_log_lines(self, name: str, pod: Mapping[str, str], *, lines: int = 40) -> list[str]:
-        """The last lines that a pod's container printed, of its previous life if it crashed."""
-        for previous in ("true", "false"):
-            query = {
-                "namespace": pod["namespace"],
-                "podName": pod["name"],
-                "tailLines": str(lines),
-                "previous": previous,
-                "follow": "false",
-            }
+    def last_log_lines(
+        self, name: str, pod: Mapping[str, str], *, container: str = "", lines: int = 40
+    ) -> list[str]:
+        """The last lines that a pod's container printed, of its previous life if it crashed.
+
+        Args:
+            name: the Application.
+            pod: its `namespace` and `name`.
+            container: the container; a pod with several has no log without its name.
+            lines: how many.
+        """
+        for previous in (True, False):
             try:
-                answer = self._send("GET", f"/api/v1/applications/{name}/logs", query=query)
+                found = self.log(name, pod, LogPart(container, lines, previous))
             except ArgoError:
                 continue
-            found = [_log_entry(line) for line in answer.text.splitlines() if line]
-            # What has no time is Argo CD's own remark, such as that there was no previous life.
-            said = [entry for entry in found if entry.get("content") and entry.get("timeStamp")]
-            texts = [entry["content"] for entry in said]
-            if texts:
-                return texts
+            if found:
+                return [line.text for line in found]
         return []
+
+    def log(
+        self,
+        name: str,
+        pod: Mapping[str, str],
+        part: LogPart,
+        *,
+        within: float | None = None,
+    ) -> list[LogLine]:
+        """The last lines of a container's log, oldest first; none if it never ran.
+
+        Args:
+            name: the Application.
+            pod: its `namespace` and `name`.
+            part: which lines.
+            within: seconds for the answer, if not as many as for others.
+        """
+        query = {
+            "namespace": pod["namespace"],
+            "podName": pod["name"],
+            "container": part.container,
+            "tailLines": str(part.lines),
+            "previous": "true" if part.previous else "false",
+            "follow": "false",
+        }
+        path = f"/api/v1/applications/{name}/logs"
+        text = self._send("GET", path, query=query, within=within).text
+        found = [_log_line(line) for line in text.splitlines() if line]
+        return [line for line in found if line is not None]
 
     def _call(
         self,
@@ -237,13 +281,17 @@ def connect(environ: Mapping[str, str]) -> ArgoCD:
     return ArgoCD(find_login(environ))
 
 
-def _log_entry(line: str) -> Json:
-    """One line of a log's answer; empty for one that was cut off."""
+def _log_line(text: str) -> LogLine | None:
+    """One line of a log's answer; None for one that was cut off, or is empty.
+
+    What has no time is Argo CD's own remark, such as that there was no previous life.
+    """
     try:
-        result = json.loads(line).get("result")
-    except (json.JSONDecodeError, AttributeError):
-        return {}
-    return result if isinstance(result, dict) else {}
+        entry = json.loads(text)["result"]
+        at = time_of(entry["timeStamp"])
+        return LogLine(at, entry["content"]) if at and entry["content"] else None
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _refusal(response: requests.Response, method: str, path: str, url: str) -> ArgoError:

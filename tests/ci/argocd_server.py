@@ -20,6 +20,8 @@ from ci.argocd.application import Application
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.ci.argocd_database import Database
+
 RECORDED = Path(__file__).parent / "argocd" / "recorded"
 IMAGE = "183302320810.dkr.ecr.us-east-1.amazonaws.com/coworking"
 UNAVAILABLE = 'rpc error: code = Unavailable desc = connection error: "dial tcp: refused"'
@@ -81,62 +83,6 @@ class Git:
     def log(self) -> str:
         """The messages of main, newest first."""
         return self._run(Path(self.url), "log", "--format=%B", "main")
-
-
-class Database:
-    """The Application postgres-prod: its StatefulSet, its pod, and the pod's log.
-
-    Attributes:
-        health: Argo CD's word for it, as old as its controller's last look.
-        there: whether the cluster has the StatefulSet.
-        pod: the pod, as the cluster has it.
-        reason: what Argo CD shows for the pod.
-        log: what it printed, oldest first.
-    """
-
-    def __init__(self) -> None:
-        self.health = "Healthy"
-        self.there = True
-        self.ready = 1
-        self.pod: dict[str, Any] = {"metadata": {}, "status": {}}
-        self.reason = "Running"
-        self.log: list[str] = []
-
-    def routes(self, app: dict[str, Any], query: dict[str, list[str]]) -> dict[str, Any]:
-        """The answers about it."""
-        path = "GET /postgres-prod"
-        return {
-            path: lambda: app,
-            f"{path}/resource": lambda: self._resource(query["kind"][0]),
-            f"{path}/resource-tree": lambda: {"nodes": self._nodes()},
-            f"{path}/events": lambda: {"items": []},
-            f"{path}/logs": lambda: b"\n".join(
-                json.dumps({"result": {"content": line, "timeStamp": "t"}}).encode()
-                for line in self.log[-int(query["tailLines"][0]) :]
-            ),
-        }
-
-    def _resource(self, kind: str) -> Any:
-        if not self.there:
-            return 404, f"{kind} not found as part of application postgres-prod"
-        status = {"replicas": 1, "readyReplicas": self.ready}
-        found = {"metadata": {}, "spec": {"replicas": 1}, "status": status}
-        return {"manifest": json.dumps(self.pod if kind == "Pod" else found)}
-
-    def _nodes(self) -> list[dict[str, Any]]:
-        if not self.there:
-            return []
-        shown = [
-            {"name": "Status Reason", "value": self.reason},
-            {"name": "Containers", "value": f"{self.ready}/1"},
-        ]
-        base = {"version": "v1", "namespace": "coworking-prod"}
-        return [
-            base | {"kind": "StatefulSet", "group": "apps", "name": "postgresql", "uid": "s"},
-            base
-            | {"kind": "Pod", "name": "postgresql-0", "uid": "p"}
-            | {"parentRefs": [{"uid": "s"}], "info": shown},
-        ]
 
 
 class FakeArgo:

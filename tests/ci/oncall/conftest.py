@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.argocd_server import Database, argo, git, recorded
+from tests.ci.argocd_database import Database
+from tests.ci.argocd_server import argo, git, recorded
 
 if TYPE_CHECKING:
     from tests.ci.argocd_server import FakeArgo, Git

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.argocd.application import Application
-    from tests.ci.argocd_server import Database, FakeArgo, Git
+    from tests.ci.argocd_database import Database
+    from tests.ci.argocd_server import FakeArgo, Git
 
     Read = Callable[[str], Application]
 
@@ -160,7 +161,7 @@ def test_the_reason_of_a_crash_is_not_cut_off(database: Database) -> None:
         "metadata": {"creationTimestamp": _ago(minutes=5)},
         "status": {"containerStatuses": [{"lastState": ended}]},
     }
-    database.log = [
+    database.logs["postgresql"] = [
         "LOG:  redo starts at 0/1",
         'FATAL:  could not write to file "pg_wal/xlogtemp.29": No space left on device',
         "LOG:  startup process (PID 29) exited with exit code 1",
@@ -173,6 +174,18 @@ def test_the_reason_of_a_crash_is_not_cut_off(database: Database) -> None:
         ' last words: FATAL:  could not write to file "pg_wal/xlogtemp.29": No space left on device'
         " | LOG:  database system is shut down\n" in _status().output
     )
+
+
+def test_of_several_containers_the_one_that_crashes_is_heard(database: Database) -> None:
+    """Without its name Kubernetes hands out no log of a pod with several."""
+    database.back_up()
+    database.ready, database.reason = 0, "CrashLoopBackOff"
+    server, _ = database.pod["status"]["containerStatuses"]
+    server["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    server["lastState"] = {"terminated": {"reason": "Error", "exitCode": 1}}
+    database.logs["postgresql"] = ["PANIC:  could not write"]
+
+    assert "last words: PANIC:  could not write" in _status().output
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.ci.argocd_server import Database, FakeArgo
+    from tests.ci.argocd_database import Database
+    from tests.ci.argocd_server import FakeArgo
 
 
 def _status(*arguments: str) -> Result:
