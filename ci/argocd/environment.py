@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # The Application, Deployment and image entry of the service have the same name (base/coworking).
 SERVICE = "coworking"
-PARTS = (SERVICE, "postgres")
+DATABASE = "postgres"
+PARTS = (SERVICE, DATABASE)
 # A DNS label, which a namespace's name is (Kubernetes, "Object Names and IDs").
 _ENVIRONMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
 RENDER_WITHIN = 10.0  # seconds for a render, which takes about one; more while git hangs

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ci.argocd.application import time_of
+from ci.argocd.client import LogLine
 from ci.errors import CiError, CommandError, InputError
 from ci.run import execute
 from treecheck.kustomize import kubectl
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ci.argocd.client import LogPart
+
 POD = "postgresql-0"
 FILL, BACKUPS = "fill-claim", "backups"  # base/postgres/backups
+PROOFS = "postgresql-proof"  # its pods' label
 SECONDS = 60.0  # for one answer: pgBackRest reads a list in S3
 
 
@@ -69,8 +77,9 @@ class DatabaseState(NamedTuple):
 class DatabasePod:
     """The one pod of an environment's database, and what can be asked there."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, *, seconds: float = SECONDS) -> None:
         self.namespace = namespace
+        self._seconds = seconds
 
     def read(self) -> DatabaseState | None:
         """The pod as it is now; None without one.
@@ -78,8 +87,31 @@ class DatabasePod:
         Raises:
             CiError: kubectl leads to no cluster that answers.
         """
-        found = self._get("pod", POD)
+        found = self.found()
         return DatabaseState.parse(found) if found else None
+
+    def found(self) -> dict[str, Any] | None:
+        """The Pod as the API server has it; None without one.
+
+        Raises:
+            CiError: kubectl leads to no cluster that answers.
+        """
+        return self._get("pod", POD)
+
+    def proofs(self) -> list[dict[str, Any]]:
+        """The pods that prove backups (base/postgres/backups/proof.yaml)."""
+        found = self._get("pods", f"--selector=app.kubernetes.io/name={PROOFS}") or {}
+        return list(found.get("items") or [])
+
+    def log(self, pod: str, part: LogPart) -> list[LogLine]:
+        """The last lines of a container, oldest first; none before it runs."""
+        words = ["logs", pod, "-c", part.container, f"--tail={part.lines}", "--timestamps"]
+        try:
+            text = self._run(*words)
+        except CommandError:
+            return []
+        found = [line.partition(" ") for line in text.splitlines()]
+        return [LogLine(at, said) for time, _, said in found if (at := _time(time)) and said]
 
     def claims(self) -> list[str]:
         """The names of all claims of the namespace."""
@@ -164,9 +196,17 @@ class DatabasePod:
         return found
 
     def _run(self, *words: str) -> str:
-        done = execute([kubectl(), "-n", self.namespace, *words], timeout=SECONDS)
+        done = execute([kubectl(), "-n", self.namespace, *words], timeout=self._seconds)
         # pgBackRest repeats the bytes that it could not decrypt.
         out, err = (each.decode(errors="replace") for each in (done.stdout, done.stderr))
         if done.status != 0:
             raise CommandError(done.shown, done.status, f"{out}\n{err}".strip())
         return out
+
+
+def _time(text: str) -> datetime | None:
+    """The time before a line; None for a line of kubectl's own."""
+    try:
+        return time_of(text)
+    except ValueError:
+        return None

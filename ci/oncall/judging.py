@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 
     from ci.argocd.application import Application
     from ci.argocd.causes import Cause
-    from ci.oncall.reports import Git
+    from ci.oncall.reports import Git, Verdict
     from ci.oncall.workloads import Readiness
 
 # Argo CD compares with git every 60 s (argocd/config); what it hasn't seen, or hasn't done, after
 # this is an accident. For its first three minutes it keeps an error of the repository to itself
 # (argo-cd 3.4, controller/state.go, repoErrorGracePeriod).
 UNSEEN_AFTER = timedelta(minutes=5)
-
-Verdict = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def judge(

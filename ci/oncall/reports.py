@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
+
+# What needs a person, and what goes on by itself: a sentence each.
+Verdict = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class PartStatus(NamedTuple):
@@ -55,8 +60,23 @@ class Git(NamedTuple):
     late: bool = False
 
 
+class Backups(NamedTuple):
+    """How the backups of an environment's database are.
+
+    Attributes:
+        shown: one line: the ages that matter, that they are off, or that they are not known.
+        needs_person, underway: as of a part.
+        known: what the database's pod has said, by name; empty if that is not known.
+    """
+
+    shown: str
+    needs_person: tuple[str, ...] = ()
+    underway: tuple[str, ...] = ()
+    known: Mapping[str, Any] = MappingProxyType({})
+
+
 class Environment(NamedTuple):
-    """An environment: what git says, its parts, and how it can be reached.
+    """An environment: what git says, its parts, its backups, and how it can be reached.
 
     Without an answer of Argo CD it has no parts, and `pods` says what the Kubernetes API knows.
     """
@@ -68,8 +88,11 @@ class Environment(NamedTuple):
     pods: str = ""
     reached_by: str = ""
     underway: tuple[str, ...] = ()
+    backups: Backups | None = None
 
     @property
     def is_well(self) -> bool:
         """Whether nobody needs to do anything."""
-        return not self.needs_person and not any(part.needs_person for part in self.parts)
+        of_backups = self.backups.needs_person if self.backups else ()
+        of_parts = [part.needs_person for part in self.parts]
+        return not any((self.needs_person, of_backups, *of_parts))

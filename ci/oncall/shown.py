@@ -10,7 +10,7 @@ from ci.argocd.environment import when
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ci.oncall.reports import Environment
+    from ci.oncall.reports import Backups, Environment
 
 
 def text(environment: Environment) -> list[str]:
@@ -21,6 +21,10 @@ def text(environment: Environment) -> list[str]:
         lines += _parts(environment)
     else:
         lines.append(f"  pods       {environment.pods}")
+    if environment.backups:
+        lines.append(f"  backups    {environment.backups.shown}")
+        lines += [f"    ! {sentence}" for sentence in environment.backups.needs_person]
+        lines += [f"    - {sentence}" for sentence in environment.backups.underway]
     lines += [f"  ! {sentence}" for sentence in environment.needs_person]
     return lines + [f"  - {sentence}" for sentence in environment.underway]
 
@@ -51,11 +55,16 @@ def as_json(environment: Environment) -> dict[str, Any]:
         "well": environment.is_well,
         "git": _plain(environment.git._asdict()),
         "applications": [_plain(part._asdict()) for part in environment.parts],
+        "backups": environment.backups and _backups(environment.backups),
         "reached_by": environment.reached_by,
         "needs_person": list(environment.needs_person),
         "underway": list(environment.underway),
         "pods": environment.pods,
     }
+
+
+def _backups(backups: Backups) -> dict[str, Any]:
+    return {**_plain(backups._asdict()), "known": _plain(backups.known)}
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:

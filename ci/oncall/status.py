@@ -5,11 +5,11 @@
 
 Exit status 1 when something needs a person: auto-sync that is off, a sync that failed, a resource
 that is Degraded, pods that are not ready for a minute, a change that Argo CD doesn't pick up, a
-controller that doesn't look any more, a node that is lost. The last is asked of the Kubernetes API,
-which may answer when Argo CD doesn't.
+controller that doesn't look any more, a node that is lost, backups that aren't taken, archived or
+proven. The nodes are asked of the Kubernetes API, which may answer when Argo CD doesn't.
 
-What it looks at is here and in `workloads`, `branch_tip` and `lost_nodes`; `judging` judges it,
-`shown` shows it.
+What it looks at is here and in `workloads`, `branch_tip`, `lost_nodes` and `backup_look`; `judging`
+and `backup_state` judge it, `shown` shows it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ci.argocd.application import Application
 from ci.argocd.causes import causes
 from ci.argocd.client import ArgoError, connect
 from ci.argocd.environment import (
+    DATABASE,
     PARTS,
     SERVICE,
     application_name,
@@ -36,10 +37,11 @@ from ci.argocd.environment import (
     tag_at,
 )
 from ci.errors import CiError, InputError
-from ci.oncall import lost_nodes
+from ci.oncall import backup_look, lost_nodes
+from ci.oncall.backup_look import ArgoSource, KubectlSource
 from ci.oncall.branch_tip import WITHIN, BranchTip
 from ci.oncall.judging import judge, unseen
-from ci.oncall.reports import Environment, Git, PartStatus
+from ci.oncall.reports import Backups, Environment, Git, PartStatus
 from ci.oncall.shown import as_json, text
 from ci.oncall.workloads import readiness
 from ci.tree import reach
@@ -48,7 +50,7 @@ from ci.tree.overlays import unknown_environment
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from ci.argocd.client import ArgoCD
+    from ci.argocd.client import ArgoCD, Json
 
 _AT_ONCE = 8  # environments and the nodes
 
@@ -115,7 +117,8 @@ def report(
     applications = api.applications()
     seen = {app["metadata"]["name"] for app in applications}
     there = [part for part in PARTS if application_name(name, part) in seen]
-    with ThreadPoolExecutor(len(PARTS)) as pool:
+    with ThreadPoolExecutor(len(PARTS) + 1) as pool:
+        backups = pool.submit(_backups, api, applications, name, now)
         parts = tuple(pool.map(lambda part: look_at(api, name, part, now), there))
     reached_by, wrong = reach.judge(live_service(api, app), app.namespace)
     git = tip.answer()
@@ -131,7 +134,16 @@ def report(
     person += [sentence for sentence in (wrong, waits) if sentence]
     person += [f"there is no Application {application_name(name, part)}" for part in missing]
     person += lost_nodes.needs_person(nodes.result(), name, now)
-    return Environment(name, git, parts, tuple(person), reached_by=reached_by, underway=underway)
+    return Environment(name, git, parts, tuple(person), "", reached_by, underway, backups.result())
+
+
+def _backups(api: ArgoCD, applications: list[Json], name: str, now: datetime) -> Backups | None:
+    """How an environment's backups are; None without the Application of its database."""
+    database = application_name(name, DATABASE)
+    for each in applications:
+        if each["metadata"]["name"] == database:
+            return backup_look.look(ArgoSource(api, Application.parse(each)), name, now)
+    return None
 
 
 def without_argo_cd(
@@ -147,20 +159,19 @@ def without_argo_cd(
     if refused or not names:  # it did answer
         raise error
     said = " ".join(str(error).split())
-    return [
-        Environment(
-            name,
-            Git(),
-            (),
-            (
-                said,
-                *lost_nodes.needs_person(cluster, name, now),
-                *lost_nodes.not_ready(cluster, name, now),
-            ),
-            lost_nodes.serving(cluster, name),
+
+    def of(name: str) -> Environment:
+        person = (
+            said,
+            *lost_nodes.needs_person(cluster, name, now),
+            *lost_nodes.not_ready(cluster, name, now),
         )
-        for name in names
-    ]
+        backups = backup_look.look(KubectlSource(name), name, now)
+        pods = lost_nodes.serving(cluster, name)
+        return Environment(name, Git(), (), person, pods, backups=backups)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(of, names))
 
 
 def _look(

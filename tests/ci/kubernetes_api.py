@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
 users: [{{name: u, user: {{}}}}]
 current-context: c
 """
+PODS = "/api/v1/namespaces/coworking-prod/pods"
 VERBS = ["delete", "get", "list", "patch", "update", "watch"]
 RESOURCES = [
     {"name": "nodes", "singularName": "node", "kind": "Node", "namespaced": False, "verbs": VERBS},
@@ -70,7 +72,11 @@ def pod(name: str, on: str, *, owner: str = "ReplicaSet", ready: str = "True", *
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata | meta,
-        "spec": {"nodeName": on, "terminationGracePeriodSeconds": 60},
+        "spec": {
+            "nodeName": on,
+            "terminationGracePeriodSeconds": 60,
+            "containers": [{"name": name}],
+        },
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
     }
 
@@ -87,19 +93,23 @@ class KubernetesApi:
     Attributes:
         items: the nodes and pods it has.
         forbidden: whether this user may list nothing.
+        logs: what the kubelet has of each container of prod's, by `pod/container`.
     """
 
     def __init__(self, folder: Path, items: list[Json]) -> None:
         self.items = items
         self.forbidden = False
+        self.logs: dict[str, str] = {}
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                code, body = api.respond(self.path.partition("?")[0].rstrip("/"))
-                data = json.dumps(body).encode()
+                path, _, query = self.path.partition("?")
+                code, body = api.respond(path.rstrip("/"), urllib.parse.parse_qs(query))
+                is_text = isinstance(body, str)
+                data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
                 self.send_response(code)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/plain" if is_text else "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -114,7 +124,7 @@ class KubernetesApi:
         url = f"http://127.0.0.1:{self._server.server_port}"
         self.kubeconfig.write_text(KUBECONFIG.format(server=url), encoding="utf-8")
 
-    def respond(self, path: str) -> tuple[int, Json]:
+    def respond(self, path: str, query: dict[str, list[str]]) -> tuple[int, Json | str]:
         """The status and the body of the answer to a path."""
         known: dict[str, Json] = {
             "/api": {"kind": "APIVersions", "versions": ["v1"]},
@@ -127,7 +137,9 @@ class KubernetesApi:
         }
         if path in known:
             return 200, known[path]
-        kind = {"/api/v1/nodes": "Node", "/api/v1/pods": "Pod"}.get(path)
+        if path.startswith(f"{PODS}/"):
+            return self._one(path.removeprefix(f"{PODS}/"), query)
+        kind = {"/api/v1/nodes": "Node", "/api/v1/pods": "Pod", PODS: "Pod"}.get(path)
         if kind is None:
             return 404, _failure(404, "NotFound", "the server could not find what was asked for")
         if self.forbidden:
@@ -136,15 +148,33 @@ class KubernetesApi:
         listed = [
             {key: value for key, value in item.items() if key not in ("kind", "apiVersion")}
             for item in self.items
-            if item["kind"] == kind
+            if item["kind"] == kind and _is_selected(item, query)
         ]
         return 200, {"kind": f"{kind}List", "apiVersion": "v1", "metadata": {}, "items": listed}
+
+    def _one(self, path: str, query: dict[str, list[str]]) -> tuple[int, Json | str]:
+        """A pod of prod's, or the log of one of its containers."""
+        name, _, rest = path.partition("/")
+        for item in self.items:
+            if item["kind"] == "Pod" and item["metadata"]["name"] == name:
+                if not rest:
+                    return 200, item
+                asked = f"{name}/{query['container'][0]}"
+                assert query["timestamps"] == ["true"]
+                return 200, self.logs[asked]
+        return 404, _failure(404, "NotFound", f'pods "{name}" not found')
 
     def stop(self) -> None:
         """End it; what asks it afterwards is refused."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _is_selected(item: Json, query: dict[str, list[str]]) -> bool:
+    wanted = query.get("labelSelector", [""])[0]
+    labels = item["metadata"].get("labels") or {}
+    return not wanted or wanted in {f"{key}={value}" for key, value in labels.items()}
 
 
 def _failure(code: int, reason: str, message: str) -> Json:

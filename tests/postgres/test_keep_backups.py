@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from ci.argocd.client import LogLine
+from ci.oncall.backup_state import BackupState, meaning
 
 if TYPE_CHECKING:
     from tests.postgres.claim import Claim
@@ -88,3 +93,71 @@ def test_backups_are_kept_for_28_days_unless_an_overlay_says_otherwise(backed_up
     assert "--repo1-retention-full=28 " in backed_up.backrest("--dry-run", "expire")
     backed_up.variables = {"PGBACKREST_REPO1_RETENTION_FULL": "14"}
     assert "--repo1-retention-full=14 " in backed_up.backrest("--dry-run", "expire")
+
+
+def states(claim: Claim) -> list[BackupState]:
+    """What `status` reads from the lines that the program has said, the oldest first."""
+    at = datetime.now(UTC)
+    lines = [LogLine(at, line) for line in claim.said().splitlines()]
+    return [state for line in lines if (state := BackupState.parse(line))]
+
+
+def test_status_reads_how_the_backups_are_from_its_lines(backed_up):
+    label = json.loads(backed_up.backrest("--output=json", "info"))[0]["backup"][0]["label"]
+    backed_up.backrest("annotate", f"--set={label}", "--annotation=proven=1795946956")
+    backed_up.archive_all()
+    backed_up.begin("keep-backups", REPORT_SECONDS="0.2")
+    backed_up.wait_until(
+        lambda: bool(states(backed_up)[-1:]) and states(backed_up)[-1].asked is not None, "a state"
+    )
+    state = states(backed_up)[-1]
+    assert (state.repository, state.server, state.waiting) == ("backups", "up", 0)
+    assert state.newest == state.oldest == state.proven == label
+    assert state.proven_at == datetime(2026, 11, 29, 10, 9, 16, tzinfo=UTC)
+    assert (state.damaged, state.dropped_at, state.running, state.every) == (False, None, "", 3600)
+    assert state.archived_at is not None
+    assert abs((datetime.now(UTC) - state.archived_at).total_seconds()) < 100
+    assert state.disk is not None
+    assert 0 <= state.disk <= 100
+
+
+def test_a_bucket_that_is_away_is_in_the_line_with_the_words_of_s3(backed_up):
+    backed_up.variables = {"PGBACKREST_REPO1_S3_BUCKET": "absent"}
+    backed_up.stop()
+    backed_up.start()
+    backed_up.sql("CREATE TABLE more (id int)", "SELECT pg_switch_wal()")
+    backed_up.begin("keep-backups", REPORT_SECONDS="0.2")
+    backed_up.wait_until(
+        lambda: any(s.repository == "away" and s.waiting for s in states(backed_up)), "the line"
+    )
+    state = states(backed_up)[-1]
+    assert state.why == "[ProtocolError] HTTP request failed with 404 (Not Found): NoSuchBucket"
+    assert state.waiting_since is not None
+    assert meaning(state.why).startswith("the bucket is not there")
+
+
+def test_log_that_was_dropped_is_reported_and_the_next_backup_ends_the_gap(backed_up):
+    """pgBackRest drops what exceeds the queue, and PostgreSQL takes it for archived."""
+    backed_up.variables = {
+        "PGBACKREST_ARCHIVE_PUSH_QUEUE_MAX": "1MiB",
+        "PGBACKREST_ARCHIVE_TIMEOUT": "1",
+    }
+    backed_up.stop()
+    backed_up.start()
+    backed_up.sql("CREATE TABLE more (id int)")
+    backed_up.archive_all()
+    backed_up.begin("keep-backups", REPORT_SECONDS="0.2")
+    backed_up.wait_until(lambda: any(s.dropped_at for s in states(backed_up)), "the gap")
+    assert kinds(backed_up) == ["full"]
+    backed_up.stop()
+    backed_up.variables = {}
+    backed_up.start()
+    backed_up.wait_until(lambda: kinds(backed_up) == ["full", "incr"], "a backup")
+    backed_up.wait_until(lambda: states(backed_up)[-1].dropped_at is None, "the end of the gap")
+
+
+def test_a_server_that_is_away_is_reported_too(claim):
+    claim.begin("keep-backups", REPORT_SECONDS="0.2")
+    claim.wait_until(lambda: len(states(claim)) > 1, "two lines")
+    state = states(claim)[-1]
+    assert (state.server, state.repository, state.asked) == ("away", "", None)

@@ -35,6 +35,9 @@ backrest() { pgbackrest --stanza="$STANZA" "$@"; }
 #   version  that database's PostgreSQL, such as 15
 #   archive  the folder of its write-ahead log, such as 15-1
 #   labels   the backups, oldest first
+#   oldest, newest      the first of them, and the last
+#   proven, proven_at   the newest one that was restored as a proof, and the second of that
+#   damaged  whether the newest one has pages with wrong checksums: yes, or empty
 # The codes are pgBackRest's (src/command/info/info.c); its exit status is 0 whatever it found.
 ask_repository() {
   local info
@@ -48,11 +51,29 @@ ask_repository() {
     *) state=away ;;
   esac
   why=$(sed -n 's/.*"status":{"code":[0-9]*,"message":"\(\[[^"\\]*\).*/\1/p' <<<"$info")
-  why=${why:-${info:0:200}}
+  why=${why:-${info:0:200}}$(sed -n 's/.*<Code>\([A-Za-z]*\)<.*/ \1/p' <<<"$info")
   system=$(_last 's/.*"system-id":\([0-9]*\).*/\1/p' <<<"$info")
   version=$(_last 's/.*"version":"\([0-9.]*\)".*/\1/p' <<<"$info")
   archive=$(_last 's/.*"id":"\([0-9.]*-[0-9]*\)".*/\1/p' <<<"$info")
   labels=$(tr , '\n' <<<"$info" | sed -n 's/.*"label":"\([^"]*\)".*/\1/p')
+  newest=$(tail -n 1 <<<"$labels") oldest=$(head -n 1 <<<"$labels")
+  _read_notes "$info"
+}
+
+# A backup's notes come before its name: the words of the list are sorted.
+_read_notes() {
+  local line at='' bad=''
+  proven='' proven_at='' damaged=''
+  while IFS= read -r line; do
+    case $line in
+      *'"proven":"'*) line=${line##*'"proven":"'} at=${line%%'"'*} ;;
+      '"error":true') bad=yes ;;
+      *)
+        [ -z "$at" ] || { proven=${line:9:-1} && proven_at=$at; }
+        damaged=$bad at='' bad=''
+        ;;
+    esac
+  done < <(tr , '\n' <<<"$1" | grep -e '"proven":"' -e '^"error":true$' -e '^"label":"')
 }
 
 _last() { tr ',' '\n' | sed -n "$1" | tail -n 1; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ci.oncall.reports import Environment, Git, PartStatus
+from ci.oncall.reports import Backups, Environment, Git, PartStatus
 from ci.oncall.shown import as_json, text
 
 AT = datetime(2026, 5, 1, 10, 0, 0, tzinfo=UTC)
@@ -85,4 +85,23 @@ def test_a_program_gets_times_as_text_and_null_for_what_is_not_known() -> None:
         "needs_person": ["look"],
         "underway": ["soon"],
         "pods": "",
+        "backups": None,
+    }
+
+
+def test_the_backups_are_a_line_with_what_is_wrong_below_it() -> None:
+    backups = Backups("log 20 seconds ago", ("no backup",), ("it runs",), {"said": AT, "why": ""})
+    environment = Environment("prod", GIT, (DATABASE,), (), backups=backups)
+
+    assert text(environment)[-3:] == [
+        "  backups    log 20 seconds ago",
+        "    ! no backup",
+        "    - it runs",
+    ]
+    assert text(environment)[0] == "prod: NEEDS A PERSON"
+    assert as_json(environment)["backups"] == {
+        "shown": "log 20 seconds ago",
+        "needs_person": ("no backup",),
+        "underway": ("it runs",),
+        "known": {"said": "2026-05-01T10:00:00+00:00", "why": ""},
     }
