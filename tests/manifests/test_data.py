@@ -28,6 +28,12 @@ def test_the_data_folder_lies_below_its_volume(both):
     assert PurePosixPath(mount["mountPath"]) in PurePosixPath(folder).parents
 
 
+def test_a_new_database_notices_a_corrupted_page(both):
+    pod = both.one("StatefulSet", "postgresql")["spec"]["template"]["spec"]
+    variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    assert variables["POSTGRES_INITDB_ARGS"] == "--data-checksums"
+
+
 def test_nothing_in_git_can_remove_prods_data(prod):
     statefulset = prod.one("StatefulSet", "postgresql")
     (sealed,) = prod.all("SealedSecret")

@@ -145,7 +145,7 @@ class Claim:
         """Make a database, as upstream's entry point does for an empty claim."""
         self.run_program(
             f"{BIN}/initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-sync",
-            "--encoding=utf8", "--locale=C",
+            "--encoding=utf8", "--locale=C", "--data-checksums",
         )  # fmt: skip
 
     def start(self) -> None:

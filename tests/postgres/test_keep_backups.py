@@ -8,7 +8,10 @@ import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ci.argocd.client import LogLine
+from ci.oncall import server_log
 from ci.oncall.backup_state import BackupState, meaning
 
 if TYPE_CHECKING:
@@ -161,3 +164,23 @@ def test_a_server_that_is_away_is_reported_too(claim):
     claim.wait_until(lambda: len(states(claim)) > 1, "two lines")
     state = states(claim)[-1]
     assert (state.server, state.repository, state.asked) == ("away", "", None)
+
+
+def test_a_corrupted_page_is_noticed_by_the_server_its_log_and_the_backup(backed_up):
+    file = backed_up.data / backed_up.sql("SELECT pg_relation_filepath('tokens')")
+    backed_up.stop()
+    with file.open("r+b") as page:
+        page.seek(5000)
+        page.write(b"other bytes")
+    backed_up.start()
+    with pytest.raises(AssertionError, match="invalid page in block 0"):
+        backed_up.sql("SELECT count(*) FROM tokens")
+    backed_up.begin("keep-backups", DIFF_SECONDS="1", REPORT_SECONDS="0.2")
+    backed_up.wait_until(
+        lambda: any(s.bad_pages and s.checksums for s in states(backed_up)), "the count"
+    )
+    backed_up.wait_until(lambda: any(s.damaged for s in states(backed_up)), "the damaged backup")
+    now = datetime.now(UTC)
+    log = (backed_up.path / "server.log").read_text().splitlines()
+    [said], _ = server_log.judge([LogLine(now, line) for line in log], now)
+    assert "corrupted page: invalid page in block 0 of relation base/" in said
