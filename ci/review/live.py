@@ -49,6 +49,10 @@ def live_at_merge(
 def _what(section: Section) -> str:
     if section.versions:
         return ", ".join(f"{v.image} `{v.new}` instead of `{v.old}`" for v in section.versions)
+    if section.move:
+        more = sum(not section.move.is_part(each) for each in section.changes)
+        others = f" and {more} other resource{'s' if more > 1 else ''}" if more else ""
+        return f"{section.move.short}{others}"
     if section.changes:
         count = len(section.changes)
         rest = "; the rest can't be rendered" * (section.unbuilt == "now")

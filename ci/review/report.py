@@ -11,6 +11,8 @@ from ci.review.live import how, live_at_merge, lost_applications
 from ci.review.outside import moved
 from ci.review.person import needs_person
 from ci.review.redact import clean, clean_sentence, without
+from ci.review.restoring import WEIGHT as RESTORED
+from ci.review.restoring import claim_move
 from ci.review.risks import Risk, View, risks
 from ci.review.section import NO_CHANGE, Section
 from ci.review.sight import left_sight, without_folder
@@ -91,6 +93,9 @@ def _sections(
     for name, changes in compare(base, head, gone).items():
         environment = Cluster(name, head.groups.get(name, []))
         found = [risk for each in changes for risk in risks(View(each, environment, changes))]
+        if move := claim_move(changes):
+            found = [risk for risk in found if not move.explains(risk)]
+            found.append(Risk(RESTORED, move.title, move.sentence))
         found.sort(key=lambda risk: (-risk.weight, risk.title, risk.sentence))
         unbuilt = "now" if name in head.failed else "before" if name in base.failed else ""
         versions = [with_commits(each, repository) for each in new_versions(changes)]
@@ -98,6 +103,7 @@ def _sections(
         found[:0] = [Risk(MOVED, name, each.sentence) for each in whys]
         section = Section(name, unbuilt, changes, found, versions, lost.get(name, []))
         section.unknown = [each.why for each in whys]
+        section.move = move
         sections.append(section)
     for folder, sentences in moved(base.outside, head.outside).items():
         risks_of = [Risk(MOVED, folder, each) for each in sentences]
@@ -162,6 +168,7 @@ def _data(report: Comparison) -> dict[str, Any]:
             {
                 "name": section.name,
                 "verdict": section.verdict.replace("**", ""),
+                "database": section.move.short if section.move else "",
                 "risks": [
                     {
                         "resource": risk.title,

@@ -9,6 +9,7 @@ from ci.review.risks import RISKY, Risk
 
 if TYPE_CHECKING:
     from ci.review.changes import ResourceChange
+    from ci.review.restoring import ClaimMove
     from ci.review.versions import NewVersion
 
 NO_CHANGE = "no change"
@@ -21,6 +22,7 @@ class Section:
     `unbuilt` says in which version it can't be rendered: "" (in both it can), before or now.
     `unknown` says why what it held is no longer known.
     `lost` are the Applications that deployed it, and are gone.
+    `move` is that of the database's claim: a restore, or a way back.
     `versions` are what its changes come to, where they replace versions of ours and nothing else.
     """
 
@@ -31,6 +33,7 @@ class Section:
     versions: list[NewVersion] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    move: ClaimMove | None = None
 
     @property
     def verdict(self) -> str:
@@ -46,6 +49,9 @@ class Section:
             return words
         count = f"{len(self.changes)} resource{'s' if len(self.changes) > 1 else ''}"
         risky = sum(risk.weight >= RISKY for risk in self.risks)
+        if self.move:
+            others = f", **{_counted(risky - 1, 'other risk')}**" if risky > 1 else ""
+            return f"{count}, **{self.move.short}**{others}"
         if risky:
             return f"{count}, **{risky} risk{'s' if risky > 1 else ''}**"
         return f"{count}, nothing risky"
