@@ -130,7 +130,7 @@ def look(source: Source, environment: str, now: datetime) -> Backups:
 
 def _unknown(why: str, said: Verdict = ((), ())) -> Backups:
     sentence = f"the backups are not known: {why}"
-    return Backups("not known", said[0], (*said[1], sentence))
+    return Backups("not known", said[0], (*said[1], sentence), is_known=False)
 
 
 def _look(source: Source, environment: str, now: datetime) -> Backups:

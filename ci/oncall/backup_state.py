@@ -118,12 +118,17 @@ class BackupState(NamedTuple):
         archived = f"log {_ago(self.archived_at, now)}" if self.archived_at else "no log archived"
         if self.waiting:
             archived += f" ({self.waiting} segments wait)"
-        taken = began(self.newest)
-        newest = f"backup {_ago(taken, now)} ({self.newest})" if taken else "no backup"
-        proven = began(self.proven)
-        last = f"proven {_ago(proven, now)} ({self.proven})" if proven else "none proven"
+        taken, proven = began(self.newest), began(self.proven)
+        if taken:
+            backups = f"backup {_ago(taken, now)} ({self.newest})"
+            last = f"proven {_ago(proven, now)} ({self.proven})" if proven else "none proven"
+            backups += f", {last}"
+        elif self.repository in ("empty", "unused"):
+            backups = "no backup"
+        else:
+            backups = "the backups are not known"
         unchecked = ", no page checksums" if self.checksums is False else ""
-        return f"{archived}, {newest}, {last}{unchecked}"
+        return f"{archived}, {backups}{unchecked}"
 
 
 def judge(state: BackupState, environment: str, now: datetime) -> Verdict:

@@ -67,12 +67,14 @@ class Backups(NamedTuple):
         shown: one line: the ages that matter, that they are off, or that they are not known.
         needs_person, underway: as of a part.
         known: what the database's pod has said, by name; empty if that is not known.
+        is_known: whether there was an answer at all.
     """
 
     shown: str
     needs_person: tuple[str, ...] = ()
     underway: tuple[str, ...] = ()
     known: Mapping[str, Any] = MappingProxyType({})
+    is_known: bool = True
 
 
 class Environment(NamedTuple):

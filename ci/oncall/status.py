@@ -118,7 +118,7 @@ def report(
     seen = {app["metadata"]["name"] for app in applications}
     there = [part for part in PARTS if application_name(name, part) in seen]
     with ThreadPoolExecutor(len(PARTS) + 1) as pool:
-        backups = pool.submit(_backups, api, applications, name, now)
+        backups = pool.submit(_backups, api, nodes, applications, name, now)
         parts = tuple(pool.map(lambda part: look_at(api, name, part, now), there))
     reached_by, wrong = reach.judge(live_service(api, app), app.namespace)
     git = tip.answer()
@@ -137,13 +137,23 @@ def report(
     return Environment(name, git, parts, tuple(person), "", reached_by, underway, backups.result())
 
 
-def _backups(api: ArgoCD, applications: list[Json], name: str, now: datetime) -> Backups | None:
-    """How an environment's backups are; None without the Application of its database."""
+def _backups(
+    api: ArgoCD,
+    nodes: Future[lost_nodes.ClusterState],
+    applications: list[Json],
+    name: str,
+    now: datetime,
+) -> Backups | None:
+    """How the backups are, by Argo CD, else by the cluster; None without a database."""
     database = application_name(name, DATABASE)
-    for each in applications:
-        if each["metadata"]["name"] == database:
-            return backup_look.look(ArgoSource(api, Application.parse(each)), name, now)
-    return None
+    found = [each for each in applications if each["metadata"]["name"] == database]
+    if not found:
+        return None
+    known = backup_look.look(ArgoSource(api, Application.parse(found[0])), name, now)
+    if known.is_known or name not in nodes.result().environments:
+        return known
+    by_kubectl = backup_look.look(KubectlSource(name), name, now)
+    return by_kubectl if by_kubectl.is_known else known
 
 
 def without_argo_cd(

@@ -139,6 +139,20 @@ def test_a_bucket_that_is_away_is_in_the_line_with_the_words_of_s3(backed_up):
     assert meaning(state.why).startswith("the bucket is not there")
 
 
+def test_the_backups_are_still_known_while_the_repository_is_away(backed_up):
+    label = json.loads(backed_up.backrest("--output=json", "info"))[0]["backup"][0]["label"]
+    backed_up.begin("keep-backups", REPORT_SECONDS="0.2")
+    backed_up.wait_until(lambda: any(s.newest for s in states(backed_up)), "the backup")
+    client, bucket = backed_up.repository.client, backed_up.repository.bucket
+    keys = [key for key in backed_up.repository.keys("backup") if "backup.info" in key]
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=b"not what pgBackRest wrote")
+    backed_up.wait_until(lambda: states(backed_up)[-1].repository == "away", "that it is away")
+    state = states(backed_up)[-1]
+    assert (state.newest, state.why.split("]")[0]) == (label, "[CryptoError")
+    assert meaning(state.why).startswith("BACKUP_KEY doesn't open it")
+
+
 def test_log_that_was_dropped_is_reported_and_the_next_backup_ends_the_gap(backed_up):
     """pgBackRest drops what exceeds the queue, and PostgreSQL takes it for archived."""
     backed_up.variables = {

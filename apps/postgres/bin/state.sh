@@ -8,14 +8,17 @@
 
 facts=$(mktemp -d) # between the loop that takes backups and the one that reports
 
-# Keep what ask_repository found, for the next line.
+# Keep what ask_repository found, for the next line. While the repository is away its backups are
+# those of the last answer.
 note_repository() {
   [ "$state" = "${state_before-}" ] || since=$(date +%s)
   state_before=$state
-  printf '%s' "repository=$state since=$since asked=$(date +%s)" \
-    "${newest:+ newest=$newest}" "${oldest:+ oldest=$oldest}" "${damaged:+ damaged=yes}" \
-    "${proven:+ proven=$proven proven_at=$proven_at}" "${dropped_at:+ dropped_at=$dropped_at}" \
-    >"$facts/new"
+  if [ "$state" != away ]; then
+    found="${newest:+ newest=$newest oldest=$oldest}${damaged:+ damaged=yes}"
+    found+="${proven:+ proven=$proven proven_at=$proven_at}"
+  fi
+  printf '%s' "repository=$state since=$since asked=$(date +%s)${found-}" \
+    "${dropped_at:+ dropped_at=$dropped_at}" >"$facts/new"
   [ "$state" != away ] || printf ' why=%s' "$(LC_ALL=C tr -c '[:print:]' ' ' <<<"$why")" >>"$facts/new"
   mv "$facts/new" "$facts/repository"
 }

@@ -67,6 +67,20 @@ def test_a_healthy_line_is_well_and_shows_the_three_ages() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("repository", "shown"),
+    [
+        ("away", "the backups are not known"),
+        ("", "the backups are not known"),
+        ("empty", "no back"),
+    ],
+)
+def test_backups_that_nobody_could_list_are_not_called_missing(repository: str, shown: str) -> None:
+    found = state({"repository": repository, "newest": "", "oldest": "", "proven": ""})
+
+    assert found.line(NOW).startswith(f"log 20 seconds ago, {shown}")
+
+
 def test_a_database_without_checksums_says_so_since_its_pages_are_not_checked() -> None:
     found = state({"checksums": "off", "bad_pages": ""})
 

@@ -285,6 +285,21 @@ def test_the_cluster_speaks_of_the_backups_where_argo_cd_does_not_answer(
     assert "  backups    log 20 seconds ago, backup 30 minutes ago (" in result.output
 
 
+def test_the_cluster_is_asked_where_argo_cd_hands_out_no_log(
+    cluster: KubernetesApi,
+    argo: FakeArgo,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ARGOCD_URL", argo.url)
+    database.refusal = (403, "permission denied")
+
+    result = _status()
+
+    assert result.output.startswith("prod: well\n")
+    assert "  backups    log 20 seconds ago, backup 30 minutes ago (" in result.output
+
+
 def test_a_pod_that_is_terminating_is_not_asked(cluster: KubernetesApi) -> None:
     """Its node may be lost, and then no log comes."""
     cluster.items[1]["metadata"]["deletionTimestamp"] = f"{_ago(minutes=5):%Y-%m-%dT%H:%M:%SZ}"

@@ -104,4 +104,5 @@ def test_the_backups_are_a_line_with_what_is_wrong_below_it() -> None:
         "needs_person": ("no backup",),
         "underway": ("it runs",),
         "known": {"said": "2026-05-01T10:00:00+00:00", "why": ""},
+        "is_known": True,
     }
