@@ -13,6 +13,7 @@ import pytest
 from ci.argocd.client import LogLine
 from ci.oncall import server_log
 from ci.oncall.backup_state import BackupState, meaning
+from coworking.checks import NOT_ARCHIVED_SINCE
 
 if TYPE_CHECKING:
     from tests.postgres.claim import Claim
@@ -58,14 +59,16 @@ def test_it_goes_on_after_the_bucket_was_away_and_the_server_serves_meanwhile(cl
     claim.start()
     claim.begin("keep-backups")
     claim.wait_until(lambda: "can't be asked" in claim.said(), "the sentence")
-    claim.sql("CREATE TABLE tokens (id int)", "SELECT pg_switch_wal()")
+    claim.sql("CREATE ROLE reader", "CREATE TABLE tokens (id int)", "SELECT pg_switch_wal()")
     claim.wait_until(
         lambda: claim.sql("SELECT failed_count > 0 FROM pg_stat_archiver") == "t", "a failure"
     )
     assert claim.said().count("No backup is taken") == 1
+    assert claim.sql(f"SET ROLE reader; {NOT_ARCHIVED_SINCE}") != ""
     claim.repository.client.create_bucket(Bucket=bucket)
     claim.wait_until(lambda: "backup command end: completed" in claim.said(), "a backup", 120)
     assert kinds(claim) == ["full"]
+    assert claim.sql(f"SET ROLE reader; {NOT_ARCHIVED_SINCE}") == ""
 
 
 def test_a_fresh_server_archives_in_time_too(claim):

@@ -54,6 +54,14 @@ UNFOLDED = text("""
          + (SELECT count(*) FROM public.user_deltas) + (SELECT count(*) FROM public.token_deltas)
 """)
 
+# A new server's first attempts may fail; what counts is that none succeeded since. No row without
+# backups. https://www.postgresql.org/docs/15/monitoring-stats.html#MONITORING-PG-STAT-ARCHIVER-VIEW
+NOT_ARCHIVED_SINCE = text("""
+    SELECT coalesce(last_archived_time, stats_reset) FROM pg_catalog.pg_stat_archiver
+    WHERE last_failed_time > coalesce(last_archived_time, '-infinity')
+        AND current_setting('archive_mode') <> 'off'
+""")
+
 
 @dataclass(frozen=True)
 class RotationPart:
@@ -234,6 +242,7 @@ class DataFigures:
         self._newest: datetime | None = None
         self._not_verified_since: datetime | None = None
         self._folded: datetime | None = None
+        self._not_archived_since: datetime | None = None
         self._up = self._number("database_up", "1 if the last tick of the fold reached it.")
         self._unfolded = self._number("unfolded_rows", "Changes of tokens that no fold has moved.")
         self._bypasses = self._number(
@@ -254,6 +263,11 @@ class DataFigures:
             "Seconds since the rollups were last known to equal the tokens; 0 while they do.",
             lambda: self._not_verified_since,
         )
+        self._gauge(
+            "log_not_archived_seconds",
+            "Seconds since PostgreSQL last archived its log, while its attempts fail; else 0.",
+            lambda: self._not_archived_since,
+        )
 
     def _gauge(self, name: str, help_text: str, since: Callable[[], datetime | None]) -> None:
         gauge = Gauge(f"coworking_{name}", help_text, registry=self.registry)
@@ -268,6 +282,7 @@ class DataFigures:
             found = extent_of(connection, datetime.now(UTC))
             self._unfolded.set(connection.execute(UNFOLDED).scalar_one())
             self._bypasses.set(len(rollups.bypasses(connection)))
+            self._not_archived_since = connection.execute(NOT_ARCHIVED_SINCE).scalar()
         self._newest, self._not_verified_since = found.newest, found.not_verified_since
         self._up.set(1)
 

@@ -7,8 +7,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
-from coworking import scheduler
+from coworking import checks, scheduler
 from coworking.scheduler import Folding
 
 if TYPE_CHECKING:
@@ -153,6 +154,20 @@ def test_the_fold_is_measured(replicas: list[Folding], database: Any) -> None:
     database.execute("ALTER TABLE tokens DISABLE TRIGGER rollups_inserted")
     follower.tick()
     assert figure(follower, "rollup_bypasses") == 1
+
+
+def test_log_that_is_not_archived_is_measured(
+    replicas: list[Folding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tests/postgres/test_keep_backups.py asks a server whose attempts fail."""
+    folding, _ = replicas
+    folding.tick()
+    assert figure(folding, "log_not_archived_seconds") == 0
+
+    five_minutes_ago = text("SELECT now() - interval '5 minutes'")
+    monkeypatch.setattr(checks, "NOT_ARCHIVED_SINCE", five_minutes_ago)
+    folding.tick()
+    assert 300 <= figure(folding, "log_not_archived_seconds") < 400
 
 
 def figure(folding: Folding, name: str) -> float:
