@@ -47,7 +47,9 @@ def command(root: Path, **values: str | None) -> None:
     parsed: dict[str, Any] = {name: settings.parse(name, value) for name, value in given.items()}
     _refuse_changes(root)
     # What the file says now may not fit what is given; together they must.
-    wanted = settings.check_together(settings.read(root)._replace(**parsed))
+    before = settings.read(root)
+    wanted = settings.check_together(before._replace(**parsed))
+    _refuse_other_environments(before.environments, wanted.environments)
     changed = rewrite(root, wanted)
     if not changed:
         click.echo("Everything says so already; no commit was made.")
@@ -64,6 +66,22 @@ def command(root: Path, **values: str | None) -> None:
         )
 
 
+def _refuse_other_environments(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    """The order can change between the first, which the pipeline serves, and the last.
+
+    Raises:
+        InputError: an environment is added or removed, or the first or the last is another one.
+    """
+    if sorted(before) == sorted(after) and (before[0], before[-1]) == (after[0], after[-1]):
+        return
+    raise InputError(
+        f"environments is {settings.typed(before)}. This command changes the order between the"
+        f" first and the last, and can't make it {settings.typed(after)}",
+        hint="An environment is more than its name:\npython -m ci environment add NAME --like"
+        f" {before[-1]}\npython -m ci environment remove NAME",
+    )
+
+
 def _said(wanted: settings.Settings, given: Iterable[str]) -> list[str]:
     return [f"{name} {settings.typed(getattr(wanted, name))}" for name in given]
 
@@ -71,7 +89,10 @@ def _said(wanted: settings.Settings, given: Iterable[str]) -> list[str]:
 def warnings(wanted: settings.Settings) -> list[str]:
     """What is allowed, and better known before it is merged; a sentence each."""
     found = []
-    for name, what in (("prod_cidrs", "prod"), ("argocd_cidrs", "Argo CD's address")):
+    for name, what in (
+        ("prod_cidrs", wanted.environments[-1]),
+        ("argocd_cidrs", "Argo CD's address"),
+    ):
         if networks.are_everybody(getattr(wanted, name)):
             found.append(f"{name} lets the whole internet in: everybody can reach {what}.")
     if wanted.prod_cidrs and not wanted.prod_certificate:

@@ -7,33 +7,30 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from ci.errors import InputError
-from ci.tree import networks
-from ci.tree.overlays import ROOT
+from ci.tree import formats, networks
+from ci.tree.formats import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 FILE = "settings.yaml"
 NONE = "none"  # what a person writes to clear a value
 KEY_FILE = "signing-key"  # where the signer's key is made, and what its secret is called
 Value = str | tuple[str, ...]
+# The service's name in git and on the cluster: its Deployment, Service, image entry, package and
+# database, and the start of each namespace's and Application's name. No fork changes it.
+SERVICE = "coworking"
 
 # What Argo CD 3.4 is tested with
 # (https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/installation/#tested-versions).
 KUBERNETES = tuple(f"1.{minor}" for minor in range(32, 36))
-_REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
-
-
-def _pattern(valid: str) -> Callable[[str], str]:
-    """A check that a whole value matches; its rule is the setting's own."""
-    compiled = re.compile(valid)
-    return lambda value: "" if compiled.fullmatch(value) else "?"
 
 
 class Setting(NamedTuple):
@@ -63,23 +60,15 @@ class Setting(NamedTuple):
 
 
 _RANGES = "ranges of IPv4 addresses separated by commas, or none"
-# https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html
-_CERTIFICATE = _pattern(rf"arn:aws[a-z-]*:acm:{_REGION}:[0-9]{{12}}:certificate/[a-zA-Z0-9-]+")
 _CERTIFICATE_RULE = "the ARN of a certificate in ACM, or none"
-# https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners
-_ACCOUNT = "@[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}"
-_OWNER = _pattern(rf"{_ACCOUNT}(?:/[\w.-]+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_HOST = _pattern(
-    r"(?=.{4,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
-)
 
 SETTINGS: dict[str, Setting] = {
-    "account": Setting("the AWS account", "twelve digits", "123456789012", _pattern("[0-9]{12}")),
+    "account": Setting("the AWS account", "twelve digits", "123456789012", pattern("[0-9]{12}")),
     "region": Setting(
         "where the cluster and the image repository are",
         "an AWS region",
         "eu-central-1",
-        _pattern(_REGION),
+        pattern(formats.REGION),
     ),
     # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html takes 256;
     # the database's repository has `-postgres` after it.
@@ -87,13 +76,13 @@ SETTINGS: dict[str, Setting] = {
         "the image repository's name in ECR",
         "2 to 247 lower-case letters, digits and . _ - / between them",
         "team/coworking",
-        _pattern(r"(?=.{2,247}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"),
+        pattern(r"(?=.{2,247}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"),
     ),
     "git_url": Setting(
         "what Argo CD reads and the pipeline writes to",
         "an https or ssh address without a password in it",
         "https://github.com/your-org/coworking.git",
-        _pattern(
+        pattern(
             r"https?://[\w.-]+(:\d+)?/[\w./~-]+|ssh://\w+@[\w.-]+(:\d+)?/[\w./~-]+|git@[\w.-]+:[\w./~-]+"
         ),
     ),
@@ -108,7 +97,14 @@ SETTINGS: dict[str, Setting] = {
         "the control plane's availability zones; the nodes are in the first",
         "two or more availability zones of the region, separated by commas",
         "eu-central-1a,eu-central-1b",
-        _pattern(rf"{_REGION}[a-z]"),
+        pattern(rf"{formats.REGION}[a-z]"),
+        least=2,
+    ),
+    "environments": Setting(
+        "the environments, in the order in which a version is promoted",
+        "two or more names of lower-case letters, digits and dashes, separated by commas",
+        "dev,staging,prod",
+        formats.environment,
         least=2,
     ),
     "prod_cidrs": Setting(
@@ -122,7 +118,7 @@ SETTINGS: dict[str, Setting] = {
         "the ACM certificate of prod's load balancer; none: plain HTTP",
         _CERTIFICATE_RULE,
         "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d",
-        _CERTIFICATE,
+        formats.certificate,
         optional=True,
     ),
     "argocd_cidrs": Setting(
@@ -136,14 +132,14 @@ SETTINGS: dict[str, Setting] = {
         "the ACM certificate of that address; none: Argo CD's own, self-signed",
         _CERTIFICATE_RULE,
         "arn:aws:acm:eu-central-1:123456789012:certificate/4e5f6a7b",
-        _CERTIFICATE,
+        formats.certificate,
         optional=True,
     ),
     "place": Setting(
         "the coworking space's name, as its dashboard and its monthly report show it",
         "1 to 60 letters, digits, blanks and . , & ' ( ) -, not at its ends",
         "Harbour Loft",
-        _pattern(r"(?=.{1,60}$)[^\W_](?:[\w .,&'()-]*[\w.)])?"),
+        pattern(r"(?=.{1,60}$)[^\W_](?:[\w .,&'()-]*[\w.)])?"),
     ),
     # https://data.iana.org/time-zones/tz-link.html
     "time_zone": Setting(
@@ -156,7 +152,7 @@ SETTINGS: dict[str, Setting] = {
         "who is asked to review each pull request; none: nobody in particular",
         "accounts, teams or e-mail addresses that GitHub knows, separated by commas, or none",
         "@your-org/platform,@ada",
-        _OWNER,
+        formats.owner,
         least=0,
     ),
     # GitHub calls a commit verified where the committer's address is one of the key's owner:
@@ -165,7 +161,7 @@ SETTINGS: dict[str, Setting] = {
         "the e-mail address that the pipeline signs its commits as; none: it doesn't sign",
         "an e-mail address of the account that has the signing key, or none",
         "1234567+your-bot@users.noreply.github.com",
-        _pattern(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"),
+        pattern(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"),
         optional=True,
     ),
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without dots:
@@ -174,7 +170,7 @@ SETTINGS: dict[str, Setting] = {
         "the bucket of prod's backups; none: prod's data is on its volume alone",
         "3 to 63 lower-case letters, digits and dashes between them, or none",
         "coworking-backups-123456789012",
-        _pattern(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"),
+        pattern(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"),
         optional=True,
     ),
     "backup_days": Setting(
@@ -189,14 +185,14 @@ SETTINGS: dict[str, Setting] = {
         "the host of another S3 than AWS's, on port 443; none: AWS's own",
         "a host name, or none",
         "s3.example.com",
-        _HOST,
+        formats.host,
         optional=True,
     ),
     "backup_region": Setting(
         "the bucket's region; none: the cluster's",
         "a region as that S3 names it, or none",
         "eu-west-1",
-        _pattern(r"[a-z0-9]+(-[a-z0-9]+)*"),
+        pattern(r"[a-z0-9]+(-[a-z0-9]+)*"),
         optional=True,
     ),
 }
@@ -217,6 +213,7 @@ class Settings(NamedTuple):
     git_url: str
     kubernetes: str
     zones: tuple[str, ...]
+    environments: tuple[str, ...] = ("dev", "prod")
     prod_cidrs: tuple[str, ...] = ()
     prod_certificate: str = ""
     argocd_cidrs: tuple[str, ...] = ()

@@ -311,3 +311,12 @@ def test_nothing_given_lists_what_there_is() -> None:
     assert "make configure ACCOUNT= REGION=" in done.stderr
     for name, setting in settings.SETTINGS.items():
         assert f"{name.upper()}  {setting.help}" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["dev,staging,prod", "prod,dev"])
+def test_an_environment_is_neither_added_nor_moved_to_an_end(fork: Path, wrong: str) -> None:
+    done = configure(fork, **{"--environments": wrong})
+    assert done.returncode == 2
+    assert f"can't make it {wrong}" in done.stderr
+    assert "python -m ci environment add NAME --like prod" in done.stderr
+    assert git(fork, "status", "--porcelain") == ""

@@ -53,6 +53,7 @@ OTHERS = {
     "BACKUP_DAYS": "30",
     "BACKUP_ENDPOINT": "none",
     "BACKUP_REGION": "eu-west-1",
+    "ENVIRONMENTS": ",".join(settings.read().environments),  # `ci environment` changes which
 }
 
 

@@ -1,0 +1,30 @@
+"""The forms that values of settings.yaml have: what each matches, and where the rule is from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REGION = r"[a-z]{2}(-[a-z]+)+-[0-9]"
+
+
+def pattern(valid: str) -> Callable[[str], str]:
+    """A check that a whole value matches: it returns nothing, or `?`; the rule is the setting's."""
+    compiled = re.compile(valid)
+    return lambda value: "" if compiled.fullmatch(value) else "?"
+
+
+# https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html
+certificate = pattern(rf"arn:aws[a-z-]*:acm:{REGION}:[0-9]{{12}}:certificate/[a-zA-Z0-9-]+")
+# https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners
+_ACCOUNT = "@[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}"
+owner = pattern(rf"{_ACCOUNT}(?:/[\w.-]+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+host = pattern(
+    r"(?=.{4,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
+)
+# A DNS label, as the end of a namespace's name that begins with `coworking-` and has 63 characters
+# at most (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names).
+environment = pattern(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?")
