@@ -1,6 +1,9 @@
-"""`python -m ci promote`: propose dev's tag for prod, behind gates that say which one blocks it.
+"""`python -m ci promote`: propose an environment's tag for the next, behind gates.
 
-python -m ci promote --dry-run
+Which comes after which, settings.yaml says: `environments: [dev, staging, prod]`.
+
+python -m ci promote --dry-run                   to the last environment, from the one before
+python -m ci promote --to staging
 python -m ci promote --image postgres
 python -m ci promote --override soaked --reason "a fix that can't wait, see the incident"
 """
@@ -24,8 +27,7 @@ from ci.options import Duration
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
 from ci.ship.which_image import image_option, not_deployed, repository_of
-from ci.tree import settings
-from ci.tree.overlays import overlay
+from ci.tree import overlays, settings
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Leave, land
 from ci.version.message import Deployment, Message, one_line
@@ -33,6 +35,7 @@ from ci.version.tag import PLACEHOLDER, PipelineTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ci.aws.registry import EcrRepository
     from ci.git.access import Access
@@ -58,8 +61,8 @@ class Wish(NamedTuple):
     epilog="Gates: " + "; ".join(f"{name}: {gate.asks}" for name, gate in GATES.items()) + "."
 )
 @image_option
-@click.option("--from", "origin", default="dev", show_default=True, help="Whose tag.")
-@click.option("--to", "target", default="prod", show_default=True, help="Where to.")
+@click.option("--from", "origin", show_default="the environment before that", help="Whose tag.")
+@click.option("--to", "target", show_default="the last environment", help="Where to.")
 @click.option("--soak", type=Duration(525_600), default=30, show_default=True, help="Minutes.")
 @click.option("--override", multiple=True, type=click.Choice(list(GATES)), help="Pass this gate.")
 @click.option("--reason", default="", help="Why a gate is passed; it is written into the commit.")
@@ -70,8 +73,8 @@ class Wish(NamedTuple):
 def command(  # noqa: PLR0913  (one argument for each option)
     *,
     image: SourceImage,
-    origin: str,
-    target: str,
+    origin: str | None,
+    target: str | None,
     soak: float,
     override: tuple[str, ...],
     reason: str,
@@ -92,12 +95,37 @@ def command(  # noqa: PLR0913  (one argument for each option)
             "--reason explains an overridden gate, and no gate is overridden", hint="--override …"
         )
     check_branch(branch)
-    for environment in (origin, target):
-        overlay(environment)  # or an error that names those that there are
+    origin, target = ends(origin, target)
     wish = Wish(image, origin, target, branch, soak, frozenset(override), reason, push, dry_run)
     place = remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:
         promote(access, wish)
+
+
+def ends(origin: str | None, target: str | None, root: Path = overlays.ROOT) -> tuple[str, str]:
+    """Where a promotion begins and ends: by default at the last environment, from the one before.
+
+    Raises:
+        InputError: there is no such environment, or nothing comes before the first.
+    """
+    target = target or overlays.last(root)
+    for environment in filter(None, (origin, target)):
+        overlays.overlay(environment, root)  # or an error that names those that there are
+    before = overlays.before(target, root)
+    if before is None:
+        raise InputError(
+            f"{target} is the first environment: the pipeline deploys to it",
+            hint="Promote its version to the next one:\n"
+            f"python -m ci promote --to {overlays.promotion_order(root)[1]}",
+        )
+    if origin not in (None, before):
+        raise InputError(
+            f"{target} comes after {before} in settings.yaml, and not after {origin}. A version"
+            " goes through every environment in between",
+            hint=f"python -m ci promote --to {before}\nIf it can't wait (docs/hotfix.md):\n"
+            f"python -m ci hotfix --to {target} --tag TAG --reason TEXT",
+        )
+    return before, target
 
 
 def promote(access: Access, wish: Wish) -> None:

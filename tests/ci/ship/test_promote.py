@@ -8,6 +8,7 @@ import pytest
 
 from ci.errors import CiError, InputError, PolicyError
 from ci.ship import gates, promote
+from ci.tree.overlays import environments
 from ci.version.message import Message
 
 World = Any
@@ -80,7 +81,8 @@ def test_an_override_and_its_reason_go_together(world: World, words: list[str]) 
 
 def test_an_environment_that_there_is_not_is_named_with_those_that_there_are(world: World) -> None:
     result = world.ci("promote", "--to", "stage")
-    assert str(result.exception) == "there is no environment 'stage'; there is dev or prod"
+    there_is = " or ".join(environments())
+    assert str(result.exception) == f"there is no environment 'stage'; there is {there_is}"
 
 
 def test_a_dry_run_asks_the_gates_and_changes_nothing(world: World) -> None:
