@@ -58,7 +58,7 @@ install-write-back: ## Install what the write-back's build needs, and nothing el
 up: $(VENV)/run.stamp ## Run the service with a database and demo data on http://127.0.0.1:5153
 	@exec $(CI) up
 
-# --- the tree that deploys it: ENV is dev or prod -------------------------------------------------
+# --- the tree that deploys it: ENV is an environment of settings.yaml -----------------------------
 
 .PHONY: render seal seal-cert configure snapshots checkov cluster
 render: $(VENV)/run.stamp ## Print what Argo CD would apply: ENV=dev
@@ -76,10 +76,10 @@ option = $(subst _,-,$(shell echo $(1) | tr A-Z a-z))
 configure: $(VENV)/run.stamp ## Turn a fork into its owner's: ACCOUNT= REGION= ZONES= GIT_URL= … (docs/fork.md)
 	@$(CI) configure $(foreach name,$(SETTINGS),$(if $($(name)),--$(call option,$(name)) '$($(name))'))
 
-snapshots: $(VENV)/run.stamp ## Accept what both environments render to now (tests/manifests/snapshots)
+snapshots: $(VENV)/run.stamp ## Accept what each environment renders to now (tests/manifests/snapshots)
 	@$(CI) snapshots
 
-checkov: $(VENV)/dev.stamp .venv-checkov/dev.stamp ## Check both environments with checkov
+checkov: $(VENV)/dev.stamp .venv-checkov/dev.stamp ## Check every environment with checkov
 	@$(BIN)/python -m pytest -q tests/manifests/test_checkov.py
 
 cluster: $(VENV)/run.stamp ## Make a cluster here with kind and Docker (needs the internet; CI doesn't run it)

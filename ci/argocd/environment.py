@@ -12,7 +12,8 @@ from ci.argocd.application import Application, image_of, tag_of
 from ci.argocd.causes import reason_of
 from ci.argocd.client import ArgoError
 from ci.errors import CiError, InputError
-from ci.tree.images import SERVICE_IMAGE
+from ci.tree import overlays
+from ci.tree.images import DATABASE_IMAGE, SERVICE_IMAGE
 from ci.tree.overlays import environments, unknown_environment
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from ci.argocd.client import ArgoCD, Json
     from ci.tree.images import SourceImage
 
-# The Application, Deployment and image entry of the service have the same name (base/coworking).
-SERVICE = "coworking"
-DATABASE = "postgres"
-PARTS = (SERVICE, DATABASE)
+SERVICE, PARTS = overlays.SERVICE, overlays.PARTS
+DATABASE = DATABASE_IMAGE.part
 # A DNS label, which a namespace's name is (Kubernetes, "Object Names and IDs").
 _ENVIRONMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
 RENDER_WITHIN = 10.0  # seconds for a render, which takes about one; more while git hangs
@@ -63,9 +62,9 @@ def read(
         seen = [app["metadata"]["name"] for app in api.applications()]
         if name in seen:
             raise
-        known = sorted(n.removeprefix(f"{part}-") for n in seen if n.startswith(f"{part}-"))
+        known = [n.removeprefix(f"{part}-") for n in seen if n.startswith(f"{part}-")]
         if known:
-            raise unknown_environment(environment, known) from error
+            raise unknown_environment(environment, overlays.in_order(known)) from error
         raise InputError(
             f"Argo CD has no Application {name!r} that this account may see, nor another one",
             hint="argocd/bootstrap.md sets them up. Who may see them: argocd-rbac-cm.yaml.",

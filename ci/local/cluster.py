@@ -15,12 +15,14 @@ import yaml
 
 from ci.run import run
 from ci.tree import overlays, settings
+from ci.tree.images import SERVICE_IMAGE
 from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-NAME = "coworking"
+NAME = overlays.SERVICE
 NODE = f"{NAME}-control-plane"
 # kind's image of each version that settings.yaml takes (kind v0.30.0 and v0.31.0's release notes).
 NODE_IMAGES = {
@@ -85,8 +87,8 @@ def _wait(namespace: str, workload: str) -> list[str]:
 
 
 def image_tag(root: Path) -> str:
-    """The tag that dev runs."""
-    path = overlays.overlay("dev", root) / "coworking" / "image" / "kustomization.yaml"
+    """The tag that the first environment runs."""
+    path = root / SERVICE_IMAGE.overlay_folder(overlays.first(root)) / "kustomization.yaml"
     return str(yaml.safe_load(path.read_text(encoding="utf-8"))["images"][0]["newTag"])
 
 
@@ -159,15 +161,21 @@ def removal() -> list[Command]:
     ]
 
 
-AFTERWARDS = f"""\
+AFTERWARDS = """\
 The cluster is there; what is left is yours, since git must be able to say it:
-  export KUBECONFIG=$(mktemp) && kind export kubeconfig --name={NAME}
-  make seal ENV='dev prod' ARGS=--fetch
+  export KUBECONFIG=$(mktemp) && kind export kubeconfig --name={name}
+  make seal ENV='{environments}' ARGS=--fetch
   git commit -a -m "Seal for this cluster" && git push      # to the git_url of settings.yaml
   kubectl apply -f argocd/apps/root.yaml
   kubectl -n argocd get applications --watch
-coworking-prod stays Progressing: kind gives a LoadBalancer no address (cloud-provider-kind does).
+coworking-{last} stays Progressing: kind gives a LoadBalancer no address (cloud-provider-kind does).
 All of it goes with: make cluster ARGS=--delete"""
+
+
+def afterwards(environments: Sequence[str]) -> str:
+    """What a person does with the new cluster; the environments in the order of promotion."""
+    names = " ".join(environments)
+    return AFTERWARDS.format(name=NAME, environments=names, last=environments[-1])
 
 
 @click.command(help="Make a cluster on this machine with kind and Docker; needs the internet.")
@@ -182,7 +190,7 @@ def command(dry_run: bool, delete: bool, root: Path) -> None:
             _run(command, root)
             click.echo(f"# took {time.monotonic() - began:.0f} s")
     if not delete:
-        click.echo(AFTERWARDS)
+        click.echo(afterwards(overlays.environments(root)))
 
 
 def show(command: Command) -> str:

@@ -1,7 +1,7 @@
 """`make up`: the service on this machine, with a database and some history to look at.
 
-Its settings and the size of its demo data are those that overlays/dev renders to, so what runs here
-is what dev runs. Variables of the environment win.
+Its settings and the size of its demo data are those that the first environment renders to, dev, so
+what runs here is what dev runs. Variables of the environment win.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import requests
 
 from ci.errors import CiError, InputError
 from ci.local.postgres import USER, local_postgres
-from ci.tree.overlays import ROOT
+from ci.tree import overlays
+from ci.tree.overlays import DATABASE, SERVICE
 from treecheck.kustomize import render_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DATA = Path(".local")
-CONFIG_MAP, SEED_JOB = "coworking-configmap-", "coworking-seed"
+CONFIG_MAP, SEED_JOB = f"{SERVICE}-configmap-", f"{SERVICE}-seed"
 # A laptop's service is for nobody else; the port of the metrics is the service's own default.
 DEFAULTS = {"APP_HOST": "127.0.0.1", "METRICS_PORT": "9153"}
 READY_WITHIN = 60.0  # seconds
@@ -57,7 +58,7 @@ def command() -> None:
         signal.signal(number, _interrupt)
     try:
         with contextlib.ExitStack() as stack:
-            settings, demo = dev()
+            settings, demo = like_deployed()
             environment = settings | os.environ
             environment = DEFAULTS | environment
             port = environment["APP_PORT"]
@@ -84,15 +85,16 @@ def command() -> None:
         click.echo("Stopped.")
 
 
-def dev() -> tuple[dict[str, str], list[str]]:
-    """The settings of dev's service as environment variables, and its seeding command's words.
+def like_deployed() -> tuple[dict[str, str], list[str]]:
+    """The settings of the first environment's service, and its seeding command's words.
 
     Raises:
-        InputError: overlays/dev can't be rendered, or brings no such ConfigMap or Job any more.
+        InputError: its overlay can't be rendered, or brings no such ConfigMap or Job any more.
     """
+    environment = overlays.first()
     settings: dict[str, str] | None = None
     words: list[str] = []
-    for each in render_objects(ROOT / "overlays" / "dev"):
+    for each in render_objects(overlays.overlay(environment)):
         name = each["metadata"]["name"]
         if each["kind"] == "ConfigMap" and name.startswith(CONFIG_MAP):
             settings = each["data"]
@@ -100,8 +102,8 @@ def dev() -> tuple[dict[str, str], list[str]]:
             words = each["spec"]["template"]["spec"]["containers"][0]["args"]
     if settings is None or not words:
         raise InputError(
-            f"overlays/dev renders to no ConfigMap {CONFIG_MAP}… or no Job {SEED_JOB}",
-            hint="`make render ENV=dev` shows what it renders to.",
+            f"overlays/{environment} renders to no ConfigMap {CONFIG_MAP}… or no Job {SEED_JOB}",
+            hint=f"`make render ENV={environment}` shows what it renders to.",
         )
     return settings, words
 
@@ -157,7 +159,7 @@ def _refuse_taken_port(setting: str, port: str) -> None:
 @contextlib.contextmanager
 def _own_database() -> Iterator[dict[str, str]]:
     """Run this checkout's PostgreSQL; yields the environment that leads the service to it."""
-    database = os.environ.get("DB_NAME", "coworking")
+    database = os.environ.get("DB_NAME", DATABASE)
     with contextlib.ExitStack() as stack:
         with step(f"PostgreSQL in {DATA / 'postgres'}"):
             host = stack.enter_context(local_postgres((DATA / "postgres").resolve(), database))
@@ -173,7 +175,7 @@ def _own_database() -> Iterator[dict[str, str]]:
 
 def _coworking(environment: dict[str, str], *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "coworking", *arguments],
+        [sys.executable, "-m", SERVICE, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -187,7 +189,7 @@ def _coworking(environment: dict[str, str], *arguments: str) -> None:
 def _service(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run the production server, in a session of its own: Ctrl-C reaches it once, through us."""
     service = subprocess.Popen(
-        [sys.executable, "-m", "coworking", "serve"], env=environment, start_new_session=True
+        [sys.executable, "-m", SERVICE, "serve"], env=environment, start_new_session=True
     )
     try:
         yield service

@@ -9,6 +9,7 @@ from ci.argocd.application import time_of
 from ci.argocd.client import LogLine
 from ci.errors import CiError, CommandError, InputError
 from ci.run import execute
+from ci.tree.overlays import SERVICE
 from treecheck.kustomize import kubectl
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class DatabasePod:
         The status is that of `coworking verify`; 1 is also kubectl's own.
         """
         try:
-            said = self._exec("deployment/coworking", "coworking", "coworking", "verify")
+            said = self._exec(f"deployment/{SERVICE}", SERVICE, SERVICE, "verify")
         except CommandError as error:
             return error.status, error.output.strip()
         return 0, said.strip()

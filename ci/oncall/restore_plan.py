@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ci.errors import CommandError, InputError
 from ci.oncall.backups import Backup, Holdings, Lineage, age, newest_timeline
 from ci.tree.claim import NAME, Claim, number_of
+from ci.tree.overlays import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -169,7 +170,7 @@ def _rows(ask: Ask, found: Found, at: datetime) -> list[str]:
     for table, column in _MADE_AT.items():
         statement = f"SELECT count(*) FROM {table} WHERE {column} > '{at:%Y-%m-%d %H:%M:%S.%f}'"  # noqa: S608
         try:
-            lines.append(f"  {table}: {_sql(ask, 'coworking', statement)} rows made since")
+            lines.append(f"  {table}: {_sql(ask, DATABASE, statement)} rows made since")
         except CommandError as error:
             said = error.output.strip().splitlines()
             lines.append(f"  {table}: can't be counted ({said[0] if said else 'no answer'})")

@@ -45,7 +45,7 @@ from ci.oncall.reports import Backups, Environment, Git, PartStatus
 from ci.oncall.shown import as_json, text
 from ci.oncall.workloads import readiness
 from ci.tree import reach
-from ci.tree.overlays import unknown_environment
+from ci.tree.overlays import in_order, unknown_environment
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -82,7 +82,7 @@ def look_at(api: ArgoCD, environment: str, part: str, now: datetime) -> PartStat
 
 
 def environments(api: ArgoCD, named: tuple[str, ...]) -> list[str]:
-    """Which environments to look at: those named, else all that Argo CD has.
+    """Which environments to look at: those named, else all of Argo CD's, in the order of promotion.
 
     Raises:
         InputError: Argo CD has none, or not one that was named.
@@ -96,8 +96,8 @@ def environments(api: ArgoCD, named: tuple[str, ...]) -> list[str]:
         )
     for name in named:
         if name not in known:
-            raise unknown_environment(name, sorted(known))
-    return list(named) or sorted(known)
+            raise unknown_environment(name, in_order(known))
+    return list(named) or in_order(known)
 
 
 def report(
@@ -164,7 +164,8 @@ def without_argo_cd(
     Raises:
         CiError: the Kubernetes API knows nothing of these environments either.
     """
-    names = [name for name in cluster.environments if not named or name in named]
+    seen = in_order(cluster.environments)
+    names = [name for name in seen if not named or name in named]
     refused = isinstance(error, ArgoError) and 0 < error.status < 500 and error.status != 401
     if refused or not names:  # it did answer
         raise error

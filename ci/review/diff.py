@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ci.review.report import Comparison
 
-SERVICE = "apps/coworking"  # a change of it starts a build, which goes to dev by itself
+SERVICE = "apps/coworking"  # a change of it starts a build, which goes to the first environment
 
 
 @click.command("diff")

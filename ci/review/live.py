@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.review.application_risks import sources
+from ci.tree import overlays
 from treecheck.model import as_mapping, as_text, at
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def live_at_merge(
             if each.lost:
                 said = f"no longer deployed (Application {', '.join(each.lost)} is gone)"
             live.append(f"`{each.name}` {said}")
-    waits = "the service's code, built then and live in dev first" if builds else "nothing"
+    first = overlays.first(head.root)
+    waits = f"the service's code, built then and live in {first} first" if builds else "nothing"
     said = f"**Live at the merge:** {'; '.join(live) or 'nothing'}."
     return f"{said} **Waits for a promotion:** {waits}."
 

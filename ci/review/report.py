@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ci.review.changes import compare
-from ci.review.live import how, live_at_merge, lost_applications
+from ci.review.live import ENVIRONMENTS, how, live_at_merge, lost_applications
 from ci.review.outside import moved
 from ci.review.person import needs_person
 from ci.review.redact import clean, clean_sentence, without
@@ -18,6 +18,7 @@ from ci.review.section import NO_CHANGE, Section
 from ci.review.sight import left_sight, without_folder
 from ci.review.usage import used
 from ci.review.versions import new_versions, with_commits
+from ci.tree import overlays
 from treecheck.cluster import Cluster
 from treecheck.model import as_mapping
 
@@ -69,7 +70,7 @@ def make_report(
     """
     unbuilt = {**without_folder(base, head), **head.unbuilt}
     head = replace(head, failed=head.failed | unbuilt.keys())
-    sections = _sections(base, head, repository, branch)
+    sections = _in_order(_sections(base, head, repository, branch), head.root)
     live = live_at_merge(sections, head, builds=builds, branch=branch)
     failures = [each for each in head.failures if each not in base.failures]
     secrets = base.secrets | head.secrets
@@ -140,8 +141,21 @@ def _section_of(sections: list[Section], folder: str) -> Section:
             return each
     new = Section(folder)
     sections.append(new)
-    sections.sort(key=lambda each: each.name)
     return new
+
+
+def _in_order(sections: list[Section], root: Path) -> list[Section]:
+    """By heading; the environments among themselves in the order of promotion."""
+    names = overlays.in_order(
+        {each.name.split("/")[1] for each in sections if each.name.startswith(ENVIRONMENTS)}, root
+    )
+
+    def place(section: Section) -> tuple[str, int, str]:
+        if not section.name.startswith(ENVIRONMENTS):
+            return section.name, 0, ""
+        return ENVIRONMENTS, names.index(section.name.split("/")[1]), section.name
+
+    return sorted(sections, key=place)
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.aws.registry import EcrRepository
 from ci.errors import InputError
+from ci.tree import overlays
 from ci.tree.images import IMAGES, SERVICE_IMAGE
+from ci.tree.overlays import SERVICE
 from ci.tree.settings import registry
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ VARIABLES: dict[str, BuildVariable] = {
     "IMAGE_REPO_NAME": BuildVariable(
         "the service's ECR repository; the database's has `-postgres` after it",
         r"[a-z0-9][a-z0-9._/-]{1,255}",
-        "coworking",
+        SERVICE,
     ),
     "IMAGE": BuildVariable(
         "which image it is: the service's, or `postgres`",
@@ -62,7 +64,7 @@ VARIABLES: dict[str, BuildVariable] = {
     "MAIN_PROJECT": BuildVariable(
         "the build project of main; the database's has `-postgres` after it",
         r"[a-z0-9-]{2,255}",
-        "coworking",
+        SERVICE,
     ),
     "GIT_TOKEN_SECRET": BuildVariable(
         "the secret with the token that may push the tag; empty: none is needed",
@@ -93,7 +95,12 @@ VARIABLES: dict[str, BuildVariable] = {
         "",
     ),
     "GIT_BRANCH": BuildVariable("its branch", r"\S+", "main", "main"),
-    "DEPLOY_ENVIRONMENT": BuildVariable("the environment to write to", r"[a-z0-9-]+", "dev", "dev"),
+    "DEPLOY_ENVIRONMENT": BuildVariable(
+        "the environment to write to; empty: the first of settings.yaml",
+        r"[a-z0-9-]*",
+        "staging",
+        "",
+    ),
     "BASE_IMAGE": BuildVariable(
         "another base image than the Dockerfile's, for a run without Amazon's mirror",
         r"[\w./:@-]*",
@@ -166,6 +173,11 @@ class Build:
             if named == image.named_after(main):
                 return image, named
         return self.image, self.image.named_after(main)
+
+    @property
+    def environment(self) -> str:
+        """The environment whose tag the write-back writes."""
+        return self["DEPLOY_ENVIRONMENT"] or overlays.first()
 
     @property
     def number(self) -> str:

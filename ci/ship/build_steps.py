@@ -138,7 +138,7 @@ def write_back(build: Build) -> None:
     with signs as git_config:
         landing = set_image(
             url=build["GIT_URL"] or configured.git_url,
-            overlay=image.overlay_folder(build["DEPLOY_ENVIRONMENT"]),
+            overlay=image.overlay_folder(build.environment),
             image=image.name,
             registry=repository.address,
             tag=built.tag,

@@ -16,7 +16,6 @@ import click
 from ci.git.access import open_remote, remote_url
 from ci.git.remote import check_branch
 from ci.git.repository import Copied
-from ci.ship.build import VARIABLES
 from ci.ship.which_image import image_option, not_deployed
 from ci.tree import overlays, settings
 from ci.tree.overlays import ROOT
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from ci.git.repository import Repository
     from ci.tree.images import SourceImage
     from ci.version.image_file import Record
-
-
-BUILDS_GO_TO = VARIABLES["DEPLOY_ENVIRONMENT"].default
 
 
 class Row(NamedTuple):
@@ -114,7 +110,7 @@ def _how_by_tag(tag: str, environment: str) -> str:
     """How it came, where a merge has kept the subject alone."""
     if PipelineTag.match(tag) is None:
         return "hotfix"
-    return "build" if environment == BUILDS_GO_TO else "promotion"
+    return "build" if environment == overlays.first() else "promotion"
 
 
 @click.command()

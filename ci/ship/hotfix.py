@@ -104,7 +104,7 @@ def _expect(registry: EcrRepository, tag: str) -> None:
 
 @click.command()
 @image_option
-@click.option("--to", "environment", required=True, help="The environment: dev or prod.")
+@click.option("--to", "environment", required=True, help="The environment.")
 @click.option("--tag", required=True, help="A tag of any form, such as manual-v1.0.0.")
 @click.option("--reason", required=True, help="Why, in a sentence; it is written into the commit.")
 @click.option(

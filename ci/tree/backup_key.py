@@ -15,7 +15,7 @@ import click
 
 from ci.errors import InputError
 from ci.hidden import remember
-from ci.tree import backups, overlays, settings
+from ci.tree import overlays, settings
 from ci.tree.sealed_file import OF_BACKUP_KEY, Contents, Place
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def as_settings(key: str, s3: S3Key | None = None) -> str:
 
 
 def _check_s3(environment: str, root: Path, s3: S3Key | None) -> None:
-    if environment != backups.ENVIRONMENT:
+    if environment != overlays.last(root):
         return
     endpoint = settings.read(root).backup_endpoint
     if endpoint and s3 is None:

@@ -1,4 +1,7 @@
-"""Whether prod is backed up and where to: what settings.yaml says, as the overlays carry it."""
+"""Whether the last environment is backed up and where to: what settings.yaml says of it.
+
+The overlays carry it (ci/tree/carried.py). The other environments' data is not backed up.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,8 @@ if TYPE_CHECKING:
 
     from ci.tree.settings import Settings, Value
 
-ENVIRONMENT = "prod"  # the one whose data is kept
 BASE = "../../../base/postgres"  # as an overlay names it
 COMPONENT = "backups"  # what the overlay has instead of `storage`
-NAMESPACE = "coworking-prod"
-ROLE = "coworking-prod-backups"  # of infra/cloudformation/backups.yaml
 STACK = "coworking-backups"
 TEMPLATE = "infra/cloudformation/backups.yaml"
 
@@ -25,16 +25,16 @@ TEMPLATE = "infra/cloudformation/backups.yaml"
 def values(settings: Settings) -> dict[str, Value]:
     """What a `# settings:` comment may name beside the settings, by name.
 
-    dev runs the same image, so that a new one is tried there first; its data is not kept.
+    The other environments run the same image, so that a new one is tried there first.
     """
-    prod: tuple[str, ...] = ("rotation", "storage", f"{BASE}/upstream")
-    dev = prod
+    last: tuple[str, ...] = ("rotation", "storage", f"{BASE}/upstream")
+    other = last
     if settings.backup_bucket:
-        prod = ("rotation", f"{BASE}/backups", COMPONENT, "claim", "image")
-        dev = ("rotation", "storage", "image")
+        last = ("rotation", f"{BASE}/backups", COMPONENT, "claim", "image")
+        other = ("rotation", "storage", "image")
     return {
-        "prod_database": prod,
-        "dev_database": dev,
+        "prod_database": last,
+        "database": other,
         "backup_place": settings.backup_region or settings.region,
         "backup_host": settings.backup_endpoint or _s3(settings.backup_region or settings.region),
         "backup_key_type": "shared" if settings.backup_endpoint else "web-id",
@@ -57,7 +57,17 @@ def role(settings: Settings) -> str:
     partition = "aws-cn" if begins == "cn" else "aws"
     if settings.region.startswith("us-gov-"):
         partition = "aws-us-gov"
-    return f"arn:{partition}:iam::{settings.account}:role/{ROLE}"
+    return f"arn:{partition}:iam::{settings.account}:role/{role_name(settings)}"
+
+
+def environment(settings: Settings) -> str:
+    """The environment that can be backed up."""
+    return settings.environments[-1]
+
+
+def role_name(settings: Settings) -> str:
+    """The name of the role of infra/cloudformation/backups.yaml."""
+    return f"{overlays.namespace(environment(settings))}-backups"
 
 
 def is_on(environment: str, root: Path = overlays.ROOT) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ci.tree.overlays import SERVICE_SOURCE
+from ci.tree.overlays import SERVICE, SERVICE_SOURCE
 
 
 class SourceImage(NamedTuple):
@@ -46,14 +46,14 @@ class SourceImage(NamedTuple):
 
 
 SERVICE_IMAGE = SourceImage(
-    "coworking",
-    "coworking",
+    SERVICE,
+    SERVICE,
     SERVICE_SOURCE,
     "",
     "tests/docker",
     "COWORKING_IMAGE",
     "Deployment",
-    "coworking",
+    SERVICE,
     optional=False,
 )
 DATABASE_IMAGE = SourceImage(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.tree import networks
+from ci.tree.overlays import SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ci.tree.settings import Settings
 
 PAGE = "docs/reach.md"
-SERVICE, PORT = "coworking", 5153
+PORT = 5153
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 INTERNAL = f"{PREFIX}internal"
 CERTIFICATE = f"{PREFIX}ssl-cert"
@@ -85,7 +86,7 @@ def forward(namespace: str) -> str:
 
 
 def planned(settings: Settings) -> Door:
-    """The balancer that settings.yaml asks for in prod."""
+    """The balancer that settings.yaml asks for, in the last environment."""
     return Door(settings.prod_internal, settings.prod_cidrs, settings.prod_certificate)
 
 

@@ -22,7 +22,7 @@ IMAGE = "(overlays/{environment}/coworking/image)"
 LEFT_OUT = "(written by make seal)"
 
 
-@click.command(help="Accept what both environments render to now.")
+@click.command(help="Accept what each environment renders to now.")
 @overlays.root_option
 def command(root: Path) -> None:
     for environment in overlays.environments(root):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from ci.cli import VERBS
-from ci.local.cluster import AFTERWARDS
+from ci.local.cluster import afterwards
 from ci.tree import carried, seal
+from ci.tree.overlays import environments
 from ci.tree.settings import SETTINGS, parse, read
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def test_an_empty_cluster_is_ten_commands_from_its_first_sync() -> None:
 
 def test_the_page_about_a_laptop_ends_as_the_command_does() -> None:
     page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
-    for line in AFTERWARDS.splitlines():
+    for line in afterwards(environments(ROOT)).splitlines():
         if line.startswith(("  make", "  kubectl")):
             assert line.strip() in page
 

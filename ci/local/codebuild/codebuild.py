@@ -25,7 +25,7 @@ from ci.local.codebuild.finished import Finished, codebuild
 from ci.local.codebuild.runner import Outcome, Runner
 from ci.local.codebuild.spec import parse
 from ci.run import execute, run
-from ci.tree.overlays import PIPELINE_TEMPLATE, ROOT
+from ci.tree.overlays import PIPELINE_TEMPLATE, ROOT, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Job(NamedTuple):
 @click.option("--source", default=str(ROOT), show_default="this checkout", help="What to clone.")
 @click.option("--commit", default="HEAD", show_default=True, help="Which commit to build.")
 @click.option("--number", type=click.IntRange(1), default=1, help="The build's number.")
-@click.option("--project", default="coworking", show_default=True, help="The pipeline's name.")
+@click.option("--project", default=SERVICE, show_default=True, help="The pipeline's name.")
 @click.option("--follow", metavar="ENV", help="Then wait until Argo CD runs the tag in ENV.")
 def command(  # noqa: PLR0913  (one argument for each option)
     *, buildspec: Path, source: str, commit: str, number: int, project: str, follow: str | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from ci.platform.plan.names import TOKEN_FILE, UNKNOWN_ISSUER
+from ci.platform.plan.names import UNKNOWN_ISSUER
+from ci.platform.plan.promotions import promotions
 from ci.platform.plan.step import Action, Step
-from ci.tree import backups
+from ci.tree import backups, overlays
 from ci.tree.images import DATABASE_IMAGE
 
 if TYPE_CHECKING:
@@ -28,27 +29,27 @@ def step(names: Names) -> Step:
     hint = _ISSUER_HINT if names.issuer == UNKNOWN_ISSUER else ""
     region, named = names.settings.region, project(names)
     build = ("aws", "codebuild", "start-build", "--region", region, "--project-name", named)
-    promote = f".venv/bin/python -m ci promote --image {DATABASE_IMAGE.name} --push"
+    last = backups.environment(names.settings)
     return Step(
         "backups",
-        "Back prod up: a bucket with its role, a key, the database's image",
-        "Before the next step, so that prod's database begins with them; docs/backups.md says more,"
-        f" and how a prod that runs changes. {hint}The name of a bucket is"
-        " unique in the whole world. Keep the printed key outside of the cluster. Promote when the"
-        " build has ended and its tag is on main: before that there is nothing to promote. At last"
-        " commit and push the key, as in the step before.",
+        f"Back {last} up: a bucket with its role, a key, the database's image",
+        f"Before the next step, so that {last}'s database begins with them; docs/backups.md says"
+        f" more, and how a {last} that runs changes. {hint}The name of a bucket is unique in the"
+        " whole world. Keep the printed key outside of the cluster. Promote when the build has"
+        " ended and its tag is on main: before that there is nothing to promote. At last commit"
+        " and push the key, as in the step before.",
         (
             *stack,
             Action(shlex.join(build)),
-            Action(f"GIT_TOKEN_FILE={TOKEN_FILE} {promote}"),
+            *promotions(names, f"--image {DATABASE_IMAGE.name} --push"),
             Action("git pull"),
             Action(shlex.join(words)),
-            Action("make seal ENV=prod ARGS=--backup-key"),
+            Action(f"make seal ENV={last} ARGS=--backup-key"),
         ),
         "Successfully created/updated stack; Pushed; Committed; the key, once",
         "settings.yaml names a bucket, its stack and the cluster's OIDC provider exist, a key is"
-        " sealed, and prod has a build's tag of the database's image",
-        optional="where a lost volume must not lose prod's data",
+        f" sealed, and {last} has a build's tag of the database's image",
+        optional=f"where a lost volume must not lose {last}'s data",
     )
 
 
@@ -66,8 +67,8 @@ def parameters(names: Names) -> dict[str, str]:
     """The parameters of the backups' stack."""
     return {
         "BucketName": bucket_name(names),
-        "RoleName": backups.ROLE,
-        "Namespace": backups.NAMESPACE,
+        "RoleName": backups.role_name(names.settings),
+        "Namespace": overlays.namespace(backups.environment(names.settings)),
         "OidcIssuer": names.issuer,
     }
 

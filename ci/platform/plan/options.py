@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ci.platform.plan.step import Action, Step
-from ci.tree import reach, settings
+from ci.tree import overlays, reach, settings
 from ci.tree.settings import KEY_FILE
 
 if TYPE_CHECKING:
@@ -19,20 +19,22 @@ COLLEAGUE = "arn:aws:iam::{account}:role/ROLE"
 
 
 def how_prod_is_reached(values: Settings) -> str:
-    """Say who reaches prod and how, from settings.yaml."""
+    """Say who reaches the last environment and how, from settings.yaml."""
+    last = values.environments[-1]
+    name = last[0].upper() + last[1:]
     door = reach.planned(values)
     forward = "The command stays: leave it in a terminal."
     if door.internal:
         return (
-            f"Prod gets {door.sentence}; from elsewhere only a port-forward reaches it. {forward}"
+            f"{name} gets {door.sentence}; from elsewhere only a port-forward reaches it. {forward}"
             f" Who else may reach it is one setting: make configure PROD_CIDRS=203.0.113.7/32"
             f" ({reach.PAGE})."
         )
     scheme = "https" if door.certificate else "http"
     return (
-        f"Prod gets {door.sentence}, at {scheme}://ADDRESS:{reach.PORT}; ADDRESS is the EXTERNAL-IP"
-        " of `kubectl --namespace coworking-prod get service coworking`. From anywhere else a"
-        f" port-forward reaches it. {forward}"
+        f"{name} gets {door.sentence}, at {scheme}://ADDRESS:{reach.PORT}; ADDRESS is the"
+        f" EXTERNAL-IP of `kubectl --namespace {overlays.namespace(last)} get service"
+        f" {overlays.SERVICE}`. From anywhere else a port-forward reaches it. {forward}"
     )
 
 

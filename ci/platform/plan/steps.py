@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from ci.platform.capacity.offered import offered
 from ci.platform.plan import backups, bootstrap, options
 from ci.platform.plan.names import TOKEN_FILE, UNKNOWN_CONNECTION
+from ci.platform.plan.promotions import promotions
 from ci.platform.plan.step import Action, Step
 from ci.platform.plan.tools import TOOLS, shown
-from ci.tree import settings
+from ci.tree import overlays, reach, settings
 from ci.tree.overlays import PIPELINE_TEMPLATE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ci.platform.plan.names import Names
@@ -53,12 +55,12 @@ def all_steps(names: Names, root: Path) -> tuple[Step, ...]:
         options.private_repository(names),
         options.argocd_address(names),
         options.webhook(names),
-        _seal(lines),
+        _seal(lines, names),
         _push(lines),
         backups.step(names),
-        _hand_over(lines),
+        _hand_over(lines, names),
         _first_build(names),
-        _promote(),
+        _promote(names),
         _look(names),
     )
 
@@ -236,19 +238,20 @@ def _argocd_login() -> Step:
             Action("argocd login localhost:8080 --username admin --insecure"),
         ),
         "'admin:login' logged in successfully",
-        "Argo CD answers with your login, or prod has been promoted with it",
+        "Argo CD answers with your login, or every environment has been promoted with it",
     )
 
 
-def _seal(lines: bootstrap.Lines) -> Step:
+def _seal(lines: bootstrap.Lines, names: Names) -> Step:
+    first, *others = names.settings.environments
     return Step(
         "seal",
         "Make the databases' passwords and seal them for this cluster",
         "Those in the repository were sealed for a key that was thrown away: no cluster opens"
         " them.",
         lines.of("seal"),
-        "Sealed for coworking-dev/coworking-secret, and for prod's",
-        "both overlays have the cluster's certificate and a secret sealed with it",
+        f"Sealed for {overlays.namespace(first)}/{overlays.SECRET}, and for {_and(others)}'s",
+        "all overlays have the cluster's certificate and a secret sealed with it",
     )
 
 
@@ -263,19 +266,22 @@ def _push(lines: bootstrap.Lines) -> Step:
     )
 
 
-def _hand_over(lines: bootstrap.Lines) -> Step:
+def _hand_over(lines: bootstrap.Lines, names: Names) -> Step:
+    first, *others = names.settings.environments
     return Step(
         "hand-over",
         "Hand everything over to git",
-        "coworking-dev and coworking-prod stay red until they have an image: dev until the first"
-        " build, prod until the first promotion.",
+        f"{_and(overlays.namespace(each) for each in names.settings.environments)} stay red until"
+        f" they have an image: {first} until the first build, {_and(others)} until the first"
+        " promotion.",
         lines.of("hand-over"),
         "application.argoproj.io/root created",
-        "root has made its four Applications, and both databases are Healthy",
+        "root has made its Applications, and all databases are Healthy",
     )
 
 
 def _first_build(names: Names) -> Step:
+    first = names.settings.environments[0]
     return Step(
         "first-build",
         "Start the first build",
@@ -283,33 +289,41 @@ def _first_build(names: Names) -> Step:
         " minutes; a refusal that says `builds in queue for the account` is a new account's quota:"
         " Service Quotas raises it.",
         (aws(names, "codebuild", "start-build", "--project-name", names.pipeline),),
-        "the build as JSON; then a commit by the pipeline, and dev turns green",
-        "the build has succeeded, main has its tag for dev, and coworking-dev runs it",
+        f"the build as JSON; then a commit by the pipeline, and {first} turns green",
+        f"the build has succeeded, main has its tag for {first}, and {overlays.namespace(first)}"
+        " runs it",
     )
 
 
-def _promote() -> Step:
+def _promote(names: Names) -> Step:
+    first, *others = names.settings.environments
+    last = others[-1]
     return Step(
         "promote",
-        "Promote dev's image to prod, for the first time",
-        "Until now prod has had no image and has been red. --soak 0: there is nothing in prod to"
-        " protect yet. Later promotions are pull requests (docs/promote.md).",
-        (
-            Action(
-                f"GIT_TOKEN_FILE={TOKEN_FILE} .venv/bin/python -m ci promote --soak 0 --push",
-            ),
-        ),
+        f"Promote {first}'s image to {' and then to '.join(others)}, for the first time",
+        f"Until now {last} has had no image and has been red. --soak 0: there is nothing in {last}"
+        " to protect yet. Later promotions are pull requests (docs/promote.md).",
+        promotions(names, "--soak 0 --push"),  # each is Healthy before the next is asked for it
         "each gate with `passes`, then: Pushed, and Argo CD deploys it",
-        "main has a pipeline's tag for prod, and coworking-prod is Synced and Healthy on it",
+        f"main has a pipeline's tag for {_and(others)}, and {overlays.namespace(last)} is Synced"
+        " and Healthy on it",
     )
 
 
 def _look(names: Names) -> Step:
+    last = names.settings.environments[-1]
+    forward = f"kubectl --namespace {overlays.namespace(last)} port-forward"
     return Step(
         "look",
-        "Look at prod",
+        f"Look at {last}",
         options.how_prod_is_reached(names.settings),
-        (Action("kubectl --namespace coworking-prod port-forward service/coworking 5153"),),
+        (Action(f"{forward} service/{overlays.SERVICE} {reach.PORT}"),),
         "the dashboard at http://localhost:5153; it is empty until there is data",
-        "prod's pods are available, and its load balancer is what settings.yaml says",
+        f"{last}'s pods are available, and its load balancer is what settings.yaml says",
     )
+
+
+def _and(names: Iterable[str]) -> str:
+    """Names in a sentence: `dev, staging and prod`."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last

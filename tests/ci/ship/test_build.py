@@ -6,6 +6,7 @@ import pytest
 
 from ci.errors import InputError
 from ci.ship.build import Build
+from ci.tree import settings
 
 COMMIT = "1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c"
 VARIABLES = {
@@ -46,13 +47,18 @@ def test_it_pushes_to_ecr_unless_another_registry_is_named(
         ("SIGNING_KEY_SECRET", ""),
         ("GIT_URL", ""),
         ("GIT_BRANCH", "main"),
-        ("DEPLOY_ENVIRONMENT", "dev"),
+        ("DEPLOY_ENVIRONMENT", ""),
         ("BASE_IMAGE", ""),
         ("PUSH_REGISTRY", ""),
     ],
 )
 def test_what_nobody_sets_has_a_value_all_the_same(name: str, expected: str) -> None:
     assert Build({})[name] == expected
+
+
+def test_the_write_back_goes_to_the_first_environment_of_the_settings() -> None:
+    assert Build({}).environment == settings.read().environments[0]
+    assert Build({"DEPLOY_ENVIRONMENT": "qa-2"}).environment == "qa-2"
 
 
 @pytest.mark.parametrize(

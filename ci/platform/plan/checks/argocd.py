@@ -8,9 +8,11 @@ import yaml
 
 from ci.argocd.application import Application
 from ci.argocd.client import ArgoError
+from ci.argocd.environment import application_name
 from ci.errors import InputError
 from ci.platform.plan.checks.cluster import without_cluster
 from ci.platform.plan.step import done, still_open, unknown
+from ci.tree import overlays
 from ci.tree.images import SERVICE_IMAGE
 from ci.version.tag import PLACEHOLDER
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from ci.platform.plan.checks.outside import Outside
     from ci.platform.plan.step import Mark
     from ci.tree.images import SourceImage
-
-PARTS = ("postgres-dev", "postgres-prod", "coworking-dev", "coworking-prod")
 
 
 def login(outside: Outside) -> Mark:
@@ -34,7 +34,7 @@ def login(outside: Outside) -> Mark:
         user = argo.user()
     except ArgoError:
         if promote(outside).word == "done":
-            return done("prod has been promoted with it, and nobody needs it now")
+            return done("every environment has been promoted with it, and nobody needs it now")
         raise
     if not user.get("loggedIn"):
         return still_open(f"Argo CD at {argo.url} does not know your login any more")
@@ -76,23 +76,28 @@ def hand_over(outside: Outside) -> Mark:
         return still_open("there is no Application root")
     if found["root"][0].problems:
         return still_open(f"root: {found['root'][0].problems[0]}")
-    missing = [name for name in PARTS if name not in found]
+    databases, services = (
+        [application_name(each, part) for each in overlays.environments(outside.root)]
+        for part in reversed(overlays.PARTS)
+    )
+    missing = [name for name in (*databases, *services) if name not in found]
     if missing:
         return still_open(f"root has not made {', '.join(missing)} yet")
-    for name in PARTS[:2]:
+    for name in databases:
         app = found[name][0]
         if app.health != "Healthy":
             why = app.problems or ((app.operation.message,) if app.operation else ())
             return still_open(f"{name} is {app.health}: {why[0] if why else 'wait for it'}")
-    return done("root has made its Applications, and both databases are Healthy")
+    return done(f"root has made its Applications, and {len(databases)} databases are Healthy")
 
 
 def first_build(outside: Outside) -> Mark:
-    """Whether the pipeline has built, and dev runs what it built."""
-    tag = tag_on_main(outside, "dev")
+    """Whether the pipeline has built, and the first environment runs what it built."""
+    first = overlays.first(outside.root)
+    tag = tag_on_main(outside, first)
     if tag is None:
         return _builds(outside)
-    return _runs(outside, "dev", tag)
+    return _runs(outside, first, tag)
 
 
 def _builds(outside: Outside) -> Mark:
@@ -119,11 +124,16 @@ def _builds(outside: Outside) -> Mark:
 
 
 def promote(outside: Outside) -> Mark:
-    """Whether prod has an image, and runs it."""
-    tag = tag_on_main(outside, "prod")
+    """Whether each environment after the first has an image, and runs it."""
+    marks = [_promoted(outside, each) for each in overlays.promotion_order(outside.root)[1:]]
+    return next((mark for mark in marks if mark.word != "done"), marks[-1])
+
+
+def _promoted(outside: Outside, environment: str) -> Mark:
+    tag = tag_on_main(outside, environment)
     if tag is None:
-        return still_open("prod has no image yet, and is red until its first promotion")
-    return _runs(outside, "prod", tag)
+        return still_open(f"{environment} has no image yet, and is red until its first promotion")
+    return _runs(outside, environment, tag)
 
 
 def tag_on_main(
@@ -140,7 +150,7 @@ def tag_on_main(
 def _runs(outside: Outside, environment: str, tag: str) -> Mark:
     if absent := without_cluster(outside):
         return absent
-    name = f"coworking-{environment}"
+    name = application_name(environment)
     found = _applications(outside).get(name)
     if found is None:
         return still_open(f"main has {tag}, and there is no Application {name}")

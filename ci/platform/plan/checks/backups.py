@@ -33,16 +33,18 @@ def backups(outside: Outside) -> Mark:
     absent = None if outside.names.settings.backup_endpoint else _without_rights(outside)
     if absent:
         return absent
-    sealed = sealed_file.read(overlays.sealed_secret_path(tree.ENVIRONMENT, outside.root))
+    environment = tree.environment(outside.names.settings)
+    sealed = sealed_file.read(overlays.sealed_secret_path(environment, outside.root))
     if overlays.BACKUP_KEY not in sealed.entries:
-        return still_open(f"no key is sealed: make seal ENV={tree.ENVIRONMENT} ARGS=--backup-key")
-    tag = tag_on_main(outside, tree.ENVIRONMENT, DATABASE_IMAGE)
-    if tag is None:
-        return still_open(
-            "prod's overlay on main has no build's tag of the database's image:"
-            f" python -m ci promote --image {DATABASE_IMAGE.name} --push"
-        )
-    return done(f"prod's backups go to {bucket}, by the database's image {tag}")
+        return still_open(f"no key is sealed: make seal ENV={environment} ARGS=--backup-key")
+    for each in outside.names.settings.environments[1:]:
+        tag = tag_on_main(outside, each, DATABASE_IMAGE)
+        if tag is None:
+            return still_open(
+                f"{each}'s overlay on main has no build's tag of the database's image:"
+                f" python -m ci promote --image {DATABASE_IMAGE.name} --to {each} --push"
+            )
+    return done(f"{environment}'s backups go to {bucket}, by the database's image {tag}")
 
 
 def _without_rights(outside: Outside) -> Mark | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ci.platform.capacity.gather import patched_workloads
 from ci.platform.capacity.offered import offered
 from ci.platform.plan.step import done, still_open, unknown
-from ci.tree import reach
+from ci.tree import overlays, reach
+from ci.tree.overlays import SERVICE
 from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
@@ -111,17 +112,18 @@ def _address(service: dict[str, Any]) -> str:
 
 
 def look(outside: Outside) -> Mark:
-    """Whether prod can be looked at, and its load balancer is what the settings say."""
+    """Whether the last environment serves, and its load balancer is what the settings say."""
     if absent := without_cluster(outside):
         return absent
-    where = ("--namespace", "coworking-prod")
-    deployment = outside.kubernetes("deployment", "coworking", *where)
+    last = outside.names.settings.environments[-1]
+    where = ("--namespace", overlays.namespace(last))
+    deployment = outside.kubernetes("deployment", SERVICE, *where)
     if deployment is None or not deployment.get("status", {}).get("availableReplicas"):
-        return still_open("no pod of prod is available")
-    service = outside.kubernetes("service", "coworking", *where) or {}
+        return still_open(f"no pod of {last} is available")
+    service = outside.kubernetes("service", SERVICE, *where) or {}
     address = _address(service)
     if not address:
-        return still_open("prod's load balancer has no address yet; port-forward works")
+        return still_open(f"{last}'s load balancer has no address yet; port-forward works")
     scheme = _scheme(outside, address)
     if not scheme:
         return unknown(f"AWS names no load balancer with the address {address}")
@@ -131,7 +133,7 @@ def look(outside: Outside) -> Mark:
             f"{address} is {scheme}, and settings.yaml wants {wanted}. AWS does not change the"
             f" scheme of a load balancer: the Service must be made again ({reach.PAGE})"
         )
-    return done(f"prod serves; its load balancer {address} is {scheme}")
+    return done(f"{last} serves; its load balancer {address} is {scheme}")
 
 
 def _scheme(outside: Outside, address: str) -> str:
