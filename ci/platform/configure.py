@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ci.errors import CiError, CommandError, InputError
+from ci.errors import CiError, InputError
 from ci.platform.capacity import gather, pages
 from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.prices import load_prices
-from ci.run import execute, run
+from ci.platform.edits import Edits, refuse_changes, tracked
 from ci.tree import carried, networks, overlays, owners, settings, snapshots
 
 if TYPE_CHECKING:
@@ -45,19 +45,19 @@ def command(root: Path, **values: str | None) -> None:
             hint="make configure ACCOUNT= REGION= ZONES= …\n" + "\n".join(lines),
         )
     parsed: dict[str, Any] = {name: settings.parse(name, value) for name, value in given.items()}
-    _refuse_changes(root)
+    refuse_changes(root)
     # What the file says now may not fit what is given; together they must.
     before = settings.read(root)
     wanted = settings.check_together(before._replace(**parsed))
     _refuse_other_environments(before.environments, wanted.environments)
-    changed = rewrite(root, wanted)
-    if not changed:
+    edits = rewrite(root, wanted)
+    if not edits.changed:
         click.echo("Everything says so already; no commit was made.")
         return
-    _commit(root, changed, wanted)
-    for path in changed:
+    edits.commit(_message(wanted), again="configure again")
+    for path in edits.changed:
         click.echo(f"  {path}")
-    click.echo(f"Committed: {len(changed)} files now say {', '.join(_said(wanted, parsed))}.")
+    click.echo(f"Committed: {len(edits.changed)} files now say {', '.join(_said(wanted, parsed))}.")
     for warning in warnings(wanted):
         click.echo(f"warning: {warning}", err=True)
     if parsed.keys() & {"account", "region"}:
@@ -103,64 +103,38 @@ def warnings(wanted: settings.Settings) -> list[str]:
     return found
 
 
-def _refuse_changes(root: Path) -> None:
-    status = run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=root)
-    if status:
-        raise InputError(
-            "the work tree has changes that are not committed, and they would get into this"
-            f" commit:\n{status.rstrip()}",
-            hint="Commit them first, or put them aside with git stash.",
-        )
-
-
-def rewrite(root: Path, wanted: settings.Settings) -> dict[str, bytes | None]:
-    """Write settings.yaml, the lines that carry its values, and what is computed from them.
-
-    Returns:
-        The files that changed, each with what it was; None for a file that was not there.
-    """
-    changed: dict[str, bytes | None] = {}
-
-    def write(name: str, after: bytes | None) -> None:
-        before = _content(root / name)
-        if after != before:
-            changed.setdefault(name, before)
-            _put(root / name, after)
-
+def rewrite(root: Path, wanted: settings.Settings) -> Edits:
+    """Write settings.yaml, the lines that carry its values, and what is computed from them."""
+    edits = Edits(root)
     # Read as they are before the first is written: a file that can't be read changes nothing.
     code_owners = owners.codeowners(root, wanted.owners)
     for name, text in list(_carried(root, wanted)):
-        write(name, text.encode())
-    write(owners.FILE, code_owners.encode() if code_owners is not None else None)
-    if not changed:
-        return {}
+        edits.write(name, text.encode())
+    edits.write(owners.FILE, code_owners.encode() if code_owners is not None else None)
+    if edits.changed:
+        write_computed(edits)
+    return edits
+
+
+def write_computed(edits: Edits) -> None:
+    """Write what is computed from the tree again.
+
+    Raises:
+        CiError: an overlay can't be rendered, or a page can't be written; all edits are undone.
+    """
     try:
-        for name, text in _computed(root):
-            write(name, text.encode())
+        for name, text in _computed(edits.root):
+            edits.write(name, text.encode())
     except CiError:
-        _restore(root, changed)
+        edits.restore()
         raise
-    return {name: before for name, before in changed.items() if _content(root / name) != before}
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def _put(path: Path, content: bytes | None) -> None:
-    """Give a file this content; None removes it."""
-    if content is None:
-        path.unlink(missing_ok=True)
-    else:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
 
 
 def _carried(root: Path, wanted: settings.Settings) -> Iterator[tuple[str, str]]:
     """settings.yaml and each YAML file with a marked line: its name and what it should say."""
-    for name in run(["git", "ls-files", "-z"], cwd=root).split("\0"):
+    for name in tracked(root):
         path = root / name
-        if not name or path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file():
             continue
         content = path.read_bytes()
         if name != settings.FILE and not _carries_settings(name, content):
@@ -191,33 +165,11 @@ def _computed(root: Path) -> Iterator[tuple[str, str]]:
             yield str(page.relative_to(root)), text
 
 
-def _restore(root: Path, changed: dict[str, bytes | None]) -> None:
-    for name, before in changed.items():
-        _put(root / name, before)
-
-
 def _carries_settings(name: str, content: bytes) -> bool:
     """Only YAML does: pages, docstrings and tests show such lines as examples."""
     return name.endswith((".yaml", ".yml")) and b"# settings:" in content
 
 
-def _commit(root: Path, changed: dict[str, bytes | None], wanted: settings.Settings) -> None:
+def _message(wanted: settings.Settings) -> str:
     lines = _said(wanted, settings.SETTINGS)
-    message = f"Configure for account {wanted.account} in {wanted.region}\n\n" + "\n".join(lines)
-    # Named files are committed past the index, which is only written when all went well. It has to
-    # know a new file's name.
-    new = [name for name, before in changed.items() if before is None]
-    git = ["git", "--literal-pathspecs"]
-    done = execute([*git, "add", "--intent-to-add", "--", *new], cwd=root)
-    if done.status == 0:
-        commit = [*git, "commit", "--quiet", "--file=-", "--", *changed]
-        done = execute(commit, cwd=root, stdin=message.encode())
-    if done.status != 0:
-        _restore(root, changed)
-        execute([*git, "reset", "--quiet", "--", *new], cwd=root)
-        raise CommandError(
-            "git commit",
-            done.status,
-            (done.stderr or done.stdout).decode(errors="replace"),
-            hint="The files are as they were. Fix what it says, then configure again.",
-        )
+    return f"Configure for account {wanted.account} in {wanted.region}\n\n" + "\n".join(lines)
