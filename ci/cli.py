@@ -33,6 +33,9 @@ VERBS: dict[str, Verb] = {
     "cluster": Verb("ci.local.cluster", "Make a cluster on this machine with kind and Docker."),
     "codebuild": Verb("ci.local.codebuild.codebuild", "Run a buildspec here, as CodeBuild would."),
     "configure": Verb("ci.platform.configure", "Turn a fork into its owner's, with one commit."),
+    "environment": Verb(
+        "ci.platform.environments.verb", "Add an environment to the tree, or remove one."
+    ),
     "history": Verb("ci.ship.history", "What ran when: commit, build and person, from git."),
     "hotfix": Verb("ci.ship.hotfix", "Put an image into an environment by hand, with the reason."),
     "pipeline": Verb("ci.ship.pipeline", "Do one step of a build; the buildspec calls them."),

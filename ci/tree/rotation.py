@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PASSWORD, NEXT = overlays.PASSWORD_KEY, overlays.PASSWORD_NEXT
 ROTATED_AT = "coworking/rotated-at"  # when the newest rotation ended, RFC 3339
-_AT_REST = """\
+AT_REST = """\
 # Written by `python -m ci rotate`: while the password is rotated, this brings the Job that changes
 # it in the database. The service's image is the Job's.
 apiVersion: kustomize.config.k8s.io/v1alpha1
@@ -85,7 +85,7 @@ def announce(environment: str, root: Path, password: str) -> dict[str, str]:
 
 
 def _with_job() -> str:
-    head, image = _AT_REST.split("components:\n")
+    head, image = AT_REST.split("components:\n")
     return f"{head}components:\n{_JOB}{image}"
 
 
@@ -99,7 +99,7 @@ def use(environment: str, root: Path) -> dict[str, str]:
     kept |= {old: notes[new] for old, new in zip(OF_PASSWORD, OF_NEXT, strict=True)}
     kept[ROTATED_AT] = place.now.isoformat(timespec="seconds")
     files = SecretFiles.of(environment)
-    return {files.sealed: place.text(Contents(moved, kept)), files.rotation: _AT_REST}
+    return {files.sealed: place.text(Contents(moved, kept)), files.rotation: AT_REST}
 
 
 def refuse_announced(environment: str, entries: Mapping[str, str]) -> None:

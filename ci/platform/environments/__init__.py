@@ -1,0 +1,1 @@
+"""`python -m ci environment`: one more environment in the tree, or one fewer."""
