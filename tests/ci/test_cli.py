@@ -11,6 +11,7 @@ import pytest
 
 from ci.cli import VERBS
 from ci.prerequisites import end_if_too_old, end_without
+from ci.tree.overlays import environments
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +55,8 @@ def test_a_misspelt_environment_is_answered_with_the_nearest_one(words: list[str
         [sys.executable, "-m", "ci", *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no environment 'prd'; there is dev or prod" in done.stderr
+    there_is = " or ".join(environments())
+    assert f"there is no environment 'prd'; there is {there_is}" in done.stderr
     assert done.stderr.endswith("Did you mean prod?\n")
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from ci.platform.environments import shared
+from ci.tree.overlays import environments
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/aws.md").read_text(encoding="utf-8")
 IN_KUBERNETES, WITH_AWS = re.findall(
@@ -35,7 +38,11 @@ def test_it_waits_for_the_balancers_before_the_cluster_goes() -> None:
     assert "aws cloudformation delete-stack" in WITH_AWS.splitlines()[1]
 
 
-def test_only_prods_database_outlives_its_application_and_is_stopped_by_hand() -> None:
+def test_only_a_kept_database_outlives_its_application_and_is_stopped_by_hand() -> None:
     kept = {name for name, body in APPLICATIONS.items() if "finalizers" not in body["metadata"]}
-    assert kept == {"postgres-prod"}
-    assert "kubectl -n coworking-prod scale statefulset postgresql --replicas=0" in IN_KUBERNETES
+    keeping = [name for name in environments() if shared.keeps_data(name, ROOT)]
+    assert "prod" in keeping
+    assert kept == {f"postgres-{name}" for name in keeping}
+    for name in keeping:
+        scale = f"kubectl -n coworking-{name} scale statefulset postgresql --replicas=0\n"
+        assert scale in IN_KUBERNETES

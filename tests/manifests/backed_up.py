@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.tree import carried, settings
+from ci.tree import carried, overlays, settings
 
 if TYPE_CHECKING:
     from ci.tree.settings import Settings
@@ -34,7 +34,7 @@ def make(folder: Path, **values: str) -> Path:
     for path in folder.rglob("*.yaml"):
         edit = carried.edit_file if path.name == settings.FILE else carried.carry
         path.write_text(edit(path.read_text(), chosen))
-    seal(folder / "overlays/prod/postgres/sealedsecret.yaml")
+    seal(overlays.sealed_secret_path(overlays.last(folder), folder))
     return folder
 
 

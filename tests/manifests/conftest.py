@@ -16,6 +16,7 @@ import yaml
 
 from ci.run import run
 from tests.manifests import backed_up
+from tests.manifests.environments import LIKE_DEV, LIKE_PROD
 from treecheck.kustomize import GO, Loader, kubectl
 
 if TYPE_CHECKING:
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 BROKEN = Path(__file__).parent / "broken"
 ARGOCD = ("argocd/apps", "argocd/apps/root.yaml", "argocd/config", "argocd/projects")
-# Each environment without backups, as the tree is, and with them (backed_up.py).
-DEV = [("TREE/overlays/dev",), ("BACKED-UP/overlays/dev",)]
-PROD = [("TREE/overlays/prod",), ("BACKED-UP/overlays/prod",)]
+
+
+def _overlays(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Each environment without backups, as the tree is, and with them (backed_up.py)."""
+    return [(f"{tree}/overlays/{name}",) for name in names for tree in ("TREE", "BACKED-UP")]
+
+
+# `dev` is every environment like dev, whose data is not kept, and `prod` every one like prod.
+DEV, PROD = _overlays(LIKE_DEV), _overlays(LIKE_PROD)
 TREES = {
     "dev": DEV,
     "prod": PROD,

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import yaml
 
-from ci.tree import reach, settings
+from ci.tree import overlays, reach, settings
+from tests.manifests.environments import ALL, LIKE_DEV, LIKE_PROD
 from treecheck.kustomize import render_objects
 
 ROOT = Path(__file__).parents[2]
-CHILDREN = ["coworking-dev", "coworking-prod", "postgres-dev", "postgres-prod"]
+CHILDREN = [f"{part}-{name}" for part in ("coworking", "postgres") for name in ALL]
+KEPT = {f"postgres-{name}" for name in LIKE_PROD}
 
 
 def children(tree):
@@ -24,9 +26,9 @@ def project(tree, name):
 
 def test_there_is_a_root_and_one_application_for_each_part(argocd):
     names = [app["metadata"]["name"] for app in children(argocd)]
-    assert sorted(names) == CHILDREN
+    assert sorted(names) == sorted(CHILDREN)
     for app in children(argocd):
-        part, environment = app["metadata"]["name"].split("-")
+        part, _, environment = app["metadata"]["name"].partition("-")
         assert app["spec"]["source"]["path"] == f"overlays/{environment}/{part}"
         assert app["spec"]["destination"]["namespace"] == f"coworking-{environment}"
         assert app["spec"]["project"] == f"coworking-{environment}"
@@ -58,7 +60,7 @@ def test_a_rollback_in_the_ui_sticks(argocd):
 
 def test_drift_is_healed_and_what_git_drops_is_removed(argocd):
     for app in argocd.all("Application"):
-        keeps = app["metadata"]["name"] == "postgres-prod"
+        keeps = app["metadata"]["name"] in KEPT
         assert app["spec"]["syncPolicy"]["automated"] == {"prune": not keeps, "selfHeal": True}
 
 
@@ -69,7 +71,7 @@ def test_the_next_commit_mends_a_failed_sync(argocd):
 
 def test_removing_an_application_removes_what_it_deployed_but_never_prods_data(argocd):
     for app in children(argocd):
-        keeps = app["metadata"]["name"] == "postgres-prod"
+        keeps = app["metadata"]["name"] in KEPT
         assert bool(app["metadata"].get("finalizers")) is not keeps
 
 
@@ -81,8 +83,8 @@ def test_only_prods_service_waits_for_a_confirmation_before_it_is_removed(argocd
         for resource in argocd.resources
         if "confirm" in resource["metadata"].get("annotations", {}).get(option, "")
     ]
-    assert waits == ["coworking-prod"]
-    for environment in ("dev", "prod"):
+    assert sorted(waits) == sorted(f"coworking-{name}" for name in LIKE_PROD)
+    for environment in ALL:
         for resource in render_objects(ROOT / "overlays" / environment):
             assert "confirm" not in resource["metadata"].get("annotations", {}).get(option, "")
 
@@ -133,17 +135,16 @@ def test_a_project_lets_through_what_we_ship_and_nothing_else(argocd):
     made_by_a_deployment = {("apps", "ReplicaSet"), ("", "Pod")}
     # Of base/postgres/backups, which no overlay has yet: the project has to allow them first.
     before_the_merge = {
-        "dev": set(),
-        "prod": {("batch", "CronJob"), ("", "PersistentVolumeClaim")},
+        overlays.last(): {("batch", "CronJob"), ("", "PersistentVolumeClaim")},
     }
-    for environment in ("dev", "prod"):
+    for environment in ALL:
         spec = project(argocd, f"coworking-{environment}")
         shipped = {
             (resource["apiVersion"].rpartition("/")[0], resource["kind"])
             for resource in render_objects(ROOT / "overlays" / environment)
         }
         allowed = {(entry["group"], entry["kind"]) for entry in spec["namespaceResourceWhitelist"]}
-        assert allowed == shipped | made_by_a_deployment | before_the_merge[environment]
+        assert allowed == shipped | made_by_a_deployment | before_the_merge.get(environment, set())
         assert spec["clusterResourceWhitelist"] == [
             {"group": "", "kind": "Namespace", "name": f"coworking-{environment}"}
         ]
@@ -203,18 +204,25 @@ def may(policy: str, who: str, action: str, target: str) -> bool:
 def test_only_on_call_changes_prod(argocd):
     data = argocd.one("ConfigMap", "argocd-rbac-cm")["data"]
     assert data["policy.default"] == ""
-    policy, prod = data["policy.csv"], "coworking-prod/coworking-prod"
+    policy = data["policy.csv"]
+    dev, prod = (
+        [f"coworking-{name}/coworking-{name}" for name in names] for names in (LIKE_DEV, LIKE_PROD)
+    )
     for action in ("sync", "update"):
-        assert may(policy, "on-call", action, prod)
-        assert may(policy, "developer", action, "coworking-dev/coworking-dev")
-        assert not may(policy, "developer", action, prod)
-        assert not may(policy, "ci", action, "coworking-dev/coworking-dev")
-        assert not may(policy, "stranger", action, prod)
+        for app in prod:
+            assert may(policy, "on-call", action, app)
+            assert not may(policy, "developer", action, app)
+            assert not may(policy, "stranger", action, app)
+        for app in dev:
+            assert may(policy, "developer", action, app)
+            assert not may(policy, "ci", action, app)
     for who in ("developer", "on-call", "ci"):
         # `override` would let a sync bring files that are not in git.
-        assert not any(may(policy, who, action, prod) for action in ("delete", "override"))
-        assert not may(policy, who, "override", "coworking-dev/coworking-dev")
-    assert not may(policy, "stranger", "get", prod)
+        for app in prod:
+            assert not any(may(policy, who, action, app) for action in ("delete", "override"))
+        for app in dev:
+            assert not may(policy, who, "override", app)
+    assert not any(may(policy, "stranger", "get", app) for app in prod)
 
 
 def test_a_forgotten_rollback_is_told(argocd):

@@ -12,6 +12,7 @@ from ci.run import execute, run
 from ci.tree import backups, settings
 from tests.manifests import backed_up
 from tests.manifests.conftest import Tree
+from tests.manifests.environments import ALL
 from treecheck.kustomize import kubectl
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +62,7 @@ def test_the_checker_finds_nothing_where_a_key_is_sealed_and_names_the_key_where
 
 def test_both_environments_run_the_image_of_apps_postgres(switched: Path) -> None:
     """dev first, so that a new one is tried where nothing is lost."""
-    for environment in ("dev", "prod"):
+    for environment in ALL:
         folder = switched / "overlays" / environment / "postgres"
         text = run([kubectl(), "kustomize", str(folder)])
         images = set(re.findall(r"image: (\S+postgres\S*)", text))

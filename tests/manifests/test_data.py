@@ -6,6 +6,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from ci.tree import overlays
+from tests.manifests.environments import ALL
+
 
 def test_prod_keeps_its_data_on_an_encrypted_volume(prod):
     """A template's, or with backups a claim of its own, which a restore may replace."""
@@ -67,7 +70,7 @@ def test_prod_answers_on_the_port_that_people_know(prod):
 
 def test_the_names_are_those_that_people_know(both):
     (namespace,) = {resource["metadata"]["namespace"] for resource in both.resources}
-    assert namespace in {"coworking-dev", "coworking-prod"}
+    assert namespace in {overlays.namespace(name) for name in ALL}
     assert both.one("Service", "postgresql-service")["spec"]["ports"][0]["port"] == 5432
     assert both.one("Service", "coworking")["spec"]["ports"][0]["port"] == 5153
     both.one("Deployment", "coworking")

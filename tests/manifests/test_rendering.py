@@ -42,8 +42,7 @@ REMOTE = {
 }
 LOCAL = [folder for folder in FOLDERS if str(folder) not in REMOTE]
 RENDERED = [
-    "overlays/dev",
-    "overlays/prod",
+    *(f"overlays/{name}" for name in environments()),
     "argocd/address",
     "argocd/apps",
     "argocd/config",
@@ -71,17 +70,18 @@ def test_kubectl_1_32_renders_the_same_bytes(folder: Path) -> None:
     assert render(ROOT / folder) == render(ROOT / folder, program=other_kubectl())
 
 
-def test_both_environments_render_within_a_second() -> None:
+def test_an_environment_renders_within_half_a_second() -> None:
     render(ROOT / "overlays/dev")  # the program is in the page cache now
     seconds = [10.0]
-    while min(seconds) > 1.0 and len(seconds) <= 3:
+    most = 0.5 * len(environments())
+    while min(seconds) > most and len(seconds) <= 3:
         # Processor time: beside other tests the elapsed time says little.
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         for environment in environments():
             render(ROOT / "overlays" / environment)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) <= 1.0
+    assert min(seconds) <= most
 
 
 @pytest.mark.parametrize("environment", environments())
@@ -94,15 +94,16 @@ def test_a_change_of_what_is_deployed_is_shown_in_its_snapshot(environment: str)
 KEPT_IN_PROD = {("postgres", "kept.yaml"), ("postgres", "backups"), ("postgres", "claim")}
 
 
-def test_both_overlays_have_the_same_files() -> None:
+def test_all_overlays_have_the_same_files() -> None:
     files = [
-        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        {
+            str(path.relative_to(folder))
+            for path in folder.rglob("*")
+            if path.is_file() and path.relative_to(folder).parts[:2] not in KEPT_IN_PROD
+        }
         for folder in (ROOT / "overlays" / name for name in environments())
     ]
-    dev, prod = (
-        {str(path) for path in each if path.parts[:2] not in KEPT_IN_PROD} for each in files
-    )
-    assert dev == prod
+    assert all(each == files[0] for each in files)
     for part in KEPT_IN_PROD:
         assert (ROOT / "overlays/prod").joinpath(*part).exists(), part
 
@@ -111,14 +112,15 @@ def test_the_base_knows_no_environment() -> None:
     for path in (ROOT / "base").rglob("*.yaml"):
         lines = [line.partition(" #")[0] for line in path.read_text().splitlines()]
         text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-        assert not re.search(r"(?<!/)\b(dev|prod)\b", text), path
+        names = "|".join(environments())
+        assert not re.search(rf"(?<!/)\b({names})\b", text), path
 
 
 def test_what_the_base_says_is_replaced_is_replaced_in_every_overlay() -> None:
     for path in (ROOT / "base").rglob("*.yaml"):
         for place in re.findall(r"replaced in (overlays/\S+)", path.read_text()):
             found = list(ROOT.glob(place))
-            assert len(found) == (2 if "*" in place else 1), f"{path}: {place}"
+            assert len(found) == (len(environments()) if "*" in place else 1), f"{path}: {place}"
 
 
 CUSTOM = ("argoproj.io", "bitnami.com")

@@ -12,6 +12,7 @@ import pytest
 
 from ci.oncall.rotate_password import CHANGED_WITHIN
 from ci.tree import overlays, rotation
+from tests.manifests.environments import ALL
 from treecheck import kustomize
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ ROOT = overlays.ROOT
 JOB = "coworking-change-password"
 
 
-@pytest.fixture(scope="module", params=["dev", "prod"])
+@pytest.fixture(scope="module", params=ALL)
 def environment(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -18,6 +18,7 @@ from ci.argocd.client import connect
 from ci.aws.ecr import Ecr
 from ci.git.access import open_remote
 from ci.ship.candidate import Candidate
+from ci.tree import overlays
 from ci.tree.images import DATABASE_IMAGE, IMAGES, SERVICE_IMAGE
 from ci.version.image_file import ImageFile
 from tests.ci.ship.stand_ins import (
@@ -109,6 +110,8 @@ def world(
     """
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
         monkeypatch.setenv(name, value)
+    # The world's own, whatever environments this tree has.
+    monkeypatch.setattr(overlays, "promotion_order", lambda *_: ("dev", "prod"))
     for name in ("AWS_ENDPOINT_URL", "ARGOCD_OPTS", "GIT_TOKEN", "GIT_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     image: SourceImage = getattr(request, "param", SERVICE_IMAGE)

@@ -9,6 +9,7 @@ import pytest
 
 from ci.errors import InputError
 from ci.tree import access_key, seal, settings
+from ci.tree.overlays import environments
 from ci.tree.snapshots import snapshot
 from tests.ci import verbs
 from treecheck.kustomize import render, render_objects
@@ -33,9 +34,10 @@ def test_it_prints_what_kustomize_makes_of_an_environment() -> None:
 
 
 def test_an_unknown_environment_is_refused_with_those_there_are() -> None:
-    done = verbs.in_this_process("render", "staging")
+    done = verbs.in_this_process("render", "stging")
     assert done.returncode == 2
-    assert "there is no environment 'staging'; there is dev or prod" in done.stderr
+    there_is = " or ".join(environments())
+    assert f"there is no environment 'stging'; there is {there_is}" in done.stderr
 
 
 def test_a_folder_without_a_kustomization_is_named(tmp_path: Path) -> None:
