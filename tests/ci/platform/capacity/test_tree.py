@@ -16,6 +16,7 @@ from ci.platform.capacity.amounts import Amount, total
 from ci.platform.capacity.gather import ADDONS, CLUSTER, PRICES, gather
 from ci.platform.capacity.pages import BLOCKS, renewed, survey
 from ci.platform.capacity.verdict import SITUATIONS
+from ci.tree.overlays import environments
 from tests.ci import verbs
 
 ROOT = Path(__file__).parents[4]
@@ -61,10 +62,10 @@ def test_it_fails_when_prod_may_scale_further(tree: dict[str, list[dict[str, Any
     assert "peak" in verdict.findings[0]
 
 
-def test_both_environments_argo_cd_and_every_add_on_are_counted(
+def test_every_environment_argo_cd_and_every_add_on_are_counted(
     tree: dict[str, list[dict[str, Any]]],
 ) -> None:
-    assert set(tree) == {"add-ons", "argo cd", "sealed-secrets", "dev", "prod"}
+    assert list(tree) == ["add-ons", "argo cd", "sealed-secrets", *environments()]
     names = {
         (pod.environment, pod.workload) for pod in report(tree, CLUSTER_FILE, PRICE_TABLE).pods
     }
@@ -75,8 +76,7 @@ def test_both_environments_argo_cd_and_every_add_on_are_counted(
         ("argo cd", "argocd-server"),
         ("argo cd", "argocd-application-controller"),
         ("sealed-secrets", "sealed-secrets-controller"),
-        ("dev", "postgresql"),
-        ("prod", "postgresql"),
+        *((name, "postgresql") for name in environments()),
     }
 
 
@@ -97,10 +97,10 @@ def test_every_pod_requests_memory(tree: dict[str, list[dict[str, Any]]]) -> Non
         (Amount(70, 1465), "no node has room for"),
     ],
 )
-def test_two_t3_small_hold_it_only_with_a_reserve_set_by_hand(
+def test_nodes_of_t3_small_hold_it_only_with_a_reserve_set_by_hand(
     tree: dict[str, list[dict[str, Any]]], reserve: Amount | None, verdict: str
 ) -> None:
-    group = replace(CLUSTER_FILE.groups[0], instance_type="t3.small", desired=2)
+    group = replace(CLUSTER_FILE.groups[0], instance_type="t3.small")
     cluster = replace(CLUSTER_FILE, groups=(replace(group, kube_reserved=reserve),))
     findings = report(tree, cluster, PRICE_TABLE).findings
     assert findings == () if not verdict else verdict in findings[0]

@@ -14,6 +14,7 @@ import pytest
 
 from ci.platform.plan.checks import outside
 from ci.platform.plan.checks.outside import AWS_CALLS
+from ci.tree.overlays import environments
 from tests.ci.platform.plan.conftest import ROOT, Newcomer
 from tests.ci.platform.plan.test_walk import Walk, follow
 
@@ -271,7 +272,7 @@ def test_a_new_key_of_the_controller_leaves_what_an_older_one_opens_done(
 ) -> None:
     """It makes one each month, and nothing has to be sealed again for that."""
     undo = another_sealing_key(finished)
-    for environment in ("dev", "prod"):
+    for environment in environments():
         finished.cluster.put(
             "bitnami.com/v1alpha1",
             "sealedsecrets",

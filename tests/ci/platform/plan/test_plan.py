@@ -37,6 +37,7 @@ SETTINGS = Settings(
     git_url="https://github.com/example/coworking.git",
     kubernetes=CLUSTER.version,
     zones=CLUSTER.zones,
+    environments=overlays.promotion_order(),
 )
 NAMES = Names(
     SETTINGS,
@@ -48,8 +49,8 @@ NAMES = Names(
 )
 
 
-def steps() -> tuple[Step, ...]:
-    return all_steps(NAMES, ROOT)
+def steps(names: Names = NAMES) -> tuple[Step, ...]:
+    return all_steps(names, ROOT)
 
 
 def commands() -> list[str]:
@@ -61,7 +62,27 @@ def needed() -> list[str]:
 
 
 def test_a_first_deploy_takes_at_most_twenty_commands_and_web_forms() -> None:
-    assert count(steps()) <= 20
+    two = replace(NAMES, settings=SETTINGS._replace(environments=("dev", "prod")))
+    assert count(steps(two)) <= 20
+
+
+def test_each_further_environment_takes_one_promotion_more() -> None:
+    order = ("dev", "qa", "pre-prod", "prod")
+    (step,) = (
+        each
+        for each in steps(replace(NAMES, settings=SETTINGS._replace(environments=order)))
+        if each.name == "promote"
+    )
+    command = "GIT_TOKEN_FILE=git-token.txt .venv/bin/python -m ci promote"
+    assert [action.text for action in step.actions] == [
+        f"{command} --to qa --soak 0 --push",
+        f"{command} --to pre-prod --soak 0 --push",
+        f"{command} --soak 0 --push",
+    ]
+    assert (
+        step.title
+        == "Promote dev's image to qa and then to pre-prod and then to prod, for the first time"
+    )
 
 
 def test_commands_that_are_joined_in_a_line_count_separately() -> None:

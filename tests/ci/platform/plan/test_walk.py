@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ci.tree.overlays import environments
 from tests.ci.platform.plan.amazon import ACCOUNT
 from tests.ci.platform.plan.conftest import GITHUB, certificate
 from tests.ci.platform.plan.elsewhere import ARGO_TOKEN, SEALER, TOKEN
@@ -119,7 +120,7 @@ class Walk:
 
     def hand_over(self, step: dict[str, Any]) -> None:
         self.application("root", "argocd")
-        for environment in ("dev", "prod"):
+        for environment in environments():
             self.application(f"postgres-{environment}", f"coworking-{environment}")
             # There is no image: its pods can't be pulled.
             self.application(f"coworking-{environment}", f"coworking-{environment}", "Degraded")
@@ -136,8 +137,9 @@ class Walk:
 
     def promote(self, step: dict[str, Any]) -> None:
         assert "GIT_TOKEN_FILE=git-token.txt" in step["actions"][0]["text"]
-        self.newcomer.commit_as_the_pipeline("prod", "1-0a1b2c3d")
-        self.application("coworking-prod", "coworking-prod", tag="1-0a1b2c3d")
+        for name in environments()[1:]:
+            self.newcomer.commit_as_the_pipeline(name, "1-0a1b2c3d")
+            self.application(f"coworking-{name}", f"coworking-{name}", tag="1-0a1b2c3d")
 
     def look(self, step: dict[str, Any]) -> None:
         """Once prod's pods run, EKS makes the load balancer that the Service asks for."""
