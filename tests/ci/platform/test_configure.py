@@ -113,6 +113,7 @@ def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
         git_url="https://git.example.org/team/space.git",
         kubernetes="1.35",
         zones=("eu-central-1b", "eu-central-1c"),
+        environments=BEFORE.environments,
         prod_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
         prod_certificate="arn:aws:acm:eu-central-1:210987654321:certificate/0a1b",
         argocd_cidrs=("198.51.100.0/24",),

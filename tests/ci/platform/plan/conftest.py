@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from moto.eks.models import eks_backends
 
+from ci.platform.capacity.eksctl import load_cluster
+from ci.platform.capacity.gather import CLUSTER
 from tests.ci import verbs
 from tests.ci.platform.plan.amazon import ACCOUNT, REGION, Amazon
 from tests.ci.platform.plan.elsewhere import ArgoCD, Cluster, GitHub
@@ -35,6 +37,8 @@ JSONFileLoader.load_file = lambda _loader, path: _load_file(path)
 ROOT = Path(__file__).parents[4]
 EXAMPLE = "example-org/coworking"
 GITHUB = "your-org/coworking"
+# As many as the tree describes; the tests of outages look at the second.
+NODES = load_cluster(ROOT / CLUSTER).groups[0].desired
 PERSON = ("-c", "user.name=Person", "-c", "user.email=person@example.org")
 # Programs that this machine need not have; they say a version, and do nothing.
 VERSIONS = {"eksctl": "0.220.0", "argocd": "argocd: v3.4.7+1a2b3c4", "kubectl": "v1.32.3"}
@@ -177,7 +181,7 @@ class Newcomer:
         made = eks_backends[ACCOUNT][REGION].clusters["my-cluster"]
         made.endpoint = self.cluster.url
         self.cluster.kubeconfig(self.folder)
-        for number in (1, 2):
+        for number in range(1, NODES + 1):
             self.add_node(f"ip-10-0-0-{number}.ec2.internal")
 
     def add_node(self, name: str, *, kept_mib: int = 575, ready: str = "True") -> None:

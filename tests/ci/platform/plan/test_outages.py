@@ -15,7 +15,7 @@ import pytest
 from ci.platform.plan.checks import outside
 from ci.platform.plan.checks.outside import AWS_CALLS
 from ci.tree.overlays import environments
-from tests.ci.platform.plan.conftest import ROOT, Newcomer
+from tests.ci.platform.plan.conftest import NODES, ROOT, Newcomer
 from tests.ci.platform.plan.test_walk import Walk, follow
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def unhealthy_prod(newcomer: Newcomer) -> Callable[[], None]:
     [
         (wrong_scheme, "look", "is internal, and settings.yaml wants internet-facing"),
         (lost_kubelet_settings, "cluster", "kubeReserved"),
-        (node_not_ready, "cluster", "1 of 2 nodes are Ready"),
+        (node_not_ready, "cluster", f"{NODES - 1} of {NODES} nodes are Ready"),
         (another_sealing_key, "seal", "sealed for another cluster's certificate"),
         (unhealthy_prod, "promote", "coworking-prod is Synced and Degraded"),
     ],
