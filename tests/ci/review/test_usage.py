@@ -10,6 +10,7 @@ import pytest
 
 from ci.platform.capacity import gather, load_cluster
 from ci.review.usage import Usage, usage_of, used
+from ci.tree.overlays import environments
 from treecheck.model import Origin, Part, Resource
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ def usage(counted: dict[str, list[dict[str, object]]]) -> Usage:
         f"overlays/{name}": [
             Resource(body, Part(name, name), Origin(None, 1)) for body in counted[name]
         ]
-        for name in ("dev", "prod")
+        for name in environments()
     }
     found = usage_of(ROOT, groups)
     assert found is not None
