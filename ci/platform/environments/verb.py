@@ -87,6 +87,11 @@ def what_it_is(name: str, like: str, added: Added) -> list[str]:
         found.append(
             f"Its data is kept on a volume, and not backed up: backups are {added.order[-1]}'s."
         )
+    if added.nodes is not None:
+        found.append(
+            f"The cluster is to have {added.nodes} nodes: docs/cost.md has the price, and `make"
+            " capacity` says what would be cheaper."
+        )
     found += [f"It does not fit the nodes: {each}" for each in added.shortages]
     return found
 
