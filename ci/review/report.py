@@ -70,7 +70,7 @@ def make_report(
     """
     unbuilt = {**without_folder(base, head), **head.unbuilt}
     head = replace(head, failed=head.failed | unbuilt.keys())
-    sections = _in_order(_sections(base, head, repository, branch), head.root)
+    sections = in_order(_sections(base, head, repository, branch), head.root)
     live = live_at_merge(sections, head, builds=builds, branch=branch)
     failures = [each for each in head.failures if each not in base.failures]
     secrets = base.secrets | head.secrets
@@ -144,7 +144,7 @@ def _section_of(sections: list[Section], folder: str) -> Section:
     return new
 
 
-def _in_order(sections: list[Section], root: Path) -> list[Section]:
+def in_order(sections: list[Section], root: Path) -> list[Section]:
     """By heading; the environments among themselves in the order of promotion."""
     names = overlays.in_order(
         {each.name.split("/")[1] for each in sections if each.name.startswith(ENVIRONMENTS)}, root

@@ -57,7 +57,7 @@ def test_it_fails_when_someone_adds_a_pod_that_does_not_fit(
 def test_it_fails_when_prod_may_scale_further(tree: dict[str, list[dict[str, Any]]]) -> None:
     changed = copy.deepcopy(tree)
     (autoscaler,) = (one for one in changed["prod"] if one["kind"] == "HorizontalPodAutoscaler")
-    autoscaler["spec"]["maxReplicas"] = 9
+    autoscaler["spec"]["maxReplicas"] = 60
     verdict = report(changed, CLUSTER_FILE, PRICE_TABLE)
     assert "peak" in verdict.findings[0]
 
