@@ -11,6 +11,7 @@ from ci.platform.capacity import gather, pages
 from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.prices import load_prices
 from ci.platform.edits import Edits, refuse_changes, tracked
+from ci.platform.environments import shared
 from ci.tree import carried, networks, overlays, owners, settings, snapshots
 
 if TYPE_CHECKING:
@@ -105,12 +106,13 @@ def warnings(wanted: settings.Settings) -> list[str]:
 
 def rewrite(root: Path, wanted: settings.Settings) -> Edits:
     """Write settings.yaml, the lines that carry its values, and what is computed from them."""
-    edits = Edits(root)
+    edits, before = Edits(root), settings.read(root).environments
     # Read as they are before the first is written: a file that can't be read changes nothing.
     code_owners = owners.codeowners(root, wanted.owners)
     for name, text in list(_carried(root, wanted)):
         edits.write(name, text.encode())
     edits.write(owners.FILE, code_owners.encode() if code_owners is not None else None)
+    shared.reorder_pages(edits, before, wanted.environments)
     if edits.changed:
         write_computed(edits)
     return edits

@@ -1,4 +1,4 @@
-"""`make snapshots`: what both environments render to, kept in git so that a change is seen.
+"""`make snapshots`: what each environment renders to, kept in git so that a change is seen.
 
 What machines write is left out, or each deployment and each sealing would change a snapshot: the
 image's version, and a sealed secret's values and notes.

@@ -10,7 +10,7 @@ from ci.tree import carried, settings
 from ci.tree.overlays import PARTS, namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ci.platform.edits import Edits
@@ -72,12 +72,17 @@ def reorder(edits: Edits, order: tuple[str, ...]) -> settings.Settings:
     wanted = before._replace(environments=order)
     text = carried.edit_file(read(edits, settings.FILE), wanted)
     edits.write(settings.FILE, text.encode())
-    old, new = (f"ENV='{' '.join(names)}'" for names in (before.environments, order))
-    for page in pages(edits.root):
+    reorder_pages(edits, before.environments, order)
+    return wanted
+
+
+def reorder_pages(edits: Edits, before: Sequence[str], after: Sequence[str]) -> None:
+    """Write the commands of pages that name every environment: `make seal ENV='dev prod'`."""
+    old, new = (f"ENV='{' '.join(names)}'" for names in (before, after))
+    for page in pages(edits.root) if old != new else ():
         text = read(edits, page)
         if old in text:
             edits.write(page, text.replace(old, new).encode())
-    return wanted
 
 
 def pages(root: Path) -> Iterable[str]:

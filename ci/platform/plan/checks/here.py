@@ -49,7 +49,7 @@ def _unsealed(outside: Outside) -> Mark | None:
 
 
 def seal(outside: Outside) -> Mark:
-    """Whether both overlays are sealed for this cluster."""
+    """Whether every overlay is sealed for this cluster."""
     if unsealed := _unsealed(outside):
         return unsealed
     if absent := without_cluster(outside):
@@ -62,7 +62,7 @@ def seal(outside: Outside) -> Mark:
         # The controller makes a new key each month, and opens what was sealed for an older one.
         if not is_newest and not _is_opened(outside, environment):
             return still_open(f"{environment} is sealed for another cluster's certificate")
-    return done("both environments are sealed for this cluster")
+    return done("every environment is sealed for this cluster")
 
 
 def _is_opened(outside: Outside, environment: str) -> bool:

@@ -232,13 +232,40 @@ def test_removed_again_the_tree_is_as_it_was(added: Added, tmp_path: Path) -> No
     assert f"\n  kubectl -n argocd delete appproject coworking-{added.name}\n" in stays
 
 
-def test_two_come_and_go_in_any_order(clone: Path) -> None:
+def test_two_come_change_places_and_go_in_any_order(clone: Path) -> None:
+    """One test for all of it: each command renders every environment."""
     assert environment(clone, "add", "qa", "--like", LAST).returncode == 0
     assert environment(clone, "add", "pre-qa", "--like", "qa", "--before", "qa").returncode == 0
     assert overlays.environments(clone)[-3:] == ["pre-qa", "qa", LAST]
+
+    wanted = [*overlays.environments(clone)[:-3], "qa", "pre-qa", LAST]
+    options = ("--environments", ",".join(wanted), "--root", str(clone))
+    done = verbs.in_this_process("configure", *options)
+    assert done.returncode == 0, done.stderr
+    assert overlays.environments(clone) == wanted
+    page = (clone / "argocd/bootstrap.md").read_text(encoding="utf-8")
+    assert f"make seal ENV='{' '.join(wanted)}' ARGS=--fetch" in page
+
     assert environment(clone, "remove", "qa").returncode == 0
     assert environment(clone, "remove", "pre-qa").returncode == 0
-    assert git(clone, "diff", "HEAD~4", "HEAD") == ""
+    assert git(clone, "diff", "HEAD~5", "HEAD") == ""
+
+
+def test_where_the_last_is_backed_up_another_one_is_not(clone: Path) -> None:
+    """One bucket, role and path are one database's; the image of the database is the same."""
+    options = ("--backup-bucket", "coworking-backups-111122223333", "--root", str(clone))
+    assert verbs.in_this_process("configure", *options).returncode == 0
+    done = environment(clone, "add", "qa", "--like", LAST)
+    assert done.returncode == 0, done.stderr
+    assert f"backups are {LAST}'s" in done.stdout
+    found = render_objects(clone / "overlays/qa/postgres")
+    assert not {each["kind"] for each in found} & {"CronJob", "PersistentVolumeClaim"}
+    (database,) = (each for each in found if each["kind"] == "StatefulSet")
+    assert database["spec"]["volumeClaimTemplates"]
+    (container,) = database["spec"]["template"]["spec"]["containers"]
+    assert container["image"].startswith(f"{settings.read(clone).image}-postgres:")
+    assert environment(clone, "remove", "qa").returncode == 0
+    assert git(clone, "diff", "HEAD~2", "HEAD") == ""
 
 
 def test_like_the_first_it_has_its_demo_data_and_keeps_none(clone: Path) -> None:
