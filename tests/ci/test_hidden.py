@@ -53,6 +53,7 @@ WORDS: dict[str, list[str]] = {
     "codebuild": ["/nonexistent"],
     "configure": ["--account", SECRET[0]],
     "diff": ["--base", "HEAD", "--post"],
+    "environment": ["add", f"_{SECRET[0]}", "--like", "prod"],  # never valid: nothing is written
     "history": ["dev", "--url", "{server}/o/r.git"],
     "hotfix": ["--to", "dev", "--tag", "v1", "--reason", "x", "--url", "{server}/o/r.git"],
     "pipeline": ["write-back"],
