@@ -41,7 +41,7 @@ def command() -> None:
 )
 @overlays.root_option
 def add_command(name: str, like: str, before: str | None, root: Path) -> None:
-    """Write an environment like another one, with a fresh password, and commit it."""
+    """Write one like another one (--like), before the last or another one (--before); commit it."""
     refuse_changes(root)
     added = add(root, name, like, before)
     order = " -> ".join(added.order)
@@ -103,7 +103,7 @@ def next_lines(name: str, root: Path, added: Added) -> list[str]:
         lines.append(scale(root, added.nodes))
     if added.throw_away:
         lines.append(
-            f"make seal ENV={name} ARGS=--fetch  # no cluster opens the tree's own sealing"
+            f"make seal ENV={name} ARGS=--fetch  # no cluster opens the tree's own; commit it"
         )
     return lines
 

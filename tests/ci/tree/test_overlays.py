@@ -24,7 +24,9 @@ def tree(root: Path, order: str, *folders: str) -> Path:
 
 
 def test_the_repositorys_own_order_names_its_folders() -> None:
-    assert sorted(overlays.promotion_order()) == sorted(overlays.environments())
+    assert sorted(overlays.promotion_order()) == sorted(overlays.environments()), (
+        "one is more than a folder: python -m ci environment add NAME --like ENV"
+    )
 
 
 def test_environments_come_in_the_order_of_promotion(tmp_path: Path) -> None:
