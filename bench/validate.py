@@ -24,6 +24,7 @@ import yaml
 
 from bench.results import Results
 from ci.tree import settings
+from ci.tree.overlays import environments
 from treecheck.kustomize import render
 from treecheck.rendering import cache_folder
 
@@ -117,7 +118,7 @@ def others(results: Results, folder: Path) -> None:
     """The same rendered environments by kubernetes-validate and checkov."""
     file = folder / "environments.yaml"
     file.write_text(
-        "---\n".join(render(ROOT / "overlays" / name) for name in ("dev", "prod")), "utf-8"
+        "---\n".join(render(ROOT / "overlays" / name) for name in environments()), "utf-8"
     )
     program = Path(sys.executable).with_name("kubernetes-validate")
     tools: dict[str, list[str | Path]] = {
