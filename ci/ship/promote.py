@@ -26,7 +26,7 @@ from ci.git.remote import branch_name, check_branch
 from ci.options import Duration
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
-from ci.ship.which_image import image_option, not_deployed, repository_of
+from ci.ship.which_image import image_option, image_words, not_deployed, repository_of
 from ci.tree import overlays, settings
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Leave, land
@@ -95,14 +95,16 @@ def command(  # noqa: PLR0913  (one argument for each option)
             "--reason explains an overridden gate, and no gate is overridden", hint="--override …"
         )
     check_branch(branch)
-    origin, target = ends(origin, target)
+    origin, target = ends(image, origin, target)
     wish = Wish(image, origin, target, branch, soak, frozenset(override), reason, push, dry_run)
     place = remote_url(url, settings.read().git_url)
     with open_remote(place, os.environ) as access:
         promote(access, wish)
 
 
-def ends(origin: str | None, target: str | None, root: Path = overlays.ROOT) -> tuple[str, str]:
+def ends(
+    image: SourceImage, origin: str | None, target: str | None, root: Path = overlays.ROOT
+) -> tuple[str, str]:
     """Where a promotion begins and ends: by default at the last environment, from the one before.
 
     Raises:
@@ -111,19 +113,19 @@ def ends(origin: str | None, target: str | None, root: Path = overlays.ROOT) -> 
     target = target or overlays.last(root)
     for environment in filter(None, (origin, target)):
         overlays.overlay(environment, root)  # or an error that names those that there are
-    before = overlays.before(target, root)
+    before, words = overlays.before(target, root), image_words(image)
     if before is None:
         raise InputError(
             f"{target} is the first environment: the pipeline deploys to it",
             hint="Promote its version to the next one:\n"
-            f"python -m ci promote --to {overlays.promotion_order(root)[1]}",
+            f"python -m ci promote --to {overlays.promotion_order(root)[1]}{words}",
         )
     if origin not in (None, before):
         raise InputError(
             f"{target} comes after {before} in settings.yaml, and not after {origin}. A version"
             " goes through every environment in between",
-            hint=f"python -m ci promote --to {before}\nIf it can't wait (docs/hotfix.md):\n"
-            f"python -m ci hotfix --to {target} --tag TAG --reason TEXT",
+            hint=f"python -m ci promote --to {before}{words}\nIf it can't wait (docs/hotfix.md):\n"
+            f"python -m ci hotfix --to {target}{words} --tag TAG --reason TEXT",
         )
     return before, target
 
@@ -140,7 +142,7 @@ def promote(access: Access, wish: Wish) -> None:
         raise CiError(
             f"{wish.origin} has no build's tag of {image.name} yet: {tag} is the one that the tree"
             " came with",
-            hint="Start its build, and promote when the build's tag is on main: docs/pipeline.md",
+            hint=_how_it_gets_one(wish),
         )
     if tag == old:
         click.echo(f"{wish.target} has {tag} already; nothing to promote")
@@ -156,6 +158,14 @@ def promote(access: Access, wish: Wish) -> None:
         return
     plan = plan_promotion(candidate, wish, repository_of(image), states)
     _land(access, wish, plan, candidate, states)
+
+
+def _how_it_gets_one(wish: Wish) -> str:
+    """How the environment that a promotion begins at gets a build's tag."""
+    if wish.origin == overlays.first():
+        return "Start its build, and promote when the build's tag is on main: docs/pipeline.md"
+    words = image_words(wish.image)
+    return f"Promote to it first:\npython -m ci promote --to {wish.origin}{words}"
 
 
 def _candidate(access: Access, wish: Wish) -> Candidate:

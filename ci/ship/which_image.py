@@ -25,6 +25,11 @@ image_option = click.option(
 )
 
 
+def image_words(image: SourceImage) -> str:
+    """What a command has to be about this image; empty for the one that it takes by default."""
+    return "" if image is SERVICE_IMAGE else f" --image {image.name}"
+
+
 def repository_of(image: SourceImage) -> EcrRepository:
     """The ECR repository of an image, by settings.yaml."""
     return EcrRepository.parse(image.named_after(settings.read().image))
