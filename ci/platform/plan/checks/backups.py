@@ -24,16 +24,16 @@ def issuer(outside: Outside) -> str:
 
 
 def backups(outside: Outside) -> Mark:
-    """Whether prod will be backed up."""
+    """Whether the last environment will be backed up."""
+    environment = tree.environment(outside.names.settings)
     bucket = outside.names.settings.backup_bucket
     if not bucket:
         return still_open(
-            "settings.yaml names no backup_bucket: prod's data is on its volume alone"
+            f"settings.yaml names no backup_bucket: {environment}'s data is on its volume alone"
         )
     absent = None if outside.names.settings.backup_endpoint else _without_rights(outside)
     if absent:
         return absent
-    environment = tree.environment(outside.names.settings)
     sealed = sealed_file.read(overlays.sealed_secret_path(environment, outside.root))
     if overlays.BACKUP_KEY not in sealed.entries:
         return still_open(f"no key is sealed: make seal ENV={environment} ARGS=--backup-key")

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/0A1B2C3D"
-OWN = replace(NAMES, settings=SETTINGS._replace(backup_bucket="space-backups"), issuer=ISSUER)
-ELSEWHERE = replace(
-    NAMES,
-    settings=SETTINGS._replace(backup_bucket="space-backups", backup_endpoint="s3.example.com"),
-)
+# The test's own environments, whatever this tree has.
+BACKED_UP = SETTINGS._replace(backup_bucket="space-backups", environments=("dev", "prod"))
+OWN = replace(NAMES, settings=BACKED_UP, issuer=ISSUER)
+ELSEWHERE = replace(NAMES, settings=BACKED_UP._replace(backup_endpoint="s3.example.com"))
+ORDER = ("dev", "staging", "prod")
+THREE = replace(OWN, settings=BACKED_UP._replace(environments=ORDER))
 
 
 def texts(names: Names) -> list[str]:
@@ -49,6 +50,14 @@ def test_the_step_makes_the_bucket_the_image_the_setting_and_the_key() -> None:
         "git pull",
         "make configure BACKUP_BUCKET=space-backups",
         "make seal ENV=prod ARGS=--backup-key",
+    ]
+
+
+def test_the_image_is_promoted_through_each_environment() -> None:
+    command = "GIT_TOKEN_FILE=git-token.txt .venv/bin/python -m ci promote"
+    assert [text for text in texts(THREE) if "promote" in text] == [
+        f"{command} --to staging --image postgres --push",
+        f"{command} --image postgres --push",
     ]
 
 
@@ -128,3 +137,14 @@ def test_the_check_names_what_is_missing(
     mark = CHECKS["backups"](outside(tmp_path, names, **answers))
     assert mark.word == "open"
     assert because in mark.because
+
+
+def test_the_check_names_the_first_environment_that_has_no_image_yet(tmp_path: Path) -> None:
+    asked = outside(tmp_path, THREE)
+    tags = {"staging": "7-0a1b2c3d", "prod": "0-d0286410"}
+    asked.on_main.side_effect = lambda path: yaml.safe_dump(
+        {"images": [{"newTag": tags[path.split("/")[1]]}]}
+    )
+    assert "--image postgres --to prod --push" in CHECKS["backups"](asked).because
+    tags["staging"] = "0-d0286410"
+    assert "--image postgres --to staging --push" in CHECKS["backups"](asked).because
