@@ -17,6 +17,7 @@ from ci.oncall import backup_state, server_log
 from ci.oncall.backup_state import PAGE, BackupState
 from ci.oncall.database_pod import BACKUPS, FILL, POD, PROOFS, DatabasePod, DatabaseState
 from ci.oncall.reports import Backups
+from ci.tree.overlays import namespace
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -91,7 +92,7 @@ class KubectlSource:
     """The cluster of whoever runs this, by kubectl."""
 
     def __init__(self, environment: str) -> None:
-        self._pod = DatabasePod(f"coworking-{environment}", seconds=KUBECTL_WITHIN)
+        self._pod = DatabasePod(namespace(environment), seconds=KUBECTL_WITHIN)
 
     def pod(self) -> dict[str, Any] | None:
         """As `Source`."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.oncall.backups import age
+from ci.tree.overlays import namespace
 
 if TYPE_CHECKING:
     from ci.argocd.client import LogLine
@@ -135,7 +136,7 @@ def judge(state: BackupState, environment: str, now: datetime) -> Verdict:
     """Decide what of the backups needs a person, and what goes on by itself."""
     if now - state.said > SILENT:
         silent = f"keep-backups has said nothing {_for(state.said, now)}"
-        log = f"kubectl -n coworking-{environment} logs postgresql-0 -c backups"
+        log = f"kubectl -n {namespace(environment)} logs postgresql-0 -c backups"
         return (f"the backups are not known: {silent}: {log}",), ()
     person: list[str] = []
     underway: list[str] = []
