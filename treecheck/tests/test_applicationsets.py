@@ -290,6 +290,10 @@ def test_a_set_that_is_not_known_makes_lacks_unknown(tmp_path: Path) -> None:
     assert report.findings == []
     why = "ApplicationSet shop has a clusters generator, which only Argo CD can expand"
     assert report.unknown == [f"{why}, so what is missing there can't be known"]
+    assert report.notes == [
+        "ApplicationSet shop has a clusters generator, so its Applications are not known, and not "
+        "checked"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -333,3 +337,11 @@ def test_an_application_adds_components(tmp_path: Path) -> None:
     (tmp_path / "parts/web/web.yaml").write_text(SERVICE.replace("web}", "shop}"), encoding="utf-8")
     (again,) = run(tmp_path, {}).findings
     assert again.resource == "Service shop-dev/shop"
+
+
+def test_an_excluded_pattern_does_not_reach_into_folders(repository: Path) -> None:
+    (repository / "envs/dev/web").mkdir()
+    folders = [{"path": "envs/*/*"}, {"path": "envs/*", "exclude": True}]
+
+    git = {"git": {"repoURL": "https://git.example.com/shop.git", "directories": folders}}
+    assert names(repository, [git], "a-{{.path.basename}}") == ["a-web"]

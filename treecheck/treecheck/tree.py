@@ -201,6 +201,10 @@ class Sorter:
                     f"ApplicationSet {each.name} {error}, which only Argo CD can expand",
                     [place] if place and "{{" not in place else (),
                 )
+                self.inputs.notes.append(
+                    f"ApplicationSet {each.name} {error}, so its Applications are not known, and "
+                    "not checked"
+                )
                 continue
             found += [Resource(body, each.part, each.origin, maker=each) for body in bodies]
         return found

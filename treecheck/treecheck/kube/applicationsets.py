@@ -8,7 +8,6 @@ Source: https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/applicatio
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import json
 import re
@@ -19,6 +18,7 @@ from treecheck.cluster import matches
 from treecheck.errors import InputError
 from treecheck.files import load_text
 from treecheck.kube.applications import IN_CLUSTER, IN_CLUSTER_NAME
+from treecheck.kube.projects import glob
 from treecheck.kube.template_functions import FUNCTIONS, as_shown
 from treecheck.kube.templates import NotKnown, filled
 from treecheck.model import as_list, as_mapping, as_text, at
@@ -63,7 +63,7 @@ def generated(resource: Resource, root: Path, facts: Facts) -> list[Manifest]:
     for generator in map(as_mapping, as_list(spec.get("generators"))):
         own = as_mapping(as_mapping(next(iter(generator.values()), {})).get("template"))
         template = _merged(as_mapping(spec.get("template")), own)
-        for parameters in _parameters(generator, asked):
+        for parameters in parameters_of(generator, asked):
             found.append(_application(resource, template, parameters, go=asked.go))
             if not asked.go and PLACE.search(json.dumps(found[-1].get("spec"))):
                 raise NotKnown("has places that its parameters don't fill")
@@ -89,7 +89,7 @@ def _application(
     return {**body, "metadata": metadata}
 
 
-def _parameters(generator: Manifest, asked: Asked) -> list[Parameters]:
+def parameters_of(generator: Manifest, asked: Asked) -> list[Parameters]:
     """The sets of parameters of one generator."""
     makers: dict[str, Callable[[Manifest, Asked], list[Parameters]]] = {
         "clusters": _clusters,
@@ -186,7 +186,11 @@ def _git_matches(entry: Manifest, root: Path) -> Iterator[tuple[str, Parameters]
         for folder in sorted(root.glob(pattern)):
             path = folder.relative_to(root).as_posix()
             hidden = any(part.startswith(".") for part in path.split("/"))
-            if folder.is_dir() and not hidden and not any(fnmatch.fnmatch(path, o) for o in out):
+            if (
+                folder.is_dir()
+                and not hidden
+                and not any(glob(o, "/").fullmatch(path) for o in out)
+            ):
                 yield path, {}
     files = [as_mapping(each) for each in as_list(entry.get("files"))]
     left_out = {
@@ -230,15 +234,15 @@ def _matrix(entry: Manifest, asked: Asked) -> list[Parameters]:
     if len(inner) != 2:
         raise NotKnown("has a matrix of other than two generators")
     found: list[Parameters] = []
-    for one in _parameters(inner[0], asked):
+    for one in parameters_of(inner[0], asked):
         second = _filled(inner[1], one, go=asked.go, partly=True)
-        found += [{**one, **two} for two in _parameters(second, asked)]
+        found += [{**one, **two} for two in parameters_of(second, asked)]
     return found
 
 
 def _merge(entry: Manifest, asked: Asked) -> list[Parameters]:
     """The first generator's, each with what the others say of the same keys."""
-    inner = [_parameters(as_mapping(each), asked) for each in as_list(entry.get("generators"))]
+    inner = [parameters_of(as_mapping(each), asked) for each in as_list(entry.get("generators"))]
     keys = [as_text(key) for key in as_list(entry.get("mergeKeys"))]
     if not inner or not keys:
         raise NotKnown("has a merge without keys")

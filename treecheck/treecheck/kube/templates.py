@@ -12,15 +12,21 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from treecheck.kube.template_functions import FUNCTIONS, as_shown
+from treecheck.kube.template_functions import FUNCTIONS, NAMES, as_shown
 from treecheck.model import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
+# What stands between the braces may hold texts, and braces in them.
+ACTION = re.compile(
+    r"""\{\{(-\s)?\s*((?:/\*.*?\*/|"(?:\\.|[^"\\])*"|`[^`]*`|[^"`])*?)\s*(\s-)?\}\}""", re.DOTALL
+)
 WORD = re.compile(r"""\s*("(?:\\.|[^"\\])*"|`[^`]*`|'[^']*'|[()|]|[^\s()|"'`]+)""")
 LITERALS = {"true": True, "false": False, "nil": None}
+KEYWORDS = {
+    "block", "break", "continue", "define", "else", "end", "if", "range", "template", "with",
+}  # fmt: skip
 MOST_ROUNDS = 1000  # of a loop
 
 
@@ -87,6 +93,23 @@ def _parsed(text: str) -> list[str | Block | Expression]:
         raise NotKnown("has a condition without an end")
     here.append(text[position:])
     return top
+
+
+def undefined(text: str) -> Iterator[str]:
+    """The words of a template's places that are functions by their form, and that nothing defines.
+
+    Go does not parse such a template: function "env" not defined.
+
+    >>> list(undefined("{{ .env | foo }}"))
+    ['foo']
+    """
+    for action in ACTION.finditer(text):
+        if action[2].startswith("/*"):
+            continue
+        for found in WORD.finditer(action[2]):
+            word = found[1]
+            if re.fullmatch(r"[A-Za-z_]\w*", word) and word not in {*NAMES, *KEYWORDS, *LITERALS}:
+                yield word
 
 
 def _branch(block: Block, keyword: str, expression: str) -> list[str | Block | Expression]:
