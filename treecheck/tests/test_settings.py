@@ -170,6 +170,18 @@ def test_an_unknown_rule_of_the_command_line_gets_a_hint(tree: Path) -> None:
     assert result.exception.hint == "Did you mean runs-as-root?"
 
 
+def test_what_pod_security_refuses_is_a_fault(tree: Path) -> None:
+    assert set(found(tree, "--select", "fault")) == {FAULT}
+    labels = "{pod-security.kubernetes.io/enforce: restricted}"
+    namespace = f"kind: Namespace\nmetadata: {{name: shop, labels: {labels}}}\n"
+    (tree / "apps/web/pod.yaml").write_text(f"{POD}---\napiVersion: v1\n{namespace}")
+
+    assert found(tree, "--select", "fault") == {FAULT: "error", POLICY: "error"}
+    assert set(found(tree, "--select", "policy")) == set()
+    assert set(found(tree, "--select", "fault", "--ignore", POLICY)) == {FAULT}
+    assert set(found(tree, "--only", POLICY)) == {POLICY}
+
+
 def test_each_layer_is_chosen_by_its_name_and_they_run_from_text_to_meaning() -> None:
     folders = [each.name for each in Path(rules.__file__).parent.iterdir() if each.is_dir()]
     layers = [each for each in folders if each != "__pycache__"] + ["waivers", "checker"]
@@ -193,5 +205,5 @@ def test_every_rule_belongs_to_a_family() -> None:
     chosen = {family: CheckSettings(select=(family,)).chosen() for family in Family}
 
     assert {rule.id for rule in every} == chosen[Family.FAULT] | chosen[Family.POLICY]
-    assert not chosen[Family.FAULT] & chosen[Family.POLICY]
+    assert chosen[Family.FAULT] & chosen[Family.POLICY] == {r.id for r in every if r.insisted}
     assert chosen[Family.POLICY]

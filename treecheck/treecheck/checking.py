@@ -49,7 +49,8 @@ def check_paths(
     inputs = gather(paths, facts)
     version = version_of(settings.kubernetes or facts.kubernetes)
     report = check(inputs, facts, version, only=only or settings.chosen())
-    report.findings = settings.settle(report.findings, inputs.root)
+    found = report.findings if only else settings.asked(report.findings)
+    report.findings = settings.settle(found, inputs.root)
     return inputs, report
 
 

@@ -323,6 +323,7 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
             line,
             without(problem.fix, hidden),
             (group,),
+            each.rule.family_of(problem),
         )
         short = (resource.kind, _plain_name(resource)) if resource is not None else title
         key = (finding.rule, finding.file, finding.line, short, "" if resource else problem.message)

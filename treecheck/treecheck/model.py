@@ -271,6 +271,7 @@ class Finding:
     line: int
     fix: str
     groups: tuple[str, ...] = ()
+    family: str = ""
 
     def as_dict(self) -> dict[str, str | int]:
         """The documented, stable JSON form."""

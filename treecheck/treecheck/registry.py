@@ -82,6 +82,8 @@ class Rule:
         unless: rules that report the same cause: where one of them found something in the same
             resource, or in one that the problem names as related, this one stays silent.
         check: the function.
+        insisted: whether the API server insists on it where a namespace says so: those of its
+            problems that have the severity ERROR of their own are refusals, and so faults.
     """
 
     id: str
@@ -95,6 +97,17 @@ class Rule:
     unless: tuple[str, ...]
     check: Check
     family: Family = Family.FAULT
+    insisted: bool = False
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """What its findings may mean."""
+        return frozenset({self.family, Family.FAULT} if self.insisted else {self.family})
+
+    def family_of(self, problem: Problem) -> Family:
+        """What one of its problems means."""
+        refused = self.insisted and problem.severity is Severity.ERROR
+        return Family.FAULT if refused else self.family
 
     @property
     def is_ours(self) -> bool:
@@ -128,6 +141,7 @@ def rule(  # noqa: PLR0913 - the others are keywords of a record
     unless: Iterable[str] = (),
     layer: str = "",
     family: Family = Family.FAULT,
+    insisted: bool = False,
 ) -> Callable[[Check], Check]:
     """Register the decorated function.
 
@@ -150,6 +164,7 @@ def rule(  # noqa: PLR0913 - the others are keywords of a record
                 unless=tuple(unless),
                 check=check,
                 family=family,
+                insisted=insisted,
             )
         )
         return check

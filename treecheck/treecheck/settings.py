@@ -69,8 +69,24 @@ class CheckSettings:
         return frozenset(
             rule.id
             for rule in load_rules().values()
-            if _narrowest(rule, self.select) > _narrowest(rule, self.ignore)
+            if any(self._runs(rule, family) for family in rule.families)
         )
+
+    def _runs(self, rule: Rule, family: str) -> bool:
+        """Whether findings of a family that a rule may have are asked for."""
+        return _narrowest(rule, self.select, family) > _narrowest(rule, self.ignore, family)
+
+    def asked(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings without those of a family that is not asked for.
+
+        A refusal by Pod Security is a fault, and what its rule finds elsewhere is policy.
+        """
+        rules = load_rules()
+        return [
+            each
+            for each in findings
+            if not rules[each.rule].insisted or self._runs(rules[each.rule], each.family)
+        ]
 
     def settle(self, findings: Iterable[Finding], root: Path) -> list[Finding]:
         """The findings that are not ignored where they are, with the severity that they get.
@@ -91,14 +107,14 @@ class CheckSettings:
         shown = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
         rule = load_rules()[finding.rule]
         return any(
-            fnmatch.fnmatch(shown, pattern) and _narrowest(rule, selectors) > 0
+            fnmatch.fnmatch(shown, pattern) and _narrowest(rule, selectors, finding.family) > 0
             for pattern, selectors in self.ignored_paths
         )
 
 
-def _narrowest(rule: Rule, selectors: Iterable[str]) -> int:
-    """How narrow the narrowest selector is that means the rule; 0 where none does."""
-    names = (ALL, rule.family, rule.layer, rule.id)
+def _narrowest(rule: Rule, selectors: Iterable[str], family: str) -> int:
+    """How narrow the narrowest selector is that means a rule's findings of a family; 0: none."""
+    names = (ALL, family or rule.family, rule.layer, rule.id)
     return max((names.index(each) + 1 for each in selectors if each in names), default=0)
 
 

@@ -78,7 +78,7 @@ def enforced(resource: Resource, cluster: Cluster, needs: str) -> Severity | Non
     return Severity.ERROR if level in {"restricted", needs} else None
 
 
-@rule("host-namespaces", family=Family.POLICY, source=SOURCE)
+@rule("host-namespaces", family=Family.POLICY, insisted=True, source=SOURCE)
 def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod in the node's own network, process or IPC namespace.
 
@@ -114,7 +114,11 @@ def host_namespaces(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 @rule(
-    "privileged-container", family=Family.POLICY, source=SOURCE, unless=("privilege-contradiction",)
+    "privileged-container",
+    family=Family.POLICY,
+    insisted=True,
+    source=SOURCE,
+    unless=("privilege-contradiction",),
 )
 def privileged_container(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A privileged container.
@@ -135,6 +139,7 @@ def privileged_container(resource: Resource, cluster: Cluster) -> Iterator[Probl
 @rule(
     "privilege-escalation",
     family=Family.POLICY,
+    insisted=True,
     severity=Severity.WARNING,
     source=SOURCE,
     unless=("privileged-container",),
@@ -160,6 +165,7 @@ def privilege_escalation(resource: Resource, cluster: Cluster) -> Iterator[Probl
 @rule(
     "capabilities",
     family=Family.POLICY,
+    insisted=True,
     severity=Severity.WARNING,
     source=SOURCE,
     unless=("privileged-container",),
@@ -201,6 +207,7 @@ def _level_against(added: list[Any]) -> str:
 @rule(
     "runs-as-root",
     family=Family.POLICY,
+    insisted=True,
     severity=Severity.WARNING,
     source=SOURCE,
     unless=("root-against-non-root",),
@@ -245,7 +252,9 @@ def _root_place(pod: PodTemplate, path: FieldPath, container: Manifest, field: s
     return place(path, container)
 
 
-@rule("seccomp-unset", family=Family.POLICY, severity=Severity.WARNING, source=SOURCE)
+@rule(
+    "seccomp-unset", family=Family.POLICY, insisted=True, severity=Severity.WARNING, source=SOURCE
+)
 def seccomp_unset(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container without a seccomp profile.
 
@@ -268,7 +277,7 @@ def seccomp_unset(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-@rule("volume-type", family=Family.POLICY, severity=Severity.WARNING, source=SOURCE)
+@rule("volume-type", family=Family.POLICY, insisted=True, severity=Severity.WARNING, source=SOURCE)
 def volume_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A volume of a type that "restricted" does not allow, such as hostPath.
 
@@ -292,6 +301,7 @@ def volume_type(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 @rule(
     "host-port",
     family=Family.POLICY,
+    insisted=True,
     severity=Severity.WARNING,
     source=SOURCE,
     unless=("host-namespaces",),
@@ -313,7 +323,9 @@ def host_port(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 )
 
 
-@rule("kernel-settings", family=Family.POLICY, severity=Severity.WARNING, source=SOURCE)
+@rule(
+    "kernel-settings", family=Family.POLICY, insisted=True, severity=Severity.WARNING, source=SOURCE
+)
 def kernel_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Unsafe sysctls, an unmasked /proc, or SELinux and AppArmor settings that lift protection.
 

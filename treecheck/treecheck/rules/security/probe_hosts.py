@@ -29,6 +29,7 @@ _ASKERS = (
 @rule(
     "probe-host",
     family=Family.POLICY,
+    insisted=True,
     severity=Severity.WARNING,
     source="https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
     unless=("probe-host-local",),
