@@ -116,7 +116,7 @@ def _has_rights(cluster: Cluster, namespace: str, account: str) -> bool:
     family=Family.POLICY,
     source="https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
     severity=Severity.WARNING,
-    unless=("hpa-without-request", "quota-asks-for-more"),
+    unless=("hpa-without-request", "limit-range-exceeded", "quota-asks-for-more"),
 )
 def resources_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container without requests, or without a limit on its memory.
