@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store, references
+from treecheck.kube.hosts import dependencies
 from treecheck.kube.pages import SYNC_WAVES
+from treecheck.kube.services import selected_pods
 from treecheck.kube.waves import HOOK_DELETE, delete_policies, is_hook, position, shown
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
 from treecheck.registry import Family, rule
@@ -29,6 +31,8 @@ def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     here = position(resource)
     if resource.pod is None or here is None:
         return
+    if resource.kind == "Job":
+        yield from _calls(resource, here, cluster)
     for needed in _needs(cluster, resource.pod):
         there = position(needed)
         if needed.part == resource.part and there is not None and there > here:
@@ -40,6 +44,32 @@ def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 related=(needed,),
                 cause=needed.title,
             )
+
+
+def _calls(job: Resource, here: tuple[int, int], cluster: Cluster) -> Iterator[Problem]:
+    """What a Job's own command or variables call, and what comes in a later wave than the Job.
+
+    What a shared ConfigMap names, the Job may not need.
+    """
+    assert job.pod is not None  # noqa: S101 - a Job has a pod
+    for call in dependencies(cluster, job.pod):
+        service = call.target(cluster)
+        if service is None or call.host_at.resource is not job:
+            continue
+        behind = [pod.owner for pod in selected_pods(service, cluster)]
+        for needed in (service, *(behind if len(behind) == 1 else ())):
+            there = position(needed)
+            if needed.part == job.part and there is not None and there > here:
+                yield Problem(
+                    f"it is applied in {shown(here)} and calls {call.host}, and {needed.title} "
+                    f"comes in {shown(there)}: on a new cluster the Job fails, and what follows is "
+                    "never applied",
+                    fix="Put the Job into a later phase or wave than what it calls.",
+                    path=METADATA,
+                    related=(needed,),
+                    cause=needed.title,
+                )
+                return
 
 
 def _needs(cluster: Cluster, pod: PodTemplate) -> Iterator[Resource]:
@@ -71,7 +101,8 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
     stays Pending until a pod uses it, Argo CD waits for the claim, and the pod is in a later wave.
-    Of a class that is not in the tree the mode is not known, and it is a warning.
+    Of a class that is not in the tree the mode is not known, and it is a warning. A CronJob's pods
+    come at their hour: when nothing else uses the claim, the later waves wait until then.
     """
     here = position(resource)
     name = as_text(resource.spec.get("storageClassName"))
@@ -84,6 +115,9 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
         for pod in cluster.pods(resource.namespace)
         if resource in _claims(cluster, pod) and pod.owner.part == resource.part
     ]
+    if storage and users and all(user.kind == "CronJob" for user in users):
+        yield from _waits_for_schedule(resource, here, users, cluster)
+        return
     places = [place for place in map(position, users) if place is not None]
     bound = "is bound only when a pod uses it"
     bound = bound if storage else f"may be one that {bound} (its class is not in the tree)"
@@ -95,6 +129,23 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
             path=METADATA,
             related=tuple(users),
             severity=None if storage else Severity.WARNING,
+        )
+
+
+def _waits_for_schedule(
+    claim: Resource, here: tuple[int, int], users: list[Resource], cluster: Cluster
+) -> Iterator[Problem]:
+    """A claim of which only CronJobs make pods, with something in a later wave."""
+    places = [position(each) for each in cluster.resources if each.part == claim.part]
+    later = sorted(place for place in places if place is not None and place > here)
+    if later:
+        names = ", ".join(user.title for user in users)
+        yield Problem(
+            f"the claim is applied in {shown(here)} and is bound only when a pod uses it, and the "
+            f"only one comes when {names} runs by its schedule: {shown(later[0])} waits until then",
+            fix="Put the claim into the last wave, or use a class that binds at once.",
+            path=METADATA if claim.annotations else ("metadata", "name"),
+            related=tuple(users),
         )
 
 
