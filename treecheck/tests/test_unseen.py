@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from treecheck.model import Origin, Part, Resource
-from treecheck.unseen import operated
+from treecheck.unseen import Unseen, operated
 
 
 def made_by(api_version: str, kind: str, namespace: str = "shop") -> list[str]:
@@ -48,3 +48,21 @@ def test_the_kind_of_an_unknown_operator_may_make_anything_in_its_namespace() ->
     said = "an operator makes what Cluster it asks for"
     assert made_by("postgresql.cnpg.io/v1", "Cluster") == [said]
     assert made_by("postgresql.cnpg.io/v1", "Cluster", namespace="other") == []
+
+
+@pytest.mark.parametrize(
+    ("what", "projects"),
+    [
+        ("https://raw.githubusercontent.com/argoproj/argo-cd/v3.4.7/manifests/install.yaml", False),
+        ("https://github.com/argoproj/argo-cd//manifests/cluster-install?ref=v3.4.7", False),
+        ("https://github.com/argoproj/argo-cd/raw/v3.4.7/manifests/ha/install.yaml", False),
+        ("https://github.com/example-org/argo-cd/raw/main/manifests/all.yaml", True),
+        ("the chart argo-cd", True),
+    ],
+)
+def test_the_install_of_argo_cd_brings_no_project(what: str, projects: bool) -> None:
+    unseen = Unseen("argocd", f"{what} is not fetched")
+
+    assert unseen.may_bring("AppProject") is projects
+    assert unseen.may_bring("ConfigMap")
+    assert unseen.may_bring("")

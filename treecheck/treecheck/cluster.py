@@ -60,13 +60,14 @@ class Cluster:
         """The resource of this kind and name, or None; `namespace` is "" for cluster scope."""
         return self._by_key.get((kind, namespace, name))
 
-    def unknown(self, namespace: str) -> str:
+    def unknown(self, namespace: str, kind: str = "") -> str:
         """Why it can't be known what is in a namespace ("" for the cluster); "" if it can.
 
-        Nothing is known of a namespace in which the tree has nothing.
+        With a kind, what can't bring any of it does not count. Nothing is known of a namespace in
+        which the tree has nothing.
         """
         for each in self.unseen:
-            if each.namespace is None or each.namespace == namespace:
+            if each.namespace in {None, namespace} and each.may_bring(kind):
                 return each.why
         if namespace in self._here:
             return ""

@@ -55,7 +55,7 @@ def known_lacks(
             continue
         if not asked:
             wider, asked = widen(), True
-        why = (wider or cluster).unknown(namespace)
+        why = (wider or cluster).unknown(namespace, each.problem.lacking)
         if not why and wider is not None and not _again(each, wider):
             continue  # another folder of the tree brings it
         if why:

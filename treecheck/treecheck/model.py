@@ -241,6 +241,7 @@ class Problem:
         absent: the namespace in which the rule did not find what it looked for ("" for the
             cluster itself); None where the problem is no such lack. The engine drops the problem
             where not everything there can be known.
+        lacking: the kind of what is absent, where only what may bring that kind counts.
         severity: how bad this one is, where that is not the rule's severity.
         file, line: the place to blame when it is not in a resource (rules on files).
     """
@@ -254,6 +255,7 @@ class Problem:
     counts: bool = False
     cause: str = ""
     absent: str | None = None
+    lacking: str = ""
     severity: Severity | None = None
     file: Path | None = None
     line: int = 0

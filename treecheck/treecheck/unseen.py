@@ -6,6 +6,7 @@ or can't that be known? In the last case it has nothing to say (see `Problem.abs
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ QUIET_GROUPS = frozenset(
         "nodemanagement.io",
     }
 )  # fmt: skip
+# Argo CD's own install, as kustomizations name it.
+INSTALL = re.compile(r"\bargoproj/argo-cd/(\S+/)?manifests/|\bargoproj/argo-cd//manifests/")
 # Kinds of these groups that do make pods and Services.
 LOUD_KINDS = frozenset({"Prometheus", "Alertmanager", "ThanosRuler", "PrometheusAgent"})
 
@@ -43,6 +46,13 @@ class Unseen:
 
     namespace: str | None
     why: str
+
+    def may_bring(self, kind: str) -> bool:
+        """Whether it may bring resources of a kind; "" for any.
+
+        Argo CD's own install has no AppProject: it makes `default` itself when it starts.
+        """
+        return kind != "AppProject" or not INSTALL.search(self.why)
 
 
 def operated(resources: Iterable[Resource]) -> list[Unseen]:

@@ -47,6 +47,40 @@ def bad_schedule(schedule: str) -> str:
     return ""
 
 
+def longest_pause(schedule: str) -> int | None:
+    """The most minutes between two moments of a sound schedule, week after week.
+
+    None of one that not every week is alike in, by a day of the month or a month.
+
+    >>> longest_pause("0 */6 * * *")
+    360
+    """
+    fields = schedule.lower().split()
+    if len(fields) != len(_CRON_FIELDS) or not {"*", "?"} >= {fields[2], fields[3]}:
+        return None
+    minutes, hours, _, _, days = (
+        _cron_values(text, low, high, words)
+        for text, (_, low, high, words) in zip(fields, _CRON_FIELDS, strict=True)
+    )
+    moments = sorted((d * 24 + h) * 60 + m for d in days for h in hours for m in minutes)
+    week = 7 * 24 * 60
+    after = [*moments[1:], *(moment + week for moment in moments[:1])]
+    return max((b - a for a, b in zip(moments, after, strict=True)), default=None)
+
+
+def _cron_values(text: str, low: int, high: int, words: list[str]) -> set[int]:
+    """The numbers that a sound field of a schedule means."""
+    found: set[int] = set()
+    for part in text.split(","):
+        span, slash, step = part.partition("/")
+        first, dash, last = span.partition("-")
+        start = low if span in {"*", "?"} else _cron_number(first, low, words) or 0
+        end = start if not slash and not dash and span not in {"*", "?"} else high
+        end = (_cron_number(last, low, words) or 0) if dash else end
+        found |= set(range(start, end + 1, int(step) if slash else 1))
+    return found
+
+
 def _cron_part(part: str, low: int, high: int, words: list[str]) -> bool:
     span, slash, step = part.partition("/")
     if slash and not (step.isdigit() and int(step) > 0):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RBAC = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/rbac/"
 SETTINGS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/declarative-setup/"
 NOTIFICATIONS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/notifications/"
+ACCOUNTS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/user-management/"
+CAPABILITIES = ("apiKey", "login")
+BOOLEANS = {"1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"}
 EFFECTS = ("allow", "deny")
 ACTIONS = ("get", "create", "update", "delete", "sync", "override", "action", "invoke", "*")
 PROJECT_RESOURCES = (
@@ -145,6 +148,37 @@ def argocd_settings_unlabelled(resource: Resource, cluster: Cluster) -> Iterator
             fix=f"Add the label {PART_OF}: argocd.",
             path=("metadata", "labels") if "labels" in resource.metadata else ("metadata",),
         )
+
+
+@rule("argocd-account", kinds=("ConfigMap",), source=ACCOUNTS)
+def argocd_account(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """An account of Argo CD with a capability that does not exist.
+
+    An account has login, apiKey, or both. Another word is passed over with a line in the log: the
+    account is there, and nobody can log in, or no token can be made for it. `enabled` is true or
+    false.
+    """
+    for key, text in as_mapping(resource.body.get("data")).items():
+        first, _, rest = key.partition(".")
+        name, _, field = rest.partition(".")
+        if resource.name != "argocd-cm" or first != "accounts" or not name:
+            continue
+        wrong = ""
+        for word in as_text(text).split(",") if not field else ():
+            if word.strip() not in {*CAPABILITIES, ""}:
+                wrong = f"{word.strip()!r} is not a capability of an account"
+        if field == "enabled" and text not in BOOLEANS:
+            wrong = f"{text!r} is neither true nor false"
+        elif field not in {"", "enabled"}:
+            wrong = f"an account has no field {field!r}"
+        if wrong:
+            yield Problem(
+                f"{key}: {wrong}: Argo CD passes over it",
+                fix="Write login, apiKey, or both with a comma between."
+                if not field
+                else "Write accounts.NAME.enabled: 'true' or 'false'.",
+                path=("data", key),
+            )
 
 
 @rule("notification-undefined", kinds=("ConfigMap",), source=NOTIFICATIONS)

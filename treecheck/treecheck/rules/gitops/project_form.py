@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.schedules import bad_schedule, is_zone
+from treecheck.kube.schedules import bad_schedule, is_zone, longest_pause
 from treecheck.model import Problem, as_list, as_text, each
 from treecheck.registry import rule
 
@@ -26,6 +26,7 @@ WINDOWS = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/sync_windows
 KINDS = ("allow", "deny")
 # A duration as Go reads it: each number has a unit.
 DURATION = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 ROLE = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]*[a-zA-Z0-9])?")
 NOT_IN_ACCOUNT = set("!*[]{}\\/")
 LONGEST_DESCRIPTION = 255
@@ -168,6 +169,36 @@ def sync_window(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Add applications: ['*'], or those that it is meant for.",
                 path=place,
             )
+
+
+@rule("sync-window-never-closes", kinds=("AppProject",), source=WINDOWS, unless=("sync-window",))
+def sync_window_never_closes(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A window that denies syncs, and is open again before it closes.
+
+    Its duration is as long as its schedule's longest pause: `0 0 * * *` for 24h. What it applies
+    to is never synced, by hand neither. With manualSync: true it means "by hand only", and is left
+    alone.
+    """
+    for place, window in each(resource, "spec", "syncWindows"):
+        schedule, duration = as_text(window.get("schedule")), as_text(window.get("duration"))
+        denies = window.get("kind") == "deny" and window.get("manualSync") is not True
+        named = any(window.get(field) for field in ("applications", "namespaces", "clusters"))
+        if not denies or not named or any(_window_faults(window)):
+            continue
+        pause = longest_pause(schedule)
+        if pause is not None and _seconds(duration) >= pause * 60:
+            yield Problem(
+                f"this window denies for {duration}, and schedule {schedule!r} opens it again "
+                "before it closes: what it applies to is never synced",
+                fix="Shorten the duration, or set manualSync: true if syncs by hand are meant.",
+                path=(*place, "duration"),
+            )
+
+
+def _seconds(duration: str) -> float:
+    """The seconds of a sound duration."""
+    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 # What makes a window the same as another one (`HashIdentity`).

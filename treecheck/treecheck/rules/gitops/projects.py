@@ -57,6 +57,7 @@ def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             fix="Name a project that exists, or add it.",
             path=("spec", "project"),
             absent=resource.namespace,
+            lacking="AppProject",
         )
 
 
