@@ -1,0 +1,132 @@
+"""Programs that ask the API server, and what they need for it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.kube.variables import variables_of
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.cluster import Cluster
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
+
+ACCOUNTS = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/"
+# Verbs of kubectl that ask the API server.
+ASKING = (
+    "annotate|apply|cordon|create|delete|describe|drain|edit|exec|get|label|logs|patch|replace|"
+    "rollout|scale|set|taint|top|uncordon|wait"
+)
+OPTIONS = r"(?:-\S+\s+(?:[^-\s]\S*\s+)?)*?"
+CALL = re.compile(rf"(?:^|[\s;&|(`])(?:\S*/)?kubectl\s+{OPTIONS}(?:{ASKING})\b")
+# What gives kubectl another account, or keeps it from asking.
+OTHERWISE = re.compile(r"--(kubeconfig|server|token|as)\b|--dry-run=client|--client\b|KUBECONFIG")
+
+
+@rule("token-needed", source=ACCOUNTS, unless=("service-account-missing",))
+def token_needed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A container that runs kubectl, in a pod without a service account's token.
+
+    automountServiceAccountToken: false, on the pod or on its account, leaves kubectl without an
+    address and a token: every call fails. A kubeconfig, and a token that a volume brings, are
+    another way, and left alone.
+    """
+    pod = resource.pod
+    if pod is None or not _is_off(pod, cluster) or _has_own_token(pod):
+        return
+    for path, container in pod.containers():
+        if _calls(container) and not _has_config(pod, path, container, cluster):
+            name = as_text(pod.spec.get("serviceAccountName")) or "default"
+            where = "the pod" if "automountServiceAccountToken" in pod.spec else f"account {name}"
+            yield Problem(
+                f"container {container.get('name')} runs kubectl, and {where} says "
+                "automountServiceAccountToken: false: it has no token, and every call fails",
+                fix="Set automountServiceAccountToken: true on the pod.",
+                path=(*path, "name"),
+            )
+
+
+def _is_off(pod: PodTemplate, cluster: Cluster) -> bool:
+    written = pod.spec.get("automountServiceAccountToken")
+    if written is not None:
+        return written is False
+    name = as_text(pod.spec.get("serviceAccountName")) or "default"
+    account = cluster.get("ServiceAccount", pod.owner.namespace, name)
+    return account is not None and account.body.get("automountServiceAccountToken") is False
+
+
+def _has_own_token(pod: PodTemplate) -> bool:
+    """Whether a volume brings a token, or a file that may be a kubeconfig."""
+    for volume in map(as_mapping, as_list(pod.spec.get("volumes"))):
+        sources = as_list(as_mapping(volume.get("projected")).get("sources"))
+        if any("serviceAccountToken" in as_mapping(source) for source in sources):
+            return True
+        if re.search(r"kube-?config|credential", str(volume)):
+            return True
+    return False
+
+
+def _calls(container: Manifest) -> bool:
+    """Whether a container's command line is one of kubectl that asks the API server."""
+    command, args = (
+        " ".join(map(as_text, as_list(container.get(field)))) for field in ("command", "args")
+    )
+    image = as_text(container.get("image")).partition("@")[0].rpartition("/")[2].partition(":")[0]
+    line = f"{command} {args}".strip()
+    if image == "kubectl" and not command:
+        line = f"kubectl {args}"
+    return CALL.search(line) is not None and OTHERWISE.search(line) is None
+
+
+def _has_config(pod: PodTemplate, path: FieldPath, container: Manifest, cluster: Cluster) -> bool:
+    variables = variables_of(cluster, pod, path, container)
+    return "KUBECONFIG" in variables.named or not variables.complete
+
+
+ROLES = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources"
+NAMELESS = {"create", "deletecollection"}
+
+
+@rule("role-names-new", kinds=("Role", "ClusterRole"), source=ROLES)
+def role_names_new(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A right to create, of resources by their names.
+
+    When something is created the API server does not know its name yet, so `create` with
+    resourceNames grants nothing, and neither does deletecollection. Of a part of a resource, such
+    as pods/exec, the name is known.
+    """
+    rules = list(each(resource, "rules"))
+    for place, item in rules:
+        verbs = NAMELESS & set(map(str, as_list(item.get("verbs"))))
+        whole = [kind for kind in map(as_text, as_list(item.get("resources"))) if "/" not in kind]
+        if not item.get("resourceNames") or not verbs or not whole:
+            continue
+        for verb in sorted(verbs):
+            missing = [kind for kind in whole if not _grants(rules, item, kind, verb)]
+            if missing:
+                yield Problem(
+                    f"it allows to {verb} {', '.join(missing)} by name, and whoever asks to "
+                    f"{verb} names none: this grants nothing",
+                    fix=f"Give {verb} in a rule of its own, without resourceNames.",
+                    path=(*place, "resourceNames"),
+                )
+                break
+
+
+def _grants(rules: list[tuple[FieldPath, Manifest]], item: Manifest, kind: str, verb: str) -> bool:
+    """Whether a rule without names gives a verb on a kind of the same groups."""
+    return any(
+        not other.get("resourceNames")
+        and {verb, "*"} & set(map(str, as_list(other.get("verbs"))))
+        and {kind, "*"} & set(map(str, as_list(other.get("resources"))))
+        and _within(as_list(item.get("apiGroups")), as_list(other.get("apiGroups")))
+        for _, other in rules
+    )
+
+
+def _within(groups: list[object], others: list[object]) -> bool:
+    return "*" in others or all(group in others for group in groups)
