@@ -18,6 +18,7 @@ class ImageFacts(NamedTuple):
         one_server: whether several replicas of it are several databases that know nothing of each
             other.
         needs: variables of which one has to be set before its server makes its first data.
+        scripts: the folder whose scripts it runs over new data; "" for none.
         root: whether the image names no user of its own, so that it starts as root.
     """
 
@@ -28,9 +29,12 @@ class ImageFacts(NamedTuple):
     settings: tuple[str, ...] = ()
     one_server: bool = False
     needs: tuple[str, ...] = ()
+    scripts: str = ""
     root: bool = False
 
 
+# Where the official images of databases look for scripts.
+SCRIPTS = "/docker-entrypoint-initdb.d"
 # By the last part of the repository's name. Source: each image's page in its registry.
 IMAGES: dict[str, ImageFacts] = {
     "postgres": ImageFacts(
@@ -40,6 +44,7 @@ IMAGES: dict[str, ImageFacts] = {
         strict_folder=True,
         one_server=True,
         needs=("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "POSTGRES_HOST_AUTH_METHOD"),
+        scripts=SCRIPTS,
         root=True,
     ),
     "mysql": ImageFacts(
@@ -53,6 +58,7 @@ IMAGES: dict[str, ImageFacts] = {
             "MYSQL_ALLOW_EMPTY_PASSWORD",
             "MYSQL_RANDOM_ROOT_PASSWORD",
         ),
+        scripts=SCRIPTS,
         root=True,
     ),
     "mariadb": ImageFacts(
@@ -60,9 +66,10 @@ IMAGES: dict[str, ImageFacts] = {
         "",
         ("/run/mysqld", "/tmp"),  # noqa: S108
         one_server=True,
+        scripts=SCRIPTS,
         root=True,
     ),
-    "mongo": ImageFacts("/data/db", "", ("/tmp",), root=True),  # noqa: S108
+    "mongo": ImageFacts("/data/db", "", ("/tmp",), scripts=SCRIPTS, root=True),  # noqa: S108
     "nginx": ImageFacts(
         "", "", ("/var/cache/nginx",), settings=("/etc/nginx", "nginx.conf"), root=True
     ),

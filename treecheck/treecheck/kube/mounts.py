@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, Resource
 
 
+# Of a volume: its field, the kind that it mounts, and where that is named.
+STORES = (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"))
+
+
 class Mount(NamedTuple):
     """A mount of a container, with its volume (empty for a claim template's).
 
@@ -50,16 +54,42 @@ def mounts(resource: Resource, cluster: Cluster) -> Iterator[Mount]:
 
 
 def _files(resource: Resource, cluster: Cluster, volume: Manifest) -> frozenset[str] | None:
-    for field, kind, key in (
-        ("configMap", "ConfigMap", "name"),
-        ("secret", "Secret", "secretName"),
-    ):
+    for field, kind, key in STORES:
         source = as_mapping(volume.get(field))
-        items = [as_text(as_mapping(item).get("path")) for item in as_list(source.get("items"))]
-        if items:
-            return frozenset(items)
         if source:
-            name = as_text(source.get(key))
-            store: Store | None = find_store(cluster, kind, resource.namespace, name)
-            return store.keys if store else None
+            return _stored(resource, cluster, source, kind, key)
+    if "projected" in volume:
+        return _projected(resource, cluster, as_mapping(volume["projected"]))
     return frozenset() if "emptyDir" in volume else None
+
+
+def _stored(
+    resource: Resource, cluster: Cluster, source: Manifest, kind: str, key: str
+) -> frozenset[str] | None:
+    """The files that a ConfigMap or Secret becomes; None where its keys are not known."""
+    items = [as_text(as_mapping(item).get("path")) for item in as_list(source.get("items"))]
+    if items:
+        return frozenset(items)
+    store: Store | None = find_store(cluster, kind, resource.namespace, as_text(source.get(key)))
+    return store.keys if store else None
+
+
+def _projected(resource: Resource, cluster: Cluster, volume: Manifest) -> frozenset[str] | None:
+    """The files that the sources of a projected volume become together."""
+    found: set[str] = set()
+    for source in map(as_mapping, as_list(volume.get("sources"))):
+        for field, value in source.items():
+            body = as_mapping(value)
+            files: frozenset[str] | None = None
+            if field in {"configMap", "secret"}:
+                kind = {"configMap": "ConfigMap", "secret": "Secret"}[field]
+                files = _stored(resource, cluster, body, kind, "name")
+            elif field == "downwardAPI":
+                items = map(as_mapping, as_list(body.get("items")))
+                files = frozenset(as_text(item.get("path")) for item in items)
+            elif field in {"clusterTrustBundle", "serviceAccountToken"}:
+                files = frozenset({as_text(body.get("path"))})
+            if files is None:
+                return None
+            found |= files
+    return frozenset(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from treecheck.kube.images import facts_of
 from treecheck.kube.mounts import Mount, mounts
-from treecheck.kube.pages import VOLUMES
+from treecheck.kube.pages import POSTGRES_IMAGE, VOLUMES
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import rule
 
@@ -62,6 +63,31 @@ def _hidden(mount: Mount) -> str:
     if image.settings and str(mount.place) == image.settings[0] and image.settings[1] not in files:
         return f"{image.settings[1]}, without which its server does not start"
     return ""
+
+
+@rule("start-scripts-elsewhere", source=POSTGRES_IMAGE)
+def start_scripts_elsewhere(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """Scripts for a new database in a folder that its image does not look into.
+
+    The official images of databases run what lies in /docker-entrypoint-initdb.d itself, over new
+    data. In a folder of a similar name, or in a folder below it, nothing is run: the database
+    starts without its roles and tables.
+    """
+    for mount in mounts(resource, cluster):
+        folder = facts_of(as_text(mount.container.get("image"))).scripts
+        place = mount.place
+        is_file = "subPath" in mount.body and "." in place.name
+        if not folder or str(place) == folder or (is_file and str(place.parent) == folder):
+            continue
+        meant = str(place.parent if is_file else place)
+        below = PurePosixPath(meant).is_relative_to(folder)
+        if below or difflib.get_close_matches(meant, [folder], cutoff=0.8):
+            yield Problem(
+                f"container {mount.container.get('name')} mounts {mount.body.get('name')} at "
+                f"{place}, and its image runs the scripts in {folder} alone: they are not run",
+                fix=f"Mount it at {folder}.",
+                path=(*mount.path, "mountPath"),
+            )
 
 
 @rule("mount-file-as-folder", source=VOLUMES + "#using-subpath")
