@@ -22,7 +22,7 @@ ASKING = (
     "rollout|scale|set|taint|top|uncordon|wait"
 )
 OPTIONS = r"(?:-\S+\s+(?:[^-\s]\S*\s+)?)*?"
-CALL = re.compile(rf"(?:^|[\s;&|(`])(?:\S*/)?kubectl\s+{OPTIONS}(?:{ASKING})\b")
+CALL = re.compile(rf"(?<![\w.-])kubectl\s+{OPTIONS}(?:{ASKING})\b")
 # What gives kubectl another account, or keeps it from asking.
 OTHERWISE = re.compile(r"--(kubeconfig|server|token|as)\b|--dry-run=client|--client\b|KUBECONFIG")
 
