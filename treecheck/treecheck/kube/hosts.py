@@ -26,14 +26,23 @@ if TYPE_CHECKING:
     from treecheck.kube.variables import Variables
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
-HOST_NAME = re.compile(r"(^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
+HOST_NAME = re.compile(r"(^PG|^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
 # Where a server listens is not a host that it talks to.
 LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 URL = re.compile(r"([a-z][a-z0-9.-]*)(\+[a-z0-9]+)?://[^/\s\"',;]+", re.IGNORECASE)
-WAITS = re.compile(
-    r"\b(?:nc|ncat)(?: -\w+)* ([a-z][\w.-]*) (\d+)\b|pg_isready .*?-h ([a-z][\w.-]*)"
-)
+WAITS = re.compile(r"\b(?:nc|ncat)(?: -\w+)* ([a-z][\w.-]*) (\d+)\b")
+# Programs that are told a host by -h or --host, with the port that they ask without one, and how
+# they are told another.
+CLIENTS: dict[str, tuple[int, str]] = {
+    "createdb": (5432, "-p"), "createuser": (5432, "-p"), "pg_basebackup": (5432, "-p"),
+    "pg_dump": (5432, "-p"), "pg_dumpall": (5432, "-p"), "pg_isready": (5432, "-p"),
+    "pg_restore": (5432, "-p"), "psql": (5432, "-p"), "mariadb": (3306, "-P"),
+    "mariadb-dump": (3306, "-P"), "mysql": (3306, "-P"), "mysqladmin": (3306, "-P"),
+    "mysqldump": (3306, "-P"), "redis-cli": (6379, "-p"),
+}  # fmt: skip
+CALL = re.compile(rf"(?<![\w.-])({'|'.join(CLIENTS)})\s([^;|&\n]*)")
+TOLD_HOST = re.compile(r"(?:^|\s)(?:-h\s*|--host[ =])[\"']?([a-z][\w.-]*)[\"']?(?=\s|$)")
 CLUSTER_SUFFIX = re.compile(r"\.svc(\.cluster\.local\.?)?$")
 SCHEME_PORTS = {
     "http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379, "mysql": 3306,
@@ -117,18 +126,42 @@ def _in_words(
     cluster: Cluster, pod: PodTemplate, path: FieldPath, container: Manifest
 ) -> Iterator[Dependency]:
     """What a container's command line names: URLs with a host, and what its shell waits for."""
-    for field in ("command", "args"):
-        for index, word in enumerate(map(as_text, as_list(container.get(field)))):
+    words = [
+        (field, index, as_text(word))
+        for field in ("command", "args")
+        for index, word in enumerate(as_list(container.get(field)))
+    ]
+    found: list[tuple[str, int, str, str, int | None]] = []
+    for field, index, word in words:
+        urls = [_host_and_port("", url[0]) for url in URL.finditer(word)]
+        if "external" in word or "advertise" in word or "listen" in word:
+            urls = []  # its own name, as others call it
+        found += [(field, index, word, *pair) for pair in (*urls, *called(word))]
+    if not any(" " in word for _, _, word in words):  # a program and its options
+        for host, number in called(" ".join(word for _, _, word in words)):
+            found += [(*place, host, number) for place in words if host in place[2]][:1]
+    for field, index, word, host, number in found:
+        meant = _service(cluster, pod.owner.namespace, host) if host else None
+        if meant is not None:
             at = Variable(word, pod.owner, (*path, field, index))
-            pairs = [_host_and_port("", url[0]) for url in URL.finditer(word)]
-            if "external" in word or "advertise" in word or "listen" in word:
-                pairs = []  # its own name, as others call it
-            for host, port, other in WAITS.findall(word):
-                pairs.append((host or other, int(port) if port else None))
-            for host, number in pairs:
-                meant = _service(cluster, pod.owner.namespace, host) if host else None
-                if meant is not None:
-                    yield Dependency(pod, f"{field}[{index}]", host, *meant, number, at, at)
+            yield Dependency(pod, f"{field}[{index}]", host, *meant, number, at, at)
+
+
+def called(line: str) -> list[tuple[str, int | None]]:
+    """(host, port) of each client of a database that a command line starts, and of what nc asks.
+
+    >>> called("pg_dump -h db -U web > /dumps/today")
+    [('db', 5432)]
+    """
+    found: list[tuple[str, int | None]] = [(host, int(port)) for host, port in WAITS.findall(line)]
+    for call in CALL.finditer(line):
+        usual, option = CLIENTS[call[1]]
+        host = TOLD_HOST.search(call[2])
+        port = re.search(rf"(?:^|\s)(?:{option}\s*|--port[ =])[\"']?(\d+)", call[2])
+        if host:
+            told = re.search(rf"(?:^|\s)(?:{option}|--port)[\s=\d\"'$]", call[2])
+            found.append((host[1], int(port[1]) if port else None if told else usual))
+    return found
 
 
 def _dependency(

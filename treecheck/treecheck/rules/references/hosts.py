@@ -10,7 +10,8 @@ from treecheck.kube.hosts import dependencies, host_and_port, service_ports
 from treecheck.kube.ports import DATABASES, pod_ports
 from treecheck.kube.services import selected_pods
 from treecheck.kube.variables import LISTENS, variables_of
-from treecheck.model import Problem, as_text
+from treecheck.kube.workloads import replicas
+from treecheck.model import Problem, as_mapping, as_text
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     if resource.pod is None:
         return
     for each in dependencies(cluster, resource.pod):
+        yield from _pod_unknown(each, cluster)
         outside = f"{each.namespace}/{each.service}" in cluster.facts.services
         if each.target(cluster) is not None or outside or _elsewhere(cluster, each):
             continue
@@ -54,6 +56,33 @@ def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             resource=each.host_at.resource,
             related=cluster.lookalikes("Service", each.service),
             absent=cluster.meant_namespace("Service", each.namespace, each.service, resource),
+        )
+
+
+def _pod_unknown(needed: Dependency, cluster: Cluster) -> Iterator[Problem]:
+    """The name of one pod, before its Service's, that no pod of the StatefulSet there has."""
+    service, (first, *rest) = needed.target(cluster), needed.host.split(".")
+    pods = selected_pods(service, cluster) if service else []
+    if service is None or not rest or rest[0] != service.name or not pods:
+        return
+    names: list[str] = []
+    for pod in pods:
+        owner = pod.owner
+        if owner.kind != "StatefulSet" or owner.spec.get("serviceName") != service.name:
+            return
+        start = as_mapping(owner.spec.get("ordinals")).get("start", 0)
+        most = replicas(cluster, owner).most
+        names += [f"{owner.name}-{index}" for index in range(start, start + most)]
+    if names and first not in names:
+        yield Problem(
+            f"{needed.name} is {needed.host}, and the pods behind {service.title} are "
+            f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''}: connections of "
+            f"{needed.pod.owner.title} fail with an unknown host",
+            fix=f"Write {names[0]}.{'.'.join(rest)}, or the Service's own name.",
+            path=needed.host_at.path,
+            resource=needed.host_at.resource,
+            related=tuple(pod.owner for pod in pods),
+            counts=True,
         )
 
 
