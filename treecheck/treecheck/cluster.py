@@ -31,6 +31,7 @@ class Cluster:
         facts: what exists outside the tree.
         version: (major, minor) of Kubernetes.
         unseen: what may bring more resources, and was not looked at.
+        tree: all resources of the tree, those of other clusters included.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Cluster:
     facts: Facts = field(default_factory=Facts)
     version: tuple[int, int] = field(default_factory=lambda: versions()[-1])
     unseen: list[Unseen] = field(default_factory=list)
+    tree: list[Resource] = field(default_factory=list)
     _by_key: dict[tuple[str, str, str], Resource] = field(default_factory=dict, repr=False)
     _by_kind: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
     _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)

@@ -103,10 +103,11 @@ def check(
     chosen = {key: rule for key, rule in rules.items() if key in set(only or rules)}
     raised = _files(inputs, facts, chosen.values())
     raised += list(unread(inputs, raised))
-    for resource in (each for found in inputs.sets.values() for each in found):
+    tree = [each for found in inputs.sets.values() for each in found]
+    for resource in tree:
         conform(resource, version)
     clusters = [
-        Cluster(name, found, facts, version, inputs.unseen_of(name))
+        Cluster(name, found, facts, version, inputs.unseen_of(name), tree)
         for name, found in inputs.sets.items()
     ]
     unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])
@@ -123,7 +124,7 @@ def check(
         notes=list(inputs.notes),
         unknown=list(unknown),
         unbuilt={folder: why for folders, why in inputs.unbuilt for folder in folders},
-        resources=sum(each.checked for found in inputs.sets.values() for each in found),
+        resources=sum(each.checked for each in tree),
         clusters=len(clusters),
     )
 

@@ -60,14 +60,20 @@ class Inputs:
             return [each for found in self.unseen.values() for each in found]
         return [*self.unseen.get("", ()), *self.unseen.get(name, ())]
 
-    def miss(self, why: str, namespaces: Iterable[str] = (), name: str = "") -> None:
+    def miss(
+        self,
+        why: str,
+        namespaces: Iterable[str] = (),
+        name: str = "",
+        folder: Path | None = None,
+    ) -> None:
         """Take down what may bring more to a set, or to all: into namespaces, or into any.
 
         Whatever it is, it may bring resources without a namespace too.
         """
         known = self.unseen.setdefault(name, [])
         places: list[str | None] = [*namespaces]
-        known += [Unseen(place, why) for place in ([*places, ""] if places else [None])]
+        known += [Unseen(place, why, folder) for place in ([*places, ""] if places else [None])]
 
     def miss_remote(self, part: Part, resources: Iterable[Resource], name: str) -> None:
         """Take down what nobody fetches of a part; `resources` are those that the rest of it makes.

@@ -110,7 +110,8 @@ class Sorter:
             name = show(folder, self.inputs.root)
             self.inputs.failed.append(name)
             place = namespace_of(folder)
-            self.inputs.miss(f"{name} can't be built", [place] if place else ())
+            places = [place] if place else ()
+            self.inputs.miss(f"{name} can't be built", places, folder=folder)
             inside = {each.folder for each in closure(folder)} - {folder}
             if not inside & set(self.failed):  # otherwise that one says where the mistake is
                 told.setdefault(plain_reason(message, folder), []).append(name)

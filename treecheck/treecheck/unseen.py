@@ -14,6 +14,7 @@ from treecheck.kinds import BUILT_IN_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from treecheck.model import Resource
 
@@ -42,10 +43,12 @@ class Unseen:
     Attributes:
         namespace: where its resources land, or None where they may land anywhere.
         why: what it is, as a clause: `folder one can't be built`.
+        folder: the folder, where it is one that can't be built.
     """
 
     namespace: str | None
     why: str
+    folder: Path | None = None
 
     def may_bring(self, kind: str) -> bool:
         """Whether it may bring resources of a kind; "" for any.

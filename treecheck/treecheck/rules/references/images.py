@@ -8,13 +8,15 @@ from treecheck.files import line_of
 from treecheck.kube.images import repository
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by
+from treecheck.rendering import built_by, closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
+    from treecheck.rendering import Kustomization
 
 
 @rule(
@@ -28,14 +30,16 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
     Kustomize passes silently over an entry whose name no container has. A pipeline that writes
     its tag there deploys nothing, and every build of it is green.
 
-    An entry is used when a rendered image has its new name (or, without one, its name).
+    An entry is used when a rendered image has its new name (or, without one, its name), of any
+    folder that builds on the kustomization. While one of those can't be built that is not known.
     """
     for kustomization, resources in built_by(cluster.resources):
         users = _users(resources)
         names = {repository(image) for image in users}
         for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
             name = as_text(entry.get("name"))
-            if name and (as_text(entry.get("newName")) or name) not in names:
+            wanted = as_text(entry.get("newName")) or name
+            if name and wanted not in names and not _used_elsewhere(kustomization, wanted, cluster):
                 yield Problem(
                     f"no container of {kustomization.folder.name} has the image {name}, so the tag "
                     f"{entry.get('newTag') or entry.get('digest')} written here reaches no pod"
@@ -45,6 +49,22 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
                     file=kustomization.file,
                     line=line_of(kustomization.file, name),
                 )
+
+
+def _used_elsewhere(kustomization: Kustomization, image: str, cluster: Cluster) -> bool:
+    """Whether another cluster's folder uses an image, or one that can't be built may."""
+
+    def builds_on_it(folder: Path | None) -> bool:
+        return folder is not None and any(
+            each.file == kustomization.file for each in closure(folder)
+        )
+
+    if any(builds_on_it(each.folder) for each in cluster.unseen):
+        return True
+    folders = {each.part.folder for each in cluster.tree}
+    mine = {folder for folder in folders if builds_on_it(folder)}
+    others = [each for each in cluster.tree if each.part.folder in mine]
+    return image in {repository(name) for name in _users(others)}
 
 
 def _users(resources: list[Resource]) -> dict[str, Resource]:

@@ -23,7 +23,7 @@ SOURCE = (
     "configure-liveness-readiness-startup-probes/#define-a-liveness-command"
 )
 OWN = r"(?:localhost|127\.0\.0\.1|\[::1\])"
-URL = re.compile(rf"\b(?:curl|wget)\b[^;|&]{0, 300}?\bhttps?://{OWN}:(\d+)")
+URL = re.compile(rf"\b(?:curl|wget)\b[^;|&]{{0,300}}?\bhttps?://{OWN}:(\d+)")
 NETCAT = re.compile(rf"\b(?:nc|ncat)(?: -\w+)* {OWN} (\d+)\b")
 OTHER_HOST = re.compile(rf"(?:^|\s)(?:-h\s*|--host[ =])[\"']?(?!{OWN}|/)[^\s\"']")
 
