@@ -105,6 +105,11 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"already registered id: (\S+)", "two of its resources are {0}"),
     (r"security; file '([^']*)' is not in or below", "it reads {0}, outside of its folder"),
     (r"unable to find (?:plugin|one of) (.*)", "it needs the plugin {0}"),
+    (
+        r"merging from generator .*Name:\"([^\"]*)\".* does not exist",
+        "a generator is to merge into {0}, which nothing before it generates",
+    ),
+    (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
     (r"missing metadata\.name in object", "one of its resources has no name"),
     (r"(\S+)/kustomization\.yaml is empty", "the kustomization of {0} is empty"),
     (r"cycle detected|cycle not allowed", "it builds on itself"),
@@ -125,9 +130,14 @@ def plain_reason(message: str, folder: Path) -> str:
         found = re.search(pattern, why, re.MULTILINE)
         if found:
             names = [each for each in found.groups() if each]
-            return plain.format(*(_short_id(name) for name in names))
+            return plain.format(*(_short_id(_below(name, folder)) for name in names))
     first = next(iter(why.strip().splitlines()), "")
     return first[:LONGEST] + ("…" if len(first) > LONGEST else "")
+
+
+def _below(name: str, folder: Path) -> str:
+    """A path as a kustomization of a folder writes it."""
+    return os.path.relpath(name, folder) if name.startswith("/") else name
 
 
 def _short_id(name: str) -> str:

@@ -1,0 +1,35 @@
+"""What kustomize says, as a clause for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from treecheck.kustomize import plain_reason
+
+FOLDER = Path("/tree/overlays/prod")
+
+
+@pytest.mark.parametrize(
+    ("said", "plain"),
+    [
+        (
+            ('merging from generator &{0x2e25ec6a2000 0x2e25ecd23c80}: id resid.ResId{Gvk:resid.Gvk{'
+            'Group:"", Version:"v1", Kind:"ConfigMap", isClusterScoped:false}, Name:"settings", '
+            'Namespace:""} does not exist; cannot merge or replace'),
+            "a generator is to merge into settings, which nothing before it generates",
+        ),
+        (
+            "expected kind != 'Component' for path '/tree/base/several'",
+            "it has component ../../base/several among resources",
+        ),
+        (
+            "no matches for Id Deployment.v1.apps/web.[noNs]; failed to find unique target",
+            "no resource is Deployment web, which a patch of it changes",
+        ),
+        ("something new\nand more", "something new"),
+    ],
+)  # fmt: skip
+def test_a_reason_is_a_clause_without_addresses_of_memory(said: str, plain: str) -> None:
+    assert plain_reason(f"{FOLDER} can't be rendered: {said}", FOLDER) == plain
