@@ -245,3 +245,61 @@ def test_it_names_the_folder_whose_kustomization_is_empty(tmp_path: Path) -> Non
     assert [each.message.rpartition("/")[2] for each in report.findings] == [
         "outer can't be built: the kustomization of inner is empty"
     ]
+
+
+LET_IN = """
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {selector: {app: db}, ports: [{port: 5432, targetPort: 5432}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, labels: {app: db}}
+spec: {containers: [{name: db, image: db, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: migrate, labels: {app: migrate}}
+spec: {containers: [{name: migrate, image: web, env: [{name: DB_HOST, value: db}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {client: "true"}}}]}]
+"""
+DUMP = """
+apiVersion: v1
+kind: Pod
+metadata: {name: dump, labels: {client: "true"}}
+spec: {containers: [{name: dump, image: dump}]}
+"""
+
+
+def test_a_peer_that_one_namespace_lacks_hides_nothing_in_another(tmp_path: Path) -> None:
+    files = {
+        "base/kustomization.yaml": HEAD + "resources: [all.yaml]\n",
+        "base/all.yaml": LET_IN,
+        "dev/kustomization.yaml": HEAD + "namespace: dev\nresources: [../base]\n",
+        "prod/kustomization.yaml": HEAD + "namespace: prod\nresources: [../base, dump.yaml]\n",
+        "prod/dump.yaml": DUMP,
+        "kustomization.yaml": HEAD + "resources: [dev, prod]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    forget()
+
+    report = check(
+        gather([str(tmp_path)], Facts()),
+        Facts(),
+        (1, 32),
+        only=["network-blocked", "network-policy-peer-unknown"],
+    )
+
+    assert {(each.rule, each.resource) for each in report.findings} == {
+        ("network-policy-peer-unknown", "NetworkPolicy dev/db"),
+        ("network-blocked", "NetworkPolicy prod/db"),
+    }

@@ -8,10 +8,9 @@ from treecheck.cluster import matches
 from treecheck.kube.config import find_store
 from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
-from treecheck.kube.ports import find, pod_ports, shown
 from treecheck.kube.services import nearest
 from treecheck.kube.workloads import REPLICATED
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -188,43 +187,6 @@ def _namespaces(peer: Manifest, policy: Resource, cluster: Cluster) -> list[str]
     if not isinstance(name, str) or name == "kube-system":
         return None
     return [name] if cluster.pods(name) else None
-
-
-@rule(
-    "network-policy-port-unknown",
-    kinds=("NetworkPolicy",),
-    unless=("privileged-port", "listen-port-undeclared"),
-    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
-    severity=Severity.WARNING,
-)
-def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A NetworkPolicy that opens a port on which its pods do not listen.
-
-    Policies speak of the pods' own ports, after the Service has translated its port. One that
-    opens the Service's port, or one that is misspelt, leaves the real port closed.
-
-    Only ingress: the ports of egress belong to others.
-    """
-    pods = cluster.pods_matching(resource.namespace, as_mapping(resource.spec.get("podSelector")))
-    ports = [port for pod in pods for port in pod_ports(pod)]
-    if not ports:
-        return
-    for place, item in each(resource, "spec", "ingress"):
-        for spot, allowed in each(item, "ports"):
-            wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
-            if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
-                continue
-            yield Problem(
-                f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
-                f"{shown(ports)}",
-                fix="Open the port on which the containers listen (not the Service's).",
-                path=(*place, *spot, "port"),
-                related=(
-                    resource,
-                    *(pod.owner for pod in pods),
-                    *cluster.of_kind("ConfigMap", namespace=resource.namespace),
-                ),
-            )
 
 
 @rule(

@@ -31,6 +31,7 @@ OUTSIDE = Pod("", {}, {})
         "network-policy-selects-nothing",
         "network-policy-peer-unknown",
         "network-policy-port-unknown",
+        "service-port-unknown",
         "dns-blocked",
     ),
 )
@@ -94,7 +95,8 @@ def _meant(cluster: Cluster, *namespaces: str) -> Iterator[Resource]:
     """The policies that may have been meant for pods of these namespaces."""
     for policy in cluster.of_kind("NetworkPolicy"):
         selector = as_mapping(policy.spec.get("podSelector"))
-        elsewhere = any(cluster.pods_matching(each, selector) for each in namespaces)
+        at_home = cluster.pods_matching(policy.namespace, selector)
+        elsewhere = not at_home and any(cluster.pods_matching(n, selector) for n in namespaces)
         if policy.namespace in namespaces or elsewhere:
             yield policy
 
@@ -154,6 +156,7 @@ def dns_blocked(cluster: Cluster) -> Iterator[Problem]:
     source=SOURCE,
     unless=(
         "database-exposed",
+        "service-type",
         "listen-port-undeclared",
         "network-policy-port-unknown",
         "network-policy-selects-nothing",

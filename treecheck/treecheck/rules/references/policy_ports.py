@@ -1,0 +1,93 @@
+"""The ports that NetworkPolicies open, against those of the pods behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.ports import find, pod_ports, shown, target_of
+from treecheck.kube.services import selected_pods
+from treecheck.model import Problem, Severity, as_mapping, as_text, each
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.cluster import Cluster
+    from treecheck.model import Manifest, PodTemplate, Resource
+
+
+@rule(
+    "network-policy-port-unknown",
+    kinds=("NetworkPolicy",),
+    unless=("privileged-port", "listen-port-undeclared"),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+    severity=Severity.WARNING,
+)
+def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A NetworkPolicy that opens a port on which its pods do not listen.
+
+    Policies speak of the pods' own ports, after the Service has translated its port. One that
+    opens the Service's port, or one that is misspelt, leaves the real port closed.
+
+    Only ingress: the ports of egress belong to others.
+    """
+    pods = cluster.pods_matching(resource.namespace, as_mapping(resource.spec.get("podSelector")))
+    ports = [port for pod in pods for port in pod_ports(pod)]
+    if not ports:
+        return
+    for place, item in each(resource, "spec", "ingress"):
+        for spot, allowed in each(item, "ports"):
+            wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
+            if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
+                continue
+            closed = _stays_closed(cluster, resource.namespace, pods)
+            effect = f": port {closed[0]}, to which a Service leads, stays closed" if closed else ""
+            if isinstance(wanted, str):
+                effect = ": it lets nothing through"
+            yield Problem(
+                f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
+                f"{shown(ports)}{effect}",
+                fix="Open the port on which the containers listen (not the Service's).",
+                path=(*place, *spot, "port"),
+                related=(
+                    resource,
+                    *(pod.owner for pod in pods),
+                    *cluster.of_kind("ConfigMap", namespace=resource.namespace),
+                ),
+                severity=Severity.ERROR if effect else None,
+            )
+
+
+def _stays_closed(cluster: Cluster, namespace: str, pods: list[PodTemplate]) -> list[int]:
+    """The ports of pods to which a Service leads and that no policy for them opens."""
+    led = {
+        (port.number, port.name)
+        for service in cluster.of_kind("Service", namespace=namespace)
+        for pod in selected_pods(service, cluster)
+        if pod in pods
+        for _, entry in each(service, "spec", "ports")
+        for port in [find(pod_ports(pod), target_of(entry))]
+        if port is not None
+    }
+    policies = [
+        policy
+        for policy in cluster.of_kind("NetworkPolicy", namespace=namespace)
+        for chosen in [cluster.pods_matching(namespace, as_mapping(policy.spec.get("podSelector")))]
+        if any(pod in chosen for pod in pods)
+    ]
+    rules = [item for policy in policies for _, item in each(policy, "spec", "ingress")]
+    return sorted(n for n, name in led if not any(_opens(item, n, name) for item in rules))
+
+
+def _opens(item: Manifest, number: int, name: str) -> bool:
+    """Whether a rule of a policy opens a port."""
+    ports = [port for _, port in each(item, "ports")]
+    return not ports or any(
+        port.get("port") in {None, number, name}
+        or (
+            isinstance(port.get("endPort"), int)
+            and isinstance(port.get("port"), int)
+            and port["port"] <= number <= port["endPort"]
+        )
+        for port in ports
+    )
