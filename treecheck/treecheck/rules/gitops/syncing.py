@@ -225,7 +225,7 @@ def shared_resource(cluster: Cluster) -> Iterator[Problem]:
     for application in applications(cluster):
         for resource in resources_of(cluster, application):
             first = owners.setdefault(resource.key, application)
-            if first is not application:
+            if first.key != application.key:
                 yield Problem(
                     f"Applications {first.name} and {application.name} both bring it: they "
                     "overwrite each other",

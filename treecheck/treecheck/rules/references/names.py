@@ -242,8 +242,12 @@ def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
     for resource in cluster.resources:
         key = (resource.part.name, *resource.key)
         if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:
+            wrong = f"{resource.title} is there twice; the second overwrites the first"
+            if resource.maker is not None:
+                wrong = f"{resource.maker.title} makes two Applications called {resource.name}: "
+                wrong += "Argo CD refuses the second"
             yield Problem(
-                f"{resource.title} is there twice; the second overwrites the first",
+                wrong,
                 fix="Keep one of them, or give the second another name.",
                 path=("metadata", "name"),
                 resource=resource,

@@ -80,12 +80,20 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 f" {store.folder} since PostgreSQL 18: it refuses to start"
                 if at_old
                 else f"container {name} keeps its data in {store.folder}, which no volume holds: "
-                "the data is lost when the container restarts",
+                + _loss(store.container),
                 fix=f"Mount the volume at {store.folder.parents[1]}."
                 if at_old
                 else f"Mount a volume at {store.folder.parent}, or at a parent of it.",
                 path=(*store.path, "volumeMounts" if "volumeMounts" in store.container else "name"),
             )
+
+
+def _loss(container: Manifest) -> str:
+    """What comes of data in a container's own layer."""
+    context = as_mapping(container.get("securityContext"))
+    if context.get("readOnlyRootFilesystem") is True:
+        return "its root file system is read-only, and it ends at its start"
+    return "the data is lost when the container restarts"
 
 
 @rule(
