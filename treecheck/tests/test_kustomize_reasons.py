@@ -8,6 +8,11 @@ import pytest
 
 from treecheck.kustomize import plain_reason
 
+MERGED = (
+    "merging from generator &{0x2e25ec6a2000 0x2e25ecd23c80}: id resid.ResId{Gvk:resid.Gvk{"
+    'Group:"", Version:"v1", Kind:"ConfigMap", isClusterScoped:false}, Name:"settings", '
+    'Namespace:""} does not exist; cannot merge or replace'
+)
 FOLDER = Path("/tree/overlays/prod")
 
 
@@ -15,9 +20,7 @@ FOLDER = Path("/tree/overlays/prod")
     ("said", "plain"),
     [
         (
-            ('merging from generator &{0x2e25ec6a2000 0x2e25ecd23c80}: id resid.ResId{Gvk:resid.Gvk{'
-            'Group:"", Version:"v1", Kind:"ConfigMap", isClusterScoped:false}, Name:"settings", '
-            'Namespace:""} does not exist; cannot merge or replace'),
+            MERGED,
             "a generator is to merge into settings, which nothing before it generates",
         ),
         (
