@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kube.rights import allows, rules_of
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
@@ -85,6 +86,85 @@ def _calls(container: Manifest) -> bool:
 def _has_config(pod: PodTemplate, path: FieldPath, container: Manifest, cluster: Cluster) -> bool:
     variables = variables_of(cluster, pod, path, container)
     return "KUBECONFIG" in variables.named or not variables.complete
+
+
+# The names that kubectl takes for a resource -> its plural.
+PLURALS = {
+    name: plural
+    for plural, names in {
+        "configmaps": "cm configmap", "cronjobs": "cj cronjob", "daemonsets": "ds daemonset",
+        "deployments": "deploy deployment", "endpoints": "ep", "events": "ev event",
+        "ingresses": "ing ingress", "jobs": "job", "namespaces": "ns namespace", "nodes": "no node",
+        "persistentvolumeclaims": "pvc persistentvolumeclaim", "pods": "po pod",
+        "replicasets": "rs replicaset", "secrets": "secret", "services": "svc service",
+        "statefulsets": "sts statefulset",
+    }.items()
+    for name in (plural, *names.split())
+}  # fmt: skip
+LOOKED_AT = {"get", "delete"}
+
+
+@rule("right-missing", source=ACCOUNTS, unless=("role-missing", "role-resource-unknown"))
+def right_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A container that runs kubectl, whose account may not do that.
+
+    `kubectl get` of a whole kind lists it, and with --watch watches it; `kubectl delete` of one
+    deletes it, and of several lists them first. Each is a verb that a Role has to name. Looked at
+    are accounts that the tree binds, to roles that it has.
+    """
+    pod = resource.pod
+    if pod is None or _is_off(pod, cluster):
+        return
+    name = as_text(pod.spec.get("serviceAccountName")) or "default"
+    rules = rules_of(cluster, resource.namespace, name)
+    for path, container in pod.containers() if rules else ():
+        words = _words(container)
+        if not rules or not words or _has_config(pod, path, container, cluster):
+            continue
+        plural, verbs = _asks(words)
+        missing = [verb for verb in verbs if not allows(rules, verb, plural)]
+        if missing and any(allows(rules, verb, plural) for verb in ("get", "list", "delete")):
+            yield Problem(
+                f"container {container.get('name')} runs kubectl {' '.join(words)[:50]}, and no "
+                f"Role of account {name} has {', '.join(missing)} on {plural}: it is forbidden",
+                fix=f"Add {missing[0]} to the verbs of the rule on {plural}.",
+                path=(*path, "args" if "args" in container else "command"),
+                absent=resource.namespace,
+            )
+
+
+def _words(container: Manifest) -> list[str]:
+    """What a container tells kubectl, where it is no shell that does."""
+    command, args = (
+        [as_text(word) for word in as_list(container.get(field))] for field in ("command", "args")
+    )
+    if not _calls(container) or any(" " in word for word in (*command, *args)):
+        return []
+    words = [*(command or ["kubectl"]), *args]
+    return words[1:] if words[0].rpartition("/")[2] == "kubectl" else []
+
+
+def _asks(words: list[str]) -> tuple[str, list[str]]:
+    """(resource, verbs) that a call of kubectl asks for; no verbs of what is not looked at."""
+    plain = [word for word in words if not word.startswith("-")]
+    options = [word for word in words if word.startswith("-")]
+    spaced = [word for word in options if "=" not in word and word not in SWITCHES]
+    kind, _, name = (plain[1] if len(plain) > 1 else "").partition("/")
+    plural = PLURALS.get(kind, "")
+    if not plural or spaced or plain[0] not in LOOKED_AT:
+        return "", []
+    named = bool(name) or len(plain) > 2
+    verbs = [] if named and plain[0] == "delete" else ["get" if named else "list"]
+    verbs += ["delete"] if plain[0] == "delete" else []
+    verbs += ["watch"] if {"-w", "--watch", "--watch-only", "--watch=true"} & set(options) else []
+    return plural, verbs
+
+
+# Options of kubectl that take no word after them.
+SWITCHES = {
+    "-A", "--all", "--all-namespaces", "--force", "--ignore-not-found", "--no-headers",
+    "--now", "--show-labels", "-w", "--watch", "--watch-only",
+}  # fmt: skip
 
 
 ROLES = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources"
