@@ -39,11 +39,16 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
         for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
             name = as_text(entry.get("name"))
             wanted = as_text(entry.get("newName")) or name
-            if name and wanted not in names and not _used_elsewhere(kustomization, wanted, cluster):
+            if not name or wanted in names:
+                continue
+            everywhere = _users_everywhere(kustomization, cluster)
+            others = {repository(image) for image in everywhere or ()}
+            if everywhere is not None and wanted not in others:
+                written = entry.get("newTag") or entry.get("digest")
+                what = f"tag {written}" if written else f"name {wanted}"
                 yield Problem(
-                    f"no container of {kustomization.folder.name} has the image {name}, so the tag "
-                    f"{entry.get('newTag') or entry.get('digest')} written here reaches no pod"
-                    f"{_there(names)}",
+                    f"no container of {kustomization.folder.name} has the image {name}, so the "
+                    f"{what} written here reaches no pod{_there(names | others)}",
                     fix="Let `name` be the image as the base's container writes it.",
                     resource=_left_bare(users),
                     file=kustomization.file,
@@ -51,8 +56,8 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
                 )
 
 
-def _used_elsewhere(kustomization: Kustomization, image: str, cluster: Cluster) -> bool:
-    """Whether another cluster's folder uses an image, or one that can't be built may."""
+def _users_everywhere(kustomization: Kustomization, cluster: Cluster) -> dict[str, Resource] | None:
+    """The images of every folder that builds on a kustomization; None where one can't be built."""
 
     def builds_on_it(folder: Path | None) -> bool:
         return folder is not None and any(
@@ -60,11 +65,10 @@ def _used_elsewhere(kustomization: Kustomization, image: str, cluster: Cluster) 
         )
 
     if any(builds_on_it(each.folder) for each in cluster.unseen):
-        return True
+        return None
     folders = {each.part.folder for each in cluster.tree}
     mine = {folder for folder in folders if builds_on_it(folder)}
-    others = [each for each in cluster.tree if each.part.folder in mine]
-    return image in {repository(name) for name in _users(others)}
+    return _users([each for each in cluster.tree if each.part.folder in mine])
 
 
 def _users(resources: list[Resource]) -> dict[str, Resource]:
