@@ -23,6 +23,7 @@ FAMILIES = {
     Family.FAULT: "It does not do what its author meant: it is refused, breaks or loses data.",
     Family.POLICY: "It works as written, and good practice or hardening asks for something else.",
 }
+REFUSED = "Where the namespace enforces it, the pod is refused: family `fault`, severity error."
 # What tells an item of a list from its neighbours.
 IDENTITY = ("name", "containerPort", "mountPath", "port", "key", "host")
 
@@ -70,6 +71,7 @@ def page(rule: Rule, example: Case | None, good: Case | None) -> str:
         f"# {rule.id}",
         "",
         f"Family `{rule.family}`, layer `{rule.layer}`, severity {rule.severity}.",
+        *((REFUSED,) if rule.insisted else ()),
         *("", "## What it does", "", f"It finds this: {rule.title[0].lower()}{rule.title[1:]}."),
         *("", "## Why is it bad", "", rule.explanation),
     ]
