@@ -91,7 +91,7 @@ def _template(resource: Resource) -> Manifest:
 
 
 def _vital(resource: Resource) -> Resource:
-    """A set whose template has only the fields without which there is no Application."""
+    """A set whose template has only the fields that every Application needs."""
     template = _template(resource)
     spec = as_mapping(template.get("spec"))
     kept: Manifest = {"destination": spec.get("destination"), "project": spec.get("project")}

@@ -190,7 +190,7 @@ def sync_window_never_closes(resource: Resource, cluster: Cluster) -> Iterator[P
             yield Problem(
                 f"this window denies for {duration}, and schedule {schedule!r} opens it again "
                 "before it closes: what it applies to is never synced",
-                fix="Shorten the duration, or set manualSync: true if syncs by hand are meant.",
+                fix="Shorten the duration, or set manualSync: true to allow syncs by hand.",
                 path=(*place, "duration"),
             )
 

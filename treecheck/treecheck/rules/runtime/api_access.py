@@ -134,7 +134,7 @@ def right_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _words(container: Manifest) -> list[str]:
-    """What a container tells kubectl, where it is no shell that does."""
+    """What a container tells kubectl, unless a shell does."""
     command, args = (
         [as_text(word) for word in as_list(container.get(field))] for field in ("command", "args")
     )

@@ -120,6 +120,6 @@ def _outside(item: Manifest, what: str, request: object, limit: object) -> str:
 
 
 def _above(one: object, other: object) -> bool:
-    """Whether an amount is above another; not where one of them is no amount."""
+    """Whether an amount is above another; not where one of them can't be read."""
     first, second = quantity(one), quantity(other)
     return (first or Decimal(0)) > second if first is not None and second is not None else False

@@ -35,7 +35,7 @@ def probe_command_port(resource: Resource, cluster: Cluster) -> Iterator[Problem
     `pg_isready -p 5433`, or curl of localhost, where the container declares another port alone. The
     startup or liveness probe then restarts it for ever. A port that several such probes agree on,
     or that stands in the container's command, arguments or variables, is taken for one of its own.
-    A client of a database asks the server beside it, and there is no doubt.
+    A client of a database asks the server beside it, so its port is certain.
     """
     for path, container in resource.pod.containers() if resource.pod else ():
         asked = list(_asked(path, container))
