@@ -58,11 +58,16 @@ def test_the_kind_of_an_unknown_operator_may_make_anything_in_its_namespace() ->
         ("https://github.com/argoproj/argo-cd/raw/v3.4.7/manifests/ha/install.yaml", False),
         ("https://github.com/example-org/argo-cd/raw/main/manifests/all.yaml", True),
         ("the chart argo-cd", True),
+        ("https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.7.2/components.yaml",
+         False),
+        ("https://github.com/bitnami-labs/sealed-secrets/releases/download/v0.40.0/controller.yaml",
+         False),
     ],
-)
-def test_the_install_of_argo_cd_brings_no_project(what: str, projects: bool) -> None:
+)  # fmt: skip
+def test_a_well_known_install_brings_no_project_and_no_class(what: str, projects: bool) -> None:
     unseen = Unseen("argocd", f"{what} is not fetched")
 
     assert unseen.may_bring("AppProject") is projects
+    assert unseen.may_bring("StorageClass") is projects
     assert unseen.may_bring("ConfigMap")
     assert unseen.may_bring("")

@@ -30,8 +30,15 @@ QUIET_GROUPS = frozenset(
         "nodemanagement.io",
     }
 )  # fmt: skip
-# Argo CD's own install, as kustomizations name it.
-INSTALL = re.compile(r"\bargoproj/argo-cd/(\S+/)?manifests/|\bargoproj/argo-cd//manifests/")
+# Files of well-known releases, as kustomizations name them, and the kinds that none of them has.
+# Argo CD makes its project `default` itself when it starts.
+INSTALL = re.compile(
+    r"\bargoproj/argo-cd/(\S+/)?manifests/|\bargoproj/argo-cd//manifests/"
+    r"|\bcert-manager/cert-manager/releases/\S+/cert-manager(\.crds)?\.yaml"
+    r"|\bkubernetes-sigs/metrics-server/releases/\S+/(components|high-availability)\S*\.yaml"
+    r"|\bbitnami-labs/sealed-secrets/releases/\S+/controller(-norbac)?\.yaml"
+)
+NOT_INSTALLED = {"AppProject", "IngressClass", "PriorityClass", "RuntimeClass", "StorageClass"}
 # Kinds of these groups that do make pods and Services.
 LOUD_KINDS = frozenset({"Prometheus", "Alertmanager", "ThanosRuler", "PrometheusAgent"})
 
@@ -51,11 +58,8 @@ class Unseen:
     folder: Path | None = None
 
     def may_bring(self, kind: str) -> bool:
-        """Whether it may bring resources of a kind; "" for any.
-
-        Argo CD's own install has no AppProject: it makes `default` itself when it starts.
-        """
-        return kind != "AppProject" or not INSTALL.search(self.why)
+        """Whether it may bring resources of a kind; "" for any."""
+        return kind not in NOT_INSTALLED or not INSTALL.search(self.why)
 
 
 def operated(resources: Iterable[Resource]) -> list[Unseen]:

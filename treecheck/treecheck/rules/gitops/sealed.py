@@ -56,10 +56,15 @@ def sealed_for_another(resource: Resource, cluster: Cluster) -> Iterator[Problem
     target = recorded(resource, "sealed-for")
     here = f"{resource.namespace}/{resource.name}"
     if target and target != here:
+        name = target.rpartition("/")[2]
+        renamed = resource.name != name and name in resource.name
         yield Problem(
             f"it was sealed for {target} and lands as {here}: the controller can't open it, and no "
             "Secret appears",
-            fix=f"Seal the value again, for {here}.",
+            fix="Leave namePrefix and nameSuffix out: they rename the SealedSecret, and not what "
+            "refers to its Secret."
+            if renamed
+            else f"Seal the value again, for {here}.",
             path=("metadata", "name"),
         )
 

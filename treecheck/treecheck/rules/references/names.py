@@ -122,6 +122,7 @@ def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     f"{wanted.key} in the facts.",
                     path=path,
                     absent=None if cluster.facts.knows(wanted.key) else "",
+                    lacking=wanted.kind,
                 )
 
 
