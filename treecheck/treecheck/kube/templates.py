@@ -95,13 +95,14 @@ def _parsed(text: str) -> list[str | Block | Expression]:
     return top
 
 
-def undefined(text: str) -> Iterator[str]:
-    """The words of a template's places that are functions by their form, and that nothing defines.
+def unreadable(text: str) -> tuple[str, str]:
+    """(why Go does not parse a template, the word that it does not know), or two empty texts.
 
-    Go does not parse such a template: function "env" not defined.
+    Only what is certain is looked at: words that are functions by their form and that nothing
+    defines, and places without an end.
 
-    >>> list(undefined("{{ .env | foo }}"))
-    ['foo']
+    >>> unreadable("{{ .env | foo }}")
+    ('function "foo" is not defined', 'foo')
     """
     for action in ACTION.finditer(text):
         if action[2].startswith("/*"):
@@ -109,7 +110,8 @@ def undefined(text: str) -> Iterator[str]:
         for found in WORD.finditer(action[2]):
             word = found[1]
             if re.fullmatch(r"[A-Za-z_]\w*", word) and word not in {*NAMES, *KEYWORDS, *LITERALS}:
-                yield word
+                return f'function "{word}" is not defined', word
+    return ("a {{ has no }}", "") if "{{" in ACTION.sub("", text) else ("", "")
 
 
 def _branch(block: Block, keyword: str, expression: str) -> list[str | Block | Expression]:

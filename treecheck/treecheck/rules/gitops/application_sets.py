@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from treecheck.files import git_root
 from treecheck.kube.applications import applications, sources
 from treecheck.kube.applicationsets import Asked, generated, parameters_of
-from treecheck.kube.templates import NotKnown, Unfilled, undefined
+from treecheck.kube.templates import NotKnown, Unfilled, unreadable
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 from treecheck.wording import shown
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DOCS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/applicationset/"
 GO_TEMPLATE = DOCS + "GoTemplate/"
+OPTIONS = {f"missingkey={word}" for word in ("default", "error", "invalid", "zero")}
 # Policies under which Argo CD deletes none of a set's Applications.
 KEEPING = {"create-only", "create-update"}
 
@@ -117,7 +118,7 @@ def _expand(resource: Resource, cluster: Cluster) -> list[Manifest]:
 
 @rule("application-set-function-unknown", kinds=("ApplicationSet",), source=GO_TEMPLATE)
 def application_set_function_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A Go template with a function that neither Go, sprig nor Argo CD has.
+    """A Go template with a function or option that neither Go, sprig nor Argo CD has.
 
     Argo CD can't read such a template: the set makes none of its Applications, and changes none.
     `{{env}}` without the dot is a function too; those of sprig that read the controller's own
@@ -125,6 +126,14 @@ def application_set_function_unknown(resource: Resource, cluster: Cluster) -> It
     """
     if resource.spec.get("goTemplate") is not True:
         return
+    for index, option in enumerate(as_list(resource.spec.get("goTemplateOptions"))):
+        if option not in OPTIONS:
+            yield Problem(
+                f"Go's templates have no option {option!r}: Argo CD makes none of the Applications",
+                fix="Write missingkey=error, or leave the option out.",
+                path=("spec", "goTemplateOptions", index),
+            )
+            return
     fields: list[tuple[FieldPath, Any]] = [
         (("spec", name), resource.spec.get(name)) for name in ("template", "templatePatch")
     ]
@@ -136,12 +145,12 @@ def application_set_function_unknown(resource: Resource, cluster: Cluster) -> It
         ]
     for field, value in fields:
         for path, text in _texts(value, field):
-            word = next(undefined(text), "")
-            if word:
+            wrong, word = unreadable(text)
+            fix = f"Write {{{{.{word}}}}} if it is a parameter, or use a function of sprig."
+            if wrong:
                 yield Problem(
-                    f'function "{word}" is not defined: Argo CD can\'t read the template, and '
-                    "makes none of the Applications",
-                    fix=f"Write {{{{.{word}}}}} if it is a parameter, or use a function of sprig.",
+                    f"{wrong}: Argo CD can't read the template, and makes none of the Applications",
+                    fix=fix if word else "Close it.",
                     path=path,
                 )
                 return

@@ -47,13 +47,16 @@ class Asked:
     def told(self) -> str:
         """The largest parts, as a sentence lists them."""
         some = sorted(self.parts, key=lambda part: part[1] * part[2], reverse=True)[:4]
+        counted = self.what in {"claims", "pods"}
         words = [
-            (f"{count} x " if count > 1 else "")
-            + f"{amount_shown(amount, self.what)} of {owner.kind} {owner.name}"
+            f"{count if counted else self._times(count, amount)} of {owner.kind} {owner.name}"
             for owner, count, amount in some
             if amount
         ]
         return " + ".join(words) + (" + others" if len(self.parts) > len(some) else "")
+
+    def _times(self, count: int, amount: Decimal) -> str:
+        return (f"{count} x " if count > 1 else "") + amount_shown(amount, self.what)
 
 
 @rule(
