@@ -83,3 +83,23 @@ def test_a_folder_that_an_application_renders_is_not_there_a_second_time(tmp_pat
 
     report = run(tmp_path, "kustomize: {namePrefix: eu-}", files | {"shop/web.yaml": web})
     assert report.findings == []
+
+
+def test_a_missing_path_is_compared_with_the_folders_beside_it(tmp_path: Path) -> None:
+    application = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
+        "metadata: {name: NAME, namespace: argocd}\nspec:\n  project: default\n"
+        "  source: {repoURL: https://git.example.com/shop.git, path: PATH}\n"
+        "  destination: {server: https://kubernetes.default.svc, namespace: shop}\n"
+    )
+    for name, path in (("dev", "overlays/dev/web"), ("prod", "overlays/production/web")):
+        file = tmp_path / "apps" / f"{name}.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(application.replace("NAME", name).replace("PATH", path), encoding="utf-8")
+        (tmp_path / "overlays" / name / "web").mkdir(parents=True)
+        (tmp_path / "overlays" / name / "web" / "empty.yaml").write_text("", encoding="utf-8")
+
+    inputs = gather([str(tmp_path)], Facts())
+    (finding,) = check(inputs, Facts(), (1, 32), only=["application-path-missing"]).findings
+
+    assert finding.fix == "Name the folder of its manifests, such as overlays/prod/web."

@@ -119,13 +119,29 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
         path = as_text(source.get("path"))
         here = [p for url, p in others if p and url == source.get("repoURL") and _folder(file, p)]
         if path and not _folder(file, path) and here:
-            near = difflib.get_close_matches(path, here, n=1, cutoff=0.5)
+            near = _beside(file, path) or difflib.get_close_matches(path, here, n=1, cutoff=0.5)
             field = ("source",) if "source" in resource.spec else ("sources", index)
             yield Problem(
                 f"the repository has no folder {path}: Argo CD can't make its manifests",
                 fix=f"Name the folder of its manifests{f', such as {near[0]}' if near else ''}.",
                 path=("spec", *field, "path"),
             )
+
+
+def _beside(file: Path, path: str) -> list[str]:
+    """The folder that a missing path becomes when its first missing part is spelled otherwise."""
+    parts = path.strip("/").split("/")
+    for base in (git_root(file.parent), *file.parents):
+        here, known = base, 0
+        while here is not None and known < len(parts) and (here / parts[known]).is_dir():
+            here, known = here / parts[known], known + 1
+        if here is None or known in {0, len(parts)}:
+            continue
+        names = [each.name for each in here.iterdir() if each.is_dir()]
+        for name in difflib.get_close_matches(parts[known], names, n=3, cutoff=0.5):
+            if here.joinpath(name, *parts[known + 1 :]).is_dir():
+                return ["/".join([*parts[:known], name, *parts[known + 1 :]])]
+    return []
 
 
 def _folder(file: Path, path: str) -> Path | None:
