@@ -26,7 +26,7 @@ OF_CLASS = ".storageclass.storage.k8s.io/"
 
 
 @dataclass(slots=True)
-class Asked:
+class NamespaceSum:
     """What a namespace asks of one line of a quota.
 
     Attributes:
@@ -102,7 +102,7 @@ def quota_exceeded(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
-def _asked(name: str, namespace: str, cluster: Cluster) -> Asked | None:
+def _asked(name: str, namespace: str, cluster: Cluster) -> NamespaceSum | None:
     """What a namespace asks of a quota's line; None of a line that is not looked at."""
     class_name, of_class, rest = name.rpartition(OF_CLASS)
     if of_class and rest == STORAGE:
@@ -114,10 +114,10 @@ def _asked(name: str, namespace: str, cluster: Cluster) -> Asked | None:
     return None
 
 
-def _run(name: str, namespace: str, cluster: Cluster) -> Asked:
+def _run(name: str, namespace: str, cluster: Cluster) -> NamespaceSum:
     """What the pods ask for that run all the time."""
     where, what = COUNTED.get(name, ("", "pods"))
-    asked, defaults = Asked(what), given(cluster, namespace)
+    asked, defaults = NamespaceSum(what), given(cluster, namespace)
     for pod in cluster.pods(namespace):
         owner = pod.owner
         if owner.kind not in {*REPLICATED, "Pod"}:
@@ -140,9 +140,11 @@ def _surge(owner: Resource, count: int) -> int:
     return 0 if away else 1
 
 
-def _claimed(namespace: str, cluster: Cluster, *, storage: bool, of_class: str = "") -> Asked:
+def _claimed(
+    namespace: str, cluster: Cluster, *, storage: bool, of_class: str = ""
+) -> NamespaceSum:
     """What the claims ask for: those of the tree, and those of the StatefulSets."""
-    asked = Asked("storage" if storage else "claims")
+    asked = NamespaceSum("storage" if storage else "claims")
 
     def add(owner: Resource, count: int, claim: Manifest) -> None:
         spec = as_mapping(claim.get("spec"))
