@@ -182,7 +182,9 @@ class SecretCluster:
             f"GET {path}/resource-tree": lambda: {"nodes": self._nodes()},
             f"GET {path}/events": lambda: {"items": []},
             f"GET {path}/logs": lambda: b"\n".join(
-                json.dumps({"result": {"content": line, "timeStamp": "t"}}).encode()
+                json.dumps(
+                    {"result": {"content": line, "timeStamp": "2026-11-29T10:00:00Z"}}
+                ).encode()
                 for line in self.log[-int(query["tailLines"][0]) :]
             ),
         }
