@@ -57,6 +57,7 @@ END_OTHERS = """
 # The rollups follow by their trigger.
 EMPTY = """
     TRUNCATE users, tokens RESTART IDENTITY CASCADE;
+    TRUNCATE member_numbers;
     DELETE FROM rollup_checks;
     INSERT INTO rollup_checks DEFAULT VALUES;
 """

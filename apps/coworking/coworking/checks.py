@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import text
 
-from coworking import rollups
+from coworking import rollups, set_checks
 from coworking.extent import extent_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ SAVE = text("""
 UNFOLDED = text("""
     SELECT (SELECT count(*) FROM public.quarter_deltas)
          + (SELECT count(*) FROM public.user_deltas) + (SELECT count(*) FROM public.token_deltas)
+         + (SELECT count(*) FROM public.member_changes)
 """)
 
 # A new server's first attempts may fail; what counts is that none succeeded since. No row without
@@ -72,12 +73,14 @@ class RotationPart:
         end: the key with which a step that begins at :after ends; no row if it is the last one.
         size: how many keys there are.
         compare: counts the keys in :after ≤ key < :until that differ.
+        sets: one row for each set of members that differs there (coworking/set_checks.py).
     """
 
     first: str
     end: str
     size: str
     compare: str
+    sets: tuple[str, ...] = ()
 
 
 PARTS = {
@@ -112,6 +115,7 @@ PARTS = {
                 WHERE check_ins <> 0 AND start >= CAST(:after AS timestamp)
                     AND (start < CAST(:until AS timestamp) OR :until IS NULL)
             ) e USING (start) WHERE t IS DISTINCT FROM e""",
+        sets=(set_checks.HOURS.format(after=":after", until=":until"),),
     ),
     # No index leads to `created_at`, so once in a rotation all of it is read, and summed up: each
     # row adds a hash of its quarter hour or day, so that two wrong ones can't cancel out.
@@ -140,6 +144,7 @@ PARTS = {
                  + (coalesce(truth.daily, 0) <> coalesce(days.daily, 0))::int
             FROM truth, quarters, days
             WHERE CAST(:after AS text) IS NOT NULL AND CAST(:until AS text) IS NULL""",
+        sets=(set_checks.LONGER, set_checks.JOINED),
     ),
 }
 ORDER = tuple(PARTS)
@@ -199,14 +204,16 @@ class RollupChecks:
 
     def _step(self, connection: Connection, state: dict[str, Any]) -> int:
         """Compare the next step, and move on if nothing differs; returns how many keys differ."""
-        connection.execute(text("LOCK TABLE public.tokens IN ACCESS SHARE MODE"))
+        connection.execute(text("LOCK TABLE public.users, public.tokens IN ACCESS SHARE MODE"))
         part = PARTS[state["part"]]
         after = state["after"] or part.first
         keys = connection.execute(text(part.size)).scalar_one()
         step = {"after": after, "size": -(-keys // self.steps) or 1}
         until = connection.execute(text(part.end), step).scalar()
-        compared = connection.execute(text(part.compare), {"after": after, "until": until})
-        differing: int = compared.scalar_one()
+        between = {"after": after, "until": until}
+        differing: int = connection.execute(text(part.compare), between).scalar_one()
+        for query in part.sets:
+            differing += connection.execute(set_checks.counting(query), between).scalar_one()
         if differing:
             return differing
         state["after"] = until or ""

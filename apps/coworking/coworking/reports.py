@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import text
 
 from coworking.extent import naive
+from coworking.member_sets import Span, members
 from coworking.periods import QUARTER_HOUR, Granularity, moved, running
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from coworking.extent import Extent
+    from coworking.member_sets import Counts
     from coworking.periods import Period, TimeBucket
 
 NOT_SEEN_DAYS = 30
@@ -193,43 +195,14 @@ def so_far(connection: Connection, by: Granularity, zone: ZoneInfo, extent: Exte
     return SoFar(by, check_ins=row[0], previous=row[1], **edges)
 
 
-# Each part is a branch of one UNION ALL, which PostgreSQL hands to parallel workers, one core per
-# count of members. Groups are hashed, where count(DISTINCT) would sort. The leader takes the
-# cheapest branch, the counts, and with its row computes `ever` while the workers still count.
-_OVERVIEW = """
-SELECT parts.*, CASE part WHEN 'counts' THEN ({ever}) END AS ever
-FROM ({counts} {members}) AS parts
-"""
 _COUNTS = """
-SELECT 'counts' AS part, ARRAY[
-    coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0),
-    coalesce(sum(check_ins) FILTER (WHERE start < :before), 0),
-    coalesce(sum(issued) FILTER (WHERE start >= :middle), 0),
-    coalesce(sum(issued) FILTER (WHERE start < :before), 0),
-    coalesce(sum(unused) FILTER (WHERE start >= :middle), 0),
-    coalesce(sum(unused) FILTER (WHERE start < :before), 0)
-]::bigint[] AS figures
+SELECT coalesce(sum(check_ins) FILTER (WHERE start >= :middle), 0)::bigint,
+       coalesce(sum(check_ins) FILTER (WHERE start < :before), 0)::bigint,
+       coalesce(sum(issued) FILTER (WHERE start >= :middle), 0)::bigint,
+       coalesce(sum(issued) FILTER (WHERE start < :before), 0)::bigint,
+       coalesce(sum(unused) FILTER (WHERE start >= :middle), 0)::bigint,
+       coalesce(sum(unused) FILTER (WHERE start < :before), 0)::bigint
 FROM ({source}) AS source
-"""
-_MEMBERS = """
-UNION ALL SELECT '{part}', ARRAY[count(*), count(*) FILTER (WHERE is_active)] FROM (
-    SELECT user_id FROM public.tokens WHERE used_at >= :{part}_since AND used_at < :{part}_until
-    GROUP BY user_id
-) AS {part} LEFT JOIN public.users ON users.id = user_id
-"""
-_EVER = """
-SELECT ARRAY[
-    count(*) FILTER (WHERE first_check_in < :until),
-    count(*) FILTER (WHERE first_check_in < :before),
-    count(*) FILTER (WHERE joined_at < :until AND (first_check_in >= :until) IS NOT FALSE),
-    count(*) FILTER (WHERE joined_at < :before AND (first_check_in >= :before) IS NOT FALSE),
-    count(*) FILTER (WHERE is_active AND first_check_in < :until),
-    count(*) FILTER (WHERE is_active AND first_check_in < :before),
-    count(*) FILTER (WHERE is_active AND joined_at < :until
-                     AND (first_check_in >= :until) IS NOT FALSE),
-    count(*) FILTER (WHERE is_active AND joined_at < :before
-                     AND (first_check_in >= :before) IS NOT FALSE)
-] FROM public.exact_user_visits FULL JOIN public.users ON users.id = user_id
 """
 
 
@@ -244,48 +217,34 @@ def overview(connection: Connection, period: Period, horizon: datetime) -> Overv
     previous = period.previous()
     cut = period.cut(horizon)
     before = period.same_moment_before(cut)
-    spans = [
-        *((period.start_at, cut), (previous.start_at, before)),
-        *((_lately(period, cut), cut), (_lately(previous, before), before)),
-    ]
-    parts = {span: f"members_{number}" for number, span in enumerate(dict.fromkeys(spans))}
     source = _source(period if previous.keeps_quarter_hours() else previous)
     parameters = {
         **_bounds(previous.start_at, cut),
         "middle": naive(period.start_at),
         "before": naive(before),
     }
-    for span, part in parts.items():
-        parameters |= {f"{part}_{edge}": instant for edge, instant in _bounds(*span).items()}
-    statement = _OVERVIEW.format(
-        ever=_EVER,
-        counts=_COUNTS.format(source=source),
-        members="".join(_MEMBERS.format(part=part) for part in parts.values()),
-    )
-    rows = {row.part: row for row in connection.execute(text(statement), parameters)}
-    every, active = rows["counts"].ever[:4], rows["counts"].ever[4:]
-    return _figures(rows["counts"].figures, every, active, [rows[parts[x]].figures for x in spans])
+    counts = connection.execute(text(_COUNTS.format(source=source)), parameters).one()
+    spans = [
+        Span(naive(period.start_at), naive(_lately(period, cut)), naive(cut)),
+        Span(naive(previous.start_at), naive(_lately(previous, before)), naive(before)),
+    ]
+    return _figures(counts, members(connection, spans))
 
 
-def _figures(
-    counts: Sequence[int],
-    every: Sequence[int],
-    active: Sequence[int],
-    members: Sequence[Sequence[int]],
-) -> Overview:
-    """Put the counts of `_OVERVIEW` together; `members` are (all, active) of its four spans."""
+def _figures(counts: Sequence[int], found: Sequence[Counts]) -> Overview:
+    """Put the figures of the period and of the one before together."""
     check_ins, check_ins_before, issued, issued_before, unused, unused_before = counts
-    here, here_before, *lately = members
-    not_seen = [active[n] - lately[n][1] for n in (0, 1)]
-    gone = [every[n] - lately[n][0] - not_seen[n] for n in (0, 1)]
+    here, before = found
+    not_seen = [each.ever_active - each.lately_active for each in found]
+    gone = [each.ever - each.lately - active for each, active in zip(found, not_seen, strict=True)]
     return Overview(
         check_ins=Metric(check_ins, check_ins_before),
-        unique_members=Metric(here[0], here_before[0]),
+        unique_members=Metric(here.here, before.here),
         unused_share=Metric(_share(unused, issued), _share(unused_before, issued_before)),
         members_not_seen=Metric(*not_seen),
-        members_never_came=Metric(active[2], active[3]),
+        members_never_came=Metric(here.never_active, before.never_active),
         left_not_seen=Metric(*gone),
-        left_never_came=Metric(every[2] - active[2], every[3] - active[3]),
+        left_never_came=Metric(here.never - here.never_active, before.never - before.never_active),
     )
 
 

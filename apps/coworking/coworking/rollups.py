@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from coworking import set_checks
 from coworking.locks import in_short_attempts
 from coworking.migrations.parts import sql
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 FOLD_LOCK = 3653
 KEYS = {"daily_visits": "day", "user_visits": "user_id", "quarter_hours": "start"}
 ROLLUPS = tuple(KEYS)
-DELTAS = ("quarter_deltas", "user_deltas", "token_deltas")
+DELTAS = ("quarter_deltas", "user_deltas", "token_deltas", "member_changes")
+SETS = ("member_sets", "joined_sets", "member_numbers")
 SHRINK_BYTES = 4 << 20  # an emptied table of deltas that is longer is worth shortening
 
 
@@ -148,14 +150,16 @@ def rebuild(
                 _repair(connection, progress)
             progress("Computing the rollups from the tokens ...")
             # The lock comes before the snapshot: LOCK TABLE takes none, the first query does.
-            connection.execute(text("LOCK TABLE public.tokens IN ACCESS SHARE MODE"))
+            connection.execute(text("LOCK TABLE public.users, public.tokens IN ACCESS SHARE MODE"))
             connection.execute(text("SELECT public.rollup_rebuild()"))
             if connection.execute(text("SELECT to_regclass('public.rollup_checks')")).scalar():
                 connection.execute(FORGIVE)
             connection.commit()
         finally:
             connection.invalidate()  # it has the session's lock: the pool must not see it again
-    vacuum(engine, (*ROLLUPS, *DELTAS), analyze=True)
+    with engine.connect() as connection:
+        tables = connection.execute(EXISTING, {"names": [*ROLLUPS, *DELTAS, *SETS]}).scalars().all()
+    vacuum(engine, tables, analyze=True)
 
 
 def _repair(connection: Connection, progress: Callable[[str], object]) -> None:
@@ -184,22 +188,31 @@ def _make_views(connection: Connection) -> None:
 
 # --- the comparison with the truth ---------------------------------------------------------------
 
-TRIGGERS = ("rollups_deleted", "rollups_inserted", "rollups_truncated", "rollups_updated")
+TRIGGERS = (
+    *("members_deleted", "members_inserted", "members_truncated", "members_updated"),
+    *("rollups_deleted", "rollups_inserted", "rollups_truncated", "rollups_updated"),
+)
 VIEWS = tuple(f"{kind}_{name}" for kind in ("true", "exact") for name in ROLLUPS)
 TRIGGER_STATES = {"A": "always", "O": "only outside replication", "R": "only in replication"}
 
 
-# Triggers of ours on another table than tokens, its partitions apart.
+# Triggers of ours on another table than tokens or users, partitions of tokens apart.
 STRAY_TRIGGERS = text("""
     SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger
-    WHERE tgname LIKE 'rollups\\_%' AND NOT tgisinternal
-      AND tgfoid IN (to_regproc('public.tokens_inserted'), to_regproc('public.tokens_updated'),
-                     to_regproc('public.tokens_deleted'), to_regproc('public.tokens_truncated'))
-      AND tgrelid <> 'public.tokens'::regclass
-      AND tgrelid NOT IN (SELECT relid FROM pg_partition_tree('public.tokens'))
+    WHERE NOT tgisinternal AND (
+        tgname LIKE 'rollups\\_%' AND tgrelid <> 'public.tokens'::regclass
+        AND tgfoid IN (to_regproc('public.tokens_inserted'), to_regproc('public.tokens_updated'),
+                       to_regproc('public.tokens_deleted'), to_regproc('public.tokens_truncated'))
+        AND tgrelid NOT IN (SELECT relid FROM pg_partition_tree('public.tokens'))
+        OR tgname LIKE 'members\\_%' AND tgrelid IS DISTINCT FROM to_regclass('public.users')
+        AND tgfoid IN (to_regproc('public.members_inserted'), to_regproc('public.members_updated'),
+                       to_regproc('public.members_deleted'), to_regproc('public.members_truncated'))
+    )
 """)
 STATES = text("""
-    SELECT tgname, tgenabled::text FROM pg_trigger WHERE tgrelid = to_regclass('public.tokens')
+    SELECT tgname, tgenabled::text FROM pg_trigger
+    WHERE tgrelid = CASE WHEN tgname LIKE 'members\\_%' THEN to_regclass('public.users')
+                         ELSE to_regclass('public.tokens') END
 """)
 # Views of ours that don't read the table that is named tokens.
 FOREIGN_VIEWS = text("""
@@ -213,7 +226,13 @@ FOREIGN_VIEWS = text("""
 SUBSCRIBED = text("""
     SELECT EXISTS (SELECT FROM pg_subscription_rel
                    WHERE srrelid IN (SELECT to_regclass('public.tokens') UNION ALL
+                                     SELECT to_regclass('public.users') UNION ALL
                                      SELECT relid FROM pg_partition_tree('public.tokens')))
+""")
+# A migration from before the sets rebuilds too.
+EXISTING = text("""
+    SELECT name FROM unnest(CAST(:names AS text[])) AS name
+    WHERE to_regclass('public.' || name) IS NOT NULL
 """)
 FORGIVE = text("""
     UPDATE public.rollup_checks
@@ -245,6 +264,10 @@ def differences(engine: Engine, limit: int = 100) -> Differences:
             total += rows[0].total if rows else 0
             view = f"exact_{rollup}"
             listed += [Difference(view, row.key, row.expected, row.got) for row in rows]
+        for name, query in set_checks.ALL.items():
+            rows = connection.execute(set_checks.listing(query), {"limit": limit}).all()
+            total += rows[0].total if rows else 0
+            listed += [Difference(name, row.key, row.expected, row.got) for row in rows]
     return Differences(total, listed)
 
 
@@ -254,7 +277,8 @@ def bypasses(connection: Connection) -> list[Difference]:
         return [Difference("tokens", "table", "a table", "nothing")]
     found = _idle_triggers(connection)
     for table, name in connection.execute(STRAY_TRIGGERS).all():
-        found.append(Difference("trigger", name, "on tokens alone", f"also on {table}"))
+        own = "users" if name.startswith("members_") else "tokens"
+        found.append(Difference("trigger", name, f"on {own} alone", f"also on {table}"))
     views = connection.execute(FOREIGN_VIEWS, {"views": list(VIEWS)}).scalars()
     found += [Difference("tokens", f"view {name}", "of tokens", "of another") for name in views]
     if connection.execute(SUBSCRIBED).scalar():

@@ -1,0 +1,295 @@
+"""How many members checked in during spans of time, had ever come, or had never: from bitmaps.
+
+The bitmaps are those of member_sets and joined_sets (docs/rollups.md): one of each hour, day, month
+and year of UTC. A span is cut into the longest of these; what is left over at its ends, less than
+an hour, is read from the rows of tokens. Members with a change that no fold has moved yet are left
+out of all bitmaps, and asked for one by one. While these are very many, all is counted from the
+tokens.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+
+from coworking.migrations.parts import NONE, SET_BITS
+from coworking.periods import EARLIEST
+from coworking.set_checks import CHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+MOST_CHANGED = 2_000  # members asked for one by one; of more, reading all tokens is faster
+BEGINNING = datetime.combine(EARLIEST, time())  # check-ins before are impossible
+ALWAYS = datetime(1, 1, 1)  # noqa: DTZ001 (timestamps have no zone); nobody joins earlier, except at -infinity
+HOUR = timedelta(hours=1)
+JOINED_UNITS = ("day", "month", "year")
+UNITS = ("hour", *JOINED_UNITS)
+ACTIVE, UNFOLDED, JOINED = -1, -2, 1000  # parts beside those of check-ins, which count from 0
+
+
+class Piece(NamedTuple):
+    """A stretch of a span that sets of one unit cover, or rows of the table where unit is None."""
+
+    unit: str | None
+    since: datetime
+    until: datetime
+
+
+class Counts(NamedTuple):
+    """Members of a span, of the days before its end, and of all time up to its end.
+
+    Attributes:
+        here: members who checked in during the span.
+        lately, lately_active: those of the days before its end.
+        ever, ever_active: those who had ever checked in by its end.
+        never, never_active: those who had joined by its end, and had never checked in by then.
+    """
+
+    here: int
+    lately: int
+    lately_active: int
+    ever: int
+    ever_active: int
+    never: int
+    never_active: int
+
+
+class Span(NamedTuple):
+    """What to count: instants in UTC without a zone, since ≤ used_at < until, lately likewise."""
+
+    since: datetime
+    lately: datetime
+    until: datetime
+
+
+def pieces(since: datetime, until: datetime, units: Sequence[str] = UNITS) -> list[Piece]:
+    """Cut since ≤ moment < until into the longest stretches that there are sets of.
+
+    >>> [str(each.unit) for each in pieces(datetime(2024, 1, 31, 23, 30), datetime(2024, 3, 1))]
+    ['None', 'month']
+    """
+    found: list[Piece] = []
+    shorter: str | None = None
+    for unit in units:
+        first, end = _ceiling(since, unit), _floor(until, unit)
+        if first >= end:
+            break
+        found += [Piece(shorter, since, first), Piece(shorter, end, until)]
+        since, until, shorter = first, end, unit
+    found.append(Piece(shorter, since, until))
+    return [each for each in found if each.since < each.until]
+
+
+def _floor(moment: datetime, unit: str) -> datetime:
+    moment = moment.replace(minute=0, second=0, microsecond=0)
+    if unit == "hour":
+        return moment
+    if unit == "day":
+        return moment.replace(hour=0)
+    return moment.replace(hour=0, day=1, month=moment.month if unit == "month" else 1)
+
+
+def _ceiling(moment: datetime, unit: str) -> datetime:
+    floor = _floor(moment, unit)
+    if floor == moment:
+        return moment
+    if unit in ("hour", "day"):
+        return floor + (HOUR if unit == "hour" else 24 * HOUR)
+    return _floor(floor + timedelta(days=31 if unit == "month" else 366), unit)
+
+
+# Users and tokens come first: TRUNCATE locks them in this order, before any rollup.
+_CHANGED = f"""
+WITH nobody AS (SELECT FROM public.users, public.tokens WHERE false), {CHANGED}"""
+_ARE_MANY = text(f"""
+{_CHANGED} SELECT count(*) > {MOST_CHANGED} FROM (SELECT FROM changed LIMIT {MOST_CHANGED + 1}) few
+""")  # noqa: S608 (constants)
+_PIECE = """unnest(CAST(:{0}_parts AS int[]), CAST(:{0}_units AS text[]),
+       CAST(:{0}_since AS timestamp[]), CAST(:{0}_until AS timestamp[]))
+       AS piece(part, unit, since, until)"""
+_STORED = """
+SELECT part, chunk, members FROM {pieces} JOIN public.{table} stored
+    ON stored.unit = piece.unit AND start >= since AND start < until"""
+_ROWS = """
+SELECT part, number / {bits}, set_bit({none}, number % {bits}, 1)
+FROM {pieces} JOIN public.{table} ON {moment} >= since AND {moment} < until
+JOIN public.member_numbers ON member_numbers.user_id = {member} WHERE unit IS NULL"""
+_SETS = """,
+gathered AS (
+    {came_sets} UNION ALL {came_rows} UNION ALL {joined_sets} UNION ALL {joined_rows}
+    UNION ALL SELECT {active}, chunk, members FROM public.joined_sets WHERE unit = 'active'
+    UNION ALL SELECT {changed}, number / {bits}, set_bit({none}, number % {bits}, 1)
+        FROM changed JOIN public.member_numbers USING (user_id)
+),
+parts AS (SELECT part, chunk, bit_or(members) AS members FROM gathered GROUP BY 1, 2),
+chunks AS (SELECT {columns} FROM parts GROUP BY chunk),
+direct AS (
+    SELECT coalesce(is_active, false) AS active, {joined}, came.*
+    FROM changed LEFT JOIN public.users ON users.id = changed.user_id
+    CROSS JOIN LATERAL (
+        SELECT {came} FROM public.tokens WHERE tokens.user_id = changed.user_id) came
+)
+SELECT ARRAY[{stored_counts}]::bigint[] AS stored, (SELECT ARRAY[{direct_counts}] FROM direct)
+FROM chunks
+"""
+# Counted of a span: each is an intersection of sets; "~" is of those who are not in the set.
+_FIGURES = (
+    ("here",),
+    ("lately",),
+    ("lately", "active"),
+    ("ever",),
+    ("ever", "active"),
+    ("joined", "~ever"),
+    ("joined", "~ever", "active"),
+)
+
+
+def members(connection: Connection, spans: Sequence[Span]) -> list[Counts]:
+    """Count the members of each span, exactly as of the transaction's snapshot."""
+    spans = [Span(*(max(BEGINNING, each) for each in span)) for span in spans]
+    if connection.execute(_ARE_MANY).scalar_one():
+        return _from_tokens(connection, spans)
+    statement, parameters = _question(spans)
+    stored, direct = connection.execute(text(statement), parameters).one()
+    counts = [one + other for one, other in zip(stored, direct, strict=True)]
+    size = len(_FIGURES)
+    return [Counts(*counts[n * size : (n + 1) * size]) for n in range(len(spans))]
+
+
+def _question(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
+    """The statement that counts all figures of the spans, and its parameters.
+
+    All their edges cut time into stretches, each of which is read once: part n is the members of
+    the stretch n, and the set of any span is that of its stretches together.
+    """
+    came = _edges(BEGINNING, *(each for span in spans for each in span))
+    joined = _edges(ALWAYS, *(span.until for span in spans))
+    parameters = _parameters("came", came, 0, UNITS)
+    parameters |= _parameters("joined", joined, JOINED, JOINED_UNITS)
+    parameters |= {f"e{number}": edge for number, edge in enumerate(came)}
+    columns = {"active": f"part = {ACTIVE}"}
+    came_there, joined_there = [], []
+    for number, span in enumerate(spans):
+        until = came.index(span.until)
+        for name, edge in (("here", span.since), ("lately", span.lately), ("ever", BEGINNING)):
+            since = came.index(edge)
+            columns[f"{name}{number}"] = f"part >= {since} AND part < {until}"
+            within = f"used_at >= :e{since} AND used_at < :e{until}"
+            came_there.append(f"coalesce(bool_or({within}), false) AS {name}{number}")
+        last = JOINED + joined.index(span.until)
+        columns[f"joined{number}"] = f"part >= {JOINED} AND part < {last}"
+        joined_there.append(f"coalesce(joined_at < :e{until}, false) AS joined{number}")
+    statement = (_CHANGED + _SETS).format(
+        active=ACTIVE,
+        changed=UNFOLDED,
+        bits=SET_BITS,
+        none=NONE,
+        columns=", ".join(_column(name, where) for name, where in columns.items()),
+        came=", ".join(came_there),
+        joined=", ".join(joined_there),
+        **_counts(len(spans)),
+        **_sources(),
+    )
+    return statement, parameters
+
+
+def _edges(*moments: datetime) -> list[datetime]:
+    return sorted(set(moments))
+
+
+def _parameters(
+    name: str, edges: list[datetime], first_part: int, units: Sequence[str]
+) -> dict[str, object]:
+    """The pieces of each stretch between two edges, as arrays; its part is its number."""
+    found = [
+        (first_part + number, piece)
+        for number, (since, until) in enumerate(pairwise(edges))
+        for piece in pieces(since, until, units)
+    ]
+    return {
+        f"{name}_parts": [part for part, _ in found],
+        f"{name}_units": [piece.unit for _, piece in found],
+        f"{name}_since": [_timestamp(piece.since) for _, piece in found],
+        f"{name}_until": [_timestamp(piece.until) for _, piece in found],
+    }
+
+
+def _timestamp(moment: datetime) -> str:
+    return "-infinity" if moment == ALWAYS else moment.isoformat()
+
+
+def _column(name: str, where: str) -> str:
+    changed = f"coalesce(bit_or(members) FILTER (WHERE part = {UNFOLDED}), {NONE})"
+    return f"coalesce(bit_or(members) FILTER (WHERE {where}), {NONE}) & ~ {changed} AS {name}"
+
+
+def _counts(spans: int) -> dict[str, str]:
+    """The figures as sizes of bitmaps, and as numbers of rows of members."""
+    figures = [
+        [name if name == "active" else f"{name}{number}" for name in figure]
+        for number in range(spans)
+        for figure in _FIGURES
+    ]
+    sizes = (f"coalesce(sum(bit_count({' & '.join(each)})), 0)" for each in figures)
+    rows = (f"count(*) FILTER (WHERE {' AND '.join(each)})" for each in figures)
+    return {
+        "stored_counts": ", ".join(sizes),
+        "direct_counts": ", ".join(rows).replace("~", "NOT "),
+    }
+
+
+def _sources() -> dict[str, str]:
+    tables = {"came": "member_sets", "joined": "joined_sets"}
+    rows = {
+        "came": {"table": "tokens", "moment": "used_at", "member": "tokens.user_id"},
+        "joined": {"table": "users", "moment": "joined_at", "member": "users.id"},
+    }
+    found = {}
+    for name, table in tables.items():
+        listed = _PIECE.format(name)
+        found[f"{name}_sets"] = _STORED.format(pieces=listed, table=table)
+        found[f"{name}_rows"] = _ROWS.format(pieces=listed, bits=SET_BITS, none=NONE, **rows[name])
+    return found
+
+
+# --- from the tokens ------------------------------------------------------------------------------
+
+_TOKENS = """
+SELECT count(*), count(*) FILTER (WHERE is_active) FROM (
+    SELECT user_id FROM public.tokens WHERE used_at >= :since AND used_at < :until
+    GROUP BY user_id
+) AS came LEFT JOIN public.users ON users.id = user_id
+"""
+# An impossible check-in, at -infinity for instance, does not count as having come.
+_EVER = text("""
+SELECT count(*) FILTER (WHERE first < :until),
+       count(*) FILTER (WHERE first < :until AND is_active),
+       count(*) FILTER (WHERE joined_at < :until AND (first >= :until) IS NOT FALSE),
+       count(*) FILTER (WHERE joined_at < :until AND (first >= :until) IS NOT FALSE AND is_active)
+FROM (
+    SELECT user_id, CASE WHEN first_check_in >= :beginning THEN first_check_in
+                         WHEN first_check_in IS NOT NULL THEN
+                         (SELECT min(used_at) FROM public.tokens t
+                          WHERE t.user_id = visits.user_id AND used_at >= :beginning) END AS first
+    FROM public.exact_user_visits visits
+) AS visits FULL JOIN public.users ON users.id = user_id
+""")
+
+
+def _from_tokens(connection: Connection, spans: Sequence[Span]) -> list[Counts]:
+    """The same figures by the plain queries, for the half minute after a very large change."""
+    found = []
+    for span in spans:
+        here, lately = (
+            connection.execute(text(_TOKENS), {"since": since, "until": span.until}).one()
+            for since in (span.since, span.lately)
+        )
+        ever = connection.execute(_EVER, {"until": span.until, "beginning": BEGINNING}).one()
+        found.append(Counts(here[0], *lately, *ever))
+    return found
