@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg2 import errors
 
-from coworking import rollups
+from coworking import rollups, set_checks
 from coworking.checks import RollupChecks
 
 if TYPE_CHECKING:
@@ -43,9 +43,12 @@ USUAL = (
     errors.CardinalityViolation,
 )
 COMPARISONS = [
-    f"SELECT '{name}', {key}::text, t::text, e::text FROM true_{name} t"
-    f" FULL JOIN exact_{name} e USING ({key}) WHERE t IS DISTINCT FROM e"
-    for name, key in rollups.KEYS.items()
+    *set_checks.ALL.values(),
+    *(
+        f"SELECT '{name}', {key}::text, t::text, e::text FROM true_{name} t"
+        f" FULL JOIN exact_{name} e USING ({key}) WHERE t IS DISTINCT FROM e"
+        for name, key in rollups.KEYS.items()
+    ),
 ]
 
 

@@ -113,13 +113,20 @@ _ARE_MANY = text(f"""
 _PIECE = """unnest(CAST(:{0}_parts AS int[]), CAST(:{0}_units AS text[]),
        CAST(:{0}_since AS timestamp[]), CAST(:{0}_until AS timestamp[]))
        AS piece(part, unit, since, until)"""
+# LATERAL and OFFSET 0: a range of each piece is read by the index, however the planner guesses.
 _STORED = """
-SELECT part, chunk, members FROM {pieces} JOIN public.{table} stored
-    ON stored.unit = piece.unit AND start >= since AND start < until"""
+SELECT part, chunk, members FROM {pieces} CROSS JOIN LATERAL (
+    SELECT chunk, members FROM public.{table} stored
+    WHERE stored.unit = piece.unit AND start >= since AND start < until OFFSET 0
+) stored"""
 _ROWS = """
 SELECT part, number / {bits}, set_bit({none}, number % {bits}, 1)
-FROM {pieces} JOIN public.{table} ON {moment} >= since AND {moment} < until
-JOIN public.member_numbers ON member_numbers.user_id = {member} WHERE unit IS NULL"""
+FROM {pieces} CROSS JOIN LATERAL (
+    SELECT DISTINCT {member} AS user_id FROM public.{table}
+    WHERE {moment} >= since AND {moment} < until OFFSET 0
+) came CROSS JOIN LATERAL (
+    SELECT number FROM public.member_numbers known WHERE known.user_id = came.user_id OFFSET 0
+) known WHERE unit IS NULL"""
 _SETS = """,
 gathered AS (
     {came_sets} UNION ALL {came_rows} UNION ALL {joined_sets} UNION ALL {joined_rows}
@@ -247,8 +254,8 @@ def _counts(spans: int) -> dict[str, str]:
 def _sources() -> dict[str, str]:
     tables = {"came": "member_sets", "joined": "joined_sets"}
     rows = {
-        "came": {"table": "tokens", "moment": "used_at", "member": "tokens.user_id"},
-        "joined": {"table": "users", "moment": "joined_at", "member": "users.id"},
+        "came": {"table": "tokens", "moment": "used_at", "member": "user_id"},
+        "joined": {"table": "users", "moment": "joined_at", "member": "id"},
     }
     found = {}
     for name, table in tables.items():

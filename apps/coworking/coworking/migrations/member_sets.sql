@@ -132,12 +132,19 @@ begin
         enable always trigger rollups_updated, enable always trigger rollups_truncated;
 end $function$;
 
--- As before, and the sets in the same statement, so of the same snapshot. A bit is set for a
+-- As before; then the sets, by what the one statement has taken from the deltas. A bit is set for a
 -- check-in that came. Where one went, the tokens are asked whether the member has another one in
--- that hour, day, month or year.
+-- that hour, day, month or year. They may be of a later snapshot: what it sees beyond the first one
+-- is still a delta, whose member readers take from the tokens, and which the next fold takes.
 
 create or replace function rollup_fold(out days bigint, out users bigint, out quarters bigint)
     language plpgsql set search_path = pg_catalog, pg_temp as $function$
+declare
+    event_members  bigint[];
+    event_hours    timestamp[];
+    event_came     boolean[];
+    event_went     boolean[];
+    changed        bigint[];
 begin
     lock table public.users, public.tokens in access share mode;
     lock table public.daily_visits, public.user_visits, public.quarter_hours,
@@ -189,9 +196,8 @@ begin
                  first_check_in = excluded.first_check_in
              returning user_id),
 
-         events as materialized (
-             select user_id::bigint as user_id, start, bool_or(not gone) as came,
-                    bool_or(gone) as went
+         events as (
+             select user_id, start, bool_or(not gone) as came, bool_or(gone) as went
              from (
                  select user_id, date_trunc('hour', used_at) as start, n < 0 as gone
                  from plain where $kept
@@ -202,67 +208,78 @@ begin
                  select unnest(went), date_trunc('hour', used_at), true
                  from (select *, start as used_at from by_quarter) by_quarter where $kept
              ) parts
-             group by 1, 2),
-         touched as (select user_id from events union select user_id from changed_members),
-         new_numbers as (
-             insert into public.member_numbers
-             select user_id, row_number() over (order by user_id) - 1
-                             + coalesce((select max(number) + 1 from public.member_numbers), 0)
-             from touched
-             where not exists (select from public.member_numbers old
-                               where old.user_id = touched.user_id)
-             returning user_id, number),
-         numbers as materialized (
-             select user_id, number from touched join public.member_numbers using (user_id)
-             union all
-             select user_id, number from new_numbers),
-         hours as (
-             select start, number / $bits as chunk, $bit_or_numbers as members
-             from events join numbers using (user_id) where came group by 1, 2),
-         $longer_sets,
-         gone as (
-             select unit, date_trunc(unit, start) as start, user_id
-             from events cross join unnest('{hour,day,month,year}'::text[]) unit
-             where went group by 1, 2, 3),
-         dead as (
-             select unit, start, number / $bits as chunk, $bit_or_numbers as members
-             from gone join numbers using (user_id)
-             where (select true from public.tokens t
-                    where t.user_id = gone.user_id and t.used_at >= gone.start
-                      and date_trunc(gone.unit, t.used_at) = gone.start limit 1) is null
-             group by 1, 2, 3),
-         written_sets as (
-             insert into public.member_sets
-             select unit, start, chunk, (coalesce(old.members, $none) | coalesce(new.members, $none))
-                                        & ~ coalesce(dead.members, $none)
-             from (select 'hour' as unit, * from hours union all select 'day', * from days_of
-                   union all select 'month', * from months union all select 'year', * from years
-                  ) new
-             full join dead using (unit, start, chunk)
-             left join public.member_sets old using (unit, start, chunk)
-             on conflict (unit, start, chunk) do update set members = excluded.members),
-         cleared as (
-             select number / $bits as chunk, $bit_or_numbers as members
-             from changed_members join numbers using (user_id) group by 1),
-         joined as (
-             select distinct number, joined_at, is_active
-             from changed_members join numbers using (user_id)
-             join public.users on users.id = user_id),
-         joiners as ($joiners group by 1, 2, 3),
-         written_joiners as (
-             insert into public.joined_sets
-             select unit, start, chunk, (coalesce(old.members, $none) & ~ cleared.members)
-                                        | coalesce(new.members, $none)
-             from joiners new
-             full join (select * from public.joined_sets
-                        where chunk in (select chunk from cleared)) old using (unit, start, chunk)
-             join cleared using (chunk)
-             where old.members is null or old.members & cleared.members <> $none
-                or new.members is not null
-             on conflict (unit, start, chunk) do update set members = excluded.members)
+             group by 1, 2)
     select (select count(*) from written_days), (select count(*) from written_users),
-           (select count(*) from written_quarters)
-    into days, users, quarters;
+           (select count(*) from written_quarters),
+           array_agg(events.user_id), array_agg(start), array_agg(came), array_agg(went),
+           (select array_agg(distinct user_id) from changed_members)
+    from events
+    into days, users, quarters, event_members, event_hours, event_came, event_went, changed;
+
+    insert into public.member_numbers
+    select user_id, row_number() over (order by user_id) - 1
+                    + coalesce((select max(number) + 1 from public.member_numbers), 0)
+    from (select distinct unnest(event_members || changed) as user_id) touched
+    where not exists (select from public.member_numbers old
+                      where old.user_id = touched.user_id);
+
+    -- LATERAL and OFFSET 0: the planner can't know how many there are, and so must not choose to
+    -- read a whole table, nor to compare each with each.
+    if event_members is not null then
+        with events as materialized (
+                 select event.user_id, start, came, went, number
+                 from unnest(event_members, event_hours, event_came, event_went)
+                      event(user_id, start, came, went)
+                 cross join lateral (select number from public.member_numbers known
+                                     where known.user_id = event.user_id offset 0) known),
+             hours as (
+                 select start, number / $bits as chunk, $bit_or_numbers as members
+                 from events where came group by 1, 2),
+             $longer_sets,
+             gone as (
+                 select distinct unit, date_trunc(unit, start) as start, user_id, number
+                 from events cross join unnest('{hour,day,month,year}'::text[]) unit where went),
+             dead as (
+                 select unit, start, number / $bits as chunk, $bit_or_numbers as members
+                 from gone
+                 where (select true from public.tokens t
+                        where t.user_id = gone.user_id and t.used_at >= gone.start
+                          and date_trunc(gone.unit, t.used_at) = gone.start limit 1) is null
+                 group by 1, 2, 3)
+        insert into public.member_sets
+        select unit, start, chunk, (coalesce(old.members, $none) | coalesce(new.members, $none))
+                                   & ~ coalesce(dead.members, $none)
+        from (select 'hour' as unit, * from hours union all select 'day', * from days_of
+              union all select 'month', * from months union all select 'year', * from years) new
+        full join dead using (unit, start, chunk)
+        left join lateral (select members from public.member_sets stored
+                           where stored.unit = coalesce(new.unit, dead.unit)
+                             and stored.start = coalesce(new.start, dead.start)
+                             and stored.chunk = coalesce(new.chunk, dead.chunk) offset 0) old
+            on true
+        on conflict (unit, start, chunk) do update set members = excluded.members;
+    end if;
+
+    if changed is not null then
+        with numbers as materialized (
+                 select user_id, number from unnest(changed) member(user_id)
+                 join public.member_numbers using (user_id)),
+             cleared as (
+                 select number / $bits as chunk, $bit_or_numbers as members
+                 from numbers group by 1),
+             joined as (select number, joined_at, is_active
+                        from numbers join public.users on users.id = user_id),
+             joiners as ($joiners group by 1, 2, 3)
+        insert into public.joined_sets
+        select unit, start, chunk, (coalesce(old.members, $none) & ~ cleared.members)
+                                   | coalesce(new.members, $none)
+        from joiners new
+        full join (select * from public.joined_sets
+                   where chunk in (select chunk from cleared)) old using (unit, start, chunk)
+        join cleared using (chunk)
+        where new.members is not null or old.members & cleared.members <> $none
+        on conflict (unit, start, chunk) do update set members = excluded.members;
+    end if;
 
     if users + quarters > 0 then
         delete from public.daily_visits where visits = 0;
