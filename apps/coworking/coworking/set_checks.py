@@ -11,12 +11,14 @@ from sqlalchemy import TextClause, text
 
 from coworking.migrations.parts import BIT_OR_NUMBERS, JOINERS, KEPT, NONE, SET_BITS
 
-# The members with an unfolded change; each query of them begins so.
-CHANGED = """changed AS MATERIALIZED (
+# Users and tokens come first in each query: TRUNCATE locks them, in this order, before any rollup.
+FIRST = "nobody AS (SELECT FROM public.users, public.tokens WHERE false)"
+# The members with an unfolded change.
+CHANGED = f"""{FIRST}, changed AS MATERIALIZED (
     SELECT user_id::bigint AS user_id FROM public.token_deltas
     UNION SELECT user_id FROM public.user_deltas
     UNION SELECT user_id FROM public.member_changes
-)"""
+)"""  # noqa: S608 (constants)
 _MASKS = f"""masks AS (
     SELECT number / {SET_BITS} AS chunk, {BIT_OR_NUMBERS} AS mask
     FROM changed JOIN public.member_numbers USING (user_id) GROUP BY 1
@@ -44,16 +46,20 @@ HOURS = f"""
         LEFT JOIN masks USING (chunk) WHERE unit = 'hour'
     ) {_DIFFERING}"""  # noqa: S608 (constants)
 
-# Days, months and years, which the fold writes with the hours: no token is read.
+# Days, months and years, by the hours: no token is read. The fold may have kept a day's bit for a
+# check-in that is still a delta, and so has no hour yet.
 LONGER = f"""
-    WITH truth AS (
+    WITH {CHANGED}, {_MASKS}, known AS (
+        SELECT unit, start, chunk, members & ~ coalesce(mask, {NONE}) AS members
+        FROM public.member_sets LEFT JOIN masks USING (chunk)
+    ), truth AS (
         SELECT longer AS unit, date_trunc(longer, start) AS start, chunk,
                bit_or(members) AS members
-        FROM public.member_sets
+        FROM known
         JOIN (VALUES ('hour', 'day'), ('day', 'month'), ('month', 'year')) steps (unit, longer)
             USING (unit) GROUP BY 1, 2, 3
     ), got AS (
-        SELECT unit, start, chunk, members FROM public.member_sets WHERE unit <> 'hour'
+        SELECT unit, start, chunk, members FROM known WHERE unit <> 'hour'
     ) {_DIFFERING}"""  # noqa: S608 (constants)
 
 JOINED = f"""
