@@ -76,6 +76,18 @@ BYPASSES = {
            FOR EACH STATEMENT EXECUTE FUNCTION tokens_inserted();
          SELECT rollup_triggers()""",
     "partitioned": PARTITIONED,
+    "a trigger of users is off": "ALTER TABLE users DISABLE TRIGGER members_updated",
+    "users are replicated": """
+        ALTER TABLE users DISABLE TRIGGER USER; UPDATE users SET is_active = false WHERE id = 7;
+        ALTER TABLE users ENABLE ALWAYS TRIGGER members_inserted,
+            ENABLE ALWAYS TRIGGER members_updated, ENABLE ALWAYS TRIGGER members_deleted,
+            ENABLE ALWAYS TRIGGER members_truncated""",
+    "a set of an hour is changed": """
+        UPDATE member_sets SET members = ~ members
+        WHERE unit = 'hour' AND start = (SELECT min(start) FROM member_sets WHERE unit = 'hour')""",
+    "a set of a month is lost": """
+        DELETE FROM member_sets WHERE unit = 'month'
+            AND start = (SELECT min(start) FROM member_sets WHERE unit = 'month')""",
     "a rollup is changed": "UPDATE user_visits SET visits = visits + 1 WHERE user_id = 7",
 }
 

@@ -25,19 +25,20 @@ ATTEMPT = "200ms"  # the longest that others wait behind an attempt
 GIVE_UP_AFTER = 120.0  # seconds of attempts
 
 BLOCKERS = text("""
-    SELECT string_agg(format('pid %s (%s)', a.pid, a.state), ', ' ORDER BY a.pid)
+    SELECT string_agg(DISTINCT format('pid %s (%s)', a.pid, a.state), ', ')
     FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE l.relation = 'public.tokens'::regclass AND l.granted AND l.pid <> pg_backend_pid()
+    WHERE l.relation IN (to_regclass('public.tokens'), to_regclass('public.users')) AND l.granted
+      AND l.pid <> pg_backend_pid()
 """)
 
 
 def in_short_attempts(connection: Connection, action: Callable[[], object]) -> None:
-    """Run an action on a connection that locks `tokens`, until its locks are granted.
+    """Run an action on a connection that locks `tokens` or `users`, until its locks are granted.
 
     Each attempt is a savepoint of the connection's transaction, which keeps the locks.
 
     Raises:
-        ServiceError: it could not lock the table within GIVE_UP_AFTER; the message names the
+        ServiceError: it could not lock the tables within GIVE_UP_AFTER; the message names the
             sessions that hold it.
     """
     deadline = time.monotonic() + GIVE_UP_AFTER
@@ -55,7 +56,7 @@ def in_short_attempts(connection: Connection, action: Callable[[], object]) -> N
         if time.monotonic() > deadline:
             holders = connection.execute(BLOCKERS).scalar() or "others, in turns"
             raise ServiceError(
-                f"the table tokens stayed locked for {GIVE_UP_AFTER:.0f} s by {holders}",
+                f"the tables users and tokens stayed locked for {GIVE_UP_AFTER:.0f} s by {holders}",
                 hint="End those transactions, or wait for their end, and migrate again.",
             )
         time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 (so that two don't meet again)

@@ -49,7 +49,7 @@ RECORD = """if exists (select from {rows} offset 8) then
         insert into public.token_deltas select user_id, created_at, used_at, n from {source};
     end if;"""
 
-# From revision 0006 on, a large statement also says whose check-ins came and went.
+# From revision 0007 on, a large statement also says whose check-ins came and went.
 WITHOUT_MEMBERS = {"member": "", "came_and_went": "", "moved": ""}
 WITH_MEMBERS = {
     "member": ", user_id",

@@ -1,6 +1,6 @@
 """The sets of members, still empty, and the triggers on `users` and `tokens` that feed them.
 
-Until 0007 fills them the fold keeps what has changed since. Writers wait for some milliseconds.
+Until 0008 fills them the fold keeps what has changed since. Writers wait for some milliseconds.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from coworking.locks import in_short_attempts
 from coworking.migrations import progress
 from coworking.migrations.parts import functions, sql
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 TRIGGERS = ("members_inserted", "members_deleted", "members_updated", "members_truncated")
 TABLES = ("member_numbers", "member_sets", "joined_sets", "member_changes")
 
 
 def upgrade() -> None:
-    """Make the index, then tables, functions and triggers at once."""
+    """Make tables, functions and triggers at once."""
     progress("Installing the sets of members and the triggers that feed them ...")
     in_short_attempts(op.get_bind(), _make_all)
 
@@ -27,7 +27,6 @@ def upgrade() -> None:
 def _make_all() -> None:
     op.execute("lock table public.users, public.tokens in share row exclusive mode")
     op.execute(sql("member_sets.sql"))
-    op.execute("create index users_joined_at_index on public.users (joined_at)")
     op.execute("select public.rollup_triggers()")
 
 
@@ -42,7 +41,6 @@ def _drop_all() -> None:
         op.execute(f"drop trigger if exists {name} on public.users")
         op.execute(f"drop function if exists public.{name}()")
     op.execute(functions("rollups.sql"))
-    op.execute("drop index if exists public.users_joined_at_index")
     op.execute("alter table public.quarter_deltas drop if exists came, drop if exists went")
     for name in TABLES:
         op.execute(f"drop table if exists public.{name}")

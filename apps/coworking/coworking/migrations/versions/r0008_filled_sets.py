@@ -7,8 +7,8 @@ from alembic import op
 from coworking import rollups
 from coworking.migrations import progress
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -18,4 +18,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing to remove: 0006 made the tables."""
+    """Nothing to remove: 0007 made the tables."""
