@@ -11,6 +11,7 @@ Line = str | tuple[datetime, str]  # printed now, or at that time
 
 _CLAIM = {"name": "data", "persistentVolumeClaim": {"claimName": "data-postgresql-0"}}
 _PROOF = "postgresql-proof-29000000-x1y2z"
+_NEXT_PROOF = "postgresql-proof-29010080-a9b8c"
 
 
 class Database:
@@ -24,6 +25,7 @@ class Database:
         reason: what Argo CD shows for the pod.
         logs: what each container printed, oldest first.
         proof: what Argo CD shows for the proof's pod, and when it was made; None without one.
+        next_proof: likewise of the pod that came after it.
         refusal: the status and words by which Argo CD refuses to hand out a log; None if it does.
     """
 
@@ -36,6 +38,7 @@ class Database:
         self.reason = "Running"
         self.logs: dict[str, list[Line]] = {"postgresql": []}
         self.proof: tuple[str, datetime] | None = None
+        self.next_proof: tuple[str, datetime] | None = None
         self.refusal: tuple[int, str] | None = None
 
     def back_up(self, state: str = "", *, fill: Json | None = None) -> None:
@@ -88,7 +91,7 @@ class Database:
         argo-cd 3.4, server/application: PodLogs; the words are Kubernetes' (registry/core/pod).
         """
         [pod], container = query["podName"], query.get("container", [""])[0]
-        declared = [{"name": "proof"}] if pod == _PROOF else self.spec["containers"]
+        declared = [{"name": "proof"}] if pod in {_PROOF, _NEXT_PROOF} else self.spec["containers"]
         names = [each["name"] for each in declared]
         if not container and len(names) > 1:
             said = f"a container name must be specified for pod {pod}, choose one of: {names}"
@@ -126,11 +129,13 @@ class Database:
             | {"kind": "Pod", "name": "postgresql-0", "uid": "p"}
             | {"parentRefs": [{"uid": "s"}], "info": _info(self.reason, f"{self.ready}/1")},
         ]
-        if self.proof:
-            reason, made = self.proof
+        for name, proof in ((_PROOF, self.proof), (_NEXT_PROOF, self.next_proof)):
+            if proof is None:
+                continue
+            reason, made = proof
             nodes.append(
                 base
-                | {"kind": "Pod", "name": _PROOF, "uid": "q", "parentRefs": [{"uid": "j"}]}
+                | {"kind": "Pod", "name": name, "uid": name, "parentRefs": [{"uid": "j"}]}
                 | {"createdAt": f"{made:%Y-%m-%dT%H:%M:%SZ}", "info": _info(reason, "0/1")}
             )
         return nodes

@@ -227,3 +227,33 @@ def test_users_and_groups_are_resources_for_those_who_impersonate(
     report = check(inputs, Facts(), (1, 32), only=["role-resource-unknown"])
 
     assert len(report.findings) == wrong
+
+
+def test_a_patch_of_what_a_generator_makes_is_kept_beside_a_chart(tmp_path: Path) -> None:
+    chart = "helmCharts: [{name: web, repo: https://charts.example.com, version: 1.0.0}]\n"
+    made = "configMapGenerator: [{name: front, literals: [A=b]}]\n"
+    patch = "patches:\n  - path: front.yaml\n"
+    front = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: front, labels: {app: -x}}\n"
+    files = {"kustomization.yaml": HEAD + chart + made + patch, "front.yaml": front}
+
+    report = run(tmp_path, files, only="label-syntax")
+
+    assert [each.rule for each in report.findings] == ["label-syntax"]
+
+
+def test_what_lies_around_a_folder_is_not_judged_and_ends_nothing(tmp_path: Path) -> None:
+    """The folder's own fault is reported after one of what is around it."""
+    port = IN_SHOP.replace("port: 80", "port: 80, nodePort: 30080")
+    port = port.replace("spec:", "spec:\n  type: NodePort")
+    pods = POD.replace("front}\nspec", "front, namespace: shop}\nspec")
+    for name, text in (("a", pods), ("b", port)):
+        both = text + "---" + text.replace("{name: front, namespace", "{name: other, namespace")
+        inner = {"kustomization.yaml": HEAD + f"resources: [{name}.yaml]\n", f"{name}.yaml": both}
+        write(tmp_path / name, inner)
+    write(tmp_path, {".git/HEAD": "", "kustomization.yaml": HEAD + "resources: [a, b]\n"})
+    forget()
+
+    rules = ["node-port-twice", "selectors-overlap"]
+    report = check(gather([str(tmp_path / "a")], Facts()), Facts(), (1, 32), only=rules)
+
+    assert [each.rule for each in report.findings] == ["selectors-overlap"] * 2

@@ -195,6 +195,16 @@ def test_a_proof_that_failed_is_named_with_its_last_words(database: Database) ->
     assert result.exit_code == 1
 
 
+def test_of_several_proofs_the_newest_counts(database: Database) -> None:
+    database.back_up(well())
+    database.proof = ("Completed", _ago(minutes=9))
+    database.next_proof = ("Error", _ago(minutes=5))
+    assert "    ! the proof postgresql-proof-29010080-a9b8c failed" in _status().output
+
+    database.proof, database.next_proof = database.next_proof, database.proof
+    assert "    ! the proof postgresql-proof-29000000-x1y2z failed" in _status().output
+
+
 @pytest.mark.parametrize("proof", [("Error", _ago(days=2)), ("Completed", _ago(minutes=1))])
 def test_a_proof_that_a_newer_one_answered_or_that_ended_well_is_not(
     database: Database, proof: tuple[str, datetime]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -153,6 +154,23 @@ def test_it_blocks(
     with pytest.raises(Blocks) as caught:
         GATES[gate].check(candidate())
     assert sentence.format(name=world.name, old=world.old, tag=world.tag) in str(caught.value)
+
+
+@both_images
+def test_what_a_tag_changes_beside_the_image_is_shown_in_three_lines(
+    world: World, candidate: Callable[..., Any]
+) -> None:
+    tag_is_used_elsewhere(world)
+    path = f"{world.part('prod')}/kustomization.yaml"
+    first = "metadata.annotations.runs"
+    world.edit(path, first, f"{first}, metadata.labels.ran, metadata.labels.runs")
+
+    with pytest.raises(Blocks) as caught:
+        GATES["only-the-image"].check(candidate())
+
+    shown = str(caught.value).removeprefix("the tag changes more than the image: ").split("; ")
+    assert len(shown) == 3
+    assert all(re.match(r"[+-] ", line) for line in shown)
 
 
 def test_a_gate_that_cannot_ask_blocks(
