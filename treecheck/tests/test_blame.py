@@ -266,3 +266,16 @@ def test_rendered_manifests_are_told_apart_by_their_namespace(tmp_path: Path) ->
         "all.yaml: data: {x: '2'}",
     ]
     assert [line(each, ("metadata", "namespace"))[-1] for each in resources] == ["a", "b"]
+
+
+def test_what_is_in_a_list_is_blamed_on_its_own_line(tmp_path: Path) -> None:
+    item = (
+        "  - kind: ConfigMap\n    apiVersion: v1\n    metadata: {{name: {}}}\n    data: {{A: b}}\n"
+    )
+    file = tmp_path / "all.yaml"
+    text = "apiVersion: v1\nkind: List\nitems:\n" + item.format("one") + item.format("two")
+    file.write_text(text, "utf-8")
+
+    (resources,) = gather([str(file)], Facts()).sets.values()
+
+    assert [blame(each, ("data", "A")) for each in resources] == [(file, 7), (file, 11)]

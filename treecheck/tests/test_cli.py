@@ -19,6 +19,7 @@ from rule_cases import all_cases
 from treecheck.cli import command
 from treecheck.errors import InputError
 from treecheck.registry import RULES
+from treecheck.schemas import version_of, versions
 
 BROKEN = Path(__file__).parent / "deployment" / "broken.yaml"
 SOUND = BROKEN.with_name("sound.yaml")
@@ -161,6 +162,11 @@ def test_it_reads_standard_input() -> None:
 def test_only_runs_the_named_rules() -> None:
     assert findings(BROKEN, "--only", "unknown-field") == []
     assert isinstance(validate(BROKEN, "--only", "no-such").exception, InputError)
+
+
+def test_without_a_release_it_is_the_newest_that_can_be_checked() -> None:
+    assert version_of("") == max(versions()) == versions()[-1]
+    assert version_of(f"v1.{versions()[0][1]}.4") == versions()[0]
 
 
 def test_an_unknown_release_of_kubernetes_is_refused() -> None:

@@ -257,3 +257,16 @@ def test_what_lies_around_a_folder_is_not_judged_and_ends_nothing(tmp_path: Path
     report = check(gather([str(tmp_path / "a")], Facts()), Facts(), (1, 32), only=rules)
 
     assert [each.rule for each in report.findings] == ["selectors-overlap"] * 2
+
+
+def test_an_outer_kustomization_that_does_not_build_on_a_folder_brings_it_nothing(
+    tmp_path: Path,
+) -> None:
+    inner = {"a/kustomization.yaml": HEAD + "resources: [front.yaml]\n", "a/front.yaml": FRONT}
+    outer = {"kustomization.yaml": HEAD + "resources: [pod.yaml]\n", "pod.yaml": POD}
+    write(tmp_path, inner | outer | {".git/HEAD": ""})
+    forget()
+
+    report = check(gather([str(tmp_path / "a")], Facts()), Facts(), (1, 32))
+
+    assert "service-selects-nothing" in {each.rule for each in report.findings}

@@ -1,0 +1,83 @@
+"""Which files of a repository are read for the name of another file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from treecheck.files import SourceFile
+from treecheck.mentions import LARGEST, Mentions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORDS = "kubectl apply -f kind/calico.yaml\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "kind").mkdir()
+    return tmp_path / "kind/calico.yaml"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.md",
+        "a.mk",
+        "a.sh",
+        "a.just",
+        "a.tf",
+        "a.toml",
+        "Makefile",
+        "justfile",
+        "Justfile",
+        ".justfile",
+        "x/y/a.sh",
+    ],
+)
+def test_a_page_or_script_mentions_it(name: str, file: Path, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(WORDS, encoding="utf-8")
+    assert Mentions(tmp_path, {}).has(file)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "Dockerfile", ".git/a.md", "node_modules/a.md"])
+def test_another_file_does_not(name: str, file: Path, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(WORDS, encoding="utf-8")
+    assert not Mentions(tmp_path, {}).has(file)
+
+
+def test_the_largest_script_is_read_and_a_larger_one_or_a_link_is_not(
+    file: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "a.sh"
+    script.write_text(WORDS.ljust(LARGEST), encoding="utf-8")
+    assert Mentions(tmp_path, {}).has(file)
+
+    script.write_text(WORDS.ljust(LARGEST + 1), encoding="utf-8")
+    assert not Mentions(tmp_path, {}).has(file)
+
+    (tmp_path / "words").write_text(WORDS, encoding="utf-8")
+    (tmp_path / "b.sh").symlink_to(tmp_path / "words")
+    assert not Mentions(tmp_path, {}).has(file)
+
+
+def test_a_page_that_cannot_be_read_hides_no_other(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"\xff\xfe\xff")
+    (tmp_path / "b.md").write_text(WORDS, encoding="utf-8")
+    assert Mentions(tmp_path, {}).has(file)
+
+
+def test_a_manifest_counts_and_a_kustomization_or_the_file_itself_does_not(
+    file: Path, tmp_path: Path
+) -> None:
+    sources = {}
+    for name in ("kustomization.yaml", "kind/calico.yaml"):
+        sources[tmp_path / name] = SourceFile(tmp_path / name, "# kind/calico.yaml\n")
+    assert not Mentions(tmp_path, sources).has(file)
+
+    other = SourceFile(tmp_path / "other.yaml", "url: https://example.com/kind/calico.yaml\n")
+    assert Mentions(tmp_path, sources | {other.path: other}).has(file)
