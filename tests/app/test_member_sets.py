@@ -47,6 +47,20 @@ PLAIN = text("""
     ) AS each_user
 """)
 
+LISTS = {
+    ("ever", "~lately", "active"): "ever AND NOT lately AND is_active",
+    ("joined", "~ever", "active"): "joined_at < :until AND NOT ever AND is_active",
+}
+# Who they are: of the same rows as PLAIN, in the order of their ids.
+PLAIN_PAGE = """
+    SELECT id FROM (
+        SELECT users.id, is_active, joined_at,
+               coalesce(bool_or(used_at >= :lately AND used_at < :until), false) AS lately,
+               coalesce(bool_or(used_at >= '1900-01-01' AND used_at < :until), false) AS ever
+        FROM users LEFT JOIN tokens ON user_id = users.id GROUP BY users.id
+    ) AS each_user WHERE {} AND id > :after ORDER BY id LIMIT :most
+"""
+
 
 def moment(draw: Random) -> str:
     """Within 14 months, often on the edge of an hour, day, month or year; rarely impossible."""
@@ -113,6 +127,22 @@ def compare(connection: Connection, draw: Random, times: int) -> None:
         expected = [Counts(*connection.execute(PLAIN, each._asdict()).one()) for each in asked]
         assert member_sets.members(connection, asked) == expected, (SEED, asked)
         assert member_sets._from_tokens(connection, asked) == expected, (SEED, asked)
+        compare_pages(connection, draw, asked[0])
+
+
+def compare_pages(connection: Connection, draw: Random, span: Span) -> None:
+    """Compare a page of each list with the plain query, as if few were on it or many."""
+    page = {"after": draw.choice([0, 0, *IDS]), "most": draw.choice([1, 3, 20])}
+    for figure, condition in LISTS.items():
+        plain = text(PLAIN_PAGE.format(condition))
+        expected = connection.execute(plain, {**span._asdict(), **page}).scalars().all()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(member_sets, "MANY_LISTED", draw.choice([0, 2_000]))
+            found = member_sets.page_of(connection, span, figure)
+        assert found is not None
+        statement = text(f"{found[0]} SELECT user_id FROM page ORDER BY user_id")
+        got = connection.execute(statement, found[1] | page).scalars().all()
+        assert got == expected, (SEED, span, page, figure)
 
 
 def walk(database: Database, engine: Engine, draw: Random, steps: int, ranges: int) -> None:

@@ -1,9 +1,9 @@
-"""How many members checked in during spans of time, had ever come, or had never: from bitmaps.
+"""How many members, and who, checked in during spans of time, had ever come, or had never.
 
-The bitmaps are those of member_sets and joined_sets (docs/rollups.md): one of each hour, day, month
-and year of UTC. A span is cut into the longest of these; what is left over at its ends, less than
-an hour, is read from the rows of tokens. Members with a change that no fold has moved yet are left
-out of all bitmaps, and asked for one by one. While these are very many, all is counted from the
+All from bitmaps, those of member_sets and joined_sets (docs/rollups.md): one of each hour, day,
+month and year of UTC. A span is cut into the longest of these; what is left over at its ends, less
+than an hour, is read from the rows of tokens. Members with a change that no fold has moved yet are
+left out of all bitmaps, and asked for one by one. While these are very many, all is read from the
 tokens.
 """
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MOST_CHANGED = 2_000  # members asked for one by one; of more, reading all tokens is faster
+MANY_LISTED = 2_000  # of so many a page is found faster in the order of ids
 BEGINNING = datetime.combine(EARLIEST, time())  # check-ins before are impossible
 ALWAYS = datetime(1, 1, 1)  # noqa: DTZ001 (timestamps have no zone); nobody joins earlier, except at -infinity
 HOUR = timedelta(hours=1)
@@ -133,13 +134,14 @@ gathered AS (
         FROM changed JOIN public.member_numbers USING (user_id)
 ),
 parts AS (SELECT part, chunk, bit_or(members) AS members FROM gathered GROUP BY 1, 2),
-chunks AS (SELECT {columns} FROM parts GROUP BY chunk),
+chunks AS (SELECT chunk, {columns} FROM parts GROUP BY chunk),
 direct AS (
-    SELECT coalesce(is_active, false) AS active, {joined}, came.*
+    SELECT changed.user_id, coalesce(is_active, false) AS active, {joined}, came.*
     FROM changed LEFT JOIN public.users ON users.id = changed.user_id
     CROSS JOIN LATERAL (
         SELECT {came} FROM public.tokens WHERE tokens.user_id = changed.user_id) came
-)
+)"""
+_SIZES = """
 SELECT ARRAY[{stored_counts}]::bigint[] AS stored, (SELECT ARRAY[{direct_counts}] FROM direct)
 FROM chunks
 """
@@ -160,15 +162,19 @@ def members(connection: Connection, spans: Sequence[Span]) -> list[Counts]:
     spans = [Span(*(max(BEGINNING, each) for each in span)) for span in spans]
     if connection.execute(_ARE_MANY).scalar_one():
         return _from_tokens(connection, spans)
-    statement, parameters = _question(spans)
-    stored, direct = connection.execute(text(statement), parameters).one()
+    sets, parameters = _sets_of(spans)
+    statement = text(sets + _SIZES.format(**_counts(len(spans))))
+    stored, direct = connection.execute(statement, parameters).one()
     counts = [one + other for one, other in zip(stored, direct, strict=True)]
     size = len(_FIGURES)
     return [Counts(*counts[n * size : (n + 1) * size]) for n in range(len(spans))]
 
 
-def _question(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
-    """The statement that counts all figures of the spans, and its parameters.
+def _sets_of(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
+    """The sets of the spans as the first part of a statement, and its parameters.
+
+    It ends with `chunks`, a row for each chunk and in it a bitmap for each name in _FIGURES, and
+    with `direct`, a row for each changed member and in it whether they are in the set.
 
     All their edges cut time into stretches, each of which is read once: part n is the members of
     the stretch n, and the set of any span is that of its stretches together.
@@ -198,10 +204,82 @@ def _question(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
         columns=", ".join(_column(name, where) for name, where in columns.items()),
         came=", ".join(came_there),
         joined=", ".join(joined_there),
-        **_counts(len(spans)),
         **_sources(),
     )
     return statement, parameters
+
+
+# --- who they are ---------------------------------------------------------------------------------
+
+# Few members are taken out of the bitmaps and sorted. Of many a page finds enough soon, if all are
+# asked in the order of their ids. Each branch has a condition that is known before it is begun.
+_PAGE = """,
+chosen AS MATERIALIZED (
+    SELECT chunk, {bitmap} AS members FROM chunks WHERE {bitmap} <> {none}
+),
+known AS (
+    SELECT coalesce(sum(bit_count(members)), 0) > {many} AS are_many, max(chunk) AS last
+    FROM chosen
+),
+listed AS (
+    SELECT array_agg(coalesce(members, {none}) ORDER BY chunk) AS bitmaps
+    FROM generate_series(0, (SELECT last FROM known)) chunk LEFT JOIN chosen USING (chunk)
+),
+page AS (
+    SELECT user_id FROM (
+        SELECT number FROM chosen CROSS JOIN LATERAL (
+            SELECT chunk * {bits} + bit AS number FROM generate_series(0, {bits} - 1) bit
+            WHERE get_bit(members, bit) = 1 OFFSET 0
+        ) bits WHERE NOT (SELECT are_many FROM known)
+    ) numbers CROSS JOIN LATERAL (
+        SELECT user_id FROM public.member_numbers few WHERE few.number = numbers.number OFFSET 0
+    ) few WHERE user_id > :after
+    UNION ALL (
+        SELECT user_id FROM public.member_numbers
+        WHERE (SELECT are_many FROM known) AND user_id > :after
+          AND number < {bits} * ((SELECT last FROM known) + 1)
+          AND get_bit((SELECT bitmaps FROM listed)[number / {bits} + 1], number % {bits}) = 1
+        ORDER BY user_id LIMIT :most)
+    UNION ALL SELECT user_id FROM direct WHERE {condition} AND user_id > :after
+    ORDER BY user_id LIMIT :most
+)"""
+
+
+def page_of(
+    connection: Connection, span: Span, figure: Sequence[str]
+) -> tuple[str, dict[str, object]] | None:
+    """The first part of a statement whose `page` has ids of members, and its parameters.
+
+    It takes two more: `page` begins after the id :after, and has :most rows.
+
+    Args:
+        connection: to the database.
+        span: what the names in `figure` are of.
+        figure: the sets that the members are in, as in _FIGURES.
+
+    Returns:
+        None while so many members have changed that reading all tokens is faster.
+    """
+    if connection.execute(_ARE_MANY).scalar_one():
+        return None
+    sets, parameters = _sets_of([Span(*(max(BEGINNING, each) for each in span))])
+    names = [_numbered(name, 0) for name in figure]
+    page = _PAGE.format(
+        bitmap=" & ".join(names),
+        condition=" AND ".join(names).replace("~", "NOT "),
+        bits=SET_BITS,
+        none=NONE,
+        many=MANY_LISTED,
+    )
+    return sets + page, parameters
+
+
+def _numbered(name: str, number: int) -> str:
+    """The column of a set of _FIGURES for a span."""
+    return name if name == "active" else f"{name}{number}"
+
+
+# --- the statement --------------------------------------------------------------------------------
 
 
 def _edges(*moments: datetime) -> list[datetime]:
@@ -237,7 +315,7 @@ def _column(name: str, where: str) -> str:
 def _counts(spans: int) -> dict[str, str]:
     """The figures as sizes of bitmaps, and as numbers of rows of members."""
     figures = [
-        [name if name == "active" else f"{name}{number}" for name in figure]
+        [_numbered(name, number) for name in figure]
         for number in range(spans)
         for figure in _FIGURES
     ]

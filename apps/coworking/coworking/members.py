@@ -1,26 +1,28 @@
 """Who is at risk: active members who stopped coming, or never came, with their usual rhythm.
 
 These lists name members by their id, so only a request with an access key gets them. Pages are cut
-by id: a page begins after the last id of the one before, whatever was written in between.
+by id: a page begins after the last id of the one before, whatever was written in between. Who is on
+one is known from the sets of members (coworking/member_sets.py); their tokens are read alone.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
 from coworking.extent import aware, naive
+from coworking.member_sets import Span, page_of
 from coworking.periods import EARLIEST, moved
 from coworking.reports import NOT_SEEN_DAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 
 class AtRisk(StrEnum):
@@ -48,11 +50,11 @@ class MemberAtRisk(NamedTuple):
     usual_days_between: float | None
 
 
-# Whether somebody has left is known as of now alone. The index of tokens by user_id answers the
-# inner part, for one member after the other until the page is full.
-_NOT_SEEN = """
+# Whether somebody has left is known as of now alone. `page` has the ids; the index of tokens by
+# user_id answers the inner part, for one member after the other.
+_LISTED = """
 SELECT users.id, users.joined_at, seen.last, seen.days, seen.first_day, seen.last_day
-FROM public.users, LATERAL (
+FROM {source}, LATERAL (
     SELECT max(used_at) AS last, count(DISTINCT day) AS days, min(day) AS first_day,
            max(day) AS last_day
     FROM (
@@ -61,19 +63,18 @@ FROM public.users, LATERAL (
         WHERE user_id = users.id AND used_at >= :earliest AND used_at < :until
     ) AS check_ins
 ) AS seen
-WHERE users.is_active AND users.id > :after AND seen.last < :lately
-ORDER BY users.id LIMIT :most
+WHERE {condition} ORDER BY users.id LIMIT :most
 """
-_NEVER_CAME = """
-SELECT users.id, users.joined_at, NULL AS last, 0 AS days, NULL AS first_day, NULL AS last_day
-FROM public.users
-WHERE is_active AND users.id > :after AND joined_at < :until AND NOT EXISTS (
-    SELECT FROM public.tokens
-    WHERE user_id = users.id AND used_at >= :earliest AND used_at < :until
-)
-ORDER BY users.id LIMIT :most
-"""
-_SQL: Mapping[AtRisk, str] = {AtRisk.NOT_SEEN: _NOT_SEEN, AtRisk.NEVER_CAME: _NEVER_CAME}
+_PAGE = "page JOIN public.users ON users.id = page.user_id"
+# Without the sets members are asked for in the order of their ids, until the page is full.
+_WITHOUT_SETS: Mapping[AtRisk, str] = {
+    AtRisk.NOT_SEEN: "is_active AND users.id > :after AND seen.last < :lately",
+    AtRisk.NEVER_CAME: "is_active AND users.id > :after AND joined_at < :until AND days = 0",
+}
+_FIGURES: Mapping[AtRisk, Sequence[str]] = {
+    AtRisk.NOT_SEEN: ("ever", "~lately", "active"),
+    AtRisk.NEVER_CAME: ("joined", "~ever", "active"),
+}
 
 
 class ListPage(NamedTuple):
@@ -95,18 +96,25 @@ def at_risk(
         zone: whose days are counted.
         page: which part of the list.
     """
+    lately = naive(moved(until, -NOT_SEEN_DAYS, zone))
     parameters = {
         "zone": zone.key,
         "earliest": EARLIEST,
         "until": naive(until),
-        "lately": naive(moved(until, -NOT_SEEN_DAYS, zone)),
+        "lately": lately,
         **page._asdict(),
     }
-    found = []
-    for row in connection.execute(text(_SQL[which]), parameters):
-        between = None
-        if row.days > 1:
-            between = round((row.last_day - row.first_day).days / (row.days - 1), 1)
-        last = row.last and aware(row.last)
-        found.append(MemberAtRisk(row.id, aware(row.joined_at), last, row.days, between))
-    return found
+    statement = _LISTED.format(source="public.users", condition=_WITHOUT_SETS[which])
+    sets = page_of(connection, Span(lately, lately, naive(until)), _FIGURES[which])
+    if sets is not None:
+        statement = sets[0] + _LISTED.format(source=_PAGE, condition="true")
+        parameters |= sets[1]
+    return [_member(row) for row in connection.execute(text(statement), parameters)]
+
+
+def _member(row: Row[Any]) -> MemberAtRisk:
+    between = None
+    if row.days > 1:
+        between = round((row.last_day - row.first_day).days / (row.days - 1), 1)
+    last = row.last and aware(row.last)
+    return MemberAtRisk(row.id, aware(row.joined_at), last, row.days, between)
