@@ -279,3 +279,19 @@ def test_what_is_in_a_list_is_blamed_on_its_own_line(tmp_path: Path) -> None:
     (resources,) = gather([str(file)], Facts()).sets.values()
 
     assert [blame(each, ("data", "A")) for each in resources] == [(file, 7), (file, 11)]
+
+
+def test_what_moves_to_another_namespace_is_blamed_on_the_line_that_wrote_it(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: web\n  namespace: old\ndata: {A: b}\n"
+    )
+    (tmp_path / "web.yaml").write_text("\n" + text, "utf-8")
+    listed = "namespace: new\nresources: [web.yaml]\n"
+    (tmp_path / "kustomization.yaml").write_text(listed, "utf-8")
+
+    ((resource,),) = gather([str(tmp_path)], Facts()).sets.values()
+
+    assert resource.namespace == "new"
+    assert line(resource, ("data", "A")) == "web.yaml: data: {A: b}"

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import click
 import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 from rule_cases import all_cases
 
-from treecheck.cli import command
+from treecheck.cli import command, rule_table
+from treecheck.command import run_command
 from treecheck.errors import InputError
-from treecheck.registry import RULES
+from treecheck.registry import LAYERS, RULES
 from treecheck.schemas import version_of, versions
 
 BROKEN = Path(__file__).parent / "deployment" / "broken.yaml"
@@ -233,6 +235,16 @@ def test_explain_and_list_print_the_registry() -> None:
     assert all(rule in listed for rule in RULES)
 
 
+def test_the_list_of_rules_is_in_parts_by_layer() -> None:
+    parts = [part.splitlines() for part in rule_table().split("\n\n")]
+
+    assert [title for title, *_ in parts] == [
+        title for layer, title in LAYERS.items() if any(r.layer == layer for r in RULES.values())
+    ]
+    assert sum(len(lines) - 1 for lines in parts) == len(RULES)
+    assert all(line.startswith("  ") for _, *lines in parts for line in lines)
+
+
 def test_a_waiver_in_the_facts_holds_until_its_date(tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
     waiver = {
@@ -356,3 +368,20 @@ def test_it_runs_as_a_program(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "number-out-of-range" in done.stdout
     assert "1 error, 0 warnings in 1 resource in 1 cluster." in done.stdout
+
+
+@pytest.mark.parametrize("hint", ["", "Name one."])
+def test_an_error_of_the_program_is_its_sentence_the_next_step_and_2(
+    hint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command()
+    def failing() -> None:
+        raise InputError("there is no folder gone", hint=hint)
+
+    monkeypatch.setattr(sys, "argv", ["treecheck"])
+    with pytest.raises(SystemExit) as caught:
+        run_command(failing, "treecheck")
+
+    assert caught.value.code == 2
+    said = f"error: there is no folder gone\n{hint}"
+    assert capsys.readouterr() == ("", said.rstrip() + "\n")

@@ -65,12 +65,6 @@ def test_the_largest_script_is_read_and_a_larger_one_or_a_link_is_not(
     assert not Mentions(tmp_path, {}).has(file)
 
 
-def test_a_page_that_cannot_be_read_hides_no_other(file: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_bytes(b"\xff\xfe\xff")
-    (tmp_path / "b.md").write_text(WORDS, encoding="utf-8")
-    assert Mentions(tmp_path, {}).has(file)
-
-
 def test_a_manifest_counts_and_a_kustomization_or_the_file_itself_does_not(
     file: Path, tmp_path: Path
 ) -> None:
@@ -81,3 +75,11 @@ def test_a_manifest_counts_and_a_kustomization_or_the_file_itself_does_not(
 
     other = SourceFile(tmp_path / "other.yaml", "url: https://example.com/kind/calico.yaml\n")
     assert Mentions(tmp_path, sources | {other.path: other}).has(file)
+
+
+def test_what_is_not_read_ends_no_search(file: Path, tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        (tmp_path / f"{name}.txt").write_text(WORDS, encoding="utf-8")
+        (tmp_path / f"{name}.md").write_bytes(b"\xff\xfe\xff")
+    (tmp_path / "i.sh").write_text(WORDS, encoding="utf-8")
+    assert Mentions(tmp_path, {}).has(file)

@@ -270,3 +270,20 @@ def test_an_outer_kustomization_that_does_not_build_on_a_folder_brings_it_nothin
     report = check(gather([str(tmp_path / "a")], Facts()), Facts(), (1, 32))
 
     assert "service-selects-nothing" in {each.rule for each in report.findings}
+
+
+def test_a_set_that_only_argo_cd_expands_hides_its_own_namespace_alone(tmp_path: Path) -> None:
+    template = "{metadata: {name: a}, spec: {project: default, source: SOURCE, destination: TO}}"
+    source = "{repoURL: https://git.example.com/shop.git, path: more}"
+    to = "{server: https://kubernetes.default.svc, namespace: NAMESPACE}"
+    made = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n"
+        "metadata: {name: all, namespace: argocd}\nspec:\n"
+        "  generators: [{pullRequest: {github: {owner: a, repo: b}}}]\n"
+        f"  template: {template.replace('SOURCE', source).replace('TO', to)}\n"
+    )
+    for namespace, found in (("shop", []), ("other", ["service-selects-nothing"])):
+        text = made.replace("NAMESPACE", namespace)
+        files = {"argocd/own.yaml": OWN, "argocd/all.yaml": text, "front/front.yaml": FRONT}
+        report = run(tmp_path, files)
+        assert [each.rule for each in report.findings] == found
