@@ -60,6 +60,8 @@ def known_lacks(
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
+        elif each.problem.unsure:
+            unknown.setdefault(each.problem.unsure)
         else:
             yield each
 

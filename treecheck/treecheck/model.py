@@ -242,6 +242,8 @@ class Problem:
             cluster itself); None where the problem is no such lack. The engine drops the problem
             where not everything there can be known.
         lacking: the kind of what is absent, where only what may bring that kind counts.
+        unsure: why it can't be known whether what is absent is there, as a sentence: the summary
+            says that instead of a finding.
         severity: how bad this one is, where that is not the rule's severity.
         file, line: the place to blame when it is not in a resource (rules on files).
     """
@@ -256,6 +258,7 @@ class Problem:
     cause: str = ""
     absent: str | None = None
     lacking: str = ""
+    unsure: str = ""
     severity: Severity | None = None
     file: Path | None = None
     line: int = 0

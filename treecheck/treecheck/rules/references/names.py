@@ -1,9 +1,9 @@
-"""What is referred to by name alone: accounts, claims, classes, roles, containers, labels."""
+"""What is referred to by name alone: accounts, claims, roles, containers, labels."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import FieldPath, Resource
+    from treecheck.model import Resource
 
 # The second is the old name of the first, and stands for it where it is written alone.
 ACCOUNT_FIELDS = ("serviceAccountName", "serviceAccount")
-# Every cluster has these PriorityClasses (scheduling.k8s.io) and ClusterRoles (RBAC bootstrap).
-SYSTEM_PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
+# Every cluster has these ClusterRoles (RBAC bootstrap).
 USER_ROLES = {"cluster-admin", "admin", "edit", "view"}
 # The Role without the prefix `system:` that the API server makes by itself (RBAC bootstrap).
 SYSTEM_ROLES = {("kube-system", "extension-apiserver-authentication-reader")}
@@ -84,69 +83,6 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             path=(*resource.pod.spec_path, *place, "persistentVolumeClaim", "claimName"),
             absent=resource.namespace,
         )
-
-
-class Class(NamedTuple):
-    """A kind of class, its key in the facts, what the facts know, and where it is named."""
-
-    kind: str
-    key: str
-    known: frozenset[str]
-    uses: list[tuple[FieldPath, str]]
-
-
-@rule(
-    "class-missing",
-    source="https://kubernetes.io/docs/concepts/storage/storage-classes/",
-)
-def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A storage, ingress, priority or runtime class that the cluster does not have.
-
-    A claim with an unknown StorageClass stays Pending, an Ingress with an unknown class is served
-    by nobody, and pods with an unknown PriorityClass or RuntimeClass are refused. The classes of
-    the tree and of the facts are known; where the facts say nothing about a kind of class, only
-    the kinds that have classes in the tree are looked at.
-
-    See `Class`; an empty storageClassName asks for no class at all.
-    """
-    for wanted in _classes(resource, cluster):
-        in_tree = {found.name for found in cluster.of_kind(wanted.kind)}
-        if not cluster.facts.knows(wanted.key) and not in_tree:
-            continue
-        for path, name in wanted.uses:
-            if name and name not in wanted.known | in_tree:
-                known = ", ".join(sorted(wanted.known | in_tree)) or "none"
-                yield Problem(
-                    f"there is no {wanted.kind} {name} on the cluster; known: {known}",
-                    fix=f"Name one of these, add the {wanted.kind} to the tree, or name it under "
-                    f"{wanted.key} in the facts.",
-                    path=path,
-                    absent=None if cluster.facts.knows(wanted.key) else "",
-                    lacking=wanted.kind,
-                )
-
-
-def _classes(resource: Resource, cluster: Cluster) -> Iterator[Class]:
-    facts, spec = cluster.facts, resource.spec
-    storage: list[tuple[FieldPath, str]] = []
-    if resource.kind in {"PersistentVolumeClaim", "PersistentVolume"}:
-        storage.append((("spec", "storageClassName"), as_text(spec.get("storageClassName"))))
-    for place, claim in each(spec, "volumeClaimTemplates"):
-        name = as_text(as_mapping(claim.get("spec")).get("storageClassName"))
-        storage.append((("spec", *place, "spec", "storageClassName"), name))
-    yield Class("StorageClass", "storageClasses", facts.storage_classes, storage)
-    if resource.kind == "Ingress":
-        ingress = [(("spec", "ingressClassName"), as_text(spec.get("ingressClassName")))]
-        yield Class("IngressClass", "ingressClasses", facts.ingress_classes, [*ingress])
-    if resource.pod is not None:
-        pod = resource.pod
-        priority = as_text(pod.spec.get("priorityClassName"))
-        runtime = as_text(pod.spec.get("runtimeClassName"))
-        known = facts.priority_classes | SYSTEM_PRIORITY_CLASSES
-        path = (*pod.spec_path, "priorityClassName")
-        yield Class("PriorityClass", "priorityClasses", known, [(path, priority)])
-        path = (*pod.spec_path, "runtimeClassName")
-        yield Class("RuntimeClass", "runtimeClasses", facts.runtime_classes, [(path, runtime)])
 
 
 @rule(
