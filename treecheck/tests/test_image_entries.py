@@ -77,3 +77,68 @@ def test_an_entry_is_unused_when_no_folder_uses_it(
 
     rules = [each.rule for each in report.findings if each.rule == "image-entry-unused"]
     assert rules == ["image-entry-unused"] * found
+
+
+JOB = "apiVersion: v1\nkind: Pod\nmetadata: {name: job}\n"
+DELETE = JOB + "$patch: delete\n"
+# The base names the images of two pods, and the overlay deletes one of them.
+DELETED = {
+    "base/kustomization.yaml": HEAD + "resources: [web.yaml, job.yaml]\n"
+    "images: [{name: web, newTag: '7'}, {name: job, newTag: '8'}]\n",
+    "base/web.yaml": POD.replace("NAME", "web"),
+    "base/job.yaml": POD.replace("NAME", "job"),
+    "prod/kustomization.yaml": HEAD + "resources: [../base]\npatches: [{path: gone.yaml}]\n",
+    "prod/gone.yaml": DELETE,
+}
+INLINE = "resources: [../base]\npatches:\n  - patch: |\n      " + DELETE.replace("\n", "\n      ")
+OLD = "resources: [../base]\npatchesStrategicMerge: [gone.yaml]\n"
+BY_TARGET = (
+    "resources: [../base]\npatches:\n  - target: {kind: Pod, name: job}\n"
+    "    patch: '{apiVersion: v1, kind: Pod, metadata: {name: x}, $patch: delete}'\n"
+)
+IN_COMPONENT = {
+    "prod/kustomization.yaml": HEAD + "resources: [../base]\ncomponents: [../less]\n",
+    "less/kustomization.yaml": COMPONENT + "patches: [{path: gone.yaml}]\n",
+    "less/gone.yaml": DELETE,
+}
+SIDECAR = POD.replace("NAME", "job").replace("}]", "}, {name: helper, image: helper}]")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, []),
+        ({"prod/kustomization.yaml": HEAD + INLINE}, []),
+        ({"prod/kustomization.yaml": HEAD + OLD}, []),
+        ({"prod/kustomization.yaml": HEAD + BY_TARGET}, []),
+        (IN_COMPONENT, []),
+        # A folder in between deletes.
+        ({"middle/kustomization.yaml": DELETED["prod/kustomization.yaml"],
+          "middle/gone.yaml": DELETE,
+          "prod/kustomization.yaml": HEAD + "resources: [../middle]\n"}, []),
+        # A container is deleted, and not the whole pod.
+        ({"base/job.yaml": SIDECAR, "base/kustomization.yaml":
+          DELETED["base/kustomization.yaml"].replace("name: job", "name: helper"),
+          "prod/gone.yaml": JOB + "spec: {containers: [{name: helper, $patch: delete}]}\n"}, []),
+        # Nothing has the image, whatever is deleted.
+        ({"base/kustomization.yaml":
+          DELETED["base/kustomization.yaml"].replace("name: job", "name: jobs")}, ["jobs"]),
+        # Nothing is deleted, and the image is renamed before.
+        ({"prod/kustomization.yaml":
+          HEAD + "resources: [../base]\nimages: [{name: jbo, newTag: '9'}]\n"}, ["jbo"]),
+    ],
+)  # fmt: skip
+def test_an_entry_of_what_a_folder_around_deletes_is_used(
+    change: dict[str, str], found: list[str], tmp_path: Path
+) -> None:
+    for name, text in (DELETED | change).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-entry-unused"])
+
+    assert report.unbuilt == {}
+    assert [each.rule for each in report.findings] == ["image-entry-unused"] * len(found)
+    for name, finding in zip(found, report.findings, strict=True):
+        assert f"has the image {name}, so" in finding.message

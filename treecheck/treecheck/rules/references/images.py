@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from treecheck.files import line_of
 from treecheck.kube.images import repository
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers
 from treecheck.registry import Scope, rule
 from treecheck.rendering import built_by, closure
+from treecheck.written import deletes, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,9 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
     its tag there deploys nothing, and every build of it is green.
 
     An entry is used when a rendered image has its new name (or, without one, its name), of any
-    folder that builds on the kustomization. While one of those can't be built that is not known.
+    folder that builds on the kustomization. While one of those can't be built that is not known;
+    nor where a patch further out deletes, and a manifest as it is written has the image: the
+    entry changes what is deleted later.
     """
     for kustomization, resources in built_by(cluster.resources):
         users = _users(resources)
@@ -43,7 +46,11 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
                 continue
             everywhere = _users_everywhere(kustomization, cluster)
             others = {repository(image) for image in everywhere or ()}
-            if everywhere is not None and wanted not in others:
+            if (
+                everywhere is not None
+                and wanted not in others
+                and not _deleted_later(kustomization, cluster, name)
+            ):
                 written = entry.get("newTag") or entry.get("digest")
                 what = f"tag {written}" if written else f"name {wanted}"
                 yield Problem(
@@ -59,16 +66,42 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
 def _users_everywhere(kustomization: Kustomization, cluster: Cluster) -> dict[str, Resource] | None:
     """The images of every folder that builds on a kustomization; None where one can't be built."""
 
-    def builds_on_it(folder: Path | None) -> bool:
-        return folder is not None and any(
-            each.file == kustomization.file for each in closure(folder)
-        )
-
-    if any(builds_on_it(each.folder) for each in cluster.unseen):
+    if any(_builds_on(each.folder, kustomization) for each in cluster.unseen):
         return None
-    folders = {each.part.folder for each in cluster.tree}
-    mine = {folder for folder in folders if builds_on_it(folder)}
+    mine = set(_outer(kustomization, cluster))
     return _users([each for each in cluster.tree if each.part.folder in mine])
+
+
+def _deleted_later(kustomization: Kustomization, cluster: Cluster, name: str) -> bool:
+    """Whether a folder that builds on a kustomization has the image, and deletes something."""
+    outer = _outer(kustomization, cluster)
+    around = [each for folder in outer for each in closure(folder)]
+    if not any(deletes(each) for each in around if each.file != kustomization.file):
+        return False
+    bodies = [body for each in around for body in listed(each)]
+    return name in {repository(image) for image in _images(bodies)}
+
+
+def _outer(kustomization: Kustomization, cluster: Cluster) -> list[Path]:
+    """The rendered folders that build on a kustomization, of the whole tree."""
+    folders = dict.fromkeys(each.part.folder for each in cluster.tree)
+    return [folder for folder in folders if folder and _builds_on(folder, kustomization)]
+
+
+def _builds_on(folder: Path | None, kustomization: Kustomization) -> bool:
+    return folder is not None and any(each.file == kustomization.file for each in closure(folder))
+
+
+def _images(value: Any) -> Iterator[str]:
+    """Every text in manifests that stands under `image`."""
+    if isinstance(value, dict):
+        if isinstance(value.get("image"), str):
+            yield value["image"]
+        for each in value.values():
+            yield from _images(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _images(each)
 
 
 def _users(resources: list[Resource]) -> dict[str, Resource]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.errors import InputError
 from treecheck.files import line_of, load_text
 from treecheck.kube.targets import is_meant, matches_name
 from treecheck.model import Problem, as_list, as_mapping, as_text
-from treecheck.reading import read_documents
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by, closure, unrendered
+from treecheck.rendering import built_by, unrendered
+from treecheck.written import listed, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -64,7 +63,7 @@ def _unmet(
             if not (
                 any(is_meant(select, each, affixes) for each in resources)
                 or unrendered(kustomization.folder)
-                or any(_is_named(select, each) for each in _listed(kustomization))
+                or any(_is_named(select, each) for each in listed(kustomization))
             ):
                 yield Problem(
                     f"{what} {_told(select)}, and no resource of {kustomization.folder.name} is "
@@ -92,47 +91,22 @@ def _replaced(kustomization: Kustomization) -> Iterator[Target]:
         file, found = kustomization.file, [entry]
         if "path" in entry:
             file = kustomization.folder / as_text(entry["path"])
-            found = _read(file)
+            found = mappings(file)
         for replacement in found:
             for target in map(as_mapping, as_list(replacement.get("targets"))):
                 if as_mapping(target.get("select")):
                     yield Target(file, as_mapping(target["select"]))
 
 
-def _read(file: Path) -> list[Manifest]:
-    """The mappings of a file: its documents, or the items of a list in its place."""
-    try:
-        documents = read_documents(load_text(file), str(file))
-    except (InputError, OSError):
-        return []
-    return [
-        as_mapping(each)
-        for document in documents
-        for each in (document.value if isinstance(document.value, list) else [document.value])
-    ]
-
-
 def _affixes(kustomizations: Iterable[Kustomization]) -> tuple[str, str]:
     """Patterns of what kustomizations put before and after names."""
     found: list[list[str]] = [[], [r"-[a-z0-9]{10}"]]  # a generated name ends in a hash
     for each in kustomizations:
-        for listed, field in zip(found, ("namePrefix", "nameSuffix"), strict=True):
+        for texts, field in zip(found, ("namePrefix", "nameSuffix"), strict=True):
             if as_text(each.body.get(field)):
-                listed.append(re.escape(as_text(each.body[field])))
+                texts.append(re.escape(as_text(each.body[field])))
     before, after = (f"(?:{'|'.join(each)})*" if each else "" for each in found)
     return before, after
-
-
-def _listed(kustomization: Kustomization) -> Iterator[Manifest]:
-    """The manifests that a kustomization builds on as they are written.
-
-    What renders may have another name (by a transformer), or be gone (by a patch further out).
-    """
-    for each in closure(kustomization.folder):
-        for resource in map(as_text, as_list(each.body.get("resources"))):
-            file = each.folder / resource
-            if file.is_file():
-                yield from _read(file)
 
 
 def _is_named(select: Manifest, manifest: Manifest) -> bool:

@@ -1,0 +1,65 @@
+"""The manifests and the deletions of kustomizations as they are written."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.errors import InputError
+from treecheck.files import load_text
+from treecheck.model import as_list, as_mapping, as_text
+from treecheck.reading import read_documents
+from treecheck.rendering import closure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from treecheck.model import Manifest
+    from treecheck.rendering import Kustomization
+
+_DELETE = re.compile(r"\$patch[\"']?: *[\"']?delete|\bop[\"']?: *[\"']?remove\b")
+
+
+def mappings(file: Path) -> list[Manifest]:
+    """The mappings of a file: its documents, or the items of a list in its place."""
+    try:
+        documents = read_documents(load_text(file), str(file))
+    except (InputError, OSError):
+        return []
+    return [
+        as_mapping(each)
+        for document in documents
+        for each in (document.value if isinstance(document.value, list) else [document.value])
+    ]
+
+
+def listed(kustomization: Kustomization) -> Iterator[Manifest]:
+    """The manifests that a kustomization builds on as they are written.
+
+    What renders may have another name (by a transformer), or be gone (by a patch further out).
+    """
+    for each in closure(kustomization.folder):
+        for resource in map(as_text, as_list(each.body.get("resources"))):
+            file = each.folder / resource
+            if file.is_file():
+                yield from mappings(file)
+
+
+def deletes(kustomization: Kustomization) -> bool:
+    """Whether a patch of a kustomization takes something away: a resource, or a part of one."""
+    return any(_DELETE.search(text) for text in _patches(kustomization))
+
+
+def _patches(kustomization: Kustomization) -> Iterator[str]:
+    """The texts of a kustomization's patches."""
+    for field in ("patches", "patchesJson6902", "patchesStrategicMerge"):
+        for patch in as_list(kustomization.body.get(field)):
+            text = as_text(as_mapping(patch).get("patch")) or as_text(patch)
+            path = as_text(as_mapping(patch).get("path")) or as_text(patch)
+            if "\n" not in path and path and (kustomization.folder / path).is_file():
+                try:
+                    text = load_text(kustomization.folder / path)
+                except InputError:
+                    continue
+            yield text
