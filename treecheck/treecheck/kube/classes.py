@@ -70,7 +70,7 @@ def is_slip(name: str, meant: str) -> bool:
     """Whether a name is very probably a typo of another one.
 
     One letter of one long word is different, missing, too much or swapped with its neighbour, or
-    only the separators differ. Numbers and short words tell real names apart: `nfs-1` and
+    only the separators differ. Numbers and short words distinguish real names: `nfs-1` and
     `nfs-2`, `ceph-ssd` and `ceph-hdd`.
 
     >>> is_slip("encrpyted", "encrypted"), is_slip("nfs-2", "nfs-1")
