@@ -95,6 +95,25 @@ def test_another_claim_or_moment_replaces_the_pod(tree, changed):
     assert moved.one("StatefulSet", "postgresql")["spec"]["podManagementPolicy"] == "Parallel"
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("claim/kustomization.yaml", "RESTORE_TO=2026-11-28 10", "RESTORE_TO=2026-11-28 11"),
+        ("claim/kustomization.yaml", "data-postgresql-1", "data-postgresql-2"),
+    ],
+)
+def test_what_a_restore_leaves_behind_is_no_difference_to_argo_cd(tree, changed, file, old, new):
+    # postgres-prod prunes nothing: on a cluster it was OutOfSync for good.
+    there = {(r["kind"], r["metadata"]["name"]) for r in changed(file, old, new).resources}
+
+    left = [r for r in tree.resources if (r["kind"], r["metadata"]["name"]) not in there]
+
+    assert len(left) == 1
+    for resource in left:
+        options = resource["metadata"]["annotations"]["argocd.argoproj.io/compare-options"]
+        assert options == "IgnoreExtraneous"
+
+
 def test_every_container_of_the_pod_meets_pod_security_restricted(tree):
     for container in every_container(tree).values():
         context = container["securityContext"]
