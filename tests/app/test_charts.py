@@ -106,7 +106,8 @@ def test_the_heat_map_shows_averages_and_not_sums() -> None:
 @pytest.mark.parametrize(
     ("value", "previous", "expected"),
     [(112, 100, "12\xa0% more"), (97, 100, "3\xa0% fewer"), (5, 0, "5 more"), (7, 7, "no change"),
-     (10_001, 10_000, "about the same"), (0, 3, "100\xa0% fewer"), (5000, 2, "249,900\xa0% more")],
+     (10_001, 10_000, "about the same"), (0, 3, "100\xa0% fewer"),
+     (1, 999, "99\xa0% fewer"), (5000, 2, "249,900\xa0% more")],
 )  # fmt: skip
 def test_a_change_is_said_in_words(value: int, previous: int, expected: str) -> None:
     assert words.relative(value, previous).words == expected

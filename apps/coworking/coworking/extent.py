@@ -88,7 +88,7 @@ class Extent(NamedTuple):
         if first >= period.previous().end:
             return f"the data begin on {first:%-d %b %Y}, after the period to compare with"
         if first > period.previous().first:
-            return f"the data begin on {first:%-d %b %Y}, within the period before"
+            return f"the data begin on {first:%-d %b %Y}, within the period to compare with"
         last = self.last_day(period.zone)
         if self.silent_since is not None and last < period.end - ONE_DAY:
             return f"the data end on {last:%-d %b %Y}, before this period's end"

@@ -79,9 +79,10 @@ def test_one_sentence_says_what_changed(client: FlaskClient, database: Database)
 
     changed = words(client.get("/?from=2024-03-06&through=2024-03-20").text)
 
-    assert "= Steady Nothing changed by more than chance explains." in same
+    assert "= Steady No figure changed." in same
     assert "Nothing to compare: there are no check-ins before this period." in alone
-    assert "✓ Better Check-ins are up 200 %." in changed
+    unused = "the share of unused tokens is down 6.2 points"
+    assert f"✓ Better Check-ins are up 200 %; {unused}." in changed
     assert "Check-ins 45 200 % more better 15 in the 15 days before" in changed
 
 
@@ -125,7 +126,10 @@ def test_it_says_when_the_data_cover_the_previous_period_only_in_part(client: Fl
     """Compared with a part of a period, every figure seemed to grow."""
     shown = words(client.get("/?from=2024-02-01&to=2024-03-15").text)
 
-    assert "Nothing to compare the data begin on 1 Jan 2024, within the period before" in shown
+    assert (
+        "Nothing to compare the data begin on 1 Jan 2024, within the period to compare with"
+        in shown
+    )
     assert "compared with" not in shown.partition("What the figures mean")[0]
 
 

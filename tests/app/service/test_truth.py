@@ -159,7 +159,8 @@ def test_a_period_is_not_compared_with_one_that_the_data_cover_in_part(
     begin = today() - timedelta(days=40)
     assert found["value"] == 30
     assert found["reason"] == (
-        f"nothing to compare: the data begin on {begin:%-d %b %Y}, within the period before"
+        f"nothing to compare: the data begin on {begin:%-d %b %Y}, within the period to compare "
+        "with"
     )
 
 

@@ -50,8 +50,9 @@ blueprint = Blueprint("dashboard", __name__)
 class Card(NamedTuple):
     """A figure on the page: its name, its value, how it moved, and what it is compared with.
 
-    `verdict` says whether it became better or worse, if it changed; `apart` is who else there is,
-    whom the figure leaves out; `listed` is the list of members behind it.
+    `verdict` says whether it became better or worse, if it changed, or why that is not said;
+    `apart` is who else there is, whom the figure leaves out; `listed` is the list of members
+    behind it.
     """
 
     label: str
@@ -238,7 +239,7 @@ def shown_of(found: Findings, asked: WantedView) -> dict[str, object]:
         "running": notices.running(found.running, period.zone),
         "edges": notices.edges(extent, period),
         "notices": notices.notices(extent, period.zone),
-        "cards": _cards(found.overview, period, extent.horizon, obstacle),
+        "cards": cards(found.overview, period, extent, obstacle),
         "csv": csv,
         "overview_csv": {**csv, **compare},
     }
@@ -251,10 +252,10 @@ def shown_of(found: Findings, asked: WantedView) -> dict[str, object]:
     return shown
 
 
-def _cards(
-    overview: Overview, period: Period, horizon: datetime, obstacle: str | None
-) -> list[Card]:
-    before, then = _past(period, period.cut(horizon))
+def cards(overview: Overview, period: Period, extent: Extent, obstacle: str | None) -> list[Card]:
+    """The five figures of a period; `obstacle` is why there is nothing to compare, if so."""
+    before, then = _past(period, period.cut(extent.horizon))
+    verified = extent.not_verified_since is None
 
     def left(metric: reports.Metric) -> str:
         return f"members who left: {words.number(metric.value or 0)}"
@@ -270,16 +271,13 @@ def _cards(
             left(overview.left_never_came),
         ),
     )
-    return [
-        Card(
-            label,
-            *words.figure(metric.value, metric.previous, manner, when, obstacle),
-            "" if obstacle else words.verdict(judged(name, metric)),
-            apart,
-            LISTS.get(name, ""),
-        )
-        for name, (label, metric, manner, when, apart) in zip(Overview._fields, rows, strict=False)
-    ]
+    found = []
+    for name, (label, metric, manner, when, apart) in zip(Overview._fields, rows, strict=False):
+        value, change, context = words.figure(*metric, manner, when, obstacle)
+        # No conclusion from what is not verified, and no word about a change too small to show.
+        said = judged(name, metric).words if change.direction and verified else ""
+        found.append(Card(label, value, change, context, said, apart, LISTS.get(name, "")))
+    return found
 
 
 def _past(period: Period, cut: datetime) -> tuple[str, str]:

@@ -47,8 +47,8 @@ def notices(extent: Extent, zone: ZoneInfo) -> list[Notice]:
         found.append(
             Notice(
                 f"No check-in since {words.moment(extent.silent_since, zone)}",
-                f"That is longer than any pause in the {RHYTHM_WEEKS} weeks before it. If the "
-                "place is open, its check-ins do not arrive here.",
+                f"No pause in the {RHYTHM_WEEKS} weeks before it was as long. If the place is "
+                "open, its check-ins do not arrive here.",
             )
         )
     if extent.impossible:
@@ -87,7 +87,10 @@ def running(found: SoFar | None, zone: ZoneInfo) -> str:
     until = found.previous_until.astimezone(zone)
     day = "" if found.by in (Granularity.HOUR, Granularity.DAY) else f"{words.day(until)}, "
     previous = words.number(found.previous)
-    return f"{now} so far: {counted}; {before} until {day}{until:%H:%M}: {previous}"
+    at = f"{until:%H:%M}"
+    if found.by is Granularity.DAY and at == "00:00":
+        at = "midnight"  # the end of yesterday
+    return f"{now} so far: {counted}; {before} until {day}{at}: {previous}"
 
 
 def summary(counts: Sequence[int], whole: Sequence[bool], by: Granularity) -> str:
@@ -100,4 +103,4 @@ def summary(counts: Sequence[int], whole: Sequence[bool], by: Granularity) -> st
         of = "" if all(whole) else f" of {words.number(len(complete))} whole {by}"
         of += "s" if of and len(complete) != 1 else ""
         return f"{said}, {average} per {by} on average{of}"
-    return f"{said}, in no whole {by}"
+    return f"{said}, no average without a whole {by}"

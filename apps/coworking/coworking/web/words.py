@@ -39,18 +39,23 @@ def share(value: float) -> str:
     return f"{100 * value:.1f}{_PERCENT}"
 
 
+def percent(change: float) -> str:
+    """A relative change without its sign, 0.12 as 12 %; 100 % are gone only if nothing is left."""
+    whole = round(100 * abs(change))
+    return f"{number(99 if -1 < change < 0 and whole == 100 else whole)}{_PERCENT}"
+
+
 def relative(value: float, previous: float) -> Trend:
     """The change of a count in percent: 12 % more, 3 % fewer, about the same."""
     change = value - previous
-    direction = (change > 0) - (change < 0)
     if change == 0:
         return Trend(0, "no change")
     if previous == 0:
-        return Trend(direction, f"{number(value)} more")
-    percent = round(100 * abs(change) / previous)
-    if percent == 0:
-        return Trend(direction, "about the same")
-    return Trend(direction, f"{number(percent)}{_PERCENT} {'more' if change > 0 else 'fewer'}")
+        return Trend(1, f"{number(value)} more")
+    if round(100 * abs(change) / previous) == 0:
+        return Trend(0, "about the same")
+    more = "more" if change > 0 else "fewer"
+    return Trend(1 if change > 0 else -1, f"{percent(change / previous)} {more}")
 
 
 def absolute(value: float, previous: float) -> Trend:
@@ -134,11 +139,6 @@ def moment(instant: datetime, zone: ZoneInfo) -> str:
     """Thu 9 May 2024, 14:05, by that zone's clocks."""
     there = instant.astimezone(zone)
     return f"{there:%a} {day(there)}, {there:%H:%M}"
-
-
-def verdict(good: int) -> str:
-    """1 is better, -1 is worse; 0 says nothing."""
-    return {1: "better", -1: "worse"}.get(good, "")
 
 
 def bucket(which: TimeBucket, by: Granularity, zone: ZoneInfo) -> str:

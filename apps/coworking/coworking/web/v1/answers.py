@@ -44,7 +44,7 @@ class Meta(Answer):
     )
     silent_since: datetime | None = Field(
         description="The newest check-in, if none came since for longer than the longest pause "
-        "of the eight weeks before it, and a day more."
+        "of the eight weeks before it (a week where there is none), and a day more."
     )
     not_verified_since: datetime | None = Field(
         description="When the figures were last known to be right, if writes have bypassed what "
