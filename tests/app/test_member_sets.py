@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -249,3 +250,28 @@ def test_very_many_unfolded_changes_are_counted_from_the_tokens(
     everybody = [Counts(2001, 2001, 2001, 2001, 2001, 0, 0)]
     with engine.connect() as connection:
         assert member_sets.members(connection, asked) == by_tokens == everybody
+
+
+def test_a_large_load_into_empty_tables_reads_none_of_them_for_each_row(
+    database: Database, engine: Engine
+) -> None:
+    """The first fold of many tokens read, for each set, all that it had written before."""
+    database.execute(people(Random(SEED)), "VACUUM ANALYZE member_sets, member_numbers")
+    rows_read = """
+        SELECT sum(seq_tup_read), sum(idx_scan) FROM pg_stat_user_tables
+        WHERE relname IN ('member_sets', 'member_numbers')
+    """
+    ((before, looked_up),) = database.rows(rows_read)
+    database.execute(
+        "INSERT INTO tokens (user_id, token, used_at)"
+        " SELECT 1, 'x', '2024-01-01'::timestamp + g * interval '1 hour'"
+        " FROM generate_series(1, 500) g"
+    )
+
+    rollups.fold(engine)
+
+    deadline = time.monotonic() + 10  # a connection's figures are there after its end
+    while (found := database.rows(rows_read)[0])[1] < looked_up + 500:
+        assert time.monotonic() < deadline, "the index was not used"
+        time.sleep(0.05)
+    assert found[0] == before
