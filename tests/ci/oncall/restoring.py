@@ -29,8 +29,7 @@ def cluster(argo: FakeArgo, git: Git, monkeypatch: pytest.MonkeyPatch) -> Restor
         (OVERLAY, "components: [rotation, ../../../base/postgres/backups, backups, claim]\n"),
         (FILE, FIRST.text()),
     ):
-        (git._tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (git._tree / path).write_text(text)
+        git.write(path, text)
     git.deploy("1-aaaaaaa")
     argo.sync()
     cluster = RestoreCluster(git)
