@@ -20,6 +20,7 @@ from coworking.cli import main
 from coworking.config import SETTINGS, Config
 from coworking.database import Database
 from coworking.web import EXTENSION
+from tests.app.service.warm import Forked, Warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def client(app: App) -> FlaskClient:
 class Service:
     """A running `coworking serve`."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     address: str
     metrics: str
     log: Path
@@ -135,38 +136,46 @@ def wait() -> Callable[..., None]:
     return wait_for
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """What the services are started by."""
+    warm = Warm()
+    yield warm
+    warm.close()
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """`serve(database, DRAIN_SECONDS="1")`: the real command, ready; ended after the test."""
-    with _serving(tmp_path) as serve:
+def serve(tmp_path: Path, warm: Warm) -> Iterator[Callable[..., Service]]:
+    """`serve(database, DRAIN_SECONDS="1")`: the service, ready; ended after the test.
+
+    With `cold=True` it is the command as it is installed, and else a fork (warm.py).
+    """
+    with _serving(tmp_path, warm) as serve:
         yield serve
 
 
 @pytest.fixture(scope="module")
-def serve_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+def serve_all(
+    tmp_path_factory: pytest.TempPathFactory, warm: Warm
+) -> Iterator[Callable[..., Service]]:
     """`serve` for what several tests of a file look at; ended after the last of them."""
-    with _serving(tmp_path_factory.mktemp("services")) as serve:
+    with _serving(tmp_path_factory.mktemp("services"), warm) as serve:
         yield serve
 
 
 @contextlib.contextmanager
-def _serving(folder: Path) -> Iterator[Callable[..., Service]]:
+def _serving(folder: Path, warm: Warm) -> Iterator[Callable[..., Service]]:
     started: list[Service] = []
 
-    def serve(database: Address, *, ready: bool = True, **settings: str) -> Service:
+    def serve(
+        database: Address, *, ready: bool = True, cold: bool = False, **settings: str
+    ) -> Service:
         port = int(settings.pop("APP_PORT", 0)) or free_port()
         log = folder / f"service-{port}.log"
         environment = os.environ | environment_of(database) | {"APP_HOST": "127.0.0.1"} | settings
         environment["APP_PORT"] = str(port)
         environment.setdefault("METRICS_PORT", str(free_port()))
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "coworking", "serve"],
-                env=environment,
-                stdout=output,
-                stderr=output,
-                text=True,
-            )
+        process = (_start if cold else warm.start)(environment, log)
         metrics = f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"
         service = Service(process, f"http://127.0.0.1:{port}", metrics, log)
         started.append(service)
@@ -181,6 +190,17 @@ def _serving(folder: Path) -> Iterator[Callable[..., Service]]:
         if service.process.poll() is None:
             service.process.send_signal(signal.SIGINT)
         service.process.wait(timeout=30)
+
+
+def _start(environment: dict[str, str], log: Path) -> subprocess.Popen[str]:
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "coworking", "serve"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            text=True,
+        )
 
 
 def answers(service: Service, path: str) -> bool:

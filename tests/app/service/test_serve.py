@@ -39,7 +39,7 @@ def crowd(reused_databases: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def crowded(serve_all: Callable[..., Any], crowd: Any) -> Any:
     """The service on it, as it is without settings."""
-    return serve_all(crowd)
+    return serve_all(crowd, cold=True)
 
 
 class Ended(NamedTuple):
@@ -58,7 +58,7 @@ def ended(serve_all: Callable[..., Any], reused_databases: Any) -> Ended:
     """A run with a setting that is none, two processes, a long drain and all it can log."""
     settings = {"DB_USER": "typo", "WEB_PROCESSES": "2", "DRAIN_SECONDS": "10"}
     with reused_databases.lend(18) as database:
-        service = serve_all(database, LOG_LEVEL="DEBUG", **settings)
+        service = serve_all(database, cold=True, LOG_LEVEL="DEBUG", **settings)
         processes = len(psutil.Process(service.process.pid).children())
         service.get("/nowhere?password=" + database.password)
         statuses = {service.get(REPORT).status_code for _ in range(20)}
@@ -90,7 +90,7 @@ def test_sigterm_drains_closes_kept_connections_and_ends_with_0(
     serve: Callable[..., Any], database: Any
 ) -> None:
     """A client that keeps its connection would otherwise stay with a process that is leaving."""
-    service = serve(database, DRAIN_SECONDS="1")
+    service = serve(database, cold=True, DRAIN_SECONDS="1")
     with requests.Session() as session:
         assert "close" not in session.get(service.address + REPORT).headers.get("Connection", "")
         began = time.monotonic()
@@ -178,7 +178,8 @@ def test_it_stays_up_without_a_database_and_says_so(
 
 def test_a_port_that_is_taken_is_said_in_a_line(serve: Callable[..., Any], database: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = serve(database, ready=False, APP_PORT=str(taken.getsockname()[1]))
+        port = str(taken.getsockname()[1])
+        service = serve(database, ready=False, APP_PORT=port)
         assert service.process.wait(timeout=10) == 1
     assert "Traceback" not in service.logged()
     assert "can't be listened on" in service.logged()
