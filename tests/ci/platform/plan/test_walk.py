@@ -216,7 +216,7 @@ def because(seen: dict[str, Any], name: str) -> str:
 def test_from_nothing_done_to_all_done_each_step_is_followed_by_the_one_that_check_names(
     newcomer: Newcomer,
 ) -> None:
-    """In `make test` the walk of test_outages.py looks before every fourth step."""
+    """In `make test` the walk of test_outages.py looks before the first and the ninth."""
     follow(newcomer, every=1)
 
 
