@@ -22,17 +22,21 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/fork.md").read_text(encoding="utf-8")
 # Those that look at the tree itself, and which of their tests. The other files make trees of their
 # own, with values of their own.
-DEPENDENT = {
-    "tests/ci/platform/capacity/test_tree.py": "",
+QUICK = {
     "tests/ci/git/test_access.py": "not_utf_8",
     "tests/ci/platform/plan/test_plan.py": "first_build or settings",
     "tests/ci/local/test_cluster.py": "",
     "tests/ci/tree/test_carried.py": "",
-    "tests/ci/platform/test_configure.py": "becomes or region",
     "tests/ci/tree/test_render.py": "number or snapshot",
-    "tests/ci/review/test_validate.py": "finds_nothing",
     "tests/docs/test_deploy_pages.py": "",
     "tests/infra/test_cluster_file.py": "",
+    "tests/manifests/test_security.py": "settings_yaml",
+}
+# These render or check the whole tree again and again.
+LONG = {
+    "tests/ci/platform/capacity/test_tree.py": "",
+    "tests/ci/platform/test_configure.py": "becomes or region",
+    "tests/ci/review/test_validate.py": "finds_nothing",
     "tests/manifests/test_argocd.py": "settings_yaml or labels or restricted",
     "tests/manifests/test_rendering.py": "snapshot or schema",
     "tests/manifests/test_security.py": "settings_yaml or cookie",
@@ -105,8 +109,12 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(400)  # for all of them
+@pytest.mark.parametrize(
+    "dependent",
+    [pytest.param(QUICK, id="quick"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
+)
 def test_a_configured_fork_passes_the_tests_that_read_its_settings(
-    fork: Path, tmp_path: Path
+    fork: Path, tmp_path: Path, dependent: dict[str, str]
 ) -> None:
     """With the page's example account, `make test` found copies of it in the examples.
 
@@ -115,14 +123,14 @@ def test_a_configured_fork_passes_the_tests_that_read_its_settings(
     report = tmp_path / "tests.xml"
     named = (
         f"{Path(file).name} and ({names})" if names else Path(file).name
-        for file, names in DEPENDENT.items()
+        for file, names in dependent.items()
     )
     words = ("-m", "pytest", "-q", "-p", "no:xdist", "-o", "junit_family=xunit1")
     wanted = ("-k", " or ".join(named), f"--junitxml={report}")
-    done = run(fork, sys.executable, *words, *DEPENDENT, *wanted)
+    done = run(fork, sys.executable, *words, *dependent, *wanted)
     assert done.returncode == 0, done.stdout[-3000:]
     ran = {case.get("file") for case in ElementTree.parse(report).iter("testcase")}
-    assert ran == set(DEPENDENT)
+    assert ran == set(dependent)
 
 
 def test_the_commit_has_everything_that_follows(fork: Path) -> None:
