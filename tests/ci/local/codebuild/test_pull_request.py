@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from tests.ci.github import GitHub
 
 World = Any
+MAKES = ["make install", "make test ", "make check", "make test-long"]
+# `make install` makes a python that is none: it writes down what it is asked, as `make` does.
+MAKE_AND_PYTHON = """#!/bin/sh
+echo "${0##*/} $*" >>"$CALLS"
+case "${0##*/} $*" in *"${BREAK:-nothing}"*) exit 1 ;; esac
+[ "${0##*/} $*" != "make install" ] || { mkdir -p .venv/bin && cp "$0" .venv/bin/python; }
+"""
 FILE = "overlays/prod/coworking/kustomization.yaml"
 
 
@@ -43,7 +51,7 @@ def propose(world: World, old: str, new: str) -> None:
     subprocess.run(["git", *identity, "commit", "-qam", "A"], cwd=world.source, check=True)
 
 
-@pytest.mark.slow  # a build; the next one runs in `make test`
+@pytest.mark.slow  # a build, as the next one; what they come to is below, by the commands alone
 def test_a_good_proposal_is_green_and_its_comment_says_what_changes(
     world: World, pull_request: dict[str, str], github: GitHub
 ) -> None:
@@ -60,6 +68,7 @@ def test_a_good_proposal_is_green_and_its_comment_says_what_changes(
     assert world.git("rev-parse", "main") == world.commit
 
 
+@pytest.mark.slow
 def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
     world: World, pull_request: dict[str, str], github: GitHub
 ) -> None:
@@ -70,6 +79,29 @@ def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
     assert not outcome.succeeded
     assert "<failure" in (world.source / "reports/validate.xml").read_text()
     assert "nowhere" in github.comments[-1]["body"], log
+
+
+@pytest.mark.parametrize(
+    ("break_at", "commands"),
+    [
+        ("", [*MAKES, "validate", "comment"]),
+        ("validate", [*MAKES, "validate", "comment"]),
+        ("comment", [*MAKES, "validate", "comment"]),
+        ("make check", MAKES[:3]),
+    ],
+)
+def test_the_comment_is_made_whatever_the_checker_finds_and_each_failure_is_red(
+    world: World, break_at: str, commands: list[str]
+) -> None:
+    """By the buildspec's commands, each of which does nothing but fail when told."""
+    world.clone()
+    (Path(world.environment["CALLS"]).parent / "tools/make").write_text(MAKE_AND_PYTHON)
+    outcome, log = world.run("buildspec.pr.yaml", BREAK=break_at)
+    assert outcome.succeeded is not bool(break_at), log
+    called = world.calls()
+    assert [next(name for name in commands if name in call) for call in called] == commands
+    reports = [call for call in called if "-m ci validate" in call]
+    assert all("--report reports/validate.xml" in call for call in reports)
 
 
 @pytest.mark.slow  # a build; what the comment's step does is tested in tests/ci/review
