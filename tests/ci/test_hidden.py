@@ -222,8 +222,20 @@ def test_no_verb_shows_a_secret_that_a_server_repeats(
         assert leaked(echo.seen), "nothing was sent, so nothing could be repeated"
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("verb", ["history", "hotfix", "promote", "set-image", "status"])
+# What git traces is the same in each form; `make test` has each form and each verb.
+TRACED = [
+    *[("history", "text"), ("hotfix", "json"), ("promote", "success")],
+    *[("set-image", "text"), ("status", "json")],
+]
+OTHERS = [
+    pytest.param(verb, form, marks=pytest.mark.slow)
+    for verb, _ in TRACED
+    for form in FORMS
+    if (verb, form) not in TRACED
+]
+
+
+@pytest.mark.parametrize(("verb", "form"), [*TRACED, *OTHERS])
 def test_a_process_with_gits_tracing_on_shows_none(echo: Echo, verb: str, form: str) -> None:
     """What git writes to standard error by itself goes past Python."""
     echo.form = form

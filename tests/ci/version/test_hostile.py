@@ -292,7 +292,7 @@ def wait_until_nobody_speaks_to(repository: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(16, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_leaves_the_remote_whole(
     remote: Remote, tmp_path: Path, kills: int
 ) -> None:

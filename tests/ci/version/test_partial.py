@@ -109,8 +109,16 @@ def branched(tmp_path: Path, first_branched: Remote) -> Remote:
     return first_branched.copy(tmp_path)
 
 
-@pytest.mark.parametrize("filters", ["true", "false"])
-@pytest.mark.parametrize("stage", [1, 2, 5, 1000])
+@pytest.mark.parametrize(
+    ("stage", "filters"),
+    [
+        *[(1, "true"), (2, "false"), (5, "true")],
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [(1, "false"), (2, "true"), (5, "false"), (1000, "true"), (1000, "false")]
+        ),
+    ],
+)
 def test_the_history_is_the_same_however_little_is_fetched_at_first(
     branched: Remote, monkeypatch: pytest.MonkeyPatch, stage: int, filters: str
 ) -> None:

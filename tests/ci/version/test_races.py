@@ -20,7 +20,7 @@ from ci.version.land import Landing, Progress
 Remote = Any
 OVERLAY = "overlays/dev/coworking/image"
 # `make test` has a short race; all 48 builds are a test of `make test-long`.
-RACES = [12, pytest.param(48, marks=pytest.mark.slow)]
+RACES = [6, pytest.param(48, marks=pytest.mark.slow)]
 
 
 def write_back(
@@ -203,8 +203,8 @@ def test_builds_of_different_overlays_all_land(remote: Remote, registry: str) ->
     assert int(remote.git("rev-list", "--count", f"{commit}..main")) == len(names)
 
 
-def test_eight_separate_processes_converge_too(remote: Remote) -> None:
-    commits = [remote.person.commit() for _ in range(8)]
+def test_separate_processes_converge_too(remote: Remote) -> None:
+    commits = [remote.person.commit() for _ in range(4)]
     remote.person.push()
     running = [
         subprocess.Popen(
@@ -216,8 +216,8 @@ def test_eight_separate_processes_converge_too(remote: Remote) -> None:
         for build, commit in enumerate(commits, 1)
     ]
     outputs = [process.communicate(timeout=60)[0] for process in running]
-    assert [process.returncode for process in running] == [0] * 8, outputs
-    assert f'"8-{commits[-1][:8]}"' in remote.file()
+    assert [process.returncode for process in running] == [0] * 4, outputs
+    assert f'"4-{commits[-1][:8]}"' in remote.file()
 
 
 def test_a_branch_that_moves_at_every_push_spends_the_budget(remote: Remote) -> None:

@@ -93,7 +93,7 @@ def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
 def test_the_comment_is_made_whatever_the_checker_finds_and_each_failure_is_red(
     world: World, break_at: str, commands: list[str]
 ) -> None:
-    """By the buildspec's commands, each of which does nothing but fail when told."""
+    """By the buildspec's commands alone, each of which fails when it is told to."""
     world.clone()
     (Path(world.environment["CALLS"]).parent / "tools/make").write_text(MAKE_AND_PYTHON)
     outcome, log = world.run("buildspec.pr.yaml", BREAK=break_at)
