@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from treecheck.conformance import SchemaError, is_unquoted, without_nulls
+from treecheck.schemas import schemas, versions
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,18 @@ def test_a_body_without_nulls_is_itself_and_no_copy() -> None:
 )
 def test_a_null_reads_as_absent_and_the_rest_stays(value: Any, expected: Any) -> None:
     assert without_nulls(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [(2**63 - 1, True), (2**63, False), (-(2**63), True), (-(2**63) - 1, False)],
+)
+def test_a_number_of_64_bits_has_its_bounds(value: int, valid: bool) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "generation": value},
+    }
+    validator = schemas(versions()[-1]).validator("v1", "ConfigMap")
+    assert validator is not None
+    assert validator.is_valid(body) is valid

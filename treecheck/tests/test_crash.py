@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BROKEN = Path(__file__).parent / "deployment" / "broken.yaml"
-# A rule on files, one on resources, and one on everything that shares a cluster.
-CRASHING = ("credential-in-file", "bare-pod", "duplicate-resource")
+# A rule on files, one on resources, and one on everything that shares a cluster; and where each
+# crashes: file and line.
+CRASHING = {
+    "credential-in-file": ("broken.yaml", 1),
+    "bare-pod": ("broken.yaml", 1),
+    "duplicate-resource": ("", 0),
+}
 
 
 def crash(*_arguments: Any) -> NoReturn:
@@ -45,6 +51,13 @@ def test_the_other_rules_go_on(crashing: str) -> None:
     assert f"rule {crashing} crashed" in result.stdout
     assert "ZeroDivisionError: by design" in result.stdout
     assert f"--ignore {crashing}" in result.stdout
+
+
+def test_it_is_said_where_it_crashed(crashing: str) -> None:
+    found = json.loads(run("--format", "json").stdout)["findings"]
+    (crash,) = [each for each in found if each["rule"] == "rule-crashed"]
+
+    assert (Path(crash["file"]).name, crash["line"]) == CRASHING[crashing]
 
 
 def test_a_rule_that_is_not_selected_is_not_called(crashing: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from treecheck.engine import check
+from treecheck.engine import Finding, check
 from treecheck.facts import Facts, Waiver
 from treecheck.inputs import gather
 
@@ -31,11 +31,15 @@ NOTHING = "waive.validate/service-selects-nothing"
 
 def found(folder: Path, key: str, text: str, today: datetime.date) -> dict[str, str]:
     """Rule -> message."""
+    return {each.rule: each.message for each in findings(folder, key, text, today)}
+
+
+def findings(folder: Path, key: str, text: str, today: datetime.date) -> list[Finding]:
     file = folder / "service.yaml"
     file.write_text(SERVICE.format(key=key, text=text), encoding="utf-8")
     report = check(gather([str(file)], Facts()), Facts(), (1, 32), today=today)
     assert report.failures == []
-    return {each.rule: each.message for each in report.findings}
+    return report.findings
 
 
 def test_it_hides_the_finding_to_the_end_of_its_day(tmp_path: Path) -> None:
@@ -117,3 +121,10 @@ def test_one_that_can_not_be_read_waives_nothing(
 
     assert sorted(told) == ["service-selects-nothing", "waiver-malformed"]
     assert sentence in told["waiver-malformed"]
+
+
+def test_one_that_can_not_be_read_is_blamed_on_its_own_line(tmp_path: Path) -> None:
+    (told,) = [
+        each for each in findings(tmp_path, NOTHING, "x", DAY) if each.rule == "waiver-malformed"
+    ]
+    assert (told.resource, told.line) == ("Service shop/web", 7)
