@@ -12,25 +12,19 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 (pydantic reads the annotations)
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from coworking import tls
 from coworking.errors import ConfigError
-from coworking.periods import nearest, zone_names
+from coworking.values import File, Name, Password, Port, TlsMode, Zone  # noqa: TC001 (pydantic)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 MASK = "********"
 
@@ -38,38 +32,6 @@ MASK = "********"
 def _setting(name: str, help_text: str, *, example: str, default: Any = PydanticUndefined) -> Any:
     """A field that is read from the environment variable `name`."""
     return Field(default, validation_alias=name, description=help_text, examples=[example])
-
-
-def _without_blanks(value: str) -> str:
-    if not value or value != value.strip() or "\x00" in value:
-        raise ValueError("it must not be empty, nor begin or end with a blank")
-    return value
-
-
-def _not_empty(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value():
-        raise ValueError("it must not be empty; leave it out where no password is needed")
-    return value
-
-
-def _named(value: object) -> object:
-    if value == "":  # it would be the present folder
-        raise ValueError("it must not be empty")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_without_blanks)]
-
-
-def _zone(value: str) -> str:
-    if value not in zone_names():
-        near = nearest(value, zone_names(), otherwise="Europe/Berlin")
-        raise ValueError(f"it is not the name of an IANA time zone; did you mean {near}?")
-    return value
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Config(BaseSettings):
@@ -84,13 +46,13 @@ class Config(BaseSettings):
     )
 
     db_username: Name = _setting("DB_USERNAME", "The database's user.", example="coworking")
-    db_password: Annotated[SecretStr, AfterValidator(_not_empty)] | None = _setting(
+    db_password: Password | None = _setting(
         "DB_PASSWORD",
         "The user's password. Not with `DB_PASSWORD_FILE`; neither is needed on a Unix socket.",
         example="the password",
         default=None,
     )
-    db_password_file: Annotated[Path, BeforeValidator(_named)] | None = _setting(
+    db_password_file: File | None = _setting(
         "DB_PASSWORD_FILE",
         "A file that holds the password; it is read again at each new connection, so a changed "
         "password needs no restart. One newline at its end is not part of the password. The file "
@@ -108,6 +70,21 @@ class Config(BaseSettings):
     db_port: Port = _setting("DB_PORT", "The database's port.", example="5432", default=5432)
     db_name: Name = _setting(
         "DB_NAME", "The database's name.", example="coworking", default="postgres"
+    )
+    db_sslmode: TlsMode = _setting(
+        "DB_SSLMODE",
+        "How the connection is encrypted, in libpq's words. `verify-full` takes only a server "
+        "whose certificate is signed by an authority of `DB_SSLROOTCERT` and names `DB_HOST`; "
+        "`prefer` takes any server.",
+        example="verify-full",
+        default="prefer",
+    )
+    db_sslrootcert: File | None = _setting(
+        "DB_SSLROOTCERT",
+        "A file with the certificates of the authorities (PEM) that `verify-ca` and `verify-full` "
+        "trust; it is read again at each new connection.",
+        example="/etc/coworking/database-ca/ca.pem",
+        default=None,
     )
     db_pool_size: Annotated[int, Field(ge=1, le=100)] = _setting(
         "DB_POOL_SIZE",
@@ -144,7 +121,7 @@ class Config(BaseSettings):
         example="9153",
         default=9153,
     )
-    access_key_file: Annotated[Path, BeforeValidator(_named)] | None = _setting(
+    access_key_file: File | None = _setting(
         "ACCESS_KEY_FILE",
         "A file with one access key a line, each of at least 32 random bytes; the file beside it "
         "whose name ends in `_OLD` counts too. Reports then need one of the keys. Without a key in "
@@ -248,6 +225,11 @@ class Config(BaseSettings):
                 "neither DB_PASSWORD nor DB_PASSWORD_FILE is set; set one of them, for example "
                 "DB_PASSWORD_FILE=/run/secrets/coworking/password"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _verified(self) -> Self:
+        tls.check_settings(self.db_sslmode, self.db_sslrootcert, self.db_host)
         return self
 
     @classmethod

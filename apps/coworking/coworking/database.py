@@ -18,6 +18,7 @@ import psycopg2
 from sqlalchemy import Connection, create_engine, exc
 from sqlalchemy.pool import QueuePool
 
+from coworking import tls
 from coworking.deadlines import Deadlines
 from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld, ServiceError
 from coworking.passwords import Passwords
@@ -133,7 +134,9 @@ class Database:
         try:
             return self.passwords.log_in(self.connect_with)
         except psycopg2.OperationalError as error:
-            raise DatabaseAway("the database can't be reached", hint=_first_line(error)) from None
+            away = ("the database can't be reached", _first_line(error))
+            message, hint = tls.refusal(error, self.config) or away
+            raise DatabaseAway(message, hint=hint) from None
 
     def _arguments(self) -> dict[str, Any]:
         config = self.config
@@ -144,6 +147,8 @@ class Database:
             "user": config.db_username,
             "dbname": config.db_name,
             "application_name": self.passwords.session_name(),
+            "sslmode": config.db_sslmode,
+            "sslrootcert": config.db_sslrootcert,
             "connect_timeout": CONNECT_TIMEOUT,
             # A peer that vanished without a word is noticed in about 25 s when nothing is sent,
             # and in 10 s when something was.
