@@ -42,6 +42,8 @@ from ci.tree.claim import Claim, claim_file, is_used, parse
 from ci.tree.overlays import overlay
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ci.oncall.moment import RestorePoint
 
 GIT_SECONDS = 3600.0  # for git in all, between whose steps the cluster is waited for
@@ -153,6 +155,16 @@ def claim_at(work: Restoring, commit_: str) -> Claim:
     return parse(found[path].data.decode(), path)
 
 
+def named_until_now(work: Restoring) -> Iterator[Claim]:
+    """Every claim that the branch has named, the newest first; git is asked when the first is."""
+    path, repository = claim_file(work.environment), work.access.repository
+    for commits in repository.changes(work.access.tip(work.branch), path):
+        for commit_ in commits:
+            found = repository.read(commit_, [path])
+            if path in found:
+                yield parse(found[path].data.decode(), path)
+
+
 def require_same_cluster(work: Restoring, app: Application) -> None:
     """Make sure that kubectl and Argo CD speak of one cluster.
 
@@ -182,7 +194,7 @@ def _plan(
 ) -> Claim | None:
     """Say what there is, and what a restore loses; returns the claim that git is to name."""
     now = datetime.now(UTC)
-    found = look(work.pod.ask, claim, work.pod.namespace, timeline)
+    found = look(work.pod.ask, claim, work.pod.namespace, timeline, named_until_now(work))
     click.echo(f"The backups of {work.environment}, newest first; {claim.name} is what git names:")
     click.echo("\n".join(f"  {line}" for line in found.holdings.lines(now)))
     if point is None:

@@ -15,7 +15,7 @@ from ci.tree.claim import NAME, Claim, number_of
 from ci.tree.overlays import DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from ci.oncall.moment import RestorePoint
@@ -44,7 +44,9 @@ class Found(NamedTuple):
     serves: bool
 
 
-def look(ask: Ask, claim: Claim, namespace: str, timeline: int | None) -> Found:
+def look(
+    ask: Ask, claim: Claim, namespace: str, timeline: int | None, others: Iterable[Claim] = ()
+) -> Found:
     """Ask the repository, and the server if it answers.
 
     Args:
@@ -52,6 +54,7 @@ def look(ask: Ask, claim: Claim, namespace: str, timeline: int | None) -> Found:
         claim: the claim that git names.
         namespace: the environment's.
         timeline: the history that the person names; None to find it.
+        others: the claims that git has named, with their restores.
 
     Raises:
         InputError: there is nothing to restore, or the timeline is unknown.
@@ -63,7 +66,7 @@ def look(ask: Ask, claim: Claim, namespace: str, timeline: int | None) -> Found:
     newest = newest_timeline(files)
     known = sorted({1, *(int(name[:8], 16) for name in files)})
     serving = _serving(ask)
-    followed = timeline or serving or timeline_of(claim, known)
+    followed = timeline or serving or timeline_of(claim, known, others)
     if followed not in known:
         raise InputError(
             f"the repository of {namespace} holds no timeline {followed}; it holds"
@@ -95,17 +98,20 @@ def _sql(ask: Ask, database: str, statement: str) -> str:
     return ask("psql", "-XAtq", "-U", "postgres", "-d", database, "-c", statement).strip()
 
 
-def timeline_of(claim: Claim, known: Iterable[int]) -> int:
+def timeline_of(claim: Claim, known: Sequence[int], others: Iterable[Claim] = ()) -> int:
     """The timeline of a claim's database, by what git says.
 
-    A restore begins a new one, higher than any when it was written.
+    A restore begins a new one, higher than any when it was written, and not higher than the newest
+    when the next restore was: also where that one was reverted.
 
     Raises:
         InputError: it may be one of several.
     """
     if claim.after is None:
         return 1
-    later = [each for each in known if each > claim.after]
+    next_ones = [each.after for each in others if each.after and each.after > claim.after]
+    newest = min(next_ones, default=max(known))
+    later = [each for each in known if claim.after < each <= newest]
     if len(later) > 1:
         raise InputError(
             f"the database doesn't answer, and {claim.name} may have served timeline"
