@@ -20,6 +20,7 @@ from coworking.cli import main
 from coworking.config import SETTINGS, Config
 from coworking.database import Database
 from coworking.web import EXTENSION
+from tests.app.service.own_server import OwnServer, own_server
 from tests.app.service.warm import Forked, Warm
 
 if TYPE_CHECKING:
@@ -66,6 +67,23 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
             return Config.read()
 
     return configured
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[OwnServer]:
+    """A PostgreSQL that only this module uses, and may break."""
+    with own_server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(running: OwnServer) -> Iterator[OwnServer]:
+    """The same, running again after each test whatever the test did."""
+    yield running
+    if (running.folder / "data" / "postmaster.pid").exists():
+        running.signal(signal.SIGCONT)
+    else:
+        running.start()
 
 
 @pytest.fixture
