@@ -41,6 +41,25 @@ def test_a_version_that_does_not_get_ready_fails_within_three_minutes(both):
     assert spec["progressDeadlineSeconds"] <= 180
 
 
+def test_pods_stay_in_their_service_through_a_short_outage_as_the_page_says(both):
+    """The worst case: the first failing probe is at the outage's begin, the next good one late."""
+    page = " ".join((ROOT / "docs" / "service.md").read_text(encoding="utf-8").split())
+    probe = both.service_container()["readinessProbe"]
+    period, failures = probe["periodSeconds"], probe["failureThreshold"]
+    stays, answered = period * (failures - 1), 1  # an answer takes less than a second
+
+    def refused(away: int, failures: int) -> int:
+        left_after = period * (failures - 1)
+        return away - left_after + period if away > left_after else 0
+
+    assert failures == 6
+    assert f"For longer than {stays} seconds" in page
+    assert f"takes {stays} to {stays + period + answered} s, leaves" in page
+    assert f"for up to {stays + period + answered} s and not {2 * period + answered}." in page
+    for away in (10, 20, 30, 60):
+        assert f"| {away} s | {refused(away, 2)} | {refused(away, failures)} |" in page
+
+
 def test_a_pod_has_time_to_drain_and_to_finish(both, clean_environment):
     grace = both.pods()["coworking"]["spec"]["terminationGracePeriodSeconds"]
     drain = float(both.settings()["DRAIN_SECONDS"])

@@ -19,7 +19,7 @@ PROBE_SECONDS = 0.2
 
 
 class Backends:
-    """The ports that are ready, in turn; as in base/coworking, two failed probes end that."""
+    """The ports that are ready, in turn; two failed probes end that, and a deletion is sooner."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
