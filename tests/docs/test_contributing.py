@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -76,10 +77,8 @@ def apply(copy: Path, how: str, name: str, text: str) -> None:
     path.write_text(before.replace(f"{anchor}\n", f"{anchor}\n{added}"), encoding="utf-8")
 
 
-@pytest.mark.parametrize("title", WITH_STEPS)
-def test_the_steps_are_complete(
-    title: str, copy: Path, run: Callable[[str], subprocess.CompletedProcess[str]]
-) -> None:
+def follow(title: str, copy: Path) -> list[str]:
+    """Make the changes of a section's blocks; returns the commands that show the result."""
     commands = []
     for language, how, name, text in BLOCK.findall(SECTIONS[title]):
         if how:
@@ -87,7 +86,34 @@ def test_the_steps_are_complete(
         elif language == "sh":
             commands += text.splitlines()
     assert commands, f"{title!r} ends without a command that shows the result"
-    for line in commands:
+    return commands
+
+
+# Their commands ask all rules, or the whole service, again.
+LONG = {"Add a rule", "Add an endpoint"}
+
+
+@pytest.mark.parametrize("title", sorted(LONG))
+def test_each_step_has_its_place(title: str, copy: Path) -> None:
+    """Whether the commands then succeed is asked in `make test-long`."""
+    commands = follow(title, copy)
+    for path in copy.rglob("*.py"):
+        text, ours = path.read_text(encoding="utf-8"), ROOT / path.relative_to(copy)
+        if not ours.exists() or ours.read_text(encoding="utf-8") != text:
+            ast.parse(text, str(path))
+    files = [word for line in commands for word in line.split() if word.endswith(".py")]
+    assert files
+    assert [file for file in files if not (copy / file).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "title",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each in LONG)) for each in WITH_STEPS],
+)
+def test_the_steps_are_complete(
+    title: str, copy: Path, run: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    for line in follow(title, copy):
         done = run(line)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 

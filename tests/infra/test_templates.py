@@ -4,15 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 TEMPLATES = sorted((Path(__file__).parents[2] / "infra/cloudformation").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.stem)
-def test_cfn_lint_has_nothing_to_say(template: Path) -> None:
+def test_cfn_lint_has_nothing_to_say() -> None:
+    """Of all of them in one process: its start takes longer than the templates."""
     done = subprocess.run(
-        [Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", template],
+        [Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", *TEMPLATES],
         capture_output=True,
         text=True,
         check=False,

@@ -6,8 +6,10 @@ A test that takes `dev`, `prod`, `both` or `argocd` runs on that tree and must p
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,11 +138,56 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Res
 
 
 def _tree(request: pytest.FixtureRequest) -> Tree:
+    render = request.getfixturevalue("render")
     if isinstance(request.param, tuple):
-        text = yaml.safe_dump({"resources": list(request.param)})
+        return Tree(render(yaml.safe_dump({"resources": list(request.param)})))
+    text = request.param.read_text(encoding="utf-8")
+    return Tree(_changed(yaml.safe_load(text), render) or render(text))
+
+
+def _changed(
+    kustomization: dict[str, Any], render: Callable[[str], list[Resource]]
+) -> list[Resource] | None:
+    """What a kustomization of JSON patches alone renders to, without another kubectl.
+
+    Of other kustomizations None: kustomize merges there, or follows a name to where it is used.
+    """
+    if kustomization.keys() != {"resources", "patches"}:
+        return None
+    whole = yaml.safe_dump({"resources": kustomization["resources"]})
+    changed = copy.deepcopy(render(whole))
+    for patch in kustomization["patches"]:
+        steps = yaml.safe_load(patch["patch"])
+        if not isinstance(steps, list) or patch["target"]["kind"] == "ConfigMap":
+            return None
+        for resource in _targets(changed, **patch["target"]):
+            for step in steps:
+                _apply(step["op"], resource, step["path"].split("/")[1:], step.get("value"))
+    return changed
+
+
+def _targets(resources: list[Resource], kind: str, name: str = ".*") -> list[Resource]:
+    found = [
+        r for r in resources if r["kind"] == kind and re.fullmatch(name, r["metadata"]["name"])
+    ]
+    assert found, f"no {kind} is named {name}"
+    return found
+
+
+def _apply(operation: str, place: Any, path: list[str], value: Any) -> None:
+    """An operation of a JSON patch (RFC 6902) on what a path leads to, which has to be there."""
+    word: Any = path[0].replace("~1", "/").replace("~0", "~")
+    if isinstance(place, list):
+        word = len(place) if word == "-" else int(word)
+    if len(path) > 1:
+        _apply(operation, place[word], path[1:], value)
+    elif operation == "add" and isinstance(place, list):
+        place.insert(word, value)
+    elif operation == "remove":
+        del place[word]
     else:
-        text = request.param.read_text(encoding="utf-8")
-    return Tree(request.getfixturevalue("render")(text))
+        assert operation == "add" or (operation == "replace" and place[word] != value)
+        place[word] = value
 
 
 @pytest.fixture

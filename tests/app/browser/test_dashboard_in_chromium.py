@@ -217,7 +217,7 @@ LOOKS: dict[str, dict[str, Any]] = {
             ("hour", "dark"),
             ("empty", "light"),
             ("error", "light"),
-            ("error", "dark"),
+            pytest.param("error", "dark", marks=pytest.mark.slow),
         ),
     ],
 )
@@ -274,6 +274,7 @@ def test_the_api_s_page_works_under_its_policy(visit: Callable[..., Page]) -> No
     expect(page.get_by_text("/api/v1/heatmap")).to_be_visible()
 
 
+@pytest.mark.slow  # pictures for people; each of their pages has tests of its own
 def test_screenshots_are_written(
     visit: Callable[..., Page],
     request: pytest.FixtureRequest,

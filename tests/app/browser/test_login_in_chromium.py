@@ -120,8 +120,16 @@ def test_an_open_page_shows_the_login_when_its_key_is_gone(
         page.wait_for_timeout(1100)
 
 
-@pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("tried", [False, True], ids=["first", "after a wrong key"])
+@pytest.mark.parametrize(
+    ("look", "tried"),
+    [
+        *[("light", False), ("dark", True), ("phone", True)],
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [("dark", False), ("phone", False), ("light", True)]
+        ),
+    ],
+)
 def test_axe_finds_nothing_wrong(
     visit: Callable[..., Page], closed_site: Any, look: str, tried: bool
 ) -> None:
