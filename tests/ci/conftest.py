@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.ci import renders
 from tests.ci.github import GitHub
 from tests.ci.verbs import as_a_process, in_this_process
 
@@ -209,6 +210,12 @@ class Remote:
         answer = self.set_image(f"{build}-{commit[:8]}", **options)
         assert answer.status == 0, answer
         return answer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _renders_once() -> Iterator[None]:
+    with renders.kept():
+        yield
 
 
 @pytest.fixture(scope="session")
