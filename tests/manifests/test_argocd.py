@@ -161,7 +161,7 @@ def test_the_root_brings_applications_only(argocd):
 
 
 def test_the_default_project_is_empty(argocd):
-    spec = project(argocd, "default")
+    spec = dict(project(argocd, "default"))
     assert spec.pop("description")
     assert spec == {
         "sourceRepos": [],
