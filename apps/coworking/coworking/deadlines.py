@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from psycopg2.extensions import connection as RawConnection  # noqa: N812 (a class)
 
 PRECISION = 0.05  # seconds between two looks, while anything is guarded
+LONG = 0.25  # seconds of waiting after which somebody looks whether the database still answers
 
 
 class Guarded(NamedTuple):
@@ -36,9 +37,15 @@ class Guarded(NamedTuple):
 
 
 class Deadlines:
-    """The deadlines of one process. The thread starts with the first guard and sleeps when idle."""
+    """The deadlines of one process. The thread starts with the first guard and sleeps when idle.
+
+    Attributes:
+        meanwhile: is called by a thread of its own, every LONG seconds while a guarded block waits
+            for longer than that.
+    """
 
     def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._due: dict[int, Guarded] = {}
         self._wanted = threading.Event()
@@ -77,6 +84,7 @@ class Deadlines:
         self._thread.start()
 
     def _watch(self) -> None:
+        looked = 0.0
         while True:
             self._wanted.wait()
             time.sleep(PRECISION)
@@ -89,6 +97,10 @@ class Deadlines:
                         _shut_down(guarded.connection)
                 if not self._due:
                     self._wanted.clear()
+                long = any(guarded.began < now - LONG for guarded in self._due.values())
+            if long and self.meanwhile is not None and now - looked >= LONG:
+                looked = now
+                threading.Thread(target=self.meanwhile, name="meanwhile", daemon=True).start()
 
 
 def _shut_down(connection: RawConnection) -> None:

@@ -42,16 +42,17 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import text
 
 from coworking.database import Disconnected, translated
 from coworking.errors import DatabaseAway, ServiceError
 from coworking.kept import Kept
+from coworking.turns import TurnsByKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -70,6 +71,9 @@ CHECK = "EXECUTE coworking_check"
 THIS_SNAPSHOT = text(
     f"SELECT {SNAPSHOT}, (SELECT not_verified_since FROM public.rollup_checks)"  # noqa: S608 (a constant)
 )
+
+
+SOON = 0.05  # seconds; a shorter wait is as good as none
 
 
 class Sized(Protocol):
@@ -157,6 +161,7 @@ class Freshness:
         self._lanes = lanes
         self.kept: Kept[Hashable, Filed[Sized]] = Kept(most_bytes=keep_bytes)
         self._builds = TurnsByKey(database.config.db_statement_timeout + 1)
+        database.deadlines.meanwhile = self._look
 
     def check(self) -> Check:
         """The version and the schema's revision, as of the request's arrival or later.
@@ -201,6 +206,12 @@ class Freshness:
         """Whether a check is under way."""
         return self._checks.asking
 
+    def _look(self) -> None:
+        """Check while a build waits for long: it may wait for a database that has gone."""
+        if not self.asking:
+            with contextlib.suppress(ServiceError):
+                self.check()
+
     def close(self) -> None:
         """Close the connection of the checks."""
         self._checks.close()
@@ -220,8 +231,11 @@ class Freshness:
             if kept is not None and (kept.as_of >= since or kept.version == check.version):
                 return kept
             if waited:  # the one before may have failed: fail as fast, before asking for more
-                self._checks.since(time.monotonic())
+                self._checks.since(time.monotonic(), arrived)
+            came = time.monotonic()
             with contextlib.nullcontext() if short else self._lanes.work(arrived):
+                if time.monotonic() - came > SOON:  # so may those who worked in the meantime
+                    self._checks.since(came, arrived)
                 number, began = self._checks.number, time.monotonic()
                 row, body = self._database.read(
                     THIS_SNAPSHOT, lambda connection, row: (row, build(connection))
@@ -245,12 +259,20 @@ class VersionChecks:
         self._named = ""
         self._silent_since: float | None = None
 
-    def since(self, moment: float) -> Check:
-        """A check that began at `moment` (monotonic seconds) or later."""
+    def since(self, moment: float, arrived: float | None = None) -> Check:
+        """A check that began at `moment` (monotonic seconds) or later.
+
+        Args:
+            moment: as said.
+            arrived: when the request came, if it has waited since: it shares in the failure of a
+                check that ended later, and doesn't wait for another one.
+        """
         last = self._last
         if isinstance(last, Check) and last.began >= moment:
             return last
-        arrived = time.monotonic()
+        arrived = time.monotonic() if arrived is None else arrived
+        if isinstance(last, Failure) and last.ended >= arrived:
+            raise _again(last)
         # While the database is known to be away, one request tries and the others don't wait.
         wait = 0 if isinstance(last, Failure) else self._within
         if not self._asking.acquire(timeout=wait):
@@ -280,7 +302,10 @@ class VersionChecks:
         try:
             snapshot, revision = self._row(began + self._within)
         except ServiceError as error:
-            self._last = Failure(time.monotonic(), error)
+            ended = time.monotonic()
+            self._last = Failure(ended, error)
+            if ended >= began + self._within:  # silent: what waits for longer waits in vain
+                self._database.give_up_waits(before=began)
             raise
         self._last = check = Check(began, DataVersion(self.number, snapshot), revision)
         return check
@@ -350,48 +375,6 @@ class VersionChecks:
 
     def _late(self) -> DatabaseAway:
         return DatabaseAway(f"no answer from the database within {self._within} s")
-
-
-@dataclass(slots=True)
-class Turn(Generic[B]):
-    """One key's lock, who uses it, and what the newest of its builds made for all of them."""
-
-    lock: threading.Lock
-    users: int = 0
-    found: Filed[B] | None = None
-
-
-class TurnsByKey:
-    """A lock for each key, there only while somebody holds it or waits for it."""
-
-    def __init__(self, within: float) -> None:
-        self._within = within
-        self._guard = threading.Lock()
-        self._turns: dict[Hashable, Turn[Any]] = {}
-
-    @contextlib.contextmanager
-    def turn(self, key: Hashable) -> Iterator[tuple[Turn[Any], bool]]:
-        """Hold the key's lock; yields its turn, and whether there was a wait for it.
-
-        Raises:
-            DatabaseAway: the wait took longer than `within` seconds.
-        """
-        with self._guard:
-            turn = self._turns.setdefault(key, Turn(threading.Lock()))
-            turn.users += 1
-        try:
-            waited = not turn.lock.acquire(blocking=False)
-            if waited and not turn.lock.acquire(timeout=self._within):
-                raise DatabaseAway("the report is still being built for an earlier request")
-            try:
-                yield turn, waited
-            finally:
-                turn.lock.release()
-        finally:
-            with self._guard:
-                turn.users -= 1
-                if turn.users == 0:
-                    del self._turns[key]
 
 
 def _again(failure: Failure) -> ServiceError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from coworking.deadlines import Deadlines
+from coworking.deadlines import LONG, Deadlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,3 +48,16 @@ def test_an_outer_deadline_counts_again_when_an_inner_one_ended(empty_database: 
         with pytest.raises(psycopg2.OperationalError), outer.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(20)")
     inner.close()
+
+
+def test_somebody_looks_while_a_block_waits_for_long(empty_database: Any) -> None:
+    looked: list[float] = []
+    deadlines = Deadlines()
+    deadlines.meanwhile = lambda: looked.append(time.monotonic())
+    began = time.monotonic()
+    connection = empty_database.connect()
+    with deadlines.guard(connection, 10), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.8)")
+    connection.close()
+    assert len(looked) >= 1
+    assert looked[0] - began >= LONG

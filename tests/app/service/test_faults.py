@@ -148,6 +148,30 @@ def test_a_statement_that_takes_too_long_is_ended(
     app.extensions[EXTENSION].close()
 
 
+def test_a_statement_under_way_when_the_server_freezes_is_given_up(
+    client: FlaskClient, server: OwnServer, wait: Callable[..., None]
+) -> None:
+    """It waited for the statement's own limit and a second more, 11 s; nobody else had asked."""
+    report = "/api/reports/user_visits"
+    blocker = server.connect()
+    blocker.autocommit = False
+    with blocker.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        asked = pool.submit(timed, client.application.test_client(), report)
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        wait(lambda: cursor.execute(waiting) or cursor.fetchone(), "statement that waits")
+        frozen = time.monotonic()
+        server.signal(signal.SIGSTOP)
+        _, answer = asked.result()
+        took = time.monotonic() - frozen
+    server.signal(signal.SIGCONT)
+    blocker.close()
+
+    assert answer.status_code == 503
+    assert took < 2
+    assert client.get(report).status_code == 200
+
+
 def test_a_pool_that_is_used_up_is_503_and_not_a_queue(
     server: OwnServer, configured: Callable[..., Config]
 ) -> None:
