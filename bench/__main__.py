@@ -19,23 +19,26 @@ PARTS = {
 }
 
 
-def measure(part: str) -> str | None:
+def measure(part: str, *options: str) -> str | None:
     """Run one measurement; returns its name when a promise is broken."""
     click.echo(f"{part}: {PARTS[part]}")
-    done = subprocess.run([sys.executable, "-m", f"bench.{part}"], check=False)
+    done = subprocess.run([sys.executable, "-m", f"bench.{part}", *options], check=False)
     return part if done.returncode else None
 
 
 @click.group(chain=True, invoke_without_command=True)
+@click.option("--large", is_flag=True, help="The overview at a hundred million tokens, alone.")
 @click.pass_context
-def main(context: click.Context) -> None:
+def main(context: click.Context, large: bool) -> None:
     """Run the measurements that are named, or all except `mutants`, one after the other."""
-    if context.invoked_subcommand is None:
+    if large:
+        _judge([measure("service", "--large")])
+    elif context.invoked_subcommand is None:
         _judge([measure(part) for part in PARTS])
 
 
 @main.result_callback()
-def _judge(broken: list[str | None]) -> None:
+def _judge(broken: list[str | None], **_: bool) -> None:
     names = [part for part in broken if part]
     if names:
         raise click.ClickException(f"a promise of {' and '.join(names)} did not hold; see above")

@@ -13,8 +13,11 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 
@@ -28,7 +31,9 @@ class Load(NamedTuple):
     client: str
 
 
-def measure(url: str, *, connections: int, seconds: float) -> Load:
+def measure(
+    url: str, *, connections: int, seconds: float, headers: Mapping[str, str] | None = None
+) -> Load:
     """Ask for `url` over kept-alive connections for `seconds`, and count.
 
     An answer other than 2xx, or none, is an error. Only addresses of this machine are accepted.
@@ -38,14 +43,15 @@ def measure(url: str, *, connections: int, seconds: float) -> Load:
     """
     if urlsplit(url).hostname != "127.0.0.1":
         raise ValueError(f"load goes to 127.0.0.1 only, not to {url}")
-    return (_wrk if shutil.which("wrk") else _threads)(url, connections, seconds)
+    return (_wrk if shutil.which("wrk") else _threads)(url, connections, seconds, headers or {})
 
 
-def _wrk(url: str, connections: int, seconds: float) -> Load:
+def _wrk(url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> Load:
     done = subprocess.run(
         [
             *("wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"),
             *("--timeout=120s", "-s", str(WRK_SCRIPT), url),
+            *(part for name, value in headers.items() for part in ("-H", f"{name}: {value}")),
         ],
         capture_output=True,
         text=True,
@@ -55,12 +61,12 @@ def _wrk(url: str, connections: int, seconds: float) -> Load:
     return Load(float(rate), float(p50), int(errors), "wrk")
 
 
-def _threads(url: str, connections: int, seconds: float) -> Load:
+def _threads(url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> Load:
     latencies: list[float] = []
     errors: list[str] = []
     began = time.perf_counter()
     workers = [
-        threading.Thread(target=_ask, args=(url, began + seconds, latencies, errors))
+        threading.Thread(target=_ask, args=(url, headers, began + seconds, latencies, errors))
         for _ in range(connections)
     ]
     for worker in workers:
@@ -72,13 +78,15 @@ def _threads(url: str, connections: int, seconds: float) -> Load:
     return Load(len(latencies) / elapsed, p50, len(errors), "http.client")
 
 
-def _ask(url: str, until: float, latencies: list[float], errors: list[str]) -> None:
+def _ask(
+    url: str, headers: Mapping[str, str], until: float, latencies: list[float], errors: list[str]
+) -> None:
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     while (asked := time.perf_counter()) < until:
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=dict(headers))
             answer = connection.getresponse()
             answer.read()
         except OSError as error:
