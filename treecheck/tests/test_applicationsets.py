@@ -11,9 +11,9 @@ from treecheck.blame import forget
 from treecheck.engine import Report, check
 from treecheck.facts import Facts
 from treecheck.inputs import gather
-from treecheck.kube.applicationsets import generated
+from treecheck.kube.applicationsets import PLACE, generated
 from treecheck.kube.renderers import image_override, kustomize_options
-from treecheck.kube.templates import NotKnown
+from treecheck.kube.templates import NotKnown, unreadable
 from treecheck.model import Origin, Part, Resource
 
 if TYPE_CHECKING:
@@ -343,3 +343,10 @@ def test_an_excluded_pattern_does_not_reach_into_folders(repository: Path) -> No
 
     git = {"git": {"repoURL": "https://git.example.com/shop.git", "directories": folders}}
     assert names(repository, [git], "a-{{.path.basename}}") == ["a-web"]
+
+
+@pytest.mark.parametrize("text", ["{{ " + "/* a */ " * 2000, "{{ a" + " " * 4000, "{{ " * 2000])
+def test_a_place_without_an_end_is_read_at_once(text: str) -> None:
+    """Were each comment, or space, read in two ways, these would be read in 2 to the power of n."""
+    assert unreadable(text) == ("a {{ has no }}", "")
+    assert PLACE.search(text) is None

@@ -168,6 +168,11 @@ def test_an_anchor_or_an_alias_may_be_a_key(text: str, tmp_path: Path) -> None:
         ("deploy.sh", "kubectl apply -f ./app/once.yaml\n", 0),
         ("README.md", "There is a file once.yaml, and another/once.yaml.\n", 1),
         ("app/more/kustomization.yaml", "# - ../app/once.yaml\nresources: []\n", 1),
+        # Somebody took it out of the kustomization beside it.
+        ("app/kustomization.yaml", HEAD + "resources:\n- a.yaml\n# - once.yaml\n", 0),
+        ("app/kustomization.yaml", HEAD + "resources:\n  - a.yaml\n  #- ./once.yaml\n", 0),
+        ("app/kustomization.yaml", HEAD + "resources:\n- a.yaml\n# - twice.yaml\n", 1),
+        ("app/kustomization.yaml", HEAD + "# once.yaml is new\nresources: [a.yaml]\n", 1),
     ],
 )
 def test_a_file_that_others_name_with_its_folder_is_applied_by_hand(

@@ -287,3 +287,87 @@ def test_a_set_that_only_argo_cd_expands_hides_its_own_namespace_alone(tmp_path:
         files = {"argocd/own.yaml": OWN, "argocd/all.yaml": text, "front/front.yaml": FRONT}
         report = run(tmp_path, files)
         assert [each.rule for each in report.findings] == found
+
+
+JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: install, namespace: kube-system}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: "registry.example.com/install:1.0.0"}]
+      volumes: [{name: values, configMap: {name: values}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("cloud/main.tf", 0),
+        ("cloud/main.tofu", 0),
+        ("cloud/README.md", 1),
+        ("other/main.tf", 1),
+        ("main.tf", 1),  # a repository with Terraform beside everything else says nothing
+    ],
+)
+def test_what_terraform_makes_beside_its_manifests_is_not_known(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    write(tmp_path, {"cloud/manifests/install.yaml": JOB, name: ""})
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["config-missing"])
+
+    assert [each.rule for each in report.findings] == ["config-missing"] * found
+    why = (
+        f"Terraform in {tmp_path / 'cloud'} may make more, so what is missing there can't be known"
+    )
+    assert report.unknown == ([] if found else [why])
+
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: web, namespace: shop}\n"
+SEALED = SECRET.replace("v1", "bitnami.com/v1alpha1", 1).replace("Secret", "SealedSecret")
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("kubeseal --format yaml < plain.yaml > ../sealed.yaml\n", 0),
+        ("kubeseal --format yaml < other.yaml > ../sealed.yaml\n", 1),
+        ("kubectl apply -f plain.yaml\n", 1),
+    ],
+)
+def test_a_secret_that_a_script_seals_is_not_applied(
+    script: str, found: int, tmp_path: Path
+) -> None:
+    files = {"sealed.yaml": SEALED, "make/plain.yaml": SECRET, "make/seal.sh": script}
+    write(tmp_path, files)
+    forget()
+
+    only = ["secret-beside-sealed"]
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=only)
+
+    assert [each.rule for each in report.findings] == only * found
+
+
+@pytest.mark.parametrize(("namespace", "found"), [("argocd", 0), ("shop", 1)])
+def test_a_chart_with_a_namespace_may_bring_what_lacks_there(
+    namespace: str, found: int, tmp_path: Path
+) -> None:
+    chart = "{name: apps, repo: https://charts.example.com, namespace: NS}"
+    project = application("web", "{repoURL: https://git.example.com/shop.git, path: web}")
+    files = {
+        "start/kustomization.yaml": HEAD + f"helmCharts: [{chart.replace('NS', namespace)}]\n",
+        "apps/web.yaml": project.replace("project: default", "project: ours"),
+        "apps/other.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n"
+        "metadata: {name: other, namespace: argocd}\n",
+        "web/front.yaml": FRONT,
+    }
+    write(tmp_path, files)
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["project-missing"])
+
+    assert [each.rule for each in report.findings] == ["project-missing"] * found

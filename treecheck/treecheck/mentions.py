@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
-from treecheck.files import SKIPPED_FOLDERS, load_text
+from treecheck.files import SKIPPED_FOLDERS, kustomization_file, load_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from treecheck.files import SourceFile
+    from treecheck.model import Resource
 
-SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".toml"})
+SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
 SCRIPT_NAMES = frozenset({"Makefile", "justfile", "Justfile", ".justfile"})
 LARGEST = 200_000  # bytes of a page or script
+
+
+def is_left_out(file: Path) -> bool:
+    """Whether the kustomization beside a file names it in a comment: somebody took it out."""
+    kustomization = kustomization_file(file.parent)
+    if kustomization is None:
+        return False
+    # `# - web.yaml`
+    entry = rf"^[ \t]*#[# \t]*-[ \t]*(?:path:)?[ \t]*[\"']?(?:\./)?{re.escape(file.name)}\b"
+    try:
+        return re.search(entry, load_text(kustomization), re.MULTILINE) is not None
+    except InputError:
+        return False
 
 
 class Mentions:
@@ -26,6 +41,7 @@ class Mentions:
         self.folder = folder
         self.files = files
         self._texts: list[tuple[Path, str]] | None = None
+        self._terraform: dict[Path, Path | None] = {}
 
     def has(self, file: Path) -> bool:
         """Whether a page, a script or a manifest names a file with its folder: `kind/calico.yaml`.
@@ -33,10 +49,43 @@ class Mentions:
         Somebody applies it by hand then, or another tool reads it by its address. A kustomization
         that mentions it in a comment does not count.
         """
+        name = f"{file.parent.name}/{file.name}"
+        return any(name in text for path, text in self._all() if path != file)
+
+    def is_sealed(self, resource: Resource) -> bool:
+        """Whether a script beside a Secret feeds it to kubeseal: then it is not applied itself."""
+        file = resource.origin.file
+        return resource.kind == "Secret" and any(
+            file is not None
+            and path.parent == file.parent
+            and "kubeseal" in text
+            and file.name in text
+            for path, text in self._all()
+            if path.suffix in SCRIPTS
+        )
+
+    def terraform(self, loose: Iterable[Resource]) -> dict[tuple[Path, str], None]:
+        """(folder, namespace) of manifests that no tree applies, and that lie below Terraform's."""
+        found: dict[tuple[Path, str], None] = {}
+        for each in loose:
+            folder = each.origin.file and self._terraform_above(each.origin.file.parent)
+            if folder is not None:
+                found[folder, each.namespace] = None
+        return found
+
+    def _terraform_above(self, folder: Path) -> Path | None:
+        """The nearest folder, below the tree's own, that has files of Terraform or OpenTofu."""
+        if folder == self.folder or not folder.is_relative_to(self.folder):
+            return None
+        if folder not in self._terraform:
+            here = any(each.suffix in {".tf", ".tofu"} for each in folder.iterdir())
+            self._terraform[folder] = folder if here else self._terraform_above(folder.parent)
+        return self._terraform[folder]
+
+    def _all(self) -> list[tuple[Path, str]]:
         if self._texts is None:
             self._texts = [*self._scripts(), *self._manifests(self.files.values())]
-        name = f"{file.parent.name}/{file.name}"
-        return any(name in text for path, text in self._texts if path != file)
+        return self._texts
 
     def _scripts(self) -> Iterator[tuple[Path, str]]:
         for top, folders, names in os.walk(self.folder):

@@ -37,11 +37,14 @@ CHART_FIELDS = ("helmCharts", "helmGlobals", "helmChartInflationGenerator")
 PLUGIN_FIELDS = ("generators", "transformers", "validators")
 
 
-def charts(body: dict[str, Any]) -> Iterator[str]:
-    """The Helm charts that a kustomization inflates, by name."""
-    for field, key in (("helmCharts", "name"), ("helmChartInflationGenerator", "chartName")):
+def charts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(name, namespace or "") of each Helm chart that a kustomization inflates."""
+    for field, key, where in (
+        ("helmCharts", "name", "namespace"),
+        ("helmChartInflationGenerator", "chartName", "releaseNamespace"),
+    ):
         for entry in map(as_mapping, as_list(body.get(field))):
-            yield as_text(entry.get(key)) or "without a name"
+            yield as_text(entry.get(key)) or "without a name", as_text(entry.get(where))
 
 
 def fetched_files(body: dict[str, Any]) -> Iterator[str]:

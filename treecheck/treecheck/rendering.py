@@ -36,8 +36,8 @@ KEPT = 2048  # more than a large tree has folders, so that its next run renders 
 class Kustomization:
     """A kustomization, the files it names, and the folders and addresses that it builds on.
 
-    `charts` and `plugins` are the Helm charts, by name, and the entries of generators and
-    transformers that programs outside kustomize would run.
+    `charts` and `plugins` are the Helm charts, each with its name and namespace, and the entries
+    of generators and transformers that programs outside kustomize would run.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Kustomization:
     files: tuple[Path, ...]
     folders: tuple[Path, ...]
     remote: tuple[str, ...] = ()
-    charts: tuple[str, ...] = ()
+    charts: tuple[tuple[str, str], ...] = ()
     plugins: tuple[str, ...] = ()
 
 
@@ -183,16 +183,18 @@ def built_by(resources: Iterable[Resource]) -> list[tuple[Kustomization, list[Re
 def unrendered(folder: Path) -> dict[str, str]:
     """What a folder builds on and nobody fetches: addresses, charts, plugins -> their namespace.
 
-    The namespace is that of the kustomization that puts it somewhere, or "".
+    The namespace is that of the kustomization that puts it somewhere, or the chart's, or "".
     """
     found: dict[str, str] = {}
     outer = namespace_of(folder)
     for each in closure(folder):
-        names = [*each.remote]
-        names += [f"Helm chart {name} of {each.folder.name}" for name in each.charts]
-        names += [f"the plugin of {name} in {each.folder.name}" for name in each.plugins]
-        for name in names:
-            found.setdefault(name, outer or namespace_of(each.folder))
+        here = outer or namespace_of(each.folder)
+        for name in each.remote:
+            found.setdefault(name, here)
+        for name, own in each.charts:
+            found.setdefault(f"Helm chart {name} of {each.folder.name}", here or own)
+        for name in each.plugins:
+            found.setdefault(f"the plugin of {name} in {each.folder.name}", here)
     return found
 
 

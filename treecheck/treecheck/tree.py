@@ -16,7 +16,7 @@ from treecheck.kube.projects import glob
 from treecheck.kube.renderers import flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.kustomize import plain_reason
-from treecheck.mentions import Mentions
+from treecheck.mentions import Mentions, is_left_out
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.placeholders import is_template, namespaces_in, template_of
 from treecheck.reading import Fault, YamlError
@@ -281,7 +281,7 @@ class Sorter:
             paths = [as_text(source.get("path")) for source in sources(resource)]
             if any(self._find(path) == file.parent.resolve() for path in paths if path):
                 return False
-        self.inputs.files[file].unlisted = not self.mentions.has(file)
+        self.inputs.files[file].unlisted = not (is_left_out(file) or self.mentions.has(file))
         return True
 
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
@@ -292,14 +292,7 @@ class Sorter:
         """
         taken, placed = self._keys(), self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
-        left = [
-            each
-            for each in plain
-            if each.origin.file not in deployed
-            and not self._is_unlisted(each)
-            and not self._is_template(each.origin.file)
-            and not _is_patch(each)
-        ]
+        left = self._loose(plain, deployed)
         only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
         sets = [
             (part, part.name, found)
@@ -324,6 +317,22 @@ class Sorter:
                 self.inputs.apart.add(name)
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
+
+    def _loose(self, plain: list[Resource], deployed: set[Path | None]) -> list[Resource]:
+        """The manifests that neither an Application nor a kustomization applies."""
+        left = [
+            each
+            for each in plain
+            if each.origin.file not in deployed
+            and not self._is_unlisted(each)
+            and not self._is_template(each.origin.file)
+            and not _is_patch(each)
+            and not self.mentions.is_sealed(each)
+        ]
+        for folder, place in self.mentions.terraform(left):
+            why = f"Terraform in {show(folder, self.inputs.root)} may make more"
+            self.inputs.miss(why, [place] if place else ())
+        return left
 
     def _keys(self) -> set[tuple[str, str, str, str]]:
         return {each.key for found in self.clusters.values() for each in found}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, Any]
 LIMIT = 500  # Applications of one set; what makes more is not a tree that people write
-PLACE = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
+PLACE = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ def _text(text: str, parameters: Parameters, *, go: bool, partly: bool = False) 
         return filled(text, parameters, partly=partly) if "{{" in text else text
 
     def place(found: re.Match[str]) -> str:
-        value = parameters.get(found[1])
+        value = parameters.get(found[1].removeprefix("-").removesuffix("-").strip())
         return found[0] if value is None else as_shown(value)  # Argo CD leaves an unknown place
 
     return PLACE.sub(place, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.kube.rights import allows, rules_of
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
@@ -168,6 +169,7 @@ SWITCHES = {
 
 
 ROLES = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources"
+DEFINITION = "CustomResourceDefinition"
 NAMELESS = {"create", "deletecollection"}
 
 
@@ -177,13 +179,20 @@ def role_names_new(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     When something is created the API server does not know its name yet, so `create` with
     resourceNames grants nothing, and neither does deletecollection. Of a part of a resource, such
-    as pods/exec, the name is known.
+    as pods/exec, the name is known. A program that asks the API server about rights of its own
+    (a SubjectAccessReview) may name what it wants: other groups are looked at where the tree has
+    their CustomResourceDefinition.
     """
     rules = list(each(resource, "rules"))
+    served = {as_text(each.spec.get("group")) for each in cluster.of_kind(DEFINITION)}
     for place, item in rules:
         verbs = NAMELESS & set(map(str, as_list(item.get("verbs"))))
         whole = [kind for kind in map(as_text, as_list(item.get("resources"))) if "/" not in kind]
-        if not item.get("resourceNames") or not verbs or not whole:
+        asked = set(map(str, as_list(item.get("apiGroups")))) <= BUILT_IN_GROUPS | served | {
+            "",
+            "*",
+        }
+        if not item.get("resourceNames") or not verbs or not whole or not asked:
             continue
         for verb in sorted(verbs):
             missing = [kind for kind in whole if not _grants(rules, item, kind, verb)]
