@@ -7,6 +7,7 @@ can't be used; 3 the database is away; 4 its schema is older than this build nee
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -259,6 +260,7 @@ def check_config(*, markdown: bool) -> None:
 
 def _faults() -> Iterator[str]:
     """What is wrong with the environment, a sentence each."""
+    from coworking import tls  # noqa: PLC0415
     from coworking.access import AccessKeys  # noqa: PLC0415
 
     try:
@@ -266,7 +268,9 @@ def _faults() -> Iterator[str]:
     except ConfigError as error:
         yield from str(error).splitlines()
     else:
-        for read in (config.password, lambda: AccessKeys(config.access_key_file)):
+        keys = functools.partial(AccessKeys, config.access_key_file)
+        authorities = functools.partial(tls.check_file, config.db_sslrootcert)
+        for read in (config.password, keys, authorities):
             try:
                 read()
             except ConfigError as error:

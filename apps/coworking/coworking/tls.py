@@ -1,13 +1,18 @@
 """Who the database's server is: settings that check its certificate, and why one was refused.
 
-tls.check_settings("verify-full", Path("ca.pem"), "db.example.com")
-tls.refusal(error, config)     # ("the database's certificate …", "what to do"), or None
+    tls.check_settings("verify-full", Path("ca.pem"), "db.example.com")
+    tls.refusal(error, config)     # ("the database's certificate …", "what to do"), or None
+
+A refusal comes before the password is sent.
 """
 
 from __future__ import annotations
 
 import re
+import ssl
 from typing import TYPE_CHECKING
+
+from coworking.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +47,25 @@ def check_settings(mode: str, authorities: Path | None, host: str) -> None:
             f"DB_SSLROOTCERT is set and DB_SSLMODE={mode} takes a server with any certificate; set "
             "DB_SSLMODE=verify-full"
         )
+
+
+def check_file(authorities: Path | None) -> None:
+    """Refuse a file of authorities that can't be used; each new connection would say the same.
+
+    Raises:
+        ConfigError: it can't be read, or holds no certificate.
+    """
+    if authorities is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
+    except OSError as error:  # ssl.SSLError is one
+        no_certificate = isinstance(error, ssl.SSLError)
+        why = "it holds no certificate in PEM" if no_certificate else error.strerror
+        raise ConfigError(
+            f"DB_SSLROOTCERT={authorities} can't be used: {why}; name a file of certificates in "
+            "PEM, readable by this user"
+        ) from None
 
 
 def refusal(error: BaseException, config: Config) -> tuple[str, str] | None:

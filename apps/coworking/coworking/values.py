@@ -1,8 +1,9 @@
 """What the service's settings may hold: each type with its validation.
 
-class Config(BaseSettings):
     db_host: Name
-    db_password_file: File | None
+    db_sslrootcert: File | None
+
+An error says what is wrong; `Config` adds the variable's name, its value and an example.
 """
 
 from __future__ import annotations

@@ -153,6 +153,25 @@ def test_check_config_fails_on_everything_that_is_wrong(run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file or directory"), ("no certificate\n", "it holds no certificate in PEM")],
+)
+def test_check_config_names_a_file_of_authorities_that_can_not_be_used(
+    run: Run, tmp_path: Path, content: str | None, why: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    settings = {"DB_SSLMODE": "verify-full", "DB_SSLROOTCERT": str(file)}
+    done = run("check-config", DB_USERNAME="x", DB_PASSWORD="x", **settings)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: DB_SSLROOTCERT={file} can't be used: {why}; name a file of certificates in PEM, "
+        "readable by this user\n"
+    )
+
+
 def test_new_key_prints_a_key_and_nothing_else(run: Run) -> None:
     first, second = (run("new-key").stdout for _ in range(2))
     assert first != second
