@@ -14,6 +14,7 @@ from bench.mutants.__main__ import main as mutants
 PARTS = {
     "service": "requests a second, latency and memory, beside the older way of asking",
     "writes": "what the rollups cost a writer",
+    "greedy": "probes and short reports beside clients that ask for much",
     "validate": "the checks before a merge, beside other tools",
     "git": "the write-back and `history` in a repository of 50,000 commits",
 }

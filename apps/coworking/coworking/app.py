@@ -14,6 +14,7 @@ from flask_openapi3 import OpenAPI
 from coworking.access import AccessKeys
 from coworking.database import Database
 from coworking.freshness import Freshness
+from coworking.kept import Kept
 from coworking.lanes import Lanes
 from coworking.logs import LOGGER
 from coworking.metrics import Metrics
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from flask import Response
 
     from coworking.config import Config
+
+
+PAGES_BYTES = 3_000_000  # of rendered pages, beside what REPORT_KEEP_MB bounds
 
 
 class App(OpenAPI):
@@ -75,6 +79,7 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
         metrics=Metrics(keys, build=config.build, commit=config.commit),
         stopping=stopping,
         lanes=lanes,
+        pages=Kept(most_bytes=PAGES_BYTES),
     )
     kept, watch = services.freshness.kept, services.metrics.watch
     watch("builds", "Reports and pages that are made at this moment.", lambda: lanes.working)

@@ -27,6 +27,8 @@ def ask(connection: http.client.HTTPConnection, path: str, key: str = "") -> str
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         return repr(error)
+    if answer.status == 503 and "Retry-After" not in answer.headers:
+        return "503 without Retry-After"
     return str(answer.status)
 
 

@@ -62,7 +62,7 @@ def test_its_figures_are_the_api_s(
         assert f"{label} {said.number(figures[name]['value'])} " in shown
         assert f" {said.number(figures[name]['previous'])} in the 30 days before" in shown
     assert f"Tokens left unused {words(said.share(figures['unused_share']['value']))}" in shown
-    assert f"members who left: 0) {figures['members_never_came']['value']} no change" in shown
+    assert f"(active members) {figures['members_never_came']['value']} no change" in shown
     for number, day in enumerate(days, 1):
         assert re.search(rf"\w+ {number} Apr 2024 {day['check_ins']}\b", shown)
     rows = [[each for each in hours if each["hour"] == hour] for hour in range(24)]

@@ -127,8 +127,9 @@ def test_each_thing_that_runs_has_its_own_moment_before(
     assert (found.check_ins, found.previous) == (1, 1 if by == "month" else 0)
 
 
+@BOTH
 def test_an_average_is_of_whole_buckets_that_the_data_cover(
-    database: Any, client: FlaskClient
+    postgres_version: int, database: Any, client: FlaskClient
 ) -> None:
     """ "911 per month" was said of 9,105 in the one month there was."""
     database.execute(
@@ -172,6 +173,21 @@ def test_a_period_that_ends_after_the_data_is_no_fall(database: Any, client: Fla
 
     assert found["data"]["check_ins"]["previous"] is None
     assert "the data end on" in found["data"]["check_ins"]["reason"]
+
+
+@BOTH
+def test_members_who_have_left_are_not_counted_among_those_not_seen(
+    postgres_version: int, database: Any, client: FlaskClient
+) -> None:
+    """ "120 not seen" were people for whom nobody can do anything."""
+    database.execute(USERS, daily(40, 90, 4), "UPDATE users SET is_active = false WHERE id < 4")
+    query = f"from={today() - timedelta(days=5):%Y-%m-%d}&to={today():%Y-%m-%d}"
+
+    shown = words(client.get(f"/?{query}").text)
+    found = data(client, f"/api/v1/overview?{query}")["data"]
+
+    assert re.search(r"Not seen for 30 days 1 .* active members; 3 others left", shown)
+    assert (found["members_not_seen"]["value"], found["left_not_seen"]["value"]) == (1, 3)
 
 
 @BOTH

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from flask_openapi3 import OpenAPI
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from coworking.config import Config
     from coworking.database import Database
     from coworking.freshness import Freshness
+    from coworking.kept import Kept
     from coworking.lanes import Lanes
     from coworking.metrics import Metrics
+    from coworking.web.bodies import Body
 
 EXTENSION = "coworking"
 
@@ -32,6 +34,7 @@ class Services:
     Attributes:
         stopping: whether the process was told to stop.
         lanes: how many requests may do what takes long.
+        pages: rendered dashboards, each for all who ask the same within a second.
     """
 
     config: Config
@@ -41,6 +44,7 @@ class Services:
     metrics: Metrics
     stopping: Callable[[], bool]
     lanes: Lanes
+    pages: Kept[Hashable, Body]
 
     def close(self) -> None:
         """Close every connection."""

@@ -21,7 +21,7 @@ from coworking.reports import Overview
 from coworking.web import charts, choice, mistakes, notices, services, words
 from coworking.web.errors import RETRY_AFTER, note
 from coworking.web.headline import headline, judged
-from coworking.web.pages import address, frame, page
+from coworking.web.pages import address, answered, frame, page, rendered
 
 if TYPE_CHECKING:
     from flask import Response
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from coworking.hours import HourOfWeek
     from coworking.periods import TimeBucket
     from coworking.reports import HoursOfWeek, SoFar
+    from coworking.web.bodies import Body
     from coworking.web.choice import WantedView
 
 # The longest range, in days, that each grouping is chosen for when none is picked.
@@ -101,8 +102,7 @@ def dashboard() -> Response | Redirect:
             ("dashboard", horizon_of(now), *asked),
             lambda connection: find(connection, asked, now),
         )
-        with services().lanes.place(), services().lanes.work(arrived):
-            response = _rendered(picked, asked, answer, now)
+        response = answered(_page(picked, asked, answer, now, arrived))
     except ParameterError as error:
         return page(
             "dashboard.html",
@@ -115,9 +115,33 @@ def dashboard() -> Response | Redirect:
     return response
 
 
+def _page(
+    picked: dict[str, str],
+    asked: WantedView,
+    answer: AgedBody[Findings],
+    now: datetime,
+    arrived: float,
+) -> Body:
+    """The page, rendered once for all who ask the same of the same data within a second.
+
+    It says as of which second it is; one that is not exact says how old it is, and has no twin.
+    """
+    logged_in = frame(picked)["logged_in"]
+    key = (*sorted(picked.items()), logged_in, answer.version, now.replace(microsecond=0))
+    pages, lanes = services().pages, services().lanes
+    found = pages.get(key) if answer.age == 0 else None
+    if found is None:
+        with lanes.place(), lanes.work(arrived):
+            found = pages.get(key) if answer.age == 0 else None
+            if found is None:
+                found = _rendered(picked, asked, answer, now)
+                pages.put(key, found, found.nbytes)
+    return found
+
+
 def _rendered(
     picked: dict[str, str], asked: WantedView, answer: AgedBody[Findings], now: datetime
-) -> Response:
+) -> Body:
     context = {
         **_controls(picked, answer.body),
         **shown_of(answer.body, asked),
@@ -126,7 +150,7 @@ def _rendered(
         "age": answer.age,
         "verified": answer.not_verified_since is None,
     }
-    return page("dashboard.html", context)
+    return rendered("dashboard.html", context)
 
 
 def _away(picked: dict[str, str], error: ServiceError) -> Response:
@@ -258,7 +282,9 @@ def cards(overview: Overview, period: Period, extent: Extent, obstacle: str | No
     verified = extent.not_verified_since is None
 
     def left(metric: reports.Metric) -> str:
-        return f"members who left: {words.number(metric.value or 0)}"
+        count = int(metric.value or 0)
+        others = f"; {words.number(count)} other{'' if count == 1 else 's'} left" if count else ""
+        return f"active members{others}"
 
     not_seen = f"Not seen for {reports.NOT_SEEN_DAYS} days"
     rows = (

@@ -48,8 +48,18 @@ def page(
         status: of the answer.
         policy: directives that differ from POLICY.
     """
+    return answered(rendered(template, context), status, policy=policy)
+
+
+def rendered(template: str, context: Mapping[str, object] | None = None) -> Body:
+    """A page that may be the answer to several requests."""
     html = render_template(template, **(context or {}))
-    response = Body(html.encode(), "text/html; charset=utf-8").response(status)
+    return Body(html.encode(), "text/html; charset=utf-8")
+
+
+def answered(body: Body, status: int = 200, *, policy: Mapping[str, str] | None = None) -> Response:
+    """The present request's answer, with a policy as `page` says."""
+    response = body.response(status)
     directives = {**POLICY, **(policy or {})}
     response.headers["Content-Security-Policy"] = "; ".join(
         f"{name} {value}" for name, value in directives.items()
