@@ -97,7 +97,7 @@ UNKEPT = [
     *OVERVIEWS,
     Route("overview of 365 days", "/api/v1/overview?from=2025-01-01&to=2026-01-01", 1),
     Route("overview of 100 years", f"/api/v1/overview?{CENTURY}", 1),
-    Route("checkins of 100 years", f"/api/v1/checkins?{CENTURY}", 1),
+    Route("checkins of 100 years", f"/api/v1/checkins?{CENTURY}&by=month", 1),
     Route("heatmap of 100 years", f"/api/v1/heatmap?{CENTURY}", 1),
 ]
 # With an access key, which only this list needs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -48,6 +48,16 @@ class Query(BaseModel):
     """The parameters of an endpoint: every model of them extends this one."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    _schemas: ClassVar[dict[type[BaseModel], dict[str, Any]]] = {}
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return what pydantic does, kept: the OpenAPI extension asks for it at each request."""
+        if args or options:
+            return super().model_json_schema(*args, **options)
+        if cls not in cls._schemas:
+            cls._schemas[cls] = super().model_json_schema()
+        return cls._schemas[cls]
 
 
 Zone = Annotated[
