@@ -40,8 +40,10 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def new_clone(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This tree's manifests, settings and pages, as a repository of one commit."""
+    folder = tmp_path_factory.mktemp("first") / "clone"
     for name in git(ROOT, "ls-files", "-z", "--", *COPIED).split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +53,7 @@ def new_clone(folder: Path) -> Path:
         git(folder, "config", f"user.{key}", value)
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message=As it is")
+    git(folder, "repack", "-a", "-d", "--quiet")  # few files, since each test copies them
     return folder
 
 
@@ -76,17 +79,19 @@ class Added(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def added(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Added:
+def added(
+    request: pytest.FixtureRequest, first_clone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Added:
     """An environment like the last one; no test changes it."""
-    root = new_clone(tmp_path_factory.mktemp("added"))
+    root = shutil.copytree(first_clone, tmp_path_factory.mktemp("added") / "clone")
     done = environment(root, "add", request.param, "--like", LAST)
     assert done.returncode == 0, done.stderr
     return Added(root, request.param, done.stdout)
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    return new_clone(tmp_path)
+def clone(first_clone: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(first_clone, tmp_path / "clone")
 
 
 def test_it_comes_before_the_last_in_the_order_of_promotion(added: Added) -> None:
