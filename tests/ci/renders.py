@@ -33,25 +33,27 @@ def kept() -> Iterator[None]:
 
 
 def _render(render: Render, known: dict[tuple[str, ...], str], folder: Path, **options: Any) -> str:
-    parts = _in_the_tree(folder)
-    if options or not parts:
+    root, reads = _read_for(folder)
+    if options or root is None:
         return render(folder, **options)
-    name = "/".join(parts)
-    root = folder.parents[len(parts) - 1]
-    reads = [root / each.format(name=parts[1]) for each in READS[parts[0]]]
-    key = (name, *map(_digest, reads))
+    key = (str(folder.relative_to(root)), *map(_digest, reads))
     if key not in known:
         known[key] = render(folder)
     return known[key]
 
 
-def _in_the_tree(folder: Path) -> tuple[str, ...]:
-    """The way to a folder from the root of a tree like this one; empty if it is of none."""
+def _read_for(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The root of the tree that a folder is in, and what is read for it; None if it is in none."""
     for root in folder.parents:
         if (root / "settings.yaml").is_file():
-            parts = folder.relative_to(root).parts
-            return parts if parts[0] in READS and len(parts) > 1 else ()
-    return ()
+            top, *names = folder.relative_to(root).parts
+            if top not in READS or not names:
+                return None, []
+            return root, [root / each.format(name=names[0]) for each in READS[top]]
+    if "overlays" in folder.parts:  # a small tree of a test's own, which is read as a whole
+        root = folder.parents[len(folder.parts) - folder.parts.index("overlays") - 1]
+        return root, [root]
+    return None, []
 
 
 def _digest(folder: Path) -> str:
