@@ -210,14 +210,14 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("place", "look"),
-    [
-        *(("report", look) for look in LOOKS),
+    [  # each look of one of them in `make test`, and all that differ in `make test-long`
+        *[("report", "light"), ("error", "dark"), ("hours", "phone")],
         *(
-            ("hours", "phone"),
-            ("hour", "dark"),
-            ("empty", "light"),
-            ("error", "light"),
-            pytest.param("error", "dark", marks=pytest.mark.slow),
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (
+                *[("report", "dark"), ("report", "phone"), ("hour", "dark")],
+                *[("empty", "light"), ("error", "light")],
+            )
         ),
     ],
 )
@@ -231,7 +231,13 @@ def test_axe_finds_nothing_wrong(visit: Callable[..., Page], place: str, look: s
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(place, marks=[pytest.mark.slow] * (place in ("empty", "error", "hours")))
+        for place in PLACES
+    ],
+)
 def test_no_page_scrolls_sideways(visit: Callable[..., Page], place: str) -> None:
     page = visit(PLACES[place])
 

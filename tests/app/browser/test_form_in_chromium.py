@@ -102,7 +102,7 @@ class Walk:
 def test_no_edit_is_lost_in_any_order_of_using_the_form(visit: Callable[..., Page]) -> None:
     walk = Walk(visit("/", clock=True), seed=7)
 
-    for _ in range(14):
+    for _ in range(9):
         walk.step()
 
 
