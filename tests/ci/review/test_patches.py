@@ -12,6 +12,7 @@ import pytest
 from ci.review.markdown import write_markdown
 from ci.review.report import make_report
 from ci.review.trees import RenderedTree, read_tree
+from treecheck.blame import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Render
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(PATCHES / "shop", folder)
         subprocess.run(["git", "apply", patch], cwd=folder, check=True)
+        forget()  # where things stand in the files of the patch before
         return read_tree(folder)
 
     return read
