@@ -52,7 +52,7 @@ def operations(
 
 
 @pytest.mark.parametrize(
-    "count", [150, pytest.param(5_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    "count", [100, pytest.param(5_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_there_is_no_false_notice_without_a_bypass(
     database: Database, engine: Engine, count: int

@@ -105,7 +105,7 @@ def test_members_who_have_left_are_shown_apart(client: FlaskClient, database: Da
 
     shown = words(client.get("/").text)
 
-    assert "Never came 0 no change 0 on 20 Feb 2024 active members; 1 other left" in shown
+    assert "Never came 0 no change 0 on 20 Feb 2024 active; 1 other left" in shown
     assert "Not seen for 30 days 0 no change 0 on 20 Feb 2024 active members " in shown
 
 

@@ -186,7 +186,7 @@ def test_members_who_have_left_are_not_counted_among_those_not_seen(
     shown = words(client.get(f"/?{query}").text)
     found = data(client, f"/api/v1/overview?{query}")["data"]
 
-    assert re.search(r"Not seen for 30 days 1 .* active members; 3 others left", shown)
+    assert re.search(r"Not seen for 30 days 1 .* active; 3 others left", shown)
     assert (found["members_not_seen"]["value"], found["left_not_seen"]["value"]) == (1, 3)
 
 

@@ -284,7 +284,7 @@ def cards(overview: Overview, period: Period, extent: Extent, obstacle: str | No
     def left(metric: reports.Metric) -> str:
         count = int(metric.value or 0)
         others = f"; {words.number(count)} other{'' if count == 1 else 's'} left" if count else ""
-        return f"active members{others}"
+        return f"active{others}" if count else "active members"
 
     not_seen = f"Not seen for {reports.NOT_SEEN_DAYS} days"
     rows = (
