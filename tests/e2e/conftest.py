@@ -13,7 +13,8 @@ import pytest
 from ci.argocd.client import ArgoError
 from tests.e2e.harness import evidence
 from tests.e2e.harness.cluster import until
-from tests.e2e.harness.environment import Unusable, check
+from tests.e2e.harness.environment import POSTGRES_IMAGE, Unusable, check
+from tests.e2e.harness.prod_backups import ProdBackups
 from tests.e2e.harness.world import VERSIONS, World
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ def _deploy(found: World) -> None:
         f" ({found.plan.seconds:.1f} s of it for `ci plan --check`)"
     )
     found.start_client()
+
+
+@pytest.fixture(scope="session")
+def backups(world: World) -> Iterator[ProdBackups]:
+    """Prod's backups, which are on from here to the end of the run."""
+    if world.settings.postgres_image is None:
+        pytest.skip(f"{POSTGRES_IMAGE} names no image of apps/postgres (docs/e2e.md)")
+    found = ProdBackups(world)
+    try:
+        world.measure("a prod that runs is switched to backups", found.switch_on)
+        yield found
+    finally:
+        found.close()
 
 
 @pytest.fixture(scope="module")

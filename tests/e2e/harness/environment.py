@@ -30,11 +30,12 @@ VARIABLES: dict[str, str] = {
 }
 
 # What may be set beside those; docs/e2e.md shows this table too.
-KUBERNETES, NODE = "E2E_KUBERNETES", "E2E_NODE"
+KUBERNETES, NODE, POSTGRES_IMAGE = "E2E_KUBERNETES", "E2E_NODE", "E2E_POSTGRES_IMAGE"
 OPTIONAL: dict[str, str] = {
     KUBERNETES: "the cluster's Kubernetes version, if it isn't the one of `settings.yaml`",
     NODE: "a command that loses a node: `lost NAMESPACE` stops its kubelet and the containers"
     " there, `back` starts it again",
+    POSTGRES_IMAGE: "an archive (docker save) of the image built from apps/postgres/Dockerfile",
 }
 # Whoever makes a throw-away cluster says so by this ConfigMap.
 MARK = ("kube-system", "throw-away-cluster")
@@ -55,6 +56,7 @@ class Settings(NamedTuple):
     image: Path
     load_image: tuple[str, ...]
     node: tuple[str, ...]
+    postgres_image: Path | None
 
 
 def check(environ: Mapping[str, str]) -> Settings:
@@ -72,6 +74,9 @@ def check(environ: Mapping[str, str]) -> Settings:
     if not image.is_file():
         raise Unusable(f"E2E_IMAGE {str(image)!r} is not a file; nothing was changed")
     kubernetes = environ.get(KUBERNETES) or settings.read().kubernetes
+    database = environ.get(POSTGRES_IMAGE)
+    if database and not Path(database).is_file():
+        raise Unusable(f"{POSTGRES_IMAGE} {database!r} is not a file; nothing was changed")
     _check_cluster(kubernetes)
     return Settings(
         kubernetes,
@@ -82,6 +87,7 @@ def check(environ: Mapping[str, str]) -> Settings:
         image,
         tuple(shlex.split(environ["E2E_LOAD_IMAGE"])),
         tuple(shlex.split(environ.get(NODE, ""))),
+        Path(database) if database else None,
     )
 
 

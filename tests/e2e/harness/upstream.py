@@ -6,9 +6,11 @@ Any other address is answered as the real host would answer: 404.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import http.client
 import http.server
+import ipaddress
 import re
 import ssl
 import threading
@@ -170,15 +172,18 @@ class Authority:
         """A server's TLS with a certificate for a host."""
         with self._lock:
             if host not in self._contexts:
-                self._contexts[host] = self._make_context(host)
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self.issue(host))
+                self._contexts[host] = context
             return self._contexts[host]
 
-    def _make_context(self, host: str) -> ssl.SSLContext:
+    def issue(self, host: str) -> Path:
+        """A file with a key and its certificate for a host."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
         certificate = (
             self._builder(name, key.public_key())
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         file = self._folder / f"{host}.pem"
@@ -190,9 +195,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey
@@ -225,3 +228,11 @@ def names(argocd: Path = ROOT / "argocd") -> list[str]:
 def host_of(server: str) -> str:
     """The host of an address such as a kubeconfig's `server`."""
     return urlsplit(server).hostname or ""
+
+
+def _names(host: str) -> list[x509.GeneralName]:
+    """A host as clients look for it: pgBackRest seeks an address among the names."""
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    with contextlib.suppress(ValueError):
+        names.append(x509.IPAddress(ipaddress.ip_address(host)))
+    return names

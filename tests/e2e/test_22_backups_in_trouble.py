@@ -1,0 +1,177 @@
+"""Prod's volume is lost at random moments, its bucket is away, its proof is killed: what is lost.
+
+The disk that is full is not tried here: the throw-away cluster's volumes have no size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.harness.cluster import Refused, until
+from tests.e2e.harness.prod_backups import POD
+from tests.e2e.harness.witnesses import writer
+
+if TYPE_CHECKING:
+    from tests.e2e.harness.prod_backups import ProdBackups
+    from tests.e2e.harness.witnesses import Witness
+    from tests.e2e.harness.world import World
+
+pytestmark = pytest.mark.long
+LOSSES = 2  # how often the volume is lost
+RPO = 60.0  # seconds
+AWAY = 75.0  # seconds
+# PostgreSQL's processes get SIGKILL; the first one, which nobody inside can kill, finds no
+# data to start with. Nothing is archived on the way: the log is gone before.
+KILL = "kill -9 -1; rm -rf /var/lib/postgresql/data/pgdata"
+# The age of the newest log in the repository: of the segment's last byte, not of its arrival.
+ARCHIVED = (
+    "SELECT extract(epoch FROM now() - f.modification) FROM pg_ls_waldir() f, pg_stat_archiver a"
+    " WHERE f.name = a.last_archived_wal"
+)
+WAITING = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+
+
+class Ages:
+    """Samples of the age of the newest log in the repository, while PostgreSQL answers."""
+
+    def __init__(self, backups: ProdBackups) -> None:
+        self._backups = backups
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.seen: list[float] = []
+
+    def __enter__(self) -> Ages:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._enough.wait(1):
+            try:
+                found = self._backups.sql(ARCHIVED)
+            except Refused:
+                continue  # it is being killed
+            if found:  # the segment's file was not used again yet
+                self.seen.append(float(found))
+
+
+@pytest.mark.timeout(1500, func_only=True)
+def test_22_no_more_than_a_minute_is_lost_whenever_postgresql_is_killed_and_its_volume_lost(
+    world: World, backups: ProdBackups
+) -> None:
+    chance = random.Random(20261129)
+    for loss in range(LOSSES):
+        with writer(world, 400_000 + 50_000 * loss) as writing:
+            time.sleep(40)  # the log before is archived, as in any prod that runs
+            with Ages(backups) as ages:
+                time.sleep(chance.uniform(1, 35))
+            killed = _kill(world)
+            acknowledged = _before(writing, killed)
+        backups.lose_the_volume()
+        began = time.monotonic()
+        backups.restore("latest")
+        there = _numbers(world)
+        lost = [at for number, at in acknowledged.items() if number not in there]
+        seconds = killed - min(lost) if lost else 0.0
+        world.figure(
+            f"{seconds:6.1f} s  of acknowledged writes lost ({len(lost)} of {len(acknowledged)}"
+            f" rows) when the volume was; restored in {time.monotonic() - began:.0f} s; the newest"
+            f" archived log was at most {max(ages.seen):.0f} s old ({len(ages.seen)} samples)"
+        )
+        assert seconds <= RPO
+        assert max(ages.seen) <= RPO
+    until("status is well", lambda: "prod: well" in backups.status(), within=120, poll=2)
+
+
+def _kill(world: World) -> float:
+    """Kill PostgreSQL and take its data; returns when."""
+    killed = time.time()
+    with contextlib.suppress(Refused):  # the container ends with its server
+        world.prod.run("exec", POD, "-c", "postgresql", "--", "bash", "-c", KILL)
+    return killed
+
+
+def _before(writing: Witness, moment: float) -> dict[int, float]:
+    """The numbers that were acknowledged before a moment, and when."""
+    return {deed.number: deed.ended for deed in writing.deeds() if deed.ok and deed.ended <= moment}
+
+
+def _numbers(world: World) -> set[int]:
+    return {int(each) for each in world.prod.sql("SELECT token FROM tokens").split()}
+
+
+@pytest.mark.timeout(600, func_only=True)
+def test_22_prod_serves_while_the_bucket_is_away_and_all_is_archived_afterwards(
+    world: World, backups: ProdBackups
+) -> None:
+    with writer(world, 700_000) as writing:
+        with backups.s3.away():
+            time.sleep(AWAY)
+            until(
+                "status says that the repository can't be asked",
+                lambda: "the repository can't be asked" in backups.status(),
+                within=90,
+                poll=2,
+            )
+            waiting = int(backups.sql(WAITING))
+        back = time.monotonic()
+        until("nothing waits", lambda: backups.sql(WAITING) == "0", within=120, poll=1)
+        seconds = time.monotonic() - back
+        until("status is well", lambda: "prod: well" in backups.status(), within=120, poll=2)
+        deeds = writing.deeds()
+        there = _numbers(world)
+
+    world.figure(
+        f"{seconds:6.1f} s  after the bucket was back all {waiting} segments were archived; of"
+        f" {len(deeds)} writes meanwhile {sum(not deed.ok for deed in deeds)} failed"
+    )
+    assert waiting
+    assert all(deed.ok for deed in deeds)
+    assert {deed.number for deed in deeds} <= there
+
+
+@pytest.mark.timeout(600, func_only=True)
+def test_22_a_proof_whose_pod_is_killed_is_tried_again_and_status_says_proven(
+    world: World, backups: ProdBackups
+) -> None:
+    world.prod.run("create", "job", "e2e-proof", "--from=cronjob/postgresql-proof")
+    pod = until("the proof restores", lambda: _proving(world), within=120, poll=0.2)
+    world.prod.run("delete", "pod", pod, "--grace-period=1")
+
+    seconds = world.measure(
+        "a proof, whose first pod was killed",
+        lambda: until("the proof has ended", lambda: _ended(world), within=240, poll=1),
+    )
+
+    assert seconds
+    until("status says so", lambda: _proven(backups.status()), within=120, poll=2)
+    assert "prod: well" in backups.status()
+
+
+def _proving(world: World) -> str:
+    """The name of the proof's pod, once it has begun to restore."""
+    for pod in world.prod.items("pods", "-l", "job-name=e2e-proof"):
+        name = str(pod["metadata"]["name"])
+        if "restore backup set" in world.prod.run("logs", name):
+            return name
+    return ""
+
+
+def _ended(world: World) -> bool:
+    status = world.prod.get("job", "e2e-proof")["status"]
+    assert not any(each["type"] == "Failed" for each in status.get("conditions") or ()), status
+    return bool(status.get("succeeded"))
+
+
+def _proven(status: str) -> bool:
+    return re.search(r"proven \d+ \w+ ago", status) is not None
