@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pytest
 
-from coworking import reports
+from coworking import extent, reports
 from coworking.extent import QUARTER_HOUR, Extent, extent_of
 from coworking.periods import Granularity, Period
 from tests.app.test_periods import period
@@ -154,6 +154,28 @@ def test_a_stray_date_does_not_become_the_newest_data(database: Database, engine
     with engine.connect() as connection:
         only = datetime(2024, 1, 2, 9, tzinfo=UTC)
         assert extent_of(connection, NOW)[:4] == (only, only, NOW + QUARTER_HOUR, 3)
+
+
+def test_a_rhythm_is_not_read_once_no_pause_could_be_as_long(
+    database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it is most of what a report costs whose data have ended."""
+    newest = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    database.execute(
+        "INSERT INTO users VALUES (1, '', '', '2025-01-01')",
+        "INSERT INTO tokens (user_id, token, used_at) VALUES (1, 'x', '2026-01-05 09:00')",
+    )
+    read: list[datetime] = []
+    monkeypatch.setattr(
+        extent, "_longest_pause", lambda _, since: read.append(since) or timedelta(weeks=8)
+    )
+    with engine.connect() as connection:
+        silent = [
+            extent_of(connection, newest + timedelta(days=days)).silent_since
+            for days in (1, 50, 56, 58, 300)
+        ]
+    assert silent == [None, None, None, newest, newest]
+    assert len(read) == 3  # at the horizon of the first, too, a day has passed
 
 
 def test_an_empty_database_has_no_extent_and_counts_nothing(engine: Engine) -> None:

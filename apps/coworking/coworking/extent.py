@@ -142,7 +142,9 @@ def extent_of(connection: Connection, now: datetime) -> Extent:
         return Extent(None, None, horizon, impossible, None, *checked)
     found = Extent(aware(oldest), aware(newest), horizon, impossible, None, *checked)
     age = horizon - aware(newest)
-    if age > ONE_DAY and age > ONE_DAY + _longest_pause(connection, newest):
+    # No pause is longer than the weeks it is looked for in: after those it need not be read.
+    longest = ONE_DAY + timedelta(weeks=RHYTHM_WEEKS)
+    if age > longest or (age > ONE_DAY and age > ONE_DAY + _longest_pause(connection, newest)):
         found = found._replace(silent_since=found.newest)
     return found
 
