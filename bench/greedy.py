@@ -99,7 +99,7 @@ def watched(path: str, seconds: float) -> tuple[float, Counter[str]]:
         connection.close()
         took.append(1000 * (time.monotonic() - began))
         time.sleep(0.05)
-    return statistics.quantiles(took, n=100)[98], found
+    return statistics.quantiles(took, n=100)[98] if len(took) > 1 else took[0], found
 
 
 def beside(greed: Greed | None, seconds: float) -> tuple[dict[str, float], Counter[str]]:
