@@ -58,8 +58,9 @@ NUMBERS = frozenset(
 )
 
 
-# Rules about text that can't be decoded: that is refused wherever it is.
-UNREADABLE = frozenset({"malformed-quantity", "not-base64"})
+# Rules about what can't be decoded, which is refused wherever it is, and about what the API server
+# checks of a StatefulSet's pods too.
+UNREADABLE = frozenset({"malformed-quantity", "not-base64", "number-too-large", "restart-policy"})
 
 
 # Rules of the layer `api` that look at one value, by its schema with our limits in it.
@@ -147,7 +148,7 @@ def structural_errors(body: dict[str, Any], version: tuple[int, int]) -> list[st
 def _deferred(raised: Raised) -> bool:
     """Whether the API server takes the resource and refuses what a controller makes of it.
 
-    It does not look into a StatefulSet's pod and claim templates.
+    It hardly looks into a StatefulSet's pod and claim templates.
     """
     resource, path = raised.resource, raised.problem.path
     if resource is None or resource.kind != "StatefulSet" or raised.rule.layer != "api":

@@ -205,7 +205,15 @@ def _custom(api_version: str) -> dict[str, Any]:
     if api_version not in _CUSTOM or not file.is_file():
         return {}
     found: dict[str, Any] = read_documents(file.read_text(encoding="utf-8"), file.name)[0].value
-    return dict(found["$defs"])
+    return {name: _bounded(schema) for name, schema in found["$defs"].items()}
+
+
+def _bounded(value: Any) -> Any:
+    """A copy of a custom kind's schema in which whole numbers have 64 bits, as in Kubernetes."""
+    if isinstance(value, dict):
+        copy = {key: _bounded(item) for key, item in value.items()}
+        return {**_FORMATS["int64"], **copy} if copy.get("type") == "integer" else copy
+    return [_bounded(item) for item in value] if isinstance(value, list) else value
 
 
 def _rewrite(value: Any, needs: set[str]) -> Any:

@@ -4,8 +4,11 @@
 
 Every rendered environment and every shape of treecheck/tests/shapes is mutated in one field, sent
 to the API server with `dryRun=All` and strict field validation, and checked here. Of what the
-server refuses, 97 in 100 must be refused here by the layers that speak for it (YAML, schema, API
+server refuses, 99 in 100 must be refused here by the layers that speak for it (YAML, schema, API
 server); of what it accepts, nothing. Disagreements are kept as files with the server's message.
+
+A dry run hands out no node ports, and so takes some that no server has. What it takes and we refuse
+is therefore made once for real, and removed: that answer counts.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ NAMESPACE = f"validate-agree-{os.getpid()}"
 # Answers that depend on what else is on the cluster, not on the manifest.
 _STATE = frozenset({403, 404, 429, 500, 503})
 _EXISTS = 409
+_REFUSALS = frozenset({400, 422})
 
 
 @dataclass(slots=True)
@@ -65,14 +69,28 @@ class Server:
 
     def dry_run(self, kind: tuple[str, str], body: dict[str, Any]) -> tuple[int, str]:
         """Ask the server to create the manifest without doing it: (HTTP status, its message)."""
+        return self._post(self._collection(kind), body, {"dryRun": "All"})
+
+    def create(self, kind: tuple[str, str], body: dict[str, Any]) -> tuple[int, str]:
+        """Create the manifest and delete it at once: (HTTP status, the server's message)."""
+        url = self._collection(kind)
+        status, message = self._post(url, body, {})
+        if status < 400:
+            self.session.delete(f"{url}/{body['metadata']['name']}", timeout=30)
+        return status, message
+
+    def _collection(self, kind: tuple[str, str]) -> str:
         api_version, _ = kind
         plural = self.plural(*kind)
         assert plural is not None
         prefix = "api" if "/" not in api_version else "apis"
         scope = f"/namespaces/{NAMESPACE}" if plural[1] else ""
+        return f"{self.url}/{prefix}/{api_version}{scope}/{plural[0]}"
+
+    def _post(self, url: str, body: dict[str, Any], params: dict[str, str]) -> tuple[int, str]:
         answer = self.session.post(
-            f"{self.url}/{prefix}/{api_version}{scope}/{plural[0]}",
-            params={"dryRun": "All", "fieldValidation": "Strict"},
+            url,
+            params={**params, "fieldValidation": "Strict"},
             data=json.dumps(body),
             headers={"Content-Type": "application/json"},
             timeout=30,
@@ -167,8 +185,12 @@ def ask(server: Server, bodies: list[dict[str, Any]], count: int, seed: int) -> 
         chance = random.Random(f"{seed}:{number}")
         body = chance.choice(bodies)
         mutation = mutate(body, known, chance)
-        status, message = server.dry_run((body["apiVersion"], body["kind"]), mutation.body)
+        kind = (body["apiVersion"], body["kind"])
+        status, message = server.dry_run(kind, mutation.body)
         ours = structural_errors(mutation.body, version)
+        if ours and status < 400:
+            real = server.create(kind, mutation.body)
+            status, message = real if real[0] in _REFUSALS else (status, message)
         return Case(body["kind"], mutation, status, message, ours)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -239,7 +261,7 @@ def summarise(cases: list[Case], folder: Path) -> int:
     click.echo(f"the API server accepts {len(accepted)}; called its error here: {len(wrong)}")
     if missed or wrong:
         click.echo(f"disagreements are kept in {folder}")
-    return int(share < 97 or bool(wrong))
+    return int(share < 99 or bool(wrong))
 
 
 if __name__ == "__main__":

@@ -32,11 +32,13 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "autoscaling.v2.HorizontalPodAutoscaler": ("spec",),
     "batch.v1.CronJob": ("spec",),
     "batch.v1.Job": ("spec",),
+    "batch.v1.JobTemplateSpec": ("spec",),
     "core.v1.ConfigMapEnvSource": ("name",),
     "core.v1.Container": ("image",),
     "core.v1.ExecAction": ("command",),
     "core.v1.PodTemplateSpec": ("spec",),
     "core.v1.ConfigMapKeySelector": ("name",),
+    "core.v1.ConfigMapProjection": ("name",),
     "core.v1.ConfigMapVolumeSource": ("name",),
     "core.v1.PersistentVolumeClaim": ("spec",),
     "core.v1.PersistentVolumeClaimSpec": ("accessModes", "resources"),
@@ -44,10 +46,12 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "core.v1.Pod": ("spec",),
     "core.v1.SecretEnvSource": ("name",),
     "core.v1.SecretKeySelector": ("name",),
+    "core.v1.SecretProjection": ("name",),
     "core.v1.SecretVolumeSource": ("secretName",),
     "core.v1.VolumeResourceRequirements": ("requests",),
     "networking.v1.Ingress": ("spec",),
     "networking.v1.IngressClass": ("spec",),
+    "networking.v1.IngressServiceBackend": ("name", "port"),
     "networking.v1.IngressClassSpec": ("controller",),
 }
 
@@ -55,6 +59,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 # as its type's zero value and takes it.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "batch.v1.PodFailurePolicy": ("rules",),
+    "batch.v1.PodFailurePolicyOnPodConditionsPattern": ("status",),
     "core.v1.LimitRangeSpec": ("limits",),
     "apps.v1.StatefulSetSpec": ("serviceName",),
     "core.v1.HTTPHeader": ("value",),

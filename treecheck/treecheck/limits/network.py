@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from treecheck.limits.words import (
     CIDR,
+    DNS_1035,
     DNS_LABEL,
+    DOMAIN_PATH,
     LABEL_KEY,
+    LABEL_VALUE,
     PORT,
     PROTOCOL,
     SOME,
@@ -42,9 +45,12 @@ LIMITS: Limits = {
     "discovery.v1.EndpointSlice": {"addressType": one_of("IPv4", "IPv6", "FQDN")},
     "discovery.v1.Endpoint": {
         "addresses": {"minItems": 1, "maxItems": 100},
+        "deprecatedTopology": {"maxProperties": 16},
         "hostname": DNS_LABEL,
         "nodeName": SUBDOMAIN,
     },
+    "discovery.v1.EndpointHints": {"forZones": {"maxItems": 8}},
+    "discovery.v1.ForZone": {"name": LABEL_VALUE},
     "discovery.v1.EndpointPort": {
         "appProtocol": LABEL_KEY,
         "name": or_empty(DNS_LABEL),
@@ -52,10 +58,7 @@ LIMITS: Limits = {
     },
     "networking.v1.IngressSpec": {"ingressClassName": SUBDOMAIN},
     "networking.v1.IngressClassSpec": {
-        "controller": {
-            "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/.+$",
-            "maxLength": 250,
-        }
+        "controller": {**DOMAIN_PATH, "maxLength": 250},
     },
     "networking.v1.IngressClassParametersReference": {
         "apiGroup": SUBDOMAIN,
@@ -67,11 +70,11 @@ LIMITS: Limits = {
     "networking.v1.HTTPIngressPath": {
         "pathType": one_of("Exact", "Prefix", "ImplementationSpecific"),
     },
-    "networking.v1.IngressServiceBackend": {"name": {"pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}},
+    "networking.v1.IngressServiceBackend": {"name": DNS_1035},
     "networking.v1.ServiceBackendPort": {"number": {"minimum": 0, "maximum": 65535}},
     "networking.v1.IngressTLS": {
         "hosts": each(
-            {"pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"}
+            {"pattern": str(SUBDOMAIN["pattern"]).replace("^", r"^(\*\.)?", 1), "maxLength": 253}
         ),
         "secretName": or_empty(SUBDOMAIN),
     },

@@ -8,6 +8,7 @@ from treecheck.limits.words import (
     DNS_LABEL,
     ENV_NAME,
     FILE_MODE,
+    FILE_PATH,
     LABEL_KEY,
     LABEL_VALUE,
     LOCAL_PATH,
@@ -39,20 +40,25 @@ _MODES = {"defaultMode": FILE_MODE}
 _NAMED = {"name": {**SUBDOMAIN, "pattern": str(SUBDOMAIN["pattern"]).replace("$", "-?$")}}
 _KEYED = {"name": SUBDOMAIN, "key": CONFIG_KEY}
 _PROFILE = {"type": one_of("Localhost", "RuntimeDefault", "Unconfined")}
+# A domain and a backslash before it, or not; the name is not of dots and blanks alone.
+_WINDOWS_USER = {
+    "pattern": r'^([^\\/:*?"<>|.][^\\/:*?"<>|]{0,254}\\)?'
+    r'(?![. ]+$)[^"/\\:;|=,+*?<>@\[\]]{1,104}$'
+}
 _SELECTION = one_of("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
 LIMITS: Limits = {
     "core.v1.PodSpec": {
         "activeDeadlineSeconds": {"minimum": 1, "maximum": 2**31 - 1},
         "containers": SOME,
+        "ephemeralContainers": {"maxItems": 0},
         "dnsPolicy": one_of("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", ""),
         "hostname": or_empty(DNS_LABEL),
         "nodeName": or_empty(SUBDOMAIN),
-        "preemptionPolicy": one_of("PreemptLowerPriority", "Never", ""),
+        "preemptionPolicy": one_of("PreemptLowerPriority", "Never"),
         "priorityClassName": or_empty(SUBDOMAIN),
         "restartPolicy": one_of("Always", "OnFailure", "Never", ""),
         "runtimeClassName": SUBDOMAIN,
-        "serviceAccount": or_empty(SUBDOMAIN),
         "serviceAccountName": or_empty(SUBDOMAIN),
         "subdomain": or_empty(DNS_LABEL),
         "terminationGracePeriodSeconds": NOT_NEGATIVE,
@@ -77,11 +83,11 @@ LIMITS: Limits = {
     "core.v1.ProjectedVolumeSource": _MODES,
     "core.v1.ConfigMapProjection": {"name": NOT_EMPTY},
     "core.v1.SecretProjection": {"name": NOT_EMPTY},
-    "core.v1.KeyToPath": {"key": NOT_EMPTY, "path": {**LOCAL_PATH, **NOT_EMPTY}, "mode": FILE_MODE},
-    "core.v1.DownwardAPIVolumeFile": {"path": {**LOCAL_PATH, **NOT_EMPTY}, "mode": FILE_MODE},
+    "core.v1.KeyToPath": {"key": NOT_EMPTY, "path": FILE_PATH, "mode": FILE_MODE},
+    "core.v1.DownwardAPIVolumeFile": {"path": FILE_PATH, "mode": FILE_MODE},
     "core.v1.ServiceAccountTokenProjection": {
         "expirationSeconds": {"minimum": 600, "maximum": 2**32},
-        "path": {**LOCAL_PATH, **NOT_EMPTY},
+        "path": FILE_PATH,
     },
     "core.v1.Volume": {"name": DNS_LABEL},
     "core.v1.VolumeMount": {
@@ -92,7 +98,7 @@ LIMITS: Limits = {
         "subPath": LOCAL_PATH,
         "subPathExpr": LOCAL_PATH,
     },
-    "core.v1.VolumeDevice": {"name": NOT_EMPTY, "devicePath": NOT_EMPTY},
+    "core.v1.VolumeDevice": {"name": NOT_EMPTY, "devicePath": {**PATH_WITHOUT_DOTS, **NOT_EMPTY}},
     "core.v1.HostPathVolumeSource": {
         "path": {**PATH_WITHOUT_DOTS, **NOT_EMPTY},
         "type": one_of(
@@ -128,19 +134,30 @@ LIMITS: Limits = {
         "runAsUser": USER_ID,
         "supplementalGroups": {"items": {"type": "integer", **USER_ID}},
     },
-    "core.v1.SeccompProfile": _PROFILE,
-    "core.v1.AppArmorProfile": _PROFILE,
+    "core.v1.SeccompProfile": {**_PROFILE, "localhostProfile": LOCAL_PATH},
+    "core.v1.AppArmorProfile": {
+        **_PROFILE,
+        "localhostProfile": {"pattern": r"^\S(.*\S)?$", "maxLength": 4095},
+    },
+    "core.v1.WindowsSecurityContextOptions": {
+        "gmsaCredentialSpec": NOT_EMPTY,
+        "gmsaCredentialSpecName": SUBDOMAIN,
+        "runAsUserName": _WINDOWS_USER,
+    },
     "core.v1.Sysctl": {
         "name": {
-            "pattern": r"^[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*$"
+            "pattern": r"^[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*$",
+            "maxLength": 253,
         }
     },
     "core.v1.Toleration": {
         "effect": one_of("NoSchedule", "PreferNoSchedule", "NoExecute", ""),
         "key": or_empty(LABEL_KEY),
         "operator": one_of("Exists", "Equal", ""),
+        "value": LABEL_VALUE,
     },
     "core.v1.TopologySpreadConstraint": {
+        "matchLabelKeys": each(LABEL_KEY),
         "maxSkew": POSITIVE,
         "minDomains": POSITIVE,
         "nodeAffinityPolicy": one_of("Ignore", "Honor"),
@@ -150,6 +167,8 @@ LIMITS: Limits = {
     },
     "core.v1.PodAffinityTerm": {
         "topologyKey": {**LABEL_KEY, **NOT_EMPTY},
+        "matchLabelKeys": each(LABEL_KEY),
+        "mismatchLabelKeys": each(LABEL_KEY),
         "namespaces": each(DNS_LABEL),
     },
     "core.v1.WeightedPodAffinityTerm": {"weight": {"minimum": 1, "maximum": 100}},

@@ -38,12 +38,11 @@ LIMITS: Limits = {
     },
     "core.v1.CSIPersistentVolumeSource": {"driver": NOT_EMPTY, "volumeHandle": NOT_EMPTY},
     "core.v1.LocalVolumeSource": {"path": {**ABSOLUTE_PATH, **NOT_EMPTY}},
-    "core.v1.TypedLocalObjectReference": {"kind": NOT_EMPTY, "name": NOT_EMPTY},
     "storage.v1.StorageClass": {
         "provisioner": {**NOT_EMPTY},
         "reclaimPolicy": one_of("Retain", "Delete", ""),
         "volumeBindingMode": one_of("Immediate", "WaitForFirstConsumer"),
-        "parameters": {"maxProperties": 512},
+        "parameters": {"maxProperties": 512, "propertyNames": NOT_EMPTY},
     },
     "core.v1.TopologySelectorLabelRequirement": {"values": SOME, "key": LABEL_KEY},
     "core.v1.ConfigMap": {"data": _KEYS, "binaryData": _KEYS},

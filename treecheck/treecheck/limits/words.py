@@ -26,7 +26,10 @@ PORT_NAME: Keywords = {
 ENV_NAME: Keywords = {"pattern": "^[ -<>-~]+$"}
 ABSOLUTE_PATH: Keywords = {"pattern": "^/"}
 LOCAL_PATH: Keywords = {"pattern": r"^(?!/)(?!(.*/)?\.\.(/|$)).*$"}
+# The kubelet keeps names that start with .. for itself.
+FILE_PATH: Keywords = {"pattern": r"^(?!/)(?!\.\.)(?!.*/\.\.(/|$)).+$"}
 PATH_WITHOUT_DOTS: Keywords = {"pattern": r"^(?!(.*/)?\.\.(/|$)).*$"}
+DOMAIN_PATH: Keywords = {"pattern": rf"^{_SUBDOMAIN}/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$"}
 CIDR: Keywords = {"pattern": r"^\s*[0-9a-fA-F:.]+/\d{1,3}\s*$"}
 QUANTITY_PATTERN = (
     r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?\s*$"
@@ -59,6 +62,8 @@ MEANINGS: dict[str, str] = {
     str(ENV_NAME["pattern"]): "printable ASCII without =",
     str(ABSOLUTE_PATH["pattern"]): "a path from the root, with / first",
     str(LOCAL_PATH["pattern"]): "a path inside the volume, without / first and without ..",
+    str(FILE_PATH["pattern"]): "a path inside the volume, without / or .. first and without /../",
+    str(DOMAIN_PATH["pattern"]): "a domain and a path, such as example.com/queue",
     str(PATH_WITHOUT_DOTS["pattern"]): "a path without ..",
     str(CIDR["pattern"]): "a network such as 10.0.0.0/8",
     QUANTITY_PATTERN: "a quantity such as 250m, 1.5, 64Mi or 1e3",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from treecheck.limits.words import (
+    DNS_LABEL,
+    DOMAIN_PATH,
+    LABEL_KEY,
     NOT_EMPTY,
     NOT_NEGATIVE,
     POSITIVE,
@@ -25,7 +28,8 @@ LIMITS: Limits = {
     "apps.v1.DeploymentStrategy": {"type": one_of("Recreate", "RollingUpdate", "")},
     "apps.v1.ReplicaSetSpec": {"minReadySeconds": NOT_NEGATIVE, "replicas": NOT_NEGATIVE},
     "apps.v1.StatefulSetSpec": {
-        **_REPLICATED,
+        "minReadySeconds": NOT_NEGATIVE,
+        "replicas": NOT_NEGATIVE,
         "podManagementPolicy": one_of("OrderedReady", "Parallel", ""),
     },
     "apps.v1.StatefulSetUpdateStrategy": {"type": one_of("RollingUpdate", "OnDelete", "")},
@@ -46,7 +50,8 @@ LIMITS: Limits = {
         "backoffLimitPerIndex": NOT_NEGATIVE,
         "completionMode": one_of("NonIndexed", "Indexed"),
         "completions": NOT_NEGATIVE,
-        "maxFailedIndexes": NOT_NEGATIVE,
+        "managedBy": {**DOMAIN_PATH, "maxLength": 63},
+        "maxFailedIndexes": {"minimum": 0, "maximum": 100_000},
         "parallelism": NOT_NEGATIVE,
         "podReplacementPolicy": one_of("Failed", "TerminatingOrFailed"),
         "ttlSecondsAfterFinished": NOT_NEGATIVE,
@@ -70,6 +75,7 @@ LIMITS: Limits = {
     },
     "batch.v1.PodFailurePolicyOnPodConditionsPattern": {
         "status": one_of("True", "False", "Unknown", ""),
+        "type": LABEL_KEY,
     },
     "batch.v1.SuccessPolicy": {"rules": {"minItems": 1, "maxItems": 20}},
     "autoscaling.v2.HorizontalPodAutoscalerSpec": {
@@ -90,9 +96,9 @@ LIMITS: Limits = {
         "averageUtilization": POSITIVE,
         "type": one_of("Utilization", "Value", "AverageValue"),
     },
-    "autoscaling.v2.MetricIdentifier": {"name": NOT_EMPTY},
+    "autoscaling.v2.MetricIdentifier": {"name": URL_PART},
     "autoscaling.v2.ResourceMetricSource": {"name": NOT_EMPTY},
-    "autoscaling.v2.ContainerResourceMetricSource": {"name": NOT_EMPTY, "container": NOT_EMPTY},
+    "autoscaling.v2.ContainerResourceMetricSource": {"name": NOT_EMPTY, "container": DNS_LABEL},
     "autoscaling.v2.HPAScalingRules": {
         "policies": SOME,
         "selectPolicy": one_of("Max", "Min", "Disabled"),

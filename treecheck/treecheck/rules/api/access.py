@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.names import fits
 from treecheck.kube.pages import validation
-from treecheck.limits.words import LABEL_KEY
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.limits.words import LABEL_KEY, SUBDOMAIN
+from treecheck.model import Problem, as_list, as_mapping, as_text, at
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 from treecheck.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
 
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
@@ -72,6 +73,12 @@ def role_binding(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                 fix="Add the namespace.",
                 path=(*path, "namespace"),
             )
+        if account and not fits(as_text(subject.get("name")), SUBDOMAIN) and subject.get("name"):
+            yield Problem(
+                f"{shown(subject['name'])} is not a name of a ServiceAccount",
+                fix="Write lower-case letters, digits, hyphens and dots.",
+                path=(*path, "name"),
+            )
         if (
             group
             and kind in {"ServiceAccount", "User", "Group"}
@@ -92,12 +99,15 @@ def role_binding(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 def quota_amount(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A quota of a negative amount, of a part of a thing, or of something that does not exist.
 
-    Pods, Services and everything under `count/` are counted in whole numbers.
+    Pods, Services and everything under `count/` are counted in whole numbers. With a scope a quota
+    counts pods, CPU and memory alone; with BestEffort, pods.
     """
+    yield from _scopes(resource)
     for name, value in as_mapping(resource.spec.get("hard")).items():
         amount = quantity(value)
-        counted = name.startswith("count/") or name in _COUNTED
-        if "/" not in name and name not in _COUNTED | _MEASURED and not name.startswith(_PREFIXES):
+        counted = name in _COUNTED or ("/" in name and not name.startswith("requests."))
+        known = name in _COUNTED | _MEASURED - {"storage"} or name.startswith(_PREFIXES)
+        if not known and not ("/" in name and fits(name, LABEL_KEY)):
             text = f"there is nothing called {shown(name)} to have a quota of"
         elif amount is not None and amount < 0:
             text = f"the quota of {name} is negative"
@@ -106,6 +116,38 @@ def quota_amount(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         else:
             continue
         yield Problem(text, fix="Correct the quota.", path=("spec", "hard", name))
+
+
+def _scopes(resource: Resource) -> Iterator[Problem]:
+    """Of the scopes of a quota: that they fit each other, and what it counts."""
+    selected = as_list(at(resource.spec, "scopeSelector", "matchExpressions"))
+    for index, each in enumerate(selected):
+        operator, values = each.get("operator"), as_list(each.get("values"))
+        if each.get("scopeName") != "PriorityClass" and operator != "Exists":
+            text = f"the scope {shown(each.get('scopeName'))} takes the operator Exists"
+        elif (operator in {"In", "NotIn"}) != bool(values):
+            text = "In and NotIn take values, Exists and DoesNotExist take none"
+        else:
+            continue
+        path = ("spec", "scopeSelector", "matchExpressions", index)
+        yield Problem(text, fix="Correct the scope.", path=path)
+    yield from _uncounted(resource, as_list(resource.spec.get("scopes")), ("spec", "scopes"))
+    names = [each.get("scopeName") for each in selected]
+    yield from _uncounted(resource, names, ("spec", "scopeSelector", "matchExpressions"))
+
+
+def _uncounted(resource: Resource, scopes: list[Any], path: FieldPath) -> Iterator[Problem]:
+    hard = as_mapping(resource.spec.get("hard"))
+    for index, scope in enumerate(scopes):
+        kept = {"pods"} if scope == "BestEffort" else {"pods"} | _SCOPED
+        odd = [each for each in hard if each in _STANDARD - kept]
+        if odd:
+            text = f"the scope {scope} does not count {odd[0]}"
+        elif f"Not{scope}" in scopes:
+            text = f"{scope} excludes Not{scope}"
+        else:
+            continue
+        yield Problem(text, fix="Make another quota of it.", path=(*path, index))
 
 
 _COUNTED = frozenset(
@@ -117,6 +159,10 @@ _MEASURED = frozenset(
     | {"limits.memory", "requests.storage", "requests.ephemeral-storage"}
     | {"limits.ephemeral-storage", "storage"}
 )
+_SCOPED = frozenset(
+    {"cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"}
+)
+_STANDARD = _COUNTED | _MEASURED - {"storage"}
 _PREFIXES = ("hugepages-", "requests.hugepages-")
 
 
@@ -128,14 +174,16 @@ _PREFIXES = ("hugepages-", "requests.hugepages-")
 def limit_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A LimitRange whose bounds exclude each other.
 
-    min ≤ defaultRequest ≤ default ≤ max. A range for Pods has no defaults.
+    min ≤ defaultRequest ≤ default ≤ max, and a ratio of at least 1 and at most max / min. A range
+    for Pods has no defaults, one for claims a min or max of storage.
     """
     order = ("min", "defaultRequest", "default", "max")
     for index, item in enumerate(as_list(resource.spec.get("limits"))):
         path = ("spec", "limits", index)
         bounds = {field: as_mapping(item.get(field)) for field in order}
         kind = as_text(item.get("type"))
-        if kind and kind not in {"Pod", "Container", "PersistentVolumeClaim"} and "/" not in kind:
+        known = kind in {"Pod", "Container", "PersistentVolumeClaim"}
+        if kind and not known and not ("/" in kind and fits(kind, LABEL_KEY)):
             yield Problem(
                 f"{shown(kind)} is nothing that has a range",
                 fix="Write Container, Pod or PersistentVolumeClaim.",
@@ -148,6 +196,12 @@ def limit_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                     fix="Remove them, or make it a range for Containers.",
                     path=(*path, field),
                 )
+        if kind == "PersistentVolumeClaim" and "storage" not in {*bounds["min"], *bounds["max"]}:
+            yield Problem(
+                "a range for claims needs a min or max of storage",
+                fix="Add min.storage or max.storage.",
+                path=path,
+            )
         yield from _bounds(item, bounds, path)
 
 
@@ -155,7 +209,7 @@ def _bounds(item: Manifest, bounds: dict[str, Manifest], path: FieldPath) -> Ite
     """Of each resource: that it is one, and that its bounds grow in the order given."""
     ratio = as_mapping(item.get("maxLimitRequestRatio"))
     for name in sorted({name for each in (*bounds.values(), ratio) for name in each}):
-        if "/" not in name and name not in _MEASURED and not name.startswith(_PREFIXES):
+        if not _has_range(name, as_text(item.get("type"))):
             known_in = [field for field in bounds if name in bounds[field]]
             field = known_in[0] if known_in else "maxLimitRequestRatio"
             yield Problem(
@@ -173,6 +227,32 @@ def _bounds(item: Manifest, bounds: dict[str, Manifest], path: FieldPath) -> Ite
                     fix="Let min, defaultRequest, default and max grow in this order.",
                     path=(*path, one, name),
                 )
+        reason = _bad_ratio(quantity(ratio.get(name)), dict(known))
+        if reason:
+            yield Problem(
+                f"maxLimitRequestRatio of {name} {reason}",
+                fix="Correct the ratio.",
+                path=(*path, "maxLimitRequestRatio", name),
+            )
+
+
+def _has_range(name: str, kind: str) -> bool:
+    """Whether a LimitRange of a kind may bound a resource."""
+    if "/" in name:
+        return fits(name, LABEL_KEY)
+    if kind in {"Pod", "Container"}:
+        return name in {"cpu", "memory", "ephemeral-storage"} or name.startswith("hugepages-")
+    return name in _COUNTED | _MEASURED or name.startswith(_PREFIXES)
+
+
+def _bad_ratio(ratio: Decimal | None, bounds: dict[str, Decimal]) -> str:
+    """Why a range can't have a ratio of limit to request; "" if it can."""
+    if ratio is None:
+        return ""
+    low, high = bounds.get("min"), bounds.get("max")
+    if ratio < 1:
+        return "is less than 1"
+    return "is more than max / min" if low and high is not None and ratio > high / low else ""
 
 
 @rule(
@@ -205,9 +285,10 @@ def priority_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
 @rule("storage-class", source=validation("storage"), kinds=("StorageClass",))
 def storage_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
-    """A StorageClass whose provisioner can't be one.
+    """A StorageClass whose provisioner can't be one, or with a topology that names no place.
 
-    A provisioner is a qualified name, such as ebs.csi.aws.com.
+    A provisioner is a qualified name, such as ebs.csi.aws.com. Each of `allowedTopologies` has
+    labels, and no two have the same.
     """
     name = as_text(resource.body.get("provisioner"))
     if name and not fits(name.lower(), LABEL_KEY):
@@ -216,3 +297,16 @@ def storage_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             fix="Write one such as ebs.csi.aws.com.",
             path=("provisioner",),
         )
+    seen: list[dict[str, set[str]]] = [{}]
+    for index, term in enumerate(as_list(resource.body.get("allowedTopologies"))):
+        labels = {
+            as_text(each.get("key")): set(map(as_text, as_list(each.get("values"))))
+            for each in as_list(term.get("matchLabelExpressions"))
+        }
+        if labels in seen:
+            yield Problem(
+                f"allowedTopologies[{index}] names no place, or the same as another",
+                fix="Remove it.",
+                path=("allowedTopologies", index),
+            )
+        seen.append(labels)

@@ -87,9 +87,13 @@ def secret_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                 fix=f"Add {key}, or leave the type out.",
                 path=("type",),
             )
-        elif key.startswith(".docker") and not _is_json(text.get(key), data.get(key)):
+        elif key == "ssh-privatekey" and not (text.get(key) or data.get(key)):
+            yield Problem(f"{key} is empty", fix="Write the private key.", path=("data", key))
+        elif key.startswith(".docker") and not _is_object(text.get(key), data.get(key)):
             yield Problem(
-                f"{key} is no JSON", fix="Write what docker login stored.", path=("data", key)
+                f"{key} is not a JSON object",
+                fix="Write what docker login stored.",
+                path=("data", key),
             )
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & {*data, *text}:
         yield Problem(
@@ -107,10 +111,9 @@ def secret_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def _is_json(plain: object, encoded: object) -> bool:
+def _is_object(plain: object, encoded: object) -> bool:
     try:
         text = plain if isinstance(plain, str) else base64.b64decode(str(encoded), validate=True)
-        json.loads(text)
+        return isinstance(json.loads(text), dict)
     except (ValueError, binascii.Error):
         return False
-    return True

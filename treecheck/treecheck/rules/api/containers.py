@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.names import fits
@@ -10,7 +11,7 @@ from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
 from treecheck.kube.probes import PROBES
 from treecheck.limits.words import LABEL_KEY
-from treecheck.model import Problem, as_list, as_mapping, show_path
+from treecheck.model import Problem, as_list, as_mapping, as_text, show_path
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 from treecheck.typed import of_type
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, Resource
 
 _SOURCE = validation("core")
+# Before, the API server drops a pod's own `resources` unread.
+_POD_RESOURCES_SINCE = (1, 34)
 _RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 _FIELDS = re.compile(
-    r"metadata\.(name|namespace|uid|(labels|annotations)\['.*'\])\Z"
+    r"metadata\.(name|namespace|uid)\Z"
     r"|spec\.(nodeName|serviceAccountName)\Z|status\.(hostIPs?|podIPs?)\Z"
 )
-_FILE_FIELDS = re.compile(
-    r"metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['.*'\])\Z"
-)
+_FILE_FIELDS = re.compile(r"metadata\.(name|namespace|uid|labels|annotations)\Z")
+_SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]\Z")
 _MEASURES = re.compile(
     r"(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)\Z",
 )
@@ -84,7 +86,7 @@ def resource_limits(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     A container can't be promised more than it may use. Of extended resources and huge pages the
     request equals the limit. Names other than cpu, memory and ephemeral-storage have a domain.
     """
-    for path, needs in of_type(resource, cluster, "core.v1.ResourceRequirements"):
+    for path, needs in _needs(resource, cluster):
         limits, requests = as_mapping(needs.get("limits")), as_mapping(needs.get("requests"))
         for kind, amounts in (("limits", limits), ("requests", requests)):
             for name, value in amounts.items():
@@ -99,25 +101,50 @@ def resource_limits(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     )
 
 
+def _needs(resource: Resource, cluster: Cluster) -> Iterator[tuple[FieldPath, Manifest]]:
+    """(path, limits and requests) of every container, and the overhead of every pod as limits."""
+    yield from (
+        (path, needs)
+        for path, needs in of_type(resource, cluster, "core.v1.ResourceRequirements")
+        if path[-2] != "spec" or cluster.version >= _POD_RESOURCES_SINCE
+    )
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
+        yield path, {"limits": spec.get("overhead")}
+
+
 def _bad_amount(name: str, value: Any, requests: Manifest, limits: Manifest) -> str:
     number = quantity(value) or 0
-    extended = name not in _RESOURCES and not name.startswith("hugepages-")
-    if extended and ("/" not in name or not fits(name, LABEL_KEY)):
+    named = name not in _RESOURCES and not name.startswith("hugepages-")
+    reserved = _is_exclusive(name) and name.startswith("requests.")
+    if named and ("/" not in name or not fits(name, LABEL_KEY) or reserved):
         return "unknown resource name"
-    if extended and number != int(number):
+    if named and _is_exclusive(name) and number != int(number):
         return f"{value} is not a whole number"
+    if name.startswith("hugepages-"):
+        size = quantity(name.partition("-")[2]) or 0
+        if size <= 0 or number % size:
+            return f"{value} is not a multiple of the page's size"
+        if not {"cpu", "memory"} & {*requests, *limits}:
+            return "huge pages need an amount of cpu or memory beside them"
     return f"{value} is negative" if number < 0 else _unbalanced(name, requests, limits)
 
 
 def _unbalanced(name: str, requests: Manifest, limits: Manifest) -> str:
     asked, limit = quantity(requests.get(name)), quantity(limits.get(name))
+    if asked is not None and name not in limits and _is_exclusive(name):
+        return "the request needs a limit of the same amount"
     if asked is None or limit is None:
         return ""
     if asked > limit:
         return f"the request ({requests[name]}) is larger than the limit ({limits[name]})"
-    if name not in _RESOURCES and asked != limit:
+    if _is_exclusive(name) and asked != limit:
         return f"the request ({requests[name]}) must equal the limit ({limits[name]})"
     return ""
+
+
+def _is_exclusive(name: str) -> bool:
+    """Whether a container gets all that it may use: an extended resource, or huge pages."""
+    return name not in _RESOURCES and "kubernetes.io/" not in name
 
 
 @rule("field-reference", source="https://kubernetes.io/docs/concepts/workloads/pods/downward-api/")
@@ -135,19 +162,44 @@ def field_reference(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 def _reference(path: FieldPath, source: Manifest, known: re.Pattern[str]) -> Iterator[Problem]:
     field = as_mapping(source.get("fieldRef")).get("fieldPath")
-    if isinstance(field, str) and field and not known.match(field):
+    subscript = _SUBSCRIPT.match(as_text(field))
+    offered = fits(subscript[2], LABEL_KEY) if subscript else known.match(as_text(field))
+    if field and not offered:
         yield Problem(
             f"the downward API does not offer {shown(field)}",
             fix="Write a field such as metadata.name, metadata.labels['app'] or status.podIP.",
             path=(*path, "fieldRef", "fieldPath"),
         )
-    measured = as_mapping(source.get("resourceFieldRef")).get("resource")
+    reference = as_mapping(source.get("resourceFieldRef"))
+    measured = reference.get("resource")
     if isinstance(measured, str) and measured and not _MEASURES.match(measured):
         yield Problem(
             f"{shown(measured)} is none of a container's limits and requests",
             fix="Write limits.cpu, limits.memory, requests.cpu or requests.memory.",
             path=(*path, "resourceFieldRef", "resource"),
         )
+    elif not _is_divisor(reference.get("divisor", 0), as_text(measured)):
+        yield Problem(
+            f"{shown(reference['divisor'])} is not a divisor of {measured}",
+            fix="Write 1 or 1m for CPU, 1 or a unit such as 1Mi for anything else.",
+            path=(*path, "resourceFieldRef", "divisor"),
+        )
+    if "path" in source and reference and not reference.get("containerName"):
+        yield Problem(
+            "a file that holds a container's limits or requests must name the container",
+            fix="Add containerName.",
+            path=(*path, "resourceFieldRef", "containerName"),
+        )
+
+
+def _is_divisor(value: Any, measured: str) -> bool:
+    amount = quantity(value)
+    if not amount or not measured:
+        return amount is not None or not measured
+    if measured.endswith(".cpu"):
+        return amount in {Decimal(1), Decimal("0.001")}
+    step = 1024 if str(value).strip().endswith("i") else 1000
+    return amount in {Decimal(step) ** power for power in range(7)}
 
 
 @rule("mount-without-volume", source=_SOURCE)
@@ -231,9 +283,8 @@ def privilege_contradiction(resource: Resource, cluster: Cluster) -> Iterator[Pr
         resource, cluster, "core.v1.SeccompProfile", "core.v1.AppArmorProfile"
     ):
         local = profile.get("type") == "Localhost"
-        if (local and not profile.get("localhostProfile")) or (
-            not local and "localhostProfile" in profile
-        ):
+        named = "localhostProfile" in profile
+        if (local and not named) or (not local and named):
             yield Problem(
                 "a profile has localhostProfile exactly when its type is Localhost",
                 fix="Set or remove localhostProfile.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from treecheck.cluster import matches
+from treecheck.kube.names import fits
 from treecheck.kube.pages import validation
 from treecheck.kube.schedules import bad_schedule, is_zone
-from treecheck.model import Problem, as_list, as_mapping, at
+from treecheck.limits.words import DNS_LABEL
+from treecheck.model import Problem, as_list, as_mapping, as_text, at
 from treecheck.registry import rule
 from treecheck.typed import of_type
 from treecheck.wording import shown
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, Resource
 
 _SOURCE = validation("batch")
+_MANY = 100_000
 _CRON = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax"
 
 
@@ -65,11 +70,80 @@ def indexed_job(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             text, field = "successPolicy needs completionMode: Indexed", "successPolicy"
         elif 0 <= spec.get("completions", 2**31) < spec.get("maxFailedIndexes", 0):
             text, field = "maxFailedIndexes is larger than completions", "maxFailedIndexes"
-        elif indexed and spec.get("completions", 0) > 100_000 and "backoffLimitPerIndex" in spec:
-            text, field = "more than 100,000 completions with a limit for each", "completions"
+        elif indexed and spec.get("parallelism", 0) > _MANY:
+            text, field = "an Indexed Job runs at most 100,000 pods at once", "parallelism"
+        elif indexed and (wrong := _too_many(spec)):
+            text, field = wrong
+        elif indexed and not _names_pods(resource, spec):
+            text = "an Indexed Job's pods get its name and a number, 63 characters without dots"
+            field = "completions"
         else:
             continue
         yield Problem(text, fix=f"Correct {field}.", path=(*path, field))
+
+
+def _too_many(spec: Manifest) -> tuple[str, str] | None:
+    """What an Indexed Job of very many completions lacks when it counts failures by index."""
+    if spec.get("completions", 0) <= _MANY or "backoffLimitPerIndex" not in spec:
+        return None
+    if "maxFailedIndexes" not in spec:
+        return "more than 100,000 completions need maxFailedIndexes", "maxFailedIndexes"
+    for field in ("maxFailedIndexes", "parallelism"):
+        if spec.get(field, 1) > _MANY // 10:
+            return f"with more than 100,000 completions {field} is at most 10,000", field
+    return None
+
+
+def _names_pods(resource: Resource, spec: Manifest) -> bool:
+    """Whether the last pod of an Indexed Job can be called by the Job's name and its number."""
+    count = spec.get("completions", 0)
+    if resource.kind != "Job" or not resource.name or count < 1:
+        return True
+    return fits(f"{resource.name}-{count - 1}", DNS_LABEL)
+
+
+_INDEXES = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*\Z")
+
+
+@rule("success-policy", source=_SOURCE)
+def success_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A success policy that no Job can meet.
+
+    A rule names indexes in ascending order, such as `0,2-4`, below `completions`; or how many of
+    them must succeed; or both.
+    """
+    for path, spec in of_type(resource, cluster, "batch.v1.JobSpec"):
+        most = spec.get("completions")
+        policy = as_mapping(spec.get("successPolicy"))
+        if spec.get("completionMode") != "Indexed" or not isinstance(most, int):
+            continue
+        for index, each in enumerate(as_list(policy.get("rules"))):
+            indexes, count = each.get("succeededIndexes"), each.get("succeededCount")
+            named = most if indexes is None else _indexes(as_text(indexes), most)
+            if indexes is None and count is None:
+                text = "a rule names succeededIndexes or a succeededCount"
+            elif named is None:
+                text = f"{shown(indexes)} does not name indexes of the Job"
+            elif count is not None and not 0 <= count <= named:
+                text = f"succeededCount {count} is not between 0 and {named}"
+            else:
+                continue
+            where = (*path, "successPolicy", "rules", index)
+            yield Problem(text, fix="Correct the rule.", path=where)
+
+
+def _indexes(text: str, most: int) -> int | None:
+    """How many indexes a text such as `0,2-4` names; None if it names none of a Job's."""
+    if text and not _INDEXES.match(text):
+        return None
+    last, count = -1, 0
+    for part in filter(None, text.split(",")):
+        first, _, end = part.partition("-")
+        start, stop = int(first), int(end or first)
+        if not last < start <= stop < most or (end and start == stop):
+            return None
+        count, last = count + stop - start + 1, stop
+    return count
 
 
 @rule("pod-failure-policy", source=_SOURCE)
@@ -92,6 +166,12 @@ def pod_failure_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem
             )
         for index, each in enumerate(as_list(policy.get("rules"))):
             yield from _failure_rule((*path, "podFailurePolicy", "rules", index), each, spec, pod)
+        if spec.get("podReplacementPolicy", "Failed") != "Failed":
+            yield Problem(
+                "with a podFailurePolicy the podReplacementPolicy can only be Failed",
+                fix="Remove podReplacementPolicy.",
+                path=(*path, "podReplacementPolicy"),
+            )
 
 
 def _failure_rule(
@@ -111,7 +191,7 @@ def _failure_rule(
             fix="Set backoffLimitPerIndex, or take FailJob.",
             path=(*path, "action"),
         )
-    if name and name not in known:
+    if name is not None and name not in known:
         yield Problem(
             f"the pod has no container {name}",
             fix="Name one of the pod's containers.",
@@ -139,7 +219,9 @@ def job_selector(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     may there be one, and then it must match the template.
     """
     for path, spec in of_type(resource, cluster, "batch.v1.JobSpec"):
-        if spec.get("selector") and not spec.get("manualSelector"):
+        selector = spec.get("selector")
+        selects = selector is not None if resource.kind == "CronJob" else selector
+        if selects and not spec.get("manualSelector"):
             yield Problem(
                 "the Job has a selector, which the controller makes itself",
                 fix="Remove the selector.",
@@ -151,3 +233,15 @@ def job_selector(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Remove manualSelector.",
                 path=(*path, "manualSelector"),
             )
+        elif spec.get("manualSelector") and not _selects_own(spec):
+            yield Problem(
+                "with manualSelector the Job has a selector that matches its own template",
+                fix="Remove manualSelector.",
+                path=(*path, "manualSelector"),
+            )
+
+
+def _selects_own(spec: Manifest) -> bool:
+    selector = spec.get("selector")
+    labels = as_mapping(at(spec, "template", "metadata", "labels"))
+    return isinstance(selector, dict) and matches(selector, labels)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import FieldPath, Resource
+    from treecheck.model import FieldPath, Manifest, Resource
 
 _LABELS_SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
 _NAMES_SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"
@@ -33,7 +33,7 @@ ANNOTATIONS_LIMIT = 256 * 1024
 
 # (group, kind) -> the form of its name; every other kind takes a DNS subdomain.
 NAME_FORMS: dict[tuple[str, str], Keywords] = {
-    ("policy", "PodDisruptionBudget"): {"pattern": "^[^/%]+$", "maxLength": 253},
+    ("policy", "PodDisruptionBudget"): {"pattern": "^[^/%]+$"},
     ("", "Namespace"): DNS_LABEL,
     ("", "Service"): DNS_1035,
     ("apps", "StatefulSet"): DNS_LABEL,
@@ -70,11 +70,11 @@ def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         return  # served by an API server of its own, whose rules we don't know
     form = NAME_FORMS.get((resource.group, resource.kind), SUBDOMAIN)
     if not fits(name, form):
-        longest = form["maxLength"]
         wanted = MEANINGS.get(str(form["pattern"]), "a name without / and %").partition(
             ", such as"
         )[0]
-        limit = "" if "at most" in wanted else f", at most {longest}"
+        counted = "maxLength" not in form or "at most" in wanted
+        limit = "" if counted else f", at most {form['maxLength']}"
         yield _misnamed(resource, wanted + limit)
 
 
@@ -110,12 +110,21 @@ def _bad_label(path: FieldPath, text: str, form: Keywords) -> Problem:
     )
 
 
+def _checked_metadata(resource: Resource, cluster: Cluster) -> list[tuple[FieldPath, Manifest]]:
+    """The metadata that the API server checks: of a CronJob, not that of its Jobs.
+
+    Of a custom kind it knows only the resource's own.
+    """
+    found = of_type(resource, cluster, "meta.v1.ObjectMeta")
+    jobs = ("spec", "jobTemplate", "metadata")
+    return [each for each in found if each[0] != jobs] or [(("metadata",), resource.metadata)]
+
+
 def _label_places(
     resource: Resource, cluster: Cluster
 ) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
     """Every mapping of labels in a resource: metadata, selectors, node selectors."""
-    metadata = of_type(resource, cluster, "meta.v1.ObjectMeta")
-    for path, value in metadata or [(("metadata",), resource.metadata)]:
+    for path, value in _checked_metadata(resource, cluster):
         yield (*path, "labels"), as_mapping(value.get("labels"))
     for path, value in of_type(resource, cluster, "meta.v1.LabelSelector"):
         yield (*path, "matchLabels"), as_mapping(value.get("matchLabels"))
@@ -132,8 +141,7 @@ def annotation_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     A key is `prefix/name`: the prefix a DNS name, the name at most 63 letters, digits, `-`, `_` and
     `.`. All annotations of a resource together have at most 256 KiB.
     """
-    metadata = of_type(resource, cluster, "meta.v1.ObjectMeta")
-    for path, value in metadata or [(("metadata",), resource.metadata)]:
+    for path, value in _checked_metadata(resource, cluster):
         annotations = as_mapping(value.get("annotations"))
         for key in annotations:
             if not fits(str(key).lower(), LABEL_KEY):
@@ -156,13 +164,11 @@ def annotation_syntax(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/",
 )
 def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
-    """A finalizer that is not a qualified name.
+    """A finalizer that is not a qualified name, or two that contradict each other.
 
     A finalizer is `domain/name`, so that it is clear who removes it; the API server refuses others,
     and one that nobody knows keeps the resource from ever being deleted.
     """
-    if resource.kind == "PodDisruptionBudget":
-        return  # of this kind alone the API server does not look at the metadata
     listed = [(("metadata", "finalizers"), resource.metadata.get("finalizers"))]
     if resource.kind == "Namespace":
         listed.append((("spec", "finalizers"), resource.spec.get("finalizers")))
@@ -170,7 +176,7 @@ def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]
         for index, name in enumerate(as_list(finalizers)):
             text = as_text(name)
             known = text in _STANDARD_FINALIZERS or fits(text, LABEL_KEY)
-            if resource.group in BUILT_IN_GROUPS and text not in _STANDARD_FINALIZERS:
+            if _qualifies(resource) and text not in _STANDARD_FINALIZERS:
                 known = known and "/" in text
             if isinstance(name, str) and not known:
                 yield Problem(
@@ -178,6 +184,54 @@ def finalizer_syntax(resource: Resource, _cluster: Cluster) -> Iterator[Problem]
                     fix="Write domain/name, such as example.com/cleanup.",
                     path=(*path, index),
                 )
+    if {"orphan", "foregroundDeletion"} <= set(map(as_text, listed[0][1] or ())):
+        yield Problem(
+            "the finalizers orphan and foregroundDeletion contradict each other",
+            fix="Keep one of the two.",
+            path=("metadata", "finalizers"),
+        )
+
+
+def _qualifies(resource: Resource) -> bool:
+    """Whether the API server wants a domain before a finalizer's name.
+
+    It does of the built-in kinds but PodDisruptionBudgets, whose metadata it checks as it does that
+    of custom kinds.
+    """
+    return resource.group in BUILT_IN_GROUPS and resource.kind != "PodDisruptionBudget"
+
+
+@rule(
+    "owner-reference",
+    source="https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/",
+)
+def owner_reference(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+    """An owner that names no resource, or two owners that both control.
+
+    An owner is named by apiVersion, kind, name and uid. The uid is made by the cluster, so that
+    owners have no place in files: Kubernetes writes them itself.
+    """
+    controllers = 0
+    for index, owner in enumerate(as_list(resource.metadata.get("ownerReferences"))):
+        path = ("metadata", "ownerReferences", index)
+        empty = [field for field in ("kind", "name", "uid") if owner.get(field) == ""]
+        version = as_text(owner.get("apiVersion"))
+        controllers += owner.get("controller") is True
+        if empty:
+            text, field = f"{empty[0]} is empty", empty[0]
+        elif "apiVersion" in owner and (version.count("/") > 1 or not version.rpartition("/")[2]):
+            text, field = f"{shown(version)} is not an apiVersion", "apiVersion"
+        elif (version, owner.get("kind")) == ("v1", "Event"):
+            text, field = "an Event can't own anything", "kind"
+        elif owner.get("controller") is True and controllers > 1:
+            text, field = "only one owner can be the controller", "controller"
+        else:
+            continue
+        yield Problem(
+            f"metadata.ownerReferences[{index}]: {text}",
+            fix="Remove ownerReferences.",
+            path=(*path, field),
+        )
 
 
 @rule(

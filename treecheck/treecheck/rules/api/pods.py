@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.addresses import is_address
+from treecheck.kube.names import fits
 from treecheck.kube.pages import validation
-from treecheck.model import Problem, as_list, as_mapping, at, show_path
+from treecheck.limits.words import SUBDOMAIN
+from treecheck.model import Problem, as_list, as_mapping, as_text, at, show_path
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 from treecheck.typed import of_type
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import FieldPath, Resource
+    from treecheck.model import FieldPath, Manifest, Resource
 
 _SOURCE = validation("core")
 
@@ -64,7 +66,7 @@ def topology_spread(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 path=(*path, "minDomains"),
             )
         keys, selector = as_list(each.get("matchLabelKeys")), each.get("labelSelector")
-        if keys and (selector is None or set(keys) & set(as_mapping(at(selector, "matchLabels")))):
+        if keys and (selector is None or set(keys) & _selected(as_mapping(selector))):
             yield Problem(
                 "matchLabelKeys need a labelSelector, and must not repeat its keys",
                 fix="Correct matchLabelKeys.",
@@ -72,9 +74,46 @@ def topology_spread(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
+def _selected(selector: Manifest) -> set[Any]:
+    """The label keys that a selector asks for."""
+    expressions = map(as_mapping, as_list(selector.get("matchExpressions")))
+    return {*as_mapping(selector.get("matchLabels")), *(each.get("key") for each in expressions)}
+
+
+@rule(
+    "affinity-term",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/",
+)
+def affinity_term(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A term of an affinity that asks for a field of nodes, or for labels, that it can't.
+
+    `matchFields` knows `metadata.name` alone, with In or NotIn and one name. `matchLabelKeys` and
+    `mismatchLabelKeys` need a selector, and share no key.
+    """
+    for path, term in of_type(resource, cluster, "core.v1.NodeSelectorTerm"):
+        for index, each in enumerate(as_list(term.get("matchFields"))):
+            values = as_list(each.get("values"))
+            chosen = each.get("operator") in {"In", "NotIn"} and len(values) == 1
+            known = each.get("key") == "metadata.name" and chosen
+            if not (known and fits(as_text(values[0]), SUBDOMAIN)):
+                yield Problem(
+                    "matchFields takes metadata.name, In or NotIn, and the name of one node",
+                    fix="Correct it, or match a label by matchExpressions.",
+                    path=(*path, "matchFields", index),
+                )
+    for path, term in of_type(resource, cluster, "core.v1.PodAffinityTerm"):
+        keys, others = as_list(term.get("matchLabelKeys")), as_list(term.get("mismatchLabelKeys"))
+        if (keys or others) and (term.get("labelSelector") is None or set(keys) & set(others)):
+            yield Problem(
+                "matchLabelKeys and mismatchLabelKeys need a labelSelector, and share no key",
+                fix="Correct the keys, or add a labelSelector.",
+                path=(*path, "matchLabelKeys" if keys else "mismatchLabelKeys"),
+            )
+
+
 @rule("pod-address", source=_SOURCE)
 def pod_address(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """An address of a pod's DNS settings or host aliases that is none.
+    """An address or search domain of a pod's DNS settings or host aliases that is none.
 
     `dnsPolicy: None` needs at least one name server.
     """
@@ -93,12 +132,49 @@ def pod_address(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     fix="Write one such as 10.0.0.10.",
                     path=(*path, *where),
                 )
+        for index, domain in enumerate(as_list(at(spec, "dnsConfig", "searches"))):
+            if not _is_search_domain(as_text(domain), cluster.version):
+                yield Problem(
+                    f"{shown(domain)} is not a search domain",
+                    fix="Write one such as shop.svc.cluster.local.",
+                    path=(*path, "dnsConfig", "searches", index),
+                )
         if spec.get("dnsPolicy") == "None" and not servers:
             yield Problem(
                 "dnsPolicy None needs a name server in dnsConfig",
                 fix="Add dnsConfig.nameservers, or leave dnsPolicy out.",
                 path=(*path, "dnsPolicy"),
             )
+
+
+def _is_search_domain(text: str, version: tuple[int, int]) -> bool:
+    """Whether a name server takes it; with underscores and a single dot since Kubernetes 1.33."""
+    name = text.removesuffix(".")
+    if version >= (1, 33):
+        return text == "." or fits(name.replace("_", "x"), SUBDOMAIN)
+    return fits(name, SUBDOMAIN)
+
+
+@rule("sleep-too-long", source=_SOURCE)
+def sleep_too_long(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A hook that sleeps longer than its pod has to end.
+
+    `sleep` of a hook has at most the pod's `terminationGracePeriodSeconds`, which is 30 unless
+    said.
+    """
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
+        grace = spec.get("terminationGracePeriodSeconds", 30)
+        for kind in ("containers", "initContainers"):
+            for index, container in enumerate(as_list(spec.get(kind))):
+                for hook in ("postStart", "preStop"):
+                    seconds = at(container, "lifecycle", hook, "sleep", "seconds")
+                    if isinstance(seconds, int) and seconds > max(grace, 0):
+                        yield Problem(
+                            f"{hook} of the container {container.get('name')} sleeps {seconds} "
+                            f"seconds, and the pod has {grace} to end",
+                            fix="Sleep shorter, or raise terminationGracePeriodSeconds.",
+                            path=(*path, kind, index, "lifecycle", hook, "sleep", "seconds"),
+                        )
 
 
 @rule("host-sharing", source=_SOURCE)
@@ -138,6 +214,25 @@ def empty_dir_size(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"sizeLimit {volume['sizeLimit']} is negative",
                 fix="Write a size such as 64Mi.",
                 path=(*path, "sizeLimit"),
+            )
+
+
+@rule(
+    "service-account-name",
+    source="https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
+)
+def service_account_name(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A pod that names its ServiceAccount by the old field, and not by a name of one.
+
+    `serviceAccount` came before `serviceAccountName`, which counts where both are set.
+    """
+    for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
+        name = as_text(spec.get("serviceAccount"))
+        if name and not spec.get("serviceAccountName") and not fits(name, SUBDOMAIN):
+            yield Problem(
+                f"{shown(name)} is not a name of a ServiceAccount",
+                fix="Write lower-case letters, digits, hyphens and dots in serviceAccountName.",
+                path=(*path, "serviceAccount"),
             )
 
 

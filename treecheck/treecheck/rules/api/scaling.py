@@ -78,6 +78,13 @@ def _target(path: FieldPath, target: Manifest) -> Iterator[Problem]:
         allowed = (
             ("value", "averageValue") if source in {"object", "external"} else ("averageValue",)
         )
+    both = source not in {"object", "pods"} and all(field in target for field in allowed)
+    if both:
+        yield Problem(
+            f"the target has {' and '.join(allowed)}, of which it can have one",
+            fix=f"Keep {_TARGETS.get(as_text(target.get('type')), allowed[0])}.",
+            path=(*path, allowed[1]),
+        )
     if not any(field in target for field in allowed):
         yield Problem(
             f"the target has none of {', '.join(allowed)}",

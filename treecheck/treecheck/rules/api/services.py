@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Resource
 
 _SOURCE = validation("core")
+_KUBELET = 10250
 _NODE_PORTS = range(30000, 32768)
 
 
@@ -65,6 +66,16 @@ def service_ports(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         names |= {name} - {""}
         numbers.add(number)
         yield from _target_port(port.get("targetPort"), path)
+        yield from _kubelet_port(kind, port.get("port"), path)
+
+
+def _kubelet_port(kind: str, number: Any, path: FieldPath) -> Iterator[Problem]:
+    if kind == "LoadBalancer" and number == _KUBELET:
+        yield Problem(
+            f"a load balancer can't have port {_KUBELET}, the kubelet's own",
+            fix="Choose another port.",
+            path=(*path, "port"),
+        )
 
 
 def _target_port(target: Any, path: FieldPath) -> Iterator[Problem]:
@@ -78,13 +89,13 @@ def _target_port(target: Any, path: FieldPath) -> Iterator[Problem]:
 
 @rule("node-port", source=_SOURCE, kinds=("Service",))
 def node_port(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
-    """A node port that the type of the Service does not have.
+    """A node port of a Service that stays inside the cluster.
 
     Only Services of type NodePort and LoadBalancer have them.
     """
     kind = _type(resource)
     for path, number in _node_ports(resource):
-        if kind not in {"NodePort", "LoadBalancer"}:
+        if kind == "ClusterIP":
             yield Problem(
                 f"a Service of type {kind} has no node port ({number})",
                 fix="Remove nodePort.",
@@ -147,8 +158,9 @@ def service_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                 fix="Write a host name such as db.example.com.",
                 path=("spec", "externalName"),
             )
-        if spec.get("clusterIP") not in {None, "", "None"}:
-            yield _wrong(kind, "clusterIP")
+        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            if spec.get(field) not in (None, "", []):
+                yield _wrong(kind, field)
     if spec.get("externalTrafficPolicy") and not _is_external(resource):
         yield _wrong(kind, "externalTrafficPolicy")
     local = kind == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
@@ -199,17 +211,20 @@ def service_address(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         if not fits_there or ("externalIPs" in path and not _can_be_endpoint(value)):
             yield _bad_address(value, path)
     listed = as_list(resource.spec.get("clusterIPs"))
-    if listed and not resource.spec.get("clusterIP") and all(is_address(each) for each in listed):
+    if listed and not resource.spec.get("clusterIP") and _type(resource) != "ExternalName":
         yield Problem(
             "clusterIPs needs clusterIP, with the same first address",
             fix="Remove clusterIPs.",
             path=("spec", "clusterIPs"),
         )
     family = resource.body.get("addressType")
-    if resource.kind == "EndpointSlice" and family in {"IPv4", "IPv6"}:
+    if resource.kind == "EndpointSlice" and family in {"IPv4", "IPv6", "FQDN"}:
         for index, endpoint in enumerate(as_list(resource.body.get("endpoints"))):
             for number, each in enumerate(as_list(as_mapping(endpoint).get("addresses"))):
-                if not is_address(each) or not _can_be_endpoint(each, family):
+                name = as_text(each).removesuffix(".")
+                full = "." in name and fits(name, SUBDOMAIN)
+                numeric = is_address(each) and _can_be_endpoint(each, family)
+                if not (full if family == "FQDN" else numeric):
                     yield _bad_address(each, ("endpoints", index, "addresses", number))
 
 

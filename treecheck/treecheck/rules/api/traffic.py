@@ -10,7 +10,7 @@ from treecheck.kube.addresses import is_address, is_network
 from treecheck.kube.names import fits
 from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
-from treecheck.limits.words import SUBDOMAIN
+from treecheck.limits.words import DNS_LABEL, SUBDOMAIN, URL_PART
 from treecheck.model import Problem, as_list, as_text, show_path
 from treecheck.registry import rule
 from treecheck.typed import of_type
@@ -58,6 +58,8 @@ def ingress_rules(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             yield Problem(
                 f"the path {shown(text)} {reason}", fix="Correct the path.", path=(*path, "path")
             )
+    for path, each in of_type(resource, cluster, "core.v1.TypedLocalObjectReference"):
+        yield from _reference(path, each)
     for path, each in of_type(resource, cluster, "networking.v1.ServiceBackendPort"):
         name = each.get("name")
         if name and not is_port(name):
@@ -66,6 +68,68 @@ def ingress_rules(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Write at most 15 lower-case letters, digits and hyphens.",
                 path=(*path, "name"),
             )
+
+
+def _reference(path: FieldPath, reference: Manifest) -> Iterator[Problem]:
+    wrong = _bad_reference(reference)
+    if wrong:
+        yield Problem(
+            f"{show_path((*path, wrong))} is {shown(reference[wrong])}, which it can't be",
+            fix="Name a resource by apiGroup, kind and name.",
+            path=(*path, wrong),
+        )
+
+
+def _bad_reference(reference: Manifest) -> str:
+    """The field of a reference to a resource that can't be one; "" if there is none."""
+    if "apiGroup" in reference and not fits(as_text(reference["apiGroup"]), SUBDOMAIN):
+        return "apiGroup"
+    for field in ("kind", "name"):
+        if field in reference and not fits(as_text(reference[field]), URL_PART):
+            return field
+    return ""
+
+
+@rule("ingress-class-twice", source=_INGRESS, kinds=("Ingress",))
+def ingress_class_twice(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+    """An Ingress of two classes: one by the field, another by the old annotation.
+
+    `kubernetes.io/ingress.class` came before `ingressClassName`. With both, the two must agree when
+    the Ingress is made.
+    """
+    key = "kubernetes.io/ingress.class"
+    named, old = resource.spec.get("ingressClassName"), resource.annotations.get(key)
+    if named is not None and old is not None and named != old:
+        yield Problem(
+            f"ingressClassName is {shown(named)}, and the annotation says {shown(old)}",
+            fix=f"Remove the annotation {key}.",
+            path=("metadata", "annotations", key),
+        )
+
+
+@rule(
+    "ingress-class",
+    source="https://kubernetes.io/docs/concepts/services-networking/ingress/#ingress-class",
+    kinds=("IngressClass",),
+)
+def ingress_class(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+    """An IngressClass whose parameters are in a namespace, or in none, against their scope.
+
+    `scope: Namespace` names one; `Cluster`, which it is unless said, has none.
+    """
+    parameters = resource.spec.get("parameters")
+    if not isinstance(parameters, dict):
+        return
+    space = parameters.get("namespace")
+    scoped = parameters.get("scope") == "Namespace"
+    if scoped and not fits(as_text(space), DNS_LABEL):
+        text = "parameters of scope Namespace name the namespace"
+    elif not scoped and space is not None:
+        text = "parameters of scope Cluster have no namespace"
+    else:
+        return
+    path = ("spec", "parameters", "namespace")
+    yield Problem(text, fix="Correct scope or namespace.", path=path)
 
 
 def _bad_path(text: str, kind: Any) -> str:

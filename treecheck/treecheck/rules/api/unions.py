@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treecheck.kube.pages import validation
-from treecheck.model import Problem, as_list, show_path
+from treecheck.model import Problem, as_list, as_mapping, as_text, show_path
 from treecheck.registry import rule
 from treecheck.typed import of_type
 from treecheck.wording import shown
@@ -20,10 +20,14 @@ _SOURCE = validation("core")
 
 
 class OneOf(NamedTuple):
-    """Fields of a type of which one may be set; `needed` when one must be."""
+    """Fields of a type of which one may be set; `needed` when one must be.
+
+    `zero` is what a field holds that counts as left out.
+    """
 
     fields: tuple[str, ...]
     needed: bool
+    zero: tuple[Any, ...] = ("", [])
 
 
 _VOLUMES = (
@@ -54,10 +58,9 @@ ONE_OF: dict[str, OneOf] = {
         ("configMap", "downwardAPI", "secret", "serviceAccountToken"), needed=False
     ),
     "networking.v1.IngressBackend": OneOf(("resource", "service"), needed=True),
-    "networking.v1.ServiceBackendPort": OneOf(("name", "number"), needed=True),
+    "networking.v1.ServiceBackendPort": OneOf(("name", "number"), needed=True, zero=("", 0)),
     "policy.v1.PodDisruptionBudgetSpec": OneOf(("maxUnavailable", "minAvailable"), needed=False),
     "batch.v1.PodFailurePolicyRule": OneOf(("onExitCodes", "onPodConditions"), needed=True),
-    "autoscaling.v2.MetricTarget": OneOf(("averageUtilization", "averageValue"), needed=False),
     "admissionregistration.v1.WebhookClientConfig": OneOf(("service", "url"), needed=True),
 }
 
@@ -71,16 +74,16 @@ def one_of(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     for name, union in ONE_OF.items():
         for path, value in of_type(resource, cluster, name):
-            present = [field for field in union.fields if _is_set(value, field)]
+            present = [field for field in union.fields if _is_set(value, field, union)]
             if len(present) > 1:
                 yield _several(path, present)
             elif union.needed and not present:
                 yield _none(path, union)
 
 
-def _is_set(value: dict[str, Any], field: str) -> bool:
+def _is_set(value: dict[str, Any], field: str, union: OneOf) -> bool:
     found = value.get(field)
-    return found is not None and found not in ("", 0, [])
+    return found is not None and found not in union.zero
 
 
 def _several(path: FieldPath, present: list[str]) -> Problem:
@@ -104,13 +107,16 @@ def _none(path: FieldPath, union: OneOf) -> Problem:
 # (type, field with a list) -> the fields that no two items may share, and those left out are equal.
 UNIQUE: dict[tuple[str, str], tuple[str, ...]] = {
     ("core.v1.Container", "volumeDevices"): ("devicePath",),
+    ("core.v1.TopologySelectorTerm", "matchLabelExpressions"): ("key",),
     ("core.v1.Container", "volumeMounts"): ("mountPath",),
     ("core.v1.PodSpec", "resourceClaims"): ("name",),
     ("core.v1.PodSpec", "schedulingGates"): ("name",),
     ("core.v1.PodSpec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
     ("core.v1.PodSpec", "volumes"): ("name",),
     ("core.v1.PodSecurityContext", "sysctls"): ("name",),
-    ("discovery.v1.EndpointSlice", "ports"): ("name", "protocol"),
+    ("core.v1.TopologySelectorLabelRequirement", "values"): (),
+    ("discovery.v1.EndpointHints", "forZones"): ("name",),
+    ("discovery.v1.EndpointSlice", "ports"): ("name",),
     ("core.v1.LimitRangeSpec", "limits"): ("type",),
     ("core.v1.ServiceSpec", "ipFamilies"): (),
     ("core.v1.ResourceRequirements", "claims"): ("name",),
@@ -121,8 +127,8 @@ UNIQUE: dict[tuple[str, str], tuple[str, ...]] = {
 def duplicate_item(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Two items of a list with the same key.
 
-    Volumes and containers go by their names, mounts by their paths. The API server refuses the
-    manifest; merged by a patch, one of the two would be lost.
+    Volumes and containers go by their names, mounts and the files of a projected volume by their
+    paths. The API server refuses the manifest; merged by a patch, one of the two would be lost.
     """
     for (name, field), keys in UNIQUE.items():
         for path, value in of_type(resource, cluster, name):
@@ -132,6 +138,8 @@ def duplicate_item(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             yield _duplicate(error.path, error.value)
     for path, spec in of_type(resource, cluster, "core.v1.PodSpec"):
         yield from _containers(path, spec)
+    for path, volume in of_type(resource, cluster, "core.v1.ProjectedVolumeSource"):
+        yield from _projected(path, volume)
     for path, container in of_type(resource, cluster, "core.v1.Container"):
         named = [
             {"name": port.get("name"), "index": index}
@@ -149,6 +157,19 @@ def _containers(path: FieldPath, spec: dict[str, Any]) -> Iterator[Problem]:
             if name in seen:
                 yield _duplicate((*path, field, index, "name"), name)
             seen.add(name)
+
+
+def _projected(path: FieldPath, volume: dict[str, Any]) -> Iterator[Problem]:
+    """The files that two entries of a projected volume would write."""
+    seen: set[str] = set()
+    for index, source in enumerate(as_list(volume.get("sources"))):
+        for kind in ("secret", "configMap", "downwardAPI"):
+            for number, item in enumerate(as_list(as_mapping(source.get(kind)).get("items"))):
+                file = as_text(item.get("path"))
+                if file and file in seen:
+                    where = (*path, "sources", index, kind, "items", number, "path")
+                    yield _duplicate(where, file)
+                seen.add(file)
 
 
 def _repeated(path: FieldPath, items: list[Any], keys: tuple[str, ...]) -> Iterator[Problem]:

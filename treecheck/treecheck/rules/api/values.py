@@ -9,6 +9,7 @@ from treecheck.kube.pages import API_REFERENCE
 from treecheck.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
 from treecheck.model import Problem, as_text, at, show_path
 from treecheck.registry import rule
+from treecheck.schemas import schemas
 from treecheck.wording import shown
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ def unknown_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
 
 @rule("number-out-of-range", source=_SOURCE)
-def number_out_of_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+def number_out_of_range(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A number smaller or larger than the field allows.
 
     Ports end at 65535, most counts and seconds start at 0 or 1, file modes end at 0777 (octal: a
     mode without its leading zero is another number). The API server refuses the manifest.
     """
     for error in _of(resource, "minimum", "maximum"):
+        if _overflows(error, cluster.version):
+            continue
         side = "at least" if error.keyword == "minimum" else "at most"
         yield Problem(
             f"{show_path(error.path)} is {shown(error.value)}, and it must be {side} "
@@ -80,6 +83,34 @@ def number_out_of_range(resource: Resource, _cluster: Cluster) -> Iterator[Probl
             fix=f"Write a number that is {side} {error.expected}.",
             path=error.path,
         )
+
+
+@rule("number-too-large", source=_SOURCE)
+def number_too_large(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A number with more digits than its field can hold.
+
+    Most fields hold 32 bits, up to 2147483647; users, groups and some seconds 64. The API server
+    can't read the manifest.
+    """
+    for error in _of(resource, "minimum", "maximum"):
+        if _overflows(error, cluster.version):
+            yield Problem(
+                f"{show_path(error.path)} is {shown(error.value)}, more than the field can hold",
+                fix="Write a smaller number.",
+                path=error.path,
+            )
+
+
+def _overflows(error: SchemaError, version: tuple[int, int]) -> bool:
+    """Whether a number of a built-in kind does not fit into the bits of its field."""
+    field = [step for step in error.path if isinstance(step, str)][-1]
+    known = schemas(version).definition(error.definition)
+    schema = known.get("properties", {}).get(field, known)
+    form = schema.get("format") or schema.get("items", {}).get("format")
+    if form is None:
+        return False
+    bits = 63 if form == "int64" else 31
+    return not -(2**bits) <= error.value < 2**bits
 
 
 @rule("malformed-quantity", source=f"{API_REFERENCE}common-definitions/quantity/")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
 from treecheck.kube.pages import validation
@@ -66,7 +65,7 @@ def restart_policy(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             fix=f"Write restartPolicy: {wanted}.",
             path=(*pod.spec_path, "restartPolicy"),
         )
-    if not job and "activeDeadlineSeconds" in pod.spec and resource.kind != "StatefulSet":
+    if not job and "activeDeadlineSeconds" in pod.spec:
         yield Problem(
             f"the pods of a {resource.kind} run for ever and can't have activeDeadlineSeconds",
             fix="Remove activeDeadlineSeconds.",
@@ -110,11 +109,13 @@ def rolling_update(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             path=path,
         )
         return
-    default = ("25%", "25%") if resource.kind == "Deployment" else (0, 1)
-    surge = rolling.get("maxSurge", default[0])
-    gone = rolling.get("maxUnavailable", default[1])
+    if resource.kind == "DaemonSet" and strategy.get("type") == "OnDelete":
+        return  # the API server does not look at what such a strategy never uses
+    shares = ("25%", "25%") if resource.kind == "Deployment" else (0, 1)
+    surge, gone = rolling.get("maxSurge", shares[0]), rolling.get("maxUnavailable", shares[1])
     for name, value in (("maxSurge", surge), ("maxUnavailable", gone)):
-        reason = bad_share(value, most=100 if name == "maxUnavailable" else None)
+        surges = name == "maxSurge" and resource.kind == "Deployment"
+        reason = bad_share(value, most=None if surges else 100)
         if reason:
             yield Problem(
                 f"{name} is {shown(value)}, {reason}",
@@ -153,16 +154,12 @@ def selector_expression(resource: Resource, cluster: Cluster) -> Iterator[Proble
             text = f"the operator {operator} needs values and has none"
         elif operator in {"Exists", "DoesNotExist"} and values:
             text = f"the operator {operator} takes no values"
-        elif operator in {"Gt", "Lt"} and not (len(values) == 1 and _whole(values[0])):
-            text = f"the operator {operator} takes exactly one whole number"
+        elif operator in {"Gt", "Lt"} and len(values) != 1:
+            text = f"the operator {operator} takes exactly one number"
         else:
             continue
         fix = "Add values." if not values else "Change the values or the operator."
         yield Problem(text, fix=fix, path=(*path, "values"))
-
-
-def _whole(value: Any) -> bool:
-    return re.fullmatch(r"[-+]?\d+", str(value)) is not None
 
 
 @rule("stateful-set-strategy", source=_SOURCE, kinds=("StatefulSet",))
