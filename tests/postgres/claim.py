@@ -116,6 +116,12 @@ class Claim:
         """Run `fill-claim` to its end: its status and what it said."""
         return self.to_its_end("fill-claim", **variables)
 
+    def serve(self, **variables: str) -> None:
+        """Fill it as git says, and start its server."""
+        status, said = self.fill(**variables)
+        assert status == 0, said
+        self.start()
+
     def to_its_end(self, program: str, **variables: str) -> tuple[int, str]:
         """Run a program of the image to its end: its status and what it said."""
         status = self.begin(program, **variables).wait(120)
@@ -123,7 +129,7 @@ class Claim:
 
     def said(self) -> str:
         """What the last program has said."""
-        return (self.path / "said").read_text()
+        return (self.path / "said").read_text(errors="replace")  # a wrong key gives any bytes
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 100) -> None:
         """Wait for a condition."""

@@ -64,9 +64,7 @@ def test_the_moment_before_a_dropped_table_comes_back(backed_up, new_claim):
     backed_up.archive_all()
     backed_up.stop()
     restored = new_claim()
-    status, said = restored.fill(RESTORE_TO=before, RESTORE_AFTER="1")
-    assert status == 0, said
-    restored.start()
+    restored.serve(RESTORE_TO=before, RESTORE_AFTER="1")
     assert restored.sql("SELECT count(*), sum(id) FROM tokens") == f"150|{sum(range(151))}"
     assert restored.sql("SELECT pg_is_in_recovery()") == "f"
 
@@ -76,9 +74,7 @@ def test_latest_brings_every_archived_row(backed_up, new_claim):
     backed_up.archive_all()
     backed_up.kill()
     restored = new_claim()
-    status, said = restored.fill(RESTORE_TO="latest", RESTORE_AFTER="1")
-    assert status == 0, said
-    restored.start()
+    restored.serve(RESTORE_TO="latest", RESTORE_AFTER="1")
     assert rows(restored) == 150
 
 
@@ -89,9 +85,7 @@ def test_a_backup_by_its_name_is_the_state_at_its_end(backed_up, new_claim):
     backed_up.sql("INSERT INTO tokens VALUES (102)")
     backed_up.archive_all()
     restored = new_claim()
-    status, said = restored.fill(RESTORE_TO=label, RESTORE_AFTER="1")
-    assert status == 0, said
-    restored.start()
+    restored.serve(RESTORE_TO=label, RESTORE_AFTER="1")
     assert rows(restored) == 101
 
 
@@ -99,12 +93,10 @@ def test_a_restored_database_takes_the_password_of_today(backed_up, new_claim):
     backed_up.archive_all()
     restored = new_claim()
     (restored.path / "password").write_text("it's `quoted`\n")
-    status, said = restored.fill(RESTORE_TO="latest")
-    assert status == 0, said
-    restored.start()
+    restored.serve(RESTORE_TO="latest")
     stored = restored.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'coworking'")
     assert is_verifier_of("it's `quoted`", stored)
-    assert "quoted" not in said
+    assert "quoted" not in restored.said()
 
 
 def test_an_empty_claim_waits_where_backups_are_and_no_restore_is_asked_for(backed_up, new_claim):
@@ -237,9 +229,7 @@ def test_after_a_restore_and_a_revert_the_history_that_went_on_is_restored(backe
     backed_up.archive_all()
     backed_up.lose()
     again = new_claim()
-    status, said = again.fill(RESTORE_TO="latest", RESTORE_TIMELINE="1", RESTORE_AFTER="2")
-    assert status == 0, said
-    again.start()
+    again.serve(RESTORE_TO="latest", RESTORE_TIMELINE="1", RESTORE_AFTER="2")
     assert again.sql("SELECT count(*), max(id) FROM tokens") == "170|170"
     assert again.sql("SELECT timeline_id FROM pg_control_checkpoint()") == "3"
 

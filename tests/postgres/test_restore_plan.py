@@ -60,9 +60,7 @@ def test_the_history_that_went_on_is_followed_by_what_git_would_name(backed_up, 
     assert (found.serves, found.lineage.timeline, found.newest) == (True, 1, 1)
     backed_up.stop()
     left = new_claim()
-    status, said = left.fill(**variables(found, before, FIRST))
-    assert status == 0, said
-    left.start()
+    left.serve(**variables(found, before, FIRST))
     assert left.sql("SELECT count(*) FROM tokens") == "150"
     found = asked(left, InGit("data-postgresql-1", before.to, "", "1", 1))
     assert (found.serves, found.lineage.timeline, found.newest) == (True, 2, 2)
@@ -78,9 +76,7 @@ def test_the_history_that_went_on_is_followed_by_what_git_would_name(backed_up, 
     found = asked(backed_up, FIRST)
     assert (found.serves, found.lineage.timeline, found.newest) == (False, 1, 2)
     again = new_claim()
-    status, said = again.fill(**variables(found, RestorePoint(LATEST), FIRST))
-    assert status == 0, said
-    again.start()
+    again.serve(**variables(found, RestorePoint(LATEST), FIRST))
     assert again.sql("SELECT count(*), max(id) FROM tokens") == "170|170"
     # The newest backup is of the history that was left: begun with, it could not be replayed.
     assert found.holdings.backups[-1].timeline == 2
@@ -95,7 +91,5 @@ def test_a_moment_after_the_last_write_is_reached(backed_up, new_claim):
     mark_the_end(asks(backed_up))
     backed_up.stop()
     restored = new_claim()
-    status, said = restored.fill(**variables(found, quiet, FIRST))
-    assert status == 0, said
-    restored.start()
+    restored.serve(**variables(found, quiet, FIRST))
     assert restored.sql("SELECT count(*) FROM tokens") == "100"
