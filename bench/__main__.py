@@ -9,6 +9,7 @@ import sys
 import click
 
 from bench.mutants.__main__ import main as mutants
+from bench.restore import command as restore
 
 # Each prints its table, writes .local/bench/NAME.json, and ends with 1 when a promise is broken.
 PARTS = {
@@ -31,7 +32,7 @@ def measure(part: str, *options: str) -> str | None:
 @click.option("--large", is_flag=True, help="The overview at a hundred million tokens, alone.")
 @click.pass_context
 def main(context: click.Context, large: bool) -> None:
-    """Run the measurements that are named, or all except `mutants`, one after the other."""
+    """Run the measurements that are named, or all except `mutants` and `restore`, one by one."""
     if large:
         _judge([measure("service", "--large")])
     elif context.invoked_subcommand is None:
@@ -48,6 +49,7 @@ def _judge(broken: list[str | None], **_: bool) -> None:
 for name, what in PARTS.items():
     main.add_command(click.Command(name, callback=functools.partial(measure, name), help=what))
 main.add_command(mutants, "mutants")
+main.add_command(restore, "restore")
 
 if __name__ == "__main__":
     main()

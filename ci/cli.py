@@ -45,7 +45,9 @@ VERBS: dict[str, Verb] = {
     "restore": Verb("ci.oncall.restore", "Restore the database from its backups, by a commit."),
     "resume": Verb("ci.oncall.resume", "Revert a rolled-back version in git; auto-sync on again."),
     "rollback": Verb("ci.oncall.rollback", "Roll an environment back, as Argo CD's web page does."),
-    "rotate": Verb("ci.oncall.rotate", "Change the database's password, without a failed request."),
+    "rotate": Verb(
+        "ci.oncall.rotate", "Change a secret everywhere: password, access key, backup key."
+    ),
     "seal": Verb("ci.tree.seal", "Seal the database's password or an access key."),
     "seal-cert": Verb("ci.tree.seal_cert", "Fetch a cluster's sealing certificate."),
     "sealing-key": Verb("ci.tree.sealing_key", "Keep the sealing keys in a file; bring them back."),

@@ -10,36 +10,29 @@ The stages, each of which a later call finds by itself:
 
 from __future__ import annotations
 
-import hashlib
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from ci.argocd.client import ArgoError
 from ci.argocd.environment import SERVICE, live_tag, overlay_folder, read, show_dry_run
 from ci.errors import CiError, InputError
-from ci.git.github import PullRequest
-from ci.git.made_commit import Edit, File
-from ci.git.proposal import land, propose
-from ci.git.remote import branch_name
-from ci.git.scratch import scratch_folder
 from ci.hidden import remember
 from ci.oncall.sealed_live import SealedLive, outcome_of
+from ci.oncall.secret_commit import Rotating, SecretCommit, commit
 from ci.tree import rotation
-from ci.tree.rotation import NEXT, PASSWORD, ROTATED_AT, SecretFiles
+from ci.tree.rotation import NEXT, PASSWORD, ROTATED_AT
 from ci.tree.seal import new_password
 from ci.version.image_file import ImageFile
 from ci.version.tag import PipelineTag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ci.argocd.application import Application
-    from ci.argocd.client import ArgoCD
-    from ci.git.access import Access
     from ci.tree.sealed_file import Contents
 
 POLL = 2.0  # seconds
@@ -50,40 +43,6 @@ RECENT = timedelta(hours=1)
 # What a release must have to take part.
 KNOWS = "apps/coworking/coworking/change_password.py"
 GO_ON = "Called again, this goes on:\npython -m ci rotate {} password"
-
-
-class Rotating(NamedTuple):
-    """A rotation: of which environment, on which branch, and how commits get there."""
-
-    api: ArgoCD
-    access: Access
-    environment: str
-    branch: str
-    push: bool
-
-    @property
-    def files(self) -> SecretFiles:
-        """The environment's files."""
-        return SecretFiles.of(self.environment)
-
-    def sealed_at(self, commit: str) -> Contents:
-        """What is sealed at a commit."""
-        with scratch_folder() as root:
-            self.put(commit, root)
-            return rotation.contents(self.environment, root)
-
-    def put(self, commit: str, root: Path) -> None:
-        """Write the environment's files of a commit below a folder."""
-        found = self.access.repository.read(commit, self.files.read)
-        self.files.put({path: file.data for path, file in found.items()}, root)
-
-    def announces(self, commit: str, value: str) -> bool:
-        """Whether a commit, which Argo CD names, announces this sealed password."""
-        if self.access.repository.resolve(commit) is None:
-            self.access.tip(self.branch)
-        if self.access.repository.resolve(commit) is None:
-            return False
-        return self.sealed_at(commit).entries.get(NEXT) == value
 
 
 def rotate(work: Rotating, *, dry_run: bool, again: bool) -> None:
@@ -152,11 +111,8 @@ def _refuse_older_release(work: Rotating) -> None:
 # --- the two commits -----------------------------------------------------------------------------
 
 
-class SecretCommit(NamedTuple):
-    """A commit of a rotation: its subject, and what makes its files of a tip's."""
-
-    subject: str
-    make: Callable[[Path], dict[str, str] | None]
+def _commit(work: Rotating, name: str, step: SecretCommit) -> bool:
+    return commit(work, f"password-{name}", step)
 
 
 def _announcing(work: Rotating) -> SecretCommit:
@@ -184,33 +140,6 @@ def _using(work: Rotating, value: str) -> SecretCommit:
         )
 
     return SecretCommit(f"rotate({work.environment}): use the announced database password", make)
-
-
-def _commit(work: Rotating, name: str, step: SecretCommit) -> bool:
-    """Land a step; returns whether the branch has it, or else it waits to be merged."""
-    tip = work.access.tip(work.branch)
-    before = work.access.repository.read(tip, [work.files.sealed])[work.files.sealed].data
-    # One branch for what is there now: once that has changed, so has the branch's name.
-    mark = hashlib.sha256(before).hexdigest()[:8]
-    aside = branch_name("rotate", work.environment, f"password-{name}-{mark}")
-
-    def decide(tip: str) -> Edit | None:
-        with scratch_folder() as root:
-            work.put(tip, root)
-            texts = step.make(root)
-        if texts is None:
-            return None
-        first, *others = ((path, File("100644", text.encode())) for path, text in texts.items())
-        return Edit(*first, f"{step.subject}\n", tuple(others))
-
-    landed = land(work.access, work.branch, decide, aside=aside, push=work.push)
-    if landed is not None and landed.waits:
-        wanted = PullRequest(landed.waits, work.branch, step.subject, "")
-        click.echo(f"{propose(work.access, wanted)}\nThen call this again.")
-        return False
-    if landed is not None:
-        click.echo(f"committed {landed.commit[:8]}: {step.subject}")
-    return True
 
 
 # --- the waiting ---------------------------------------------------------------------------------

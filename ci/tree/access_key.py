@@ -37,27 +37,52 @@ def add(environment: str, root: Path, key: str | None = None) -> None:
     if key is not None:
         _refuse_weak(key)
     place = Place.of(environment, root)
-    entries, notes = _with_password(place)
-    if OLD in entries:
+    kept = _with_password(place)
+    if OLD in kept.entries:
         raise InputError(
             f"{environment} has two access keys already; a third would end the first, which"
             " somebody may still use",
             hint=f"When nobody does: make seal ENV={environment} ARGS=--drop-old",
         )
-    if KEY in entries:
-        entries[OLD] = entries[KEY]
-    fresh = secrets.token_urlsafe(BYTES) if key is None else key
-    entries[KEY] = place.seal(fresh)
-    place.write(Contents(entries, {**notes, **place.note(OF_ACCESS_KEY)}))
+    fresh = new_key() if key is None else key
+    after = with_fresh(place, kept, fresh)
+    place.write(after)
     if key is None:
-        click.echo(f"\nThe access key of {environment}; this is the only time that it is shown:\n")
-        click.echo(f"  {fresh}\n")
-    if OLD in entries:
+        show(environment, fresh)
+    if OLD in after.entries:
         click.echo(
             "The key before it is valid too. When everybody has the new one:"
             f" make seal ENV={environment} ARGS=--drop-old"
         )
     click.echo("docs/secrets.md says how to use it.")
+
+
+def new_key() -> str:
+    """A fresh key."""
+    return secrets.token_urlsafe(BYTES)
+
+
+def show(environment: str, key: str) -> None:
+    """Print a key that was made here, once."""
+    click.echo(f"\nThe access key of {environment}; this is the only time that it is shown:\n")
+    click.echo(f"  {key}\n")
+
+
+def with_fresh(place: Place, kept: Contents, key: str) -> Contents:
+    """What is sealed with a key as the present one.
+
+    The present one moves to the one before; where two are valid, the key replaces the newer.
+    """
+    entries = dict(kept.entries)
+    if KEY in entries and OLD not in entries:
+        entries[OLD] = entries[KEY]
+    entries[KEY] = place.seal(key)
+    return Contents(entries, {**kept.notes, **place.note(OF_ACCESS_KEY)})
+
+
+def without_old(kept: Contents) -> Contents:
+    """What is sealed, without the key before the present one."""
+    return kept._replace(entries={name: v for name, v in kept.entries.items() if name != OLD})
 
 
 def drop_old(environment: str, root: Path) -> None:
@@ -67,13 +92,12 @@ def drop_old(environment: str, root: Path) -> None:
         InputError: there is none.
     """
     place = Place.of(environment, root)
-    entries, notes = place.kept()
-    if OLD not in entries:
+    kept = place.kept()
+    if OLD not in kept.entries:
         raise InputError(
             f"{place.path.relative_to(root)} has no {OLD}, so there is nothing to drop"
         )
-    del entries[OLD]
-    place.write(Contents(entries, notes))
+    place.write(without_old(kept))
 
 
 def _with_password(place: Place) -> Contents:

@@ -16,6 +16,7 @@ import click
 from ci.errors import InputError
 from ci.hidden import remember
 from ci.tree import overlays, settings
+from ci.tree.backup_place import entry_of
 from ci.tree.sealed_file import OF_BACKUP_KEY, Contents, Place
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def add(environment: str, root: Path, key: str | None = None, s3_file: Path | No
             and settings.yaml don't fit each other.
     """
     s3 = read_s3_key(s3_file) if s3_file else None
-    _check_s3(environment, root, s3)
+    check_s3(environment, root, s3)
     place = Place.of(environment, root)
     kept = place.kept()
     if overlays.PASSWORD_KEY not in kept.entries:
@@ -71,28 +72,48 @@ def add(environment: str, root: Path, key: str | None = None, s3_file: Path | No
             f"no database password is sealed for {place.target} yet",
             hint=f"First: make seal ENV={environment}",
         )
+    entry = entry_of(environment, root)
     if key is not None:
         _refuse_weak(key)
-    elif overlays.BACKUP_KEY in kept.entries:
-        raise _has_one(environment, place.path.relative_to(root))
-    fresh = secrets.token_urlsafe(BYTES) if key is None else remember(key)
-    entries = {**kept.entries, overlays.BACKUP_KEY: place.seal(as_settings(fresh, s3))}
+    elif entry in kept.entries:
+        raise _has_one(environment)
+    fresh = new_key() if key is None else remember(key)
+    entries = {**kept.entries, entry: place.seal(as_settings(fresh, s3))}
     place.write(Contents(entries, {**kept.notes, **place.note(OF_BACKUP_KEY)}))
     if key is None:
-        click.echo(
-            f"\nThe key of {environment}'s backups; this is the only time that it is shown:\n"
-        )
-        click.echo(f"  {fresh}\n")
-        click.echo("Keep it outside of the cluster: without it nobody opens the backups.")
+        show(environment, fresh)
 
 
-def _has_one(environment: str, path: Path) -> InputError:
+def new_key() -> str:
+    """A fresh key."""
+    return secrets.token_urlsafe(BYTES)
+
+
+def show(environment: str, key: str) -> None:
+    """Print a key that was made here, once."""
+    click.echo(f"\nThe key of {environment}'s backups; this is the only time that it is shown:\n")
+    click.echo(f"  {key}\n")
+    click.echo("Keep it outside of the cluster: without it nobody opens the backups.")
+
+
+def with_next(place: Place, kept: Contents, entry: str, text: str) -> Contents:
+    """What is sealed with the next key beside the present one; those before that are gone."""
+    present = entry_of(place.environment, place.root)
+    is_key = re.compile(rf"{overlays.BACKUP_KEY}(_\d+)?")
+    entries = {n: v for n, v in kept.entries.items() if n == present or not is_key.fullmatch(n)}
+    return Contents(
+        {**entries, entry: place.seal(text)}, {**kept.notes, **place.note(OF_BACKUP_KEY)}
+    )
+
+
+def _has_one(environment: str) -> InputError:
     return InputError(
         f"{environment} has a key for its backups, and what was written with it opens with no"
         " other. Nothing was sealed",
         hint="To seal the same key for another cluster:\n"
         f"make seal ENV={environment} ARGS='--backup-key --stdin'\n"
-        f"For a new path in the repository first remove {overlays.BACKUP_KEY} from {path}.",
+        f"A new one comes with a new path in the repository:\n"
+        f"python -m ci rotate {environment} backup-key",
     )
 
 
@@ -102,7 +123,12 @@ def as_settings(key: str, s3: S3Key | None = None) -> str:
     return text + (f"repo1-s3-key={s3.name}\nrepo1-s3-key-secret={s3.secret}\n" if s3 else "")
 
 
-def _check_s3(environment: str, root: Path, s3: S3Key | None) -> None:
+def check_s3(environment: str, root: Path, s3: S3Key | None) -> None:
+    """Refuse an S3 key that settings.yaml doesn't need, or lacks.
+
+    Raises:
+        InputError: they don't fit each other.
+    """
     if environment != overlays.last(root):
         return
     endpoint = settings.read(root).backup_endpoint

@@ -48,6 +48,10 @@ class SecretFiles(NamedTuple):
         needed = ("kustomization.yaml", "sealing-cert.pem", "postgres/kustomization.yaml")
         return cls(sealed, rotation, (*(f"{folder}/{name}" for name in needed), sealed, rotation))
 
+    def with_more(self, paths: tuple[str, ...]) -> SecretFiles:
+        """These, and others that are read."""
+        return self._replace(read=(*self.read, *paths))
+
     def put(self, contents: Mapping[str, bytes], root: Path) -> None:
         """Write the files that were read from a commit below a folder.
 

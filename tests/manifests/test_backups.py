@@ -24,6 +24,8 @@ ROOT = HERE.parents[1]
 # the tag of the base, which this overlay replaces, and the cluster's storage.
 BESIDE = "image-entry-unused,network-policy-peer-unknown,class-missing"
 
+SECRET = "coworking-secret"
+
 
 def render(folder: Path) -> Tree:
     return Tree(list(yaml.safe_load_all(run([kubectl(), "kustomize", str(folder)]))))
@@ -209,7 +211,9 @@ def test_nothing_but_the_database_and_the_proof_can_take_the_role_or_read_the_ke
 @pytest.mark.parametrize(
     "source",
     [
-        {"volumes": [{"name": "all", "secret": {"secretName": "coworking-secret"}}]},
+        {"volumes": [{"name": "all", "secret": {"secretName": SECRET}}]},
+        {"volumes": [{"name": "p", "projected": {"sources": [{"secret": {"name": SECRET}}]}}]},
+        {"initContainers": [{"name": "i", "envFrom": [{"secretRef": {"name": SECRET}}]}]},
         {"serviceAccountName": "postgresql"},
     ],
 )
@@ -244,22 +248,27 @@ def takers_of(tree: Tree) -> set[str]:
 
 def holders_of_the_key(tree: Tree) -> set[str]:
     """Workloads that mount, or have in their environment, the backups' key."""
-    holders = set()
-    for name, template in tree.pods().items():
-        for volume in template["spec"].get("volumes", []):
-            secret = volume.get("secret")
-            if secret and secret["secretName"] == "coworking-secret":
-                keys = {item["key"] for item in secret.get("items", [{"key": "BACKUP_KEY"}])}
-                holders |= {name} if "BACKUP_KEY" in keys else set()
-        text = yaml.safe_dump([c.get("env", []) for c in template["spec"]["containers"]])
-        whole = [
-            source
-            for c in template["spec"]["containers"]
-            for source in c.get("envFrom", [])
-            if "secretRef" in source
+    return {name for name, template in tree.pods().items() if reads_the_key(template["spec"])}
+
+
+def reads_the_key(spec: dict) -> bool:
+    """Whether any container, or volume, of a pod may have the key: by its name, or with all."""
+    containers = [*spec.get("initContainers", []), *spec["containers"]]
+    variables = yaml.safe_dump([each.get("env", []) for each in containers])
+    whole = [f for each in containers for f in each.get("envFrom", []) if "secretRef" in f]
+    mounted = [v["secret"] for v in spec.get("volumes", []) if "secret" in v]
+    for volume in spec.get("volumes", []):
+        sources = volume.get("projected", {}).get("sources", [])
+        mounted += [
+            {"secretName": s["secret"]["name"], **s["secret"]} for s in sources if "secret" in s
         ]
-        holders |= {name} if "BACKUP_KEY" in text or whole else set()
-    return holders
+    keys = {
+        item["key"]
+        for each in mounted
+        if each["secretName"] == SECRET
+        for item in each.get("items", [{"key": "BACKUP_KEY"}])
+    }
+    return bool(whole) or "BACKUP_KEY" in variables or "BACKUP_KEY" in keys
 
 
 def test_no_pod_may_ask_the_cluster_for_the_key(beside):

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,13 @@ SETTINGS = ROOT / "base" / "postgres" / "backups"
 BIN = "/usr/lib/postgresql/15/bin"
 MOUNT = "/var/lib/postgresql/data"  # where the claim is in a pod
 OS_USER = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses root
+
+
+class Settings(Protocol):
+    """Where a repository of backups is, in S3 or in a folder."""
+
+    def variables(self) -> dict[str, str]:
+        """pgBackRest's settings that are the tests' own."""
 
 
 class Repository(NamedTuple):
@@ -60,7 +67,7 @@ class Repository(NamedTuple):
 class Claim:
     """A claim, empty at first; `variables` are what git says about it."""
 
-    def __init__(self, path: Path, repository: Repository) -> None:
+    def __init__(self, path: Path, repository: Settings) -> None:
         self.path = path
         self.repository = repository
         self.data = path / "data" / "pgdata"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ci.tree import reach
+from ci.tree import backup_rules, reach
 from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ GIB = 2**30
 LOAD_BALANCER_TYPE = f"{reach.PREFIX}type"
 # The pipeline's template makes two secrets and three alarms.
 SECRETS, ALARMS = 2, 4
+RETENTION = "PGBACKREST_REPO1_RETENTION_FULL"
+ARCHIVE_SECONDS = 30  # archive_timeout of base/postgres/backups/archiving.conf
 
 
 class Line(NamedTuple):
@@ -48,6 +50,7 @@ def monthly(
         *_registry(prices),
         *_logs(cluster, prices),
         *_pipeline(prices),
+        *_backups(listed, prices),
     ]
 
 
@@ -230,6 +233,42 @@ def _pipeline(prices: Prices) -> Iterator[Line]:
         + ALARMS * prices.rate("cloudwatch", "alarm_month")
         + prices.rate("assumptions", "artifacts_gb") * prices.rate("s3", "gb_month"),
     )
+
+
+def _backups(resources: list[Mapping[str, Any]], prices: Prices) -> Iterator[Line]:
+    """S3 of each environment that is backed up to AWS's: what is kept, and what is written.
+
+    pgBackRest keeps the full backup before the oldest moment too, and the bucket what was deleted
+    for as long as its lock: docs/cost.md has the sum.
+    """
+    for resource in resources:
+        data = resource.get("data") or {}
+        if resource.get("kind") != "ConfigMap" or not data.get(backup_rules.BUCKET):
+            continue
+        if not str(data.get(backup_rules.ENDPOINT, "")).endswith(("amazonaws.com", ".cn")):
+            continue
+        days = float(data.get(RETENTION) or 28) + prices.rate("assumptions", "backup_lock_days")
+        fulls = days / 7 + 1
+        each = prices.rate("assumptions", "backup_full_gb")
+        a_day = prices.rate("assumptions", "backup_changes_gb_per_day")
+        gigabytes, rate = fulls * each + days * a_day, prices.rate("s3", "gb_month")
+        yield Line(
+            "backups",
+            f"S3, {days:g} days of backups and log",
+            f"({fulls:g} x {each:g} GB + {days:g} x {a_day:g} GB) x ${rate}",
+            gigabytes * rate,
+        )
+        # At the most: a segment every archive_timeout.
+        hours = prices.rate("general", "hours_per_month")
+        each_hour = 3600 / ARCHIVE_SECONDS + prices.rate("assumptions", "backup_uploads_each")
+        uploads = hours * each_hour
+        put = prices.rate("s3", "put_1000")
+        yield Line(
+            "backups",
+            "S3, uploads of log and hourly backups",
+            f"{uploads:,.0f} x ${put} a thousand",
+            uploads / 1000 * put,
+        )
 
 
 def _hours(count: int, hour: float, prices: Prices) -> str:

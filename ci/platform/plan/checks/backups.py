@@ -9,6 +9,7 @@ from ci.platform.plan.checks.argocd import tag_on_main
 from ci.platform.plan.step import done, still_open, unknown
 from ci.tree import backups as tree
 from ci.tree import overlays, sealed_file
+from ci.tree.backup_place import entry_of
 from ci.tree.images import DATABASE_IMAGE
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def backups(outside: Outside) -> Mark:
     if absent:
         return absent
     sealed = sealed_file.read(overlays.sealed_secret_path(environment, outside.root))
-    if overlays.BACKUP_KEY not in sealed.entries:
+    if entry_of(environment, outside.root) not in sealed.entries:
         return still_open(f"no key is sealed: make seal ENV={environment} ARGS=--backup-key")
     for each in outside.names.settings.environments[1:]:
         tag = tag_on_main(outside, each, DATABASE_IMAGE)

@@ -86,3 +86,35 @@ def test_every_price_has_a_source_with_a_date() -> None:
 def test_a_rate_that_the_table_lacks_is_named() -> None:
     with pytest.raises(InputError, match=r"no ebs\.gp4"):
         PRICES.rate("ebs", "gp4")
+
+
+def _repository(**more: str) -> dict[str, Any]:
+    data = {
+        "PGBACKREST_REPO1_S3_BUCKET": "a-bucket",
+        "PGBACKREST_REPO1_S3_ENDPOINT": "s3.us-east-1.amazonaws.com",
+        "PGBACKREST_REPO1_RETENTION_FULL": "28",
+    }
+    return {"kind": "ConfigMap", "metadata": {"name": "r"}, "data": data | more}
+
+
+def test_backups_cost_what_the_page_says() -> None:
+    """28 days and 14 of the lock: seven full backups, and a segment of log every 30 seconds."""
+    lines = monthly([_repository()], CLUSTER, PRICES)
+    kept, written = (line for line in lines if line.group == "backups")
+    assert kept.month == pytest.approx((7 * 0.1 + 42 * 0.05) * 0.023)
+    assert written.month == pytest.approx((730 * 120 + 730 * 10) / 1000 * 0.005)
+    page = (Path(__file__).parents[4] / "docs/cost.md").read_text(encoding="utf-8")
+    assert f"${kept.month + written.month:.2f} a month" in page
+    assert kept.sum in page
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"PGBACKREST_REPO1_S3_BUCKET": ""},
+        {"PGBACKREST_REPO1_S3_ENDPOINT": "s3.example.com"},
+    ],
+)
+def test_backups_that_are_off_or_elsewhere_cost_nothing_at_aws(more: dict[str, str]) -> None:
+    lines = monthly([_repository(**more)], CLUSTER, PRICES)
+    assert not [line for line in lines if line.group == "backups"]
