@@ -6,10 +6,13 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from treecheck.model import at
+from treecheck.kube.secrets import is_secret
+from treecheck.model import as_mapping, at
 from treecheck.schemas import schemas
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from treecheck.model import FieldPath, Resource
 
 _EMPTY: dict[str, Any] = {"object": {}, "array": [], "string": "", "boolean": False}
@@ -48,7 +51,18 @@ def conform(resource: Resource, version: tuple[int, int]) -> None:
     for error in validator.iter_errors(body):
         errors += _translate(error)
     resource.schema_errors = errors
+    resource.hidden += tuple(_secrets(body, errors))
     resource.rewrite(_fixed(body, errors) if errors else body)
+
+
+def _secrets(body: Any, errors: list[SchemaError]) -> Iterator[str]:
+    """The values that leave their schema, and are secret by the name that they stand under."""
+    for error in errors:
+        name = next((each for each in reversed(error.path) if isinstance(each, str)), "")
+        if name == "value":
+            name = str(as_mapping(at(body, *error.path[:-1])).get("name"))
+        if not isinstance(error.value, dict | list) and is_secret(name, str(error.value)):
+            yield str(error.value)
 
 
 def without_nulls(value: Any) -> Any:

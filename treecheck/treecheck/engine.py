@@ -12,6 +12,7 @@ from treecheck.cluster import Cluster
 from treecheck.conformance import conform
 from treecheck.files import SourceFile
 from treecheck.inputs import show
+from treecheck.kube.secrets import without_forms
 from treecheck.lacks import around, known_lacks
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
 from treecheck.placeholders import encrypted_in, is_filled_in_later
@@ -119,12 +120,14 @@ def check(
     raised += apply_waivers(
         raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()
     )
+    # The last look at what is said: names of resources, files and addresses come from anybody.
+    safe = without_forms
     return Report(
         findings=_findings(inputs, (each for each in raised if each.rule.id in {*chosen, *ALWAYS})),
-        failures=[*inputs.failures, *failed_inputs(inputs, raised)],
-        notes=list(inputs.notes),
-        unknown=list(unknown),
-        unbuilt={folder: why for folders, why in inputs.unbuilt for folder in folders},
+        failures=[safe(each) for each in (*inputs.failures, *failed_inputs(inputs, raised))],
+        notes=[safe(each) for each in inputs.notes],
+        unknown=[safe(each) for each in unknown],
+        unbuilt={each: safe(why) for folders, why in inputs.unbuilt for each in folders},
         resources=sum(each.checked for each in tree),
         clusters=len(clusters),
     )
@@ -319,11 +322,11 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
         finding = Finding(
             each.rule.id,
             each.problem.severity or each.rule.severity,
-            without(_message(each), hidden),
-            title,
-            places(file),
+            without_forms(without(_message(each), hidden)),
+            without_forms(title),
+            without_forms(places(file)),
             line,
-            without(problem.fix, hidden),
+            without_forms(without(problem.fix, hidden)),
             (group,),
             each.rule.family_of(problem),
         )

@@ -1,4 +1,4 @@
-"""Secrets in more places than a reviewer would think of: none is in the comment or in the JSON.
+"""Secrets in more places than a reviewer would think of: no command prints one, in no format.
 
 All are planted in one tree, so that what one place lets through another can't hide.
 """
@@ -6,13 +6,17 @@ All are planted in one tree, so that what one place lets through another can't h
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from ci.review.diff import command as diff
 from ci.review.markdown import write_markdown
 from ci.review.report import Comparison, as_data, make_report
 from ci.review.trees import read_tree
+from ci.review.validate import command as validate
 from ci.review.versions import NewVersion
 
 if TYPE_CHECKING:
@@ -183,3 +187,47 @@ def test_what_the_places_hold_is_looked_at(said: str) -> None:
     for title in ("ConfigMap shop/c", "Pod shop/web", "Secret shop/s", "Application argocd/chart"):
         assert title in said
     assert said.count("(redacted") > 40
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose files, but not its commit, have every secret."""
+    root = planted(tmp_path_factory.mktemp("repository"), {"one.yaml": BEFORE})
+    for arguments in (["init", "--quiet", "--template="], ["add", "."], ["commit", "-qm", "one"]):
+        identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+        subprocess.run(["git", *identity, *arguments], cwd=root, check=True)
+    return planted(root, FILES)
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif", "junit"])
+def test_the_checker_prints_no_planted_secret(style: str, repository: Path) -> None:
+    """Neither to standard output nor to standard error: `output` is both."""
+    result = CliRunner().invoke(validate, [str(repository), "--format", style])
+
+    assert result.exit_code == 1
+    assert [place for place, secret in PLANTED.items() if secret in result.output] == []
+    assert result.output.count("(hidden)") > 4
+
+
+def test_no_report_of_the_checker_has_a_planted_secret(repository: Path, tmp_path: Path) -> None:
+    files = [tmp_path / f"report.{ending}" for ending in ("sarif", "xml", "json")]
+    options = [option for file in files for option in ("--report", str(file))]
+
+    CliRunner().invoke(validate, [str(repository), *options])
+
+    for file in files:
+        said = file.read_text(encoding="utf-8")
+        assert [place for place, secret in PLANTED.items() if secret in said] == []
+        assert "(hidden)" in said
+
+
+@pytest.mark.parametrize("style", ["markdown", "json"])
+def test_the_difference_prints_no_planted_secret(
+    style: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+
+    result = CliRunner().invoke(diff, ["--base", "HEAD", "--format", style])
+
+    assert "redacted" in result.output
+    assert [place for place, secret in PLANTED.items() if secret in result.output] == []

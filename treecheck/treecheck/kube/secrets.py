@@ -51,6 +51,29 @@ ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 HEX = re.compile(r"[0-9a-f]+")
 ENTROPY = 4.3  # bits a character: above any text in words, below what 24 random characters have
 
+# `password=x` inside a text; a reference such as $(NAME) or <name> is not a value.
+ASSIGNED = re.compile(
+    r"((?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|credentials?)=)"
+    r"(?![$<({])[^\s\"',;&)]{3,}",
+    re.IGNORECASE,
+)
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a value is secret by the name that it stands under."""
+    return SECRET_NAME.search(name) is not None and NO_VALUE.match(value) is None
+
+
+def without_forms(text: str) -> str:
+    """A text without what has the form of a credential, or is assigned to the name of one.
+
+    >>> without_forms("https://shop:horse-1@git.example.com needs token=abcdef")
+    '(hidden)git.example.com needs token=(hidden)'
+    """
+    for form in FORMS.values():
+        text = form.sub("(hidden)", text)
+    return ASSIGNED.sub(r"\1(hidden)", text)
+
 
 def is_random(text: str) -> bool:
     """Whether a text looks drawn at random: long, of base64's characters, and of high entropy.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from treecheck.blame import written
 from treecheck.conformance import is_unquoted
 from treecheck.kube.pages import YAML_TYPES
+from treecheck.kube.secrets import is_secret
 from treecheck.model import Problem, Severity, show_path
 from treecheck.registry import Family, Scope, rule
 from treecheck.wording import shown
@@ -34,7 +35,8 @@ def unquoted_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """
     for error in resource.schema_errors:
         if error.keyword == "type" and is_unquoted(error):
-            text = written(resource, error.path, error.value)
+            is_hidden = str(error.value) in resource.hidden
+            text = "" if is_hidden else written(resource, error.path, error.value)
             read = shown(error.value)
             reading = f"{text} without quotes is {read}" if text else f"{read} is not text"
             yield Problem(
@@ -72,10 +74,11 @@ def ambiguous_text(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
             base60 = _SEXAGESIMAL.match(each.text) is not None
             if (base60 or (word and source.merged)) and _is_text(each.path):
                 other = "a number to base 60" if base60 else "a boolean"
+                text = "(hidden)" if is_secret(str(each.path[-1]), each.text) else each.text
                 yield Problem(
-                    f"{show_path(each.path)}: {each.text} without quotes is {other} to some "
+                    f"{show_path(each.path)}: {text} without quotes is {other} to some "
                     "readers of YAML, and text to others",
-                    fix=f'Put it in quotes: "{each.text}".',
+                    fix=f'Put it in quotes: "{text}".',
                     file=source.path,
                     line=each.line,
                 )
