@@ -78,6 +78,31 @@ BOMBS = {
     "not a number": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec: "
     "{replicas: .nan}",
     "thousand documents": "---\na: 1\n" * 1000,
+    "thousand manifests of one name": "---\n{apiVersion: v1, kind: Secret}\n" * 1000,
+    "anchors that grow": "a0: &a0 {x: 1}\n"
+    + "".join(f"a{i}: &a{i} {{l: *a{i - 1}, r: *a{i - 1}}}\n" for i in range(1, 40)),
+    "merges that grow": "a0: &a0 {x: 1}\n"
+    + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}], y{i}: 1}}\n" for i in range(1, 40)),
+    "alias in a mapping to itself": "a: &a {b: *a}",
+    "keys twice": "apiVersion: v1\nkind: ConfigMap\nkind: Pod\nmetadata: {name: x, name: y}\n",
+    "numbers as keys": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
+    "data: {1: a, 1.5: b, true: c, null: d, 2026-01-01: e, .nan: f, .inf: g}\n",
+    "dates": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 2026-11-29, labels: {a: "
+    "2026-11-29T12:00:00Z}}\ndata: {a: 2026-02-31, b: 0001-01-01, c: 99999-01-01}\n",
+    "a day without a date": "a: 2026-13-45",
+    "lines of Windows": "apiVersion: v1\r\nkind: ConfigMap\r\nmetadata:\r\n  name: x\r\n",
+    "lines of old Macs": "apiVersion: v1\rkind: ConfigMap\rmetadata: {name: x}\r",
+    "byte order mark within": "apiVersion: v1\n\ufeffkind: ConfigMap\n",
+    "tabs in flow": "apiVersion: v1\nkind: ConfigMap\nmetadata:\t{name:\tx}\n",
+    "places of a template": "a: " + "{{ b }} " * 3000 + "[\n",
+    "places without an end": "a: " + "{{ " * 3000 + "[\n",
+    "variables without an end": "a: " + "${" * 3000 + "[\n",
+    "commands of a template": "{{- if .a }}\n" * 3000 + "[\n",
+    "a long line of spaces": "a: [" + " " * 100_000,
+    "a long image": "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: x, "
+    "image: " + "a-" * 5_000 + "}]}\n",
+    "a long command": "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{"
+    "name: x, image: 'x:1', command: [sh, -c, '" + "until nc -z -w " * 3_000 + "']}]}\n",
 }
 
 
