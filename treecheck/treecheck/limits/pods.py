@@ -61,7 +61,6 @@ LIMITS: Limits = {
         "runtimeClassName": SUBDOMAIN,
         "serviceAccountName": or_empty(SUBDOMAIN),
         "subdomain": or_empty(DNS_LABEL),
-        "terminationGracePeriodSeconds": NOT_NEGATIVE,
     },
     "core.v1.Container": _CONTAINER,
     "core.v1.EphemeralContainer": _CONTAINER,
