@@ -14,6 +14,7 @@ from ci.review.markdown import write_markdown
 from ci.review.report import Comparison, as_data, make_report
 from ci.review.trees import read_tree
 from ci.tree.claim import Claim, claim_file
+from ci.tree.overlays import promotion_order
 from tests.manifests import backed_up
 
 if TYPE_CHECKING:
@@ -149,9 +150,9 @@ def test_what_the_verb_writes_into_the_tree_is_called_so(tmp_path: Path, is_back
     report = make_report(new, old) if is_back else make_report(old, new)
 
     what = "the database goes back to an earlier claim" if is_back else "a restore of the database"
-    assert report.live.startswith(
-        f"**Live at the merge:** `overlays/dev` nothing; `overlays/prod` {what}."
-    )
+    assert f"`overlays/prod` {what}" in report.live
+    for name in promotion_order()[:-1]:
+        assert f"`overlays/{name}` nothing" in report.live
     assert "**Needs a person:** data (StatefulSet coworking-prod/postgresql, see" in (
         write_markdown(report)
     )
