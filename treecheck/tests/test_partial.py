@@ -30,12 +30,12 @@ def left(folder: Path, files: dict[str, str]) -> dict[str, Any]:
     return body
 
 
-def test_a_chart_has_the_name_that_its_field_gives() -> None:
+def test_a_chart_has_the_name_and_namespace_that_its_field_gives() -> None:
     body = {
-        "helmCharts": [{"name": "web"}, {"repo": "https://charts.example.com"}],
-        "helmChartInflationGenerator": [{"chartName": "db", "name": "other"}],
+        "helmCharts": [{"name": "web"}, {"namespace": "shop"}],
+        "helmChartInflationGenerator": [{"chartName": "db", "name": "x", "releaseNamespace": "y"}],
     }
-    assert [*charts(body)] == ["web", "without a name", "db"]
+    assert [*charts(body)] == [("web", ""), ("without a name", "shop"), ("db", "y")]
 
 
 def test_an_address_of_a_generator_is_a_file_that_is_fetched() -> None:
