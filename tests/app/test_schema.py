@@ -233,7 +233,10 @@ def test_a_migration_that_died_while_filling_is_done_again(
     older_database.execute(ROWS)
     schema.upgrade(older_engine, "0003")
     older_database.execute("INSERT INTO tokens (user_id, token, used_at) VALUES (1, 'a', now())")
-    died = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE {}"
+    died = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE {}"
+    )
 
     with held(older_database, "LOCK TABLE daily_visits"), ThreadPoolExecutor() as pool:
         upgrade = pool.submit(schema.upgrade, older_engine)

@@ -125,7 +125,7 @@ def test_connections_that_were_ended_are_replaced(client: FlaskClient, server: O
     client.get(REPORT)
     server.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name LIKE 'coworking %'"
+        " WHERE application_name LIKE 'coworking %' AND datname = current_database()"
     )
     assert client.get(REPORT).status_code == 200
     assert client.get("/api/reports/user_visits").status_code == 200
