@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from treecheck.cluster import Cluster
+from treecheck.cluster import POD_NAME, Cluster
 from treecheck.facts import Facts
 from treecheck.model import Origin, Part, Resource
 from treecheck.unseen import Unseen
@@ -51,3 +52,38 @@ def test_what_was_not_looked_at_may_bring_something_to_its_namespace_alone() -> 
 
     anywhere = cluster(web, unseen=[Unseen(None, "a folder can't be built")])
     assert {anywhere.unknown(name) for name in ("shop", "", "other")} == {"a folder can't be built"}
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ({"app": "web"}, ["web", "more"]),
+        ({"app": "web", "tier": "front"}, ["more"]),
+        ({"tier": "front", "app": "web"}, ["more"]),
+        ({"app": "gone"}, []),
+        ({"matchLabels": {"app": "db"}}, ["db"]),
+        ({"matchExpressions": [{"key": "app", "operator": "Exists"}]}, ["web", "more", "db"]),
+        ({"app": "db", POD_NAME: "db-1"}, ["db"]),
+        ({POD_NAME: "db-1"}, ["db"]),
+        ({POD_NAME: "db-2"}, []),
+        ({}, ["web", "more", "db"]),
+    ],
+)
+def test_pods_are_found_by_any_selector(selector: dict[str, Any], found: list[str]) -> None:
+    pods = cluster(
+        workload("Deployment", "web", {"app": "web"}),
+        workload("Deployment", "more", {"app": "web", "tier": "front"}),
+        workload("StatefulSet", "db", {"app": "db"}, replicas=2),
+        workload("Deployment", "other", {"app": "web"}, namespace="other"),
+    ).pods_matching("shop", selector)
+
+    assert [pod.owner.name for pod in pods] == found
+
+
+def workload(
+    kind: str, name: str, labels: dict[str, str], namespace: str = "shop", **more: Any
+) -> Resource:
+    made = resource("apps/v1", kind, name, namespace)
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a"}]}}
+    made.body["spec"] = {"selector": {"matchLabels": labels}, "template": template} | more
+    return Resource(made.body, PART, Origin(None, 1))

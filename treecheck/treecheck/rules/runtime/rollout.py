@@ -155,24 +155,29 @@ def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
     the other's pods for their own.
     """
     workloads = list(cluster.of_kind("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
+    neighbours: dict[str, list[Resource]] = {}
+    for workload in workloads:
+        neighbours.setdefault(workload.namespace, []).append(workload)
     for one in workloads:
         selector = as_mapping(one.spec.get("selector"))
-        for other in workloads:
-            if (
-                one.key != other.key  # the same one in another file is another rule's
-                and other.pod is not None
-                and one.namespace == other.namespace
-                and selector
-                and matches(selector, other.pod.labels)
-            ):
-                yield Problem(
-                    f"its selector also matches the pods of {other.title}",
-                    fix="Give both selectors a label that differs, such as "
-                    "app.kubernetes.io/name or component.",
-                    path=("spec", "selector"),
-                    resource=one,
-                    related=(other,),
-                )
+        others = [
+            other
+            for other in neighbours[one.namespace]
+            if one.key != other.key  # the same one in another file is another rule's
+            and other.pod is not None
+            and selector
+            and matches(selector, other.pod.labels)
+        ]
+        if others:
+            more = f" and of {len(others) - 1} more" if len(others) > 1 else ""
+            yield Problem(
+                f"its selector also matches the pods of {others[0].title}{more}",
+                fix="Give the selectors a label that differs, such as "
+                "app.kubernetes.io/name or component.",
+                path=("spec", "selector"),
+                resource=one,
+                related=tuple(others),
+            )
 
 
 @rule("replicas-zero", kinds=("Deployment", "StatefulSet"), source=DEPLOYMENT)
