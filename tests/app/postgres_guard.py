@@ -23,6 +23,7 @@ SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "fsync": "off",
+    "jit": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "full_page_writes": "off",
