@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 from werkzeug.serving import make_server
@@ -40,6 +40,8 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+# As long as the pages may take; five seconds are not enough for the API's page on a busy machine.
+expect.set_options(timeout=20_000)
 DESKTOP = {"width": 1440, "height": 900}
 PLAN = seed.Plan(users=150, tokens=12_000, days=200, seed=1, end=date(2026, 1, 1))
 
