@@ -73,7 +73,8 @@ def test_a_commits_own_tag_stays_at_its_first_build(world: World, aws: str) -> N
         ("make test", {}, "pre_build", 0),
         ("make check", {}, "pre_build", 0),
         ("docker push", {}, "post_build", 1),
-        # `make test` has one of each phase, and test_build_steps.py what a step fails by.
+        # The phase `build` breaks in the test without ABORT; test_build_steps.py has what a step
+        # fails by.
         slow("", {"AWS_ACCOUNT_ID": "111122223333"}, "pre_build", 0),
         slow("docker login", {}, "pre_build", 0),
         slow("docker build", {}, "build", 0),
