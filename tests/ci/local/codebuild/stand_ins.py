@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import requests
-from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +44,8 @@ http: {{addr: "{address}"}}
 @contextlib.contextmanager
 def aws() -> Iterator[str]:
     """moto's server, empty; yields its address."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow, and every worker is here
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

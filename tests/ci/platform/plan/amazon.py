@@ -21,10 +21,6 @@ import botocore.parsers
 import botocore.session
 import botocore.validate
 import requests
-from moto.cloudformation import parsing
-from moto.codebuild.models import codebuild_backends
-from moto.secretsmanager.models import secretsmanager_backends
-from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +42,10 @@ class Amazon:
     """
 
     def __init__(self) -> None:
+        # Its import takes a second, which each worker would take to collect the tests.
+        from moto.cloudformation import parsing  # noqa: PLC0415
+        from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
         self.connections: dict[str, dict[str, Any]] = {}
         self.credentials: list[dict[str, Any]] = []
         self.fails = 0
@@ -158,6 +158,8 @@ class Project(Made):
         **__: Any,
     ) -> Project:
         """Make it, as CloudFormation does."""
+        from moto.codebuild.models import codebuild_backends  # noqa: PLC0415
+
         given = cloudformation_json["Properties"]
         made = codebuild_backends[account_id][region_name].create_project(
             *(given["Name"], given.get("Description"), given["Source"], given["Artifacts"]),
@@ -180,6 +182,8 @@ class Secret(Made):
         **__: Any,
     ) -> Secret:
         """Make it, as CloudFormation does."""
+        from moto.secretsmanager.models import secretsmanager_backends  # noqa: PLC0415
+
         given = cloudformation_json["Properties"]
         assert not {"SecretString", "GenerateSecretString"} & set(given)
         made = secretsmanager_backends[account_id][region_name].create_secret(

@@ -17,7 +17,6 @@ from botocore.loaders import JSONFileLoader
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from moto.eks.models import eks_backends
 
 from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.gather import CLUSTER
@@ -173,6 +172,8 @@ class Newcomer:
 
     def lead_to_cluster(self) -> None:
         """What `eksctl create cluster` leaves: an EKS cluster, its nodes, and a kubeconfig."""
+        from moto.eks.models import eks_backends  # noqa: PLC0415 - slow: see amazon.py
+
         where = {"subnetIds": ["subnet-1", "subnet-2"]}
         role = f"arn:aws:iam::{ACCOUNT}:role/cluster"
         eks = self.amazon.client("eks")
