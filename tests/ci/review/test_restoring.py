@@ -19,7 +19,8 @@ from tests.manifests import backed_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from ci.review.trees import RenderedTree
 
     Compare = Callable[[str, str], Comparison]
 
@@ -138,14 +139,23 @@ def test_another_statefulset_s_claim_is_not_the_database_s(compared: Compare) ->
     assert any("the data does not move along" in each for each in said(compared(before, after)))
 
 
-@pytest.mark.parametrize("is_back", [False, True])
-def test_what_the_verb_writes_into_the_tree_is_called_so(tmp_path: Path, is_back: bool) -> None:
-    before = backed_up.make(tmp_path / "before")
-    after = tmp_path / "after"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RenderedTree, RenderedTree]:
+    """The whole tree before and after what the verb writes into it."""
+    folder = tmp_path_factory.mktemp("whole")
+    before = backed_up.make(folder / "before")
+    after = folder / "after"
     shutil.copytree(before, after)
     claim = Claim("data-postgresql-1", MOMENT, "20261127-031700F", "1", 1)
     (after / claim_file("prod")).write_text(claim.text(), encoding="utf-8")
-    old, new = read_tree(before), read_tree(after)
+    return read_tree(before), read_tree(after)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_what_the_verb_writes_into_the_tree_is_called_so(
+    whole: tuple[RenderedTree, RenderedTree], is_back: bool
+) -> None:
+    old, new = whole
 
     report = make_report(new, old) if is_back else make_report(old, new)
 
