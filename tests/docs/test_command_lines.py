@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.commands import aws, from_help, verbs
+from tests.docs.commands import aws, from_help, kubectl, verbs
 from tests.docs.commands.check import faults
 from tests.docs.commands.first_words import first_words
 from tests.docs.commands.lines import PLAN, TOOLS, Line, lines_of, lines_of_the_tree, texts
@@ -35,11 +35,11 @@ def found(name: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("tool", [*TOOLS, "ci"])
 def test_every_line_is_one_that_its_tool_understands(tool: str) -> None:
-    wrong = [
-        fault for line in lines_of_the_tree() if line.words[0] == tool for fault in faults(line)
-    ]
+    lines = [line for line in lines_of_the_tree() if line.words[0] == tool]
+    if tool == "kubectl":
+        kubectl.ask_together(line.words for line in lines)
 
-    assert wrong == []
+    assert [fault for line in lines for fault in faults(line)] == []
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -165,6 +165,43 @@ def test_a_line_is_found_wherever_people_write_one(name: str, text: str, line: i
 )
 def test_other_kinds_of_mistakes_are_seen_too(words: str) -> None:
     assert len(faults(Line("page.md", 1, tuple(shlex.split(words))))) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "kubectl get pods --watc",
+        "kubectl get pods -n",  # the next line's first word is not its value
+        "kubectl -n a get pods --chunk-size many",
+        "kubectl get applicatons",
+        "kubectl rollout restrt deployment",
+        "kubectl create confgmap a",
+    ],
+)
+def test_a_mistake_is_seen_among_lines_that_are_right(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubectl, "_TOGETHER", {})
+    beside = (
+        "get pods -w",
+        "rollout restart deployment a",
+        "create -f a.yaml",
+        "get nodes -o wide",
+    )
+    right = [("kubectl", *line.split()) for line in beside]
+
+    kubectl.ask_together([*right[:3], tuple(wrong.split()), right[3]])
+
+    assert len(kubectl.faults(wrong.split())) == 1
+    assert [fault for line in right for fault in kubectl.faults(line)] == []
+
+
+def test_lines_of_one_command_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubectl, "_TOGETHER", {})
+
+    kubectl.ask_together([("kubectl", "get", "pods", "-o", "wide"), ("kubectl", "get", "nodes")])
+
+    assert len(kubectl._TOGETHER) == 2
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from treecheck.kustomize import GO, kubectl
 from treecheck.rules.references.roles import API_RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _UNKNOWN = re.compile(r"unknown (?:shorthand )?flag: (?:'\w' in )?(-[\w-]+)")
 _FLAGS = re.compile(r"^ +(?:(-\w), )?(--[\w-]+)=(true|false)?", re.MULTILINE)
+_USAGE = re.compile(r"^Usage:\n +kubectl ([a-z][a-z-]*(?: [a-z][a-z-]*)*)", re.MULTILINE)
 _BELOW = re.compile(r"^ {2}([a-z][a-z-]*) +", re.MULTILINE)
 # Commands whose first word is a type of resource, or several, as `kubectl get pods,svc`.
 _TYPED = {
@@ -40,10 +41,11 @@ def faults(words: Sequence[str], *, mention: bool = False) -> list[str]:
     The flag that asks for help comes first, so that no other takes it for its value. All flags are
     parsed before it counts: an unknown one, or a value of another type, ends with an error.
     """
-    status, said = _ask(("--help=true", *words[1:]))
+    known = _TOGETHER.get(tuple(words))
+    status, said = (0, known) if known else _ask(("--help=true", *words[1:]))
     if status != 0:
         return [_sentence(said, words)]
-    usage = re.search(r"^Usage:\n +kubectl ([a-z][a-z-]*(?: [a-z][a-z-]*)*)", said, re.MULTILINE)
+    usage = _USAGE.search(said)
     if usage is None:
         return []
     command, below = usage[1], _BELOW.findall(said) if "Commands:" in said else []
@@ -56,6 +58,30 @@ def faults(words: Sequence[str], *, mention: bool = False) -> list[str]:
         for each in _named_types(command, words, said)
         if "…" not in each and each.partition(".")[0].lower() not in types()
     ]
+
+
+# A line whose flags are right -> the help of its command.
+_TOGETHER: dict[tuple[str, ...], str] = {}
+
+
+def ask_together(lines: Iterable[Sequence[str]]) -> None:
+    """Ask about all lines of a command at once, so that `faults` need not start kubectl for each.
+
+    What is wrong in one is wrong in all of them together; then, and where the command has commands
+    below it, each line is still asked about alone.
+    """
+    alike: dict[str, list[tuple[str, ...]]] = {}
+    for line in lines:
+        words = tuple(line)
+        start = 3 if words[1:2] == ("-n",) else 1
+        # A flag at the end would take the next line's first word for its value.
+        if start < len(words) and not words[-1].startswith("-") and "--" not in words:
+            alike.setdefault(words[start], []).append(words)
+    for command, known in alike.items():
+        status, said = _ask(("--help=true", *(word for words in known for word in words[1:])))
+        usage = _USAGE.search(said)
+        if status == 0 and usage is not None and usage[1] == command:
+            _TOGETHER.update(dict.fromkeys(known, said))
 
 
 def _named_types(command: str, words: Sequence[str], said: str) -> Iterator[str]:
