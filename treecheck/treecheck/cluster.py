@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from treecheck.facts import Facts
 from treecheck.kinds import has_own_group
@@ -12,11 +12,12 @@ from treecheck.schemas import versions
 from treecheck.unseen import Unseen, operated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from treecheck.model import PodTemplate, Resource
 
 
+T = TypeVar("T")
 POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
 
 
@@ -45,12 +46,15 @@ class Cluster:
     _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)
     _labelled: dict[tuple[str, str], list[PodTemplate]] = field(default_factory=dict, repr=False)
     _here: set[str] = field(default_factory=set, repr=False)
+    _by_part: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.unseen = [*self.unseen, *operated(self.resources)]
         self._here = {""}
         for resource in self.resources:
             self._here.add(resource.name if resource.kind == "Namespace" else resource.namespace)
+            self._by_part.setdefault(resource.part.name, []).append(resource)
             if not has_own_group(resource.group, resource.kind):
                 continue
             self._by_key.setdefault((resource.kind, resource.namespace, resource.name), resource)
@@ -65,18 +69,41 @@ class Cluster:
         """The resource of this kind and name, or None; `namespace` is "" for cluster scope."""
         return self._by_key.get((kind, namespace, name))
 
+    def of_part(self, name: str) -> list[Resource]:
+        """The resources of the part of this name: those that an Application brings, say."""
+        return self._by_part.get(name, [])
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made at the first call with this name: rules share it."""
+        if name not in self._made:
+            self._made[name] = make()
+        found: T = self._made[name]
+        return found
+
     def unknown(self, namespace: str, kind: str = "") -> str:
         """Why it can't be known what is in a namespace ("" for the cluster); "" if it can.
 
         With a kind, what can't bring any of it does not count. Nothing is known of a namespace in
         which the tree has nothing.
         """
-        for each in self.unseen:
-            if each.namespace in {None, namespace} and each.may_bring(kind):
-                return each.why
+        places = self.once("unseen", self._places)
+        able = (
+            next((at, each.why) for at, each in places.get(place, ()) if each.may_bring(kind))
+            for place in {None, namespace}
+            if any(each.may_bring(kind) for _, each in places.get(place, ()))
+        )
+        if first := min(able, default=None):
+            return first[1]
         if namespace in self._here:
             return ""
         return f"nothing of namespace {namespace} is in this tree"
+
+    def _places(self) -> dict[str | None, list[tuple[int, Unseen]]]:
+        """Namespace, or None for any -> what may bring resources there, each with its number."""
+        found: dict[str | None, list[tuple[int, Unseen]]] = {}
+        for number, each in enumerate(self.unseen):
+            found.setdefault(each.namespace, []).append((number, each))
+        return found
 
     def meant_namespace(self, kind: str, namespace: str, name: str, asking: Resource) -> str:
         """The namespace in which a resource lacks (`Problem.absent`), of a reference across them.

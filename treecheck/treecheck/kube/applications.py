@@ -24,11 +24,17 @@ DURATION = re.compile(r"-?\d+|-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
 IN_CLUSTER, IN_CLUSTER_NAME = "https://kubernetes.default.svc", "in-cluster"
 
 
-def applications(cluster: Cluster) -> Iterator[Resource]:
-    """The Applications of the tree."""
-    for found in cluster.of_kind("Application"):
-        if found.group == GROUP:
-            yield found
+def applications(cluster: Cluster, name: str = "") -> Iterator[Resource]:
+    """The Applications of the tree, or those of one name."""
+
+    def by_name() -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for one in cluster.of_kind("Application"):
+            for key in ("", one.name) if one.group == GROUP else ():
+                found.setdefault(key, []).append(one)
+        return found
+
+    yield from cluster.once("applications", by_name).get(name, ())
 
 
 def sources(application: Resource) -> list[Manifest]:
@@ -73,9 +79,22 @@ def sync_options(application: Resource) -> list[str]:
     return [as_text(option) for option in as_list(sync_policy(application).get("syncOptions"))]
 
 
+def makers(cluster: Cluster, namespace: str) -> list[Resource]:
+    """The Applications that are to make a namespace, of whichever cluster."""
+
+    def all_makers() -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for one in applications(cluster):
+            if "CreateNamespace=true" in sync_options(one):
+                found.setdefault(as_text(destination(one).get("namespace")), []).append(one)
+        return found
+
+    return cluster.once("makers", all_makers).get(namespace, [])
+
+
 def resources_of(cluster: Cluster, application: Resource) -> list[Resource]:
     """The resources of the tree that an Application brings, as far as the tree has its path."""
-    return [found for found in cluster.resources if found.part.name == application.name]
+    return cluster.of_part(application.name)
 
 
 def project_of(cluster: Cluster, application: Resource) -> Resource | None:

@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.applications import (
-    IN_CLUSTER,
-    applications,
-    cluster_of,
-    destination,
-    sync_options,
-    sync_policy,
-)
+from treecheck.kube.applications import IN_CLUSTER, cluster_of, makers, sync_policy
 from treecheck.model import as_mapping, as_text
 from treecheck.wording import shown
 
@@ -65,10 +58,7 @@ def enforced_level(cluster: Cluster, namespace: str) -> str:
 
 def _makers(cluster: Cluster, namespace: str) -> Iterator[Resource]:
     """The Applications that make a namespace on this cluster."""
-    for each in applications(cluster):
-        here = cluster_of(each) == IN_CLUSTER and destination(each).get("namespace") == namespace
-        if here and "CreateNamespace=true" in sync_options(each):
-            yield each
+    return (each for each in makers(cluster, namespace) if cluster_of(each) == IN_CLUSTER)
 
 
 def _managed_level(application: Resource) -> str:

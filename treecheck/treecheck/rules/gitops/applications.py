@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
@@ -26,7 +27,7 @@ from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from treecheck.cluster import Cluster
@@ -109,23 +110,41 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
     file = resource.origin.file
     if file is None:
         return
-    others = [
-        (source.get("repoURL"), as_text(source.get("path")))
-        for each in applications(cluster)
-        if each is not resource
-        for source in sources(each)
-    ]
     for index, source in enumerate(sources(resource)):
         path = as_text(source.get("path"))
-        here = [p for url, p in others if p and url == source.get("repoURL") and _folder(file, p)]
-        if path and not _folder(file, path) and here:
-            near = _beside(file, path) or difflib.get_close_matches(path, here, n=1, cutoff=0.5)
+        if not path or _folder(file, path):
+            continue
+        known = cluster.once("folders", lambda: _folders(cluster)).get(source.get("repoURL"), {})
+        if any(each is not resource for each in known.values()):
+            near = _beside(file, path) or _resembling(path, known)
             field = ("source",) if "source" in resource.spec else ("sources", index)
             yield Problem(
                 f"the repository has no folder {path}: Argo CD can't make its manifests",
                 fix=f"Name the folder of its manifests{f', such as {near[0]}' if near else ''}.",
                 path=("spec", *field, "path"),
             )
+
+
+def _folders(cluster: Cluster) -> dict[object, dict[str, Resource]]:
+    """Address of a repository -> the paths that are folders here, each with an Application of it.
+
+    Made once for a cluster: thousands of Applications may be of one repository.
+    """
+    found: dict[object, dict[str, Resource]] = {}
+    for each in applications(cluster):
+        for source in sources(each) if each.origin.file else ():
+            path = as_text(source.get("path"))
+            there = found.setdefault(source.get("repoURL"), {})
+            if path and each.origin.file and path not in there and _folder(each.origin.file, path):
+                there[path] = each
+    return found
+
+
+def _resembling(path: str, known: Iterable[str]) -> list[str]:
+    """The path most like another, of those with its last part or as many parts: the first 100."""
+    last, parts = path.rpartition("/")[2], path.count("/")
+    like = (each for each in known if each.endswith(last) or each.count("/") == parts)
+    return difflib.get_close_matches(path, itertools.islice(like, 100), n=1, cutoff=0.5)
 
 
 def _beside(file: Path, path: str) -> list[str]:

@@ -10,6 +10,7 @@ from treecheck.kube.applications import (
     applications,
     cluster_of,
     destination,
+    makers,
     project_of,
     resources_of,
     sources,
@@ -216,12 +217,7 @@ def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem
         return
     name = as_text(destination(resource).get("namespace"))
     known = {*cluster.facts.namespaces, resource.namespace, "default", "kube-system"}
-    made = {
-        as_text(destination(each).get("namespace"))
-        for each in applications(cluster)
-        if "CreateNamespace=true" in sync_options(each)
-    }
-    if not name or name in known | made or cluster.get("Namespace", "", name):
+    if not name or name in known or makers(cluster, name) or cluster.get("Namespace", "", name):
         return
     yield Problem(
         f"nothing makes namespace {name}: the first sync on a new cluster fails",

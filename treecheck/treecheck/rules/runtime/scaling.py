@@ -130,11 +130,10 @@ def _ignored(resource: Resource, cluster: Cluster) -> bool:
     """Whether the Argo CD Application that brings it leaves the number alone, in syncs too."""
     return any(
         keeps_ignored(application)
-        and resource.part.name == application.name
         and any(
             pointer == "/spec/replicas" for _, pointer in ignored_pointers(application, resource)
         )
-        for application in applications(cluster)
+        for application in applications(cluster, resource.part.name)
     )
 
 
