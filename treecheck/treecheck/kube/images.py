@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ImageFacts(NamedTuple):
@@ -86,6 +89,20 @@ IMAGES: dict[str, ImageFacts] = {
 # does not start with a mount at the old place: https://github.com/docker-library/postgres/pull/1259
 NEW_FOLDER = 18
 OLD_FOLDER = "/var/lib/postgresql/data"
+
+
+def listed_images(body: Any) -> Iterator[str]:
+    """The images that kustomize's `images:` can change: of every list of containers, of any kind.
+
+    A custom resource may hold such a list at any depth (KServe's InferenceService).
+    Source: https://github.com/kubernetes-sigs/kustomize/blob/master/api/filters/imagetag/legacy.go
+    """
+    for key, value in body.items() if isinstance(body, dict) else ():
+        for each in value if isinstance(value, list) else (value,):
+            image = each.get("image") if isinstance(each, dict) else None
+            if key in {"containers", "initContainers"} and isinstance(image, str):
+                yield image
+            yield from listed_images(each)
 
 
 def repository(image: str) -> str:

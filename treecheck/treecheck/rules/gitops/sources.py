@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
 from treecheck.kube.applications import applications, resources_of, sources
-from treecheck.kube.images import repository
+from treecheck.kube.images import listed_images, repository
 from treecheck.kube.renderers import image_override
 from treecheck.kube.targets import is_meant
-from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -32,11 +32,7 @@ def application_image_unused(resource: Resource, cluster: Cluster) -> Iterator[P
     updater or `argocd app set` writes is such an entry.
     """
     brought = resources_of(cluster, resource)
-    images = {
-        repository(as_text(container.get("image")))
-        for found in brought
-        for _, container in containers(found)
-    }
+    images = {repository(image) for found in brought for image in listed_images(found.body)}
     for field, source in _placed(resource):
         for index, text in enumerate(
             map(as_text, as_list(as_mapping(source.get("kustomize")).get("images")))

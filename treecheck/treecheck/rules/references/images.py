@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.files import line_of
-from treecheck.kube.images import repository
-from treecheck.model import Problem, as_list, as_mapping, as_text, containers
+from treecheck.kube.images import listed_images, repository
+from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
 from treecheck.rendering import built_by, closure
 from treecheck.written import deletes, listed
@@ -108,8 +108,10 @@ def _users(resources: list[Resource]) -> dict[str, Resource]:
     """The images that containers name, each with the first workload that does."""
     found: dict[str, Resource] = {}
     for resource in resources:
-        for _, container in containers(resource):
-            found.setdefault(as_text(container.get("image")), resource)
+        if resource.kind == "CustomResourceDefinition":
+            continue  # kustomize leaves those alone
+        for image in listed_images(resource.body):
+            found.setdefault(image, resource)
     return found
 
 
