@@ -9,7 +9,7 @@ from treecheck.files import line_of, load_text
 from treecheck.kube.targets import is_meant, matches_name
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by, unrendered
+from treecheck.rendering import built_by, closure, unrendered
 from treecheck.written import listed, mappings
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _unmet(
                 any(is_meant(select, each, affixes) for each in resources)
                 or unrendered(kustomization.folder)
                 or any(_is_named(select, each) for each in listed(kustomization))
+                or any(is_meant(select, each, affixes) for each in _around(kustomization, cluster))
             ):
                 yield Problem(
                     f"{what} {_told(select)}, and no resource of {kustomization.folder.name} is "
@@ -72,6 +73,21 @@ def _unmet(
                     file=file,
                     line=line_of(file, as_text(select.get("name")) or "target:"),
                 )
+
+
+def _around(kustomization: Kustomization, cluster: Cluster) -> Iterator[Resource]:
+    """What folders that build on a kustomization make, in the whole tree.
+
+    What Applications deploy is taken out of the folders around it: that a patch there finds its
+    resource shows only in the Application's own folder.
+    """
+    folders = dict.fromkeys(each.part.folder for each in cluster.tree)
+    outer = {
+        folder
+        for folder in folders
+        if folder and any(each.file == kustomization.file for each in closure(folder))
+    }
+    return (each for each in cluster.tree if each.part.folder in outer)
 
 
 def _patched(kustomization: Kustomization) -> Iterator[Target]:
