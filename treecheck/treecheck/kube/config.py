@@ -123,6 +123,11 @@ def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:
         target = as_text(as_mapping(external.spec.get("target")).get("name")) or external.name
         if target == name:
             return Store(None, {}, external)
+    for everywhere in cluster.of_kind("ClusterExternalSecret"):
+        template = as_mapping(everywhere.spec.get("externalSecretSpec"))
+        own = as_text(everywhere.spec.get("externalSecretName")) or everywhere.name
+        if name == (as_text(as_mapping(template.get("target")).get("name")) or own):
+            return Store(None, {}, everywhere)  # in the namespaces that it selects by their labels
     return None
 
 

@@ -203,6 +203,8 @@ def _host_and_port(name: str, value: str) -> tuple[str, int | None]:
     if not HOST_NAME.search(name) or LISTENS.search(name):
         return "", None
     host, _, port = value.partition(":")
+    if port.startswith("/"):
+        return "", None  # an address of another kind: unix:///var/run/docker.sock
     return host, int(port) if port.isdecimal() else None
 
 

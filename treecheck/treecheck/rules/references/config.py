@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from treecheck.cluster import Cluster
+    from treecheck.kube.config import Reference
     from treecheck.model import Resource
 
 SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
@@ -43,7 +44,7 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             names = _names(cluster, resource, ref.kind)
             yield Problem(
                 f"{ref.use} refers to {ref.kind} {ref.name}, which does not exist in namespace "
-                f"{resource.namespace}: the pods will not start",
+                f"{resource.namespace}: {_effect(ref)}",
                 fix=f"Name one that exists{_similar(ref.name, names)}, add it, or mark the "
                 "reference optional.",
                 path=ref.path,
@@ -51,6 +52,12 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 cause=f"{ref.kind} {resource.namespace}/{ref.name}",
                 absent=resource.namespace,
             )
+
+
+def _effect(ref: Reference) -> str:
+    """What follows: without a pull secret the kubelet tries to pull as anybody could."""
+    pulls = ref.use == "imagePullSecrets"
+    return "no private image can be pulled" if pulls else "the pods will not start"
 
 
 @rule(

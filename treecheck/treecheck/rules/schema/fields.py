@@ -91,6 +91,7 @@ def type_names(expected: Any) -> str:
 
 # Files that a program reads, in the form of a manifest; no API server gets them.
 _OF_PROGRAMS = {
+    "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io",
     "controller-runtime.sigs.k8s.io", "install.istio.io", "k3d.io", "kind.x-k8s.io",
     "mirror.openshift.io", "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
 }  # fmt: skip
