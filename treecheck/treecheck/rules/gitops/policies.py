@@ -82,6 +82,12 @@ def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str]
     if len(words) != FIELDS:
         form = "p, subject, resource, action, object, allow"
         return f"it has {len(words)} fields, and a policy has {FIELDS}", f"Write {form}."
+    if words[2] in RESOURCES and words[2] not in resources:
+        grants = ", ".join(each for each in resources if each != "*")
+        return (
+            f"a project's role can't grant {words[2]}, which belong to no project",
+            f"Grant it in argocd-rbac-cm; a project's role grants {grants}.",
+        )
     for word, what, known in (
         (words[2], "resource", resources),
         (words[3].partition("/")[0], "action", ACTIONS),
