@@ -88,9 +88,12 @@ def pod_security_mode(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     namespace is as open as without the label.
     """
     for key in unknown_modes(resource.labels):
+        domain = key.partition("/")[0]
+        enforced = f"{domain}/enforce" in resource.labels
+        effect = "it changes nothing" if enforced else "nothing is enforced in this namespace"
         yield Problem(
-            f"nothing reads the label {key}, so nothing is enforced in this namespace",
-            fix=f"Write {key.partition('/')[0]}/enforce.",
+            f"nothing reads the label {key}, so {effect}",
+            fix="Leave it out." if enforced else f"Write {domain}/enforce.",
             path=("metadata", "labels", key),
         )
 
