@@ -113,8 +113,9 @@ def check(
         for name, found in inputs.sets.items()
     ]
     unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])
+    flux = any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
     for cluster in clusters:
-        found = _cluster(cluster, chosen.values())
+        found = _cluster(cluster, chosen.values(), substituted=flux)
         raised += known_lacks(found, cluster, partial(around, cluster, clusters, inputs), unknown)
     raised = list(_kept(raised))
     raised += apply_waivers(
@@ -127,7 +128,7 @@ def check(
         failures=[safe(each) for each in (*inputs.failures, *failed_inputs(inputs, raised))],
         notes=[safe(each) for each in inputs.notes],
         unknown=[safe(each) for each in unknown],
-        unbuilt={each: safe(why) for folders, why in inputs.unbuilt for each in folders},
+        unbuilt={each: safe(one.why) for one in inputs.unbuilt for each in one.folders},
         resources=sum(each.checked for each in tree),
         clusters=len(clusters),
     )
@@ -180,7 +181,7 @@ def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
     return raised
 
 
-def _cluster(cluster: Cluster, rules: Iterable[Rule]) -> list[Raised]:
+def _cluster(cluster: Cluster, rules: Iterable[Rule], *, substituted: bool = False) -> list[Raised]:
     """The rules of every layer in order, so that later ones see what earlier ones fixed."""
     raised: list[Raised] = []
     for rule in rules:
@@ -193,8 +194,7 @@ def _cluster(cluster: Cluster, rules: Iterable[Rule]) -> list[Raised]:
                 if not resource.checked:
                     continue
                 raised += _call(rule, resource, cluster)
-    flux = any(each.group == "kustomize.toolkit.fluxcd.io" for each in cluster.resources)
-    return [each for each in raised if _is_judged(each, substituted=flux)]
+    return [each for each in raised if _is_judged(each, substituted=substituted)]
 
 
 def _is_judged(raised: Raised, *, substituted: bool) -> bool:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, parse_source, read_source
-from treecheck.kustomize import plain_reason
 from treecheck.model import Part
 from treecheck.rendering import closure, reading_once
 from treecheck.sets import Inputs, add_file, render_part, resources_of, show
 from treecheck.tree import Sorter
+from treecheck.unbuilt import made_elsewhere, not_in_git, unbuilt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,10 @@ def _add_kustomization(inputs: Inputs, folder: Path) -> None:
                     resources.append(each)
     except InputError as error:
         inputs.failed.append(name)
-        inputs.unbuilt.append(([name], plain_reason(str(error), folder)))
+        if made := made_elsewhere(str(error)):
+            inputs.unknown.append(not_in_git(made, name, inputs.root))
+        else:
+            inputs.unbuilt.append(unbuilt(folder, str(error), inputs.root))
         return
     inputs.miss_remote(Part(name, name, folder=folder), resources, name)
     inputs.sets[name] = resources

@@ -36,6 +36,7 @@ class Part:
         file: the file of rendered manifests, or None when it was rendered (or read from a pipe).
         namespace: where resources without a namespace land.
         options: what an Application adds to the folder's kustomization, as JSON.
+        loose: whether it is a file of a tree that nothing there says is applied.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Part:
     file: Path | None = None
     namespace: str = ""
     options: str = ""
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ def is_filled_in_later(resource: Resource, path: FieldPath, *, substituted: bool
         substituted: whether Flux runs in this tree.
     """
     value = at(resource.body, *path)
+    if value is None:  # one of a wrong type has been taken out
+        value = next((each.value for each in resource.schema_errors if each.path == path), None)
     if substituted and isinstance(value, str) and "${" in value:
         return True
     if not resource.encrypted:

@@ -103,7 +103,7 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
     body = as_mapping(documents[0].value) if documents else {}
     files: list[Path] = []
     folders: list[Path] = []
-    for text in _strings(body):
+    for text in strings(body):
         if not _may_be_path(text) or not (folder / text).exists():
             continue  # most texts are not paths, and resolving each takes most of the time
         target = (folder / text).resolve()
@@ -124,17 +124,18 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
     )  # fmt: skip
 
 
-def _strings(value: Any) -> Iterator[str]:
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a kustomization, and of `key=path` the path too."""
     if isinstance(value, str):
         yield value
         if "=" in value:
             yield value.partition("=")[2]
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _strings(item)
+            yield from strings(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from strings(item)
 
 
 def _may_be_path(text: str) -> bool:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """Folders that kustomize can't build for one reason, and the line that is at fault."""
+
+    folders: list[str]
+    why: str
+    file: Path | None
+    line: int = 1
+
+
 @dataclass(slots=True)
 class Inputs:
     """What is to be checked.
@@ -26,7 +36,7 @@ class Inputs:
         apart: the sets that no Application places: each is one folder of the tree, and what it
             shares a cluster with is not known.
         unseen: name of a set -> what may bring more to it; under "", to all of them.
-        unbuilt: (folders, why) for each reason why kustomize can't build some.
+        unbuilt: each reason why kustomize can't build some folders.
         failed: every folder that can't be built, as it is printed, those included that only build
             on such a one.
         failures: what could not be read, a sentence each.
@@ -42,7 +52,7 @@ class Inputs:
     files: dict[Path, SourceFile] = field(default_factory=dict)
     apart: set[str] = field(default_factory=set)
     unseen: dict[str, list[Unseen]] = field(default_factory=dict)
-    unbuilt: list[tuple[list[str], str]] = field(default_factory=list)
+    unbuilt: list[Unbuilt] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, read_source, yaml_files
+from treecheck.kube.alternatives import LOOSE, by_file
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
 from treecheck.kube.projects import glob
-from treecheck.kube.renderers import flux_options, kustomize_options
+from treecheck.kube.renderers import beside_flux, flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
-from treecheck.kustomize import plain_reason
 from treecheck.mentions import Mentions, is_left_out
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.placeholders import is_template, namespaces_in, template_of
 from treecheck.reading import Fault, YamlError
-from treecheck.rendering import closure, namespace_of, unrendered
+from treecheck.rendering import closure, unrendered
 from treecheck.sets import Inputs, render_part, resources_of, show
+from treecheck.unbuilt import tell_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,12 +71,13 @@ class Sorter:
         used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
         flux = flux_options(self.inputs.files.values(), self._flux_folder)
-        rendered = self._render([self._part(each, options=flux.get(each, "")) for each in roots])
+        usual = beside_flux(flux)
+        rendered = self._render([self._part(each, options=flux.get(each, usual)) for each in roots])
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self._tell_templates(used)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
-        self._tell_failures()
+        tell_failures(self.inputs, self.failed)
 
     def _tell_templates(self, used: set[Path]) -> None:
         """Take down the files that another program fills in first, a sentence for each folder.
@@ -103,20 +105,6 @@ class Sorter:
             if part.folder is not None and kustomization_file(part.folder) is None:
                 yield part, directory
 
-    def _tell_failures(self) -> None:
-        """Take down the folders that can't be built, those with the same fault together."""
-        told: dict[str, list[str]] = {}
-        for folder, message in self.failed.items():
-            name = show(folder, self.inputs.root)
-            self.inputs.failed.append(name)
-            place = namespace_of(folder)
-            places = [place] if place else ()
-            self.inputs.miss(f"{name} can't be built", places, folder=folder)
-            inside = {each.folder for each in closure(folder)} - {folder}
-            if not inside & set(self.failed):  # otherwise that one says where the mistake is
-                told.setdefault(plain_reason(message, folder), []).append(name)
-        self.inputs.unbuilt += [(folders, why) for why, folders in told.items()]
-
     def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
         shown = show(folder, self.inputs.root)
         group = self.groups.get(folder, shown)
@@ -138,7 +126,7 @@ class Sorter:
             self.inputs.files[path] = source
             if path not in used or source.error is not None:
                 group = show(path.parent, self.inputs.root)
-                part = Part(show(path, self.inputs.root), group, file=path)
+                part = Part(show(path, self.inputs.root), group, file=path, loose=True)
                 source.merged = False
                 plain += resources_of(self.inputs, source, part, strict=False)
         return plain
@@ -287,8 +275,7 @@ class Sorter:
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
         """What no Application deploys joins the one cluster that they fill, or stands alone.
 
-        Another overlay of a base that Applications deploy stands alone too: it may be of another
-        cluster.
+        Another overlay of a base that Applications deploy, perhaps of another cluster, does too.
         """
         taken, placed = self._keys(), self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
@@ -299,21 +286,22 @@ class Sorter:
             for part, found in rendered.items()
             if not self._is_template(part.folder) and part.folder not in self.followed
         ]
-        for part, name, found in [*sets, *([(None, "the manifests", left)] if left else [])]:
-            new = [
-                each
-                for each in found
-                if each.key not in taken
-                and ("namespace" in each.metadata or _name(each) not in placed)
-            ]
+
+        def is_new(each: Resource) -> bool:
+            named = "namespace" in each.metadata or _name(each) not in placed
+            return each.key not in taken and named
+
+        for part, name, found in [*sets, *by_file(left, is_new)]:
+            new = [*filter(is_new, found)]
             if not new and not (part is not None and unrendered(part.folder or Path())):
                 continue
             target = name
-            if only is not None and not self._is_another_overlay(part, deployed):
+            alone = part is None and name != LOOSE
+            if only is not None and not alone and not self._is_another_overlay(part, deployed):
                 target = only
                 self.clusters[only].extend(new)
             else:
-                self.clusters[name] = found if not taken else new
+                self.clusters[name] = found if alone or not taken else new
                 self.inputs.apart.add(name)
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
@@ -338,7 +326,7 @@ class Sorter:
         return {each.key for found in self.clusters.values() for each in found}
 
     def _names(self) -> set[tuple[str, str, str]]:
-        """Without a namespace of its own a resource goes where its Application says."""
+        # Without a namespace of its own a resource goes where its Application says.
         return {_name(each) for found in self.clusters.values() for each in found}
 
     def _is_template(self, path: Path | None) -> bool:

@@ -50,6 +50,9 @@ NOT_YAML = engine_rule(
 )
 
 
+MOST = 3  # folders that one message names
+
+
 def unread(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
     """The files that can't be read, unless a rule has said why, and the folders without a build."""
     files = list(_files(inputs, raised))
@@ -77,22 +80,29 @@ def _folders(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
     Where a file of theirs is not well written, the rule about that file says why.
     """
     wrong = {each.problem.file for each in raised if each.rule.layer in STRUCTURAL}
-    for folders, why in inputs.unbuilt:
-        folder = inputs.root / folders[0]
+    for unbuilt in inputs.unbuilt:
+        folder = inputs.root / unbuilt.folders[0]
         files = {f for each in closure(folder) for f in (each.file, *each.files)}
         if wrong & {*files, kustomization_file(folder)}:
             continue
-        names = " and ".join(folders)
+        names = _listed(unbuilt.folders)
         yield Raised(
             load_rules()[UNBUILDABLE],
             Problem(
-                f"{names} can't be built: {why}",
-                fix=f"`kubectl kustomize {folders[0]}` says when it is right.",
-                file=kustomization_file(folder),
-                line=1,
+                f"{names} can't be built: {unbuilt.why}",
+                fix=f"`kubectl kustomize {unbuilt.folders[0]}` says when it is right.",
+                file=unbuilt.file or kustomization_file(folder),
+                line=unbuilt.line,
             ),
             None,
         )
+
+
+def _listed(folders: list[str]) -> str:
+    """Folders as a message names them, the first three of many."""
+    if len(folders) > MOST:
+        return f"{', '.join(folders[:MOST])} and {len(folders) - MOST} more"
+    return " and ".join(folders)
 
 
 def failed_inputs(inputs: Inputs, raised: list[Raised]) -> list[str]:

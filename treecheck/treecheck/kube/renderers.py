@@ -85,6 +85,15 @@ def flux_options(
     return options
 
 
+def beside_flux(options: dict[Path, str]) -> str:
+    """The options of a folder that no Flux Kustomization names, in a tree with or without some.
+
+    Flux builds what it does build without the load restrictor, and a base of it so too.
+    Source: https://fluxcd.io/flux/faq/#what-is-the-behavior-of-kustomize-used-by-flux
+    """
+    return json.dumps({UNRESTRICTED: True}) if options else ""
+
+
 def image_override(text: str) -> dict[str, str]:
     """An entry of `kustomize.images` (`old=new:tag`, `name:tag`, `name@digest`) as kustomize's.
 

@@ -6,6 +6,7 @@ import difflib
 from functools import cache
 from typing import TYPE_CHECKING
 
+from treecheck.kube.alternatives import are_apart
 from treecheck.kube.applications import (
     applications,
     resources_of,
@@ -225,7 +226,7 @@ def shared_resource(cluster: Cluster) -> Iterator[Problem]:
     for application in applications(cluster):
         for resource in resources_of(cluster, application):
             first = owners.setdefault(resource.key, application)
-            if first.key != application.key:
+            if first.key != application.key and not are_apart(first, application):
                 yield Problem(
                     f"Applications {first.name} and {application.name} both bring it: they "
                     "overwrite each other",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kube.applications import applications
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
@@ -85,6 +86,10 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         )
 
 
+# Namespaces of OpenShift's own operators, which make the accounts there.
+OF_OPENSHIFT = "openshift-"
+
+
 @rule(
     "role-missing",
     kinds=("RoleBinding", "ClusterRoleBinding"),
@@ -123,6 +128,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         account = as_text(subject.get("name"))
         where = as_text(subject.get("namespace")) or resource.namespace
         known = f"{where}/{account}" in cluster.facts.service_accounts or account == "default"
+        known = known or where.startswith(OF_OPENSHIFT)
         if not known and cluster.get("ServiceAccount", where, account) is None:
             yield Problem(
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
@@ -177,7 +183,10 @@ def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
     """
     seen: dict[tuple[object, ...], Resource] = {}
     for resource in cluster.resources:
-        key = (resource.part.name, *resource.key)
+        homes = {each.origin.file for each in applications(cluster, resource.part.name)}
+        # Applications of one name in several files are of as many clusters: each has its folder.
+        where = resource.part if len(homes) > 1 else resource.part.name
+        key = (where, *resource.key)
         if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:
             wrong = f"{resource.title} is there twice; the second overwrites the first"
             if resource.maker is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.alternatives import may_meet
 from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
 from treecheck.kube.services import nearest, selected_pods
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
@@ -102,17 +103,23 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
     A selector that is too broad takes in the pods of a migration Job, say, or of a database. They
     count as endpoints as soon as they are Ready, and their share of the connections is refused.
 
-    Pods that serve the port next to pods that declare other ports, or none, and never will.
+    Pods that serve the port next to pods that declare other ports, or none, and never will. Where
+    the Service names its port (`targetPort: http`), a pod without a port of that name gets no
+    endpoint, and no connections.
     """
     pods = selected_pods(resource, cluster)
     for service_port in map(as_mapping, as_list(resource.spec.get("ports"))):
         target = target_of(service_port)
         protocol = as_text(service_port.get("protocol")) or "TCP"
         serving = [pod for pod in pods if find(pod_ports(pod), target, protocol)]
+        keys = {pod.owner.key for pod in serving}
         strangers = [
             pod
             for pod in pods
-            if pod not in serving and (pod_ports(pod) or pod.owner.kind in {"Job", "CronJob"})
+            if pod not in serving
+            and pod.owner.key not in keys  # the same one in another file: only one of them is there
+            and isinstance(target, int)
+            and (pod_ports(pod) or pod.owner.kind in {"Job", "CronJob"})
         ]
         if serving and strangers:
             names = " and ".join(pod.owner.title for pod in strangers)
@@ -244,7 +251,7 @@ def node_port_twice(cluster: Cluster) -> Iterator[Problem]:
         for place, port in each(service, "spec", "ports"):
             key = (port.get("nodePort"), port.get("protocol", "TCP"))
             first = taken.setdefault(key, service) if key[0] else service
-            if first is not service and first.key != service.key:
+            if first.key != service.key and may_meet(first, service, cluster):
                 yield Problem(
                     f"it asks for port {key[0]} of the nodes, which {first.title} has: the API "
                     "server refuses it",

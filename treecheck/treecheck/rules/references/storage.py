@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.alternatives import may_meet
 from treecheck.model import Problem, Severity, as_mapping, each
 from treecheck.registry import Scope, rule
 
@@ -74,6 +75,8 @@ def default_class_twice(cluster: Cluster) -> Iterator[Problem]:
     """
     found = [each for each in cluster.of_kind("StorageClass") if _is_default(each)]
     for other in found[1:]:
+        if other.name == found[0].name or not may_meet(found[0], other, cluster):
+            continue
         yield Problem(
             f"StorageClass {found[0].name} is the default too: a claim without a class gets the one"
             " that was made last",

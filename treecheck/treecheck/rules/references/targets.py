@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
+from treecheck.kube.alternatives import may_meet
 from treecheck.kube.config import find_store
 from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
@@ -334,7 +335,7 @@ def ingress_path_twice(cluster: Cluster) -> Iterator[Problem]:
             for entry in map(as_mapping, as_list(as_mapping(item.get("http")).get("paths"))):
                 key = (kind, as_text(item.get("host")), as_text(entry.get("path")))
                 first = seen.setdefault((*key, as_text(entry.get("pathType"))), ingress)
-                if first is not ingress:
+                if first is not ingress and may_meet(first, ingress, cluster):
                     yield Problem(
                         f"{first.title} has {key[1] or 'any host'}{key[2]} too: one of them gets "
                         "no requests",

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
+from treecheck.kube.alternatives import may_meet
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import (
     autoscalers,
@@ -167,6 +168,7 @@ def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
             and other.pod is not None
             and selector
             and matches(selector, other.pod.labels)
+            and may_meet(one, other, cluster)
         ]
         if others:
             more = f" and of {len(others) - 1} more" if len(others) > 1 else ""

@@ -1,0 +1,78 @@
+"""What can't meet in one cluster, as far as the tree shows: examples, and other environments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treecheck.kube.applications import applications
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from treecheck.cluster import Cluster
+    from treecheck.model import Resource
+
+LOOSE = "the manifests"  # the set of those that nothing applies
+# Folders of manifests for people to look at, each file by itself.
+SHOWN = frozenset(
+    {"doc", "docs", "example", "examples", "sample", "samples", "test", "tests", "testdata"}
+)
+ENVIRONMENTS = frozenset(
+    {
+        "acceptance", "dev", "development", "live", "local", "preprod", "prod", "production", "qa",
+        "sandbox", "stage", "staging", "test", "uat",
+    }
+)  # fmt: skip
+
+
+def may_meet(one: Resource, other: Resource, cluster: Cluster) -> bool:
+    """Whether something says that two resources run on one cluster.
+
+    Two files of examples don't, nor do two folders of plain files that nothing applies together,
+    nor what Applications of two environments bring, each of a folder of its own.
+    """
+    if one.part == other.part:
+        return True
+    files = one.origin.file, other.origin.file
+    if one.part.loose and other.part.loose and files[0] and files[1]:
+        return files[0].parent == files[1].parent and not _is_shown(one)
+    if _is_shown(one) or _is_shown(other):
+        return False
+    homes = [list(applications(cluster, each.part.name)) for each in (one, other)]
+    return not all(homes) or any(not are_apart(a, b) for a in homes[0] for b in homes[1])
+
+
+def _is_shown(resource: Resource) -> bool:
+    return resource.part.loose and not SHOWN.isdisjoint(resource.part.group.split("/"))
+
+
+def are_apart(one: Resource, other: Resource) -> bool:
+    """Whether two Applications are of two environments: their files differ in that folder alone.
+
+    Each environment has a folder of Applications then, `apps/uat/web.yaml` beside
+    `apps/prod/web.yaml`, and may well have a cluster with an Argo CD of its own.
+    """
+    if one.origin.file is None or other.origin.file is None:
+        return False
+    parts = one.origin.file.parent.parts, other.origin.file.parent.parts
+    if len(parts[0]) != len(parts[1]):
+        return False
+    differing = [pair for pair in zip(*parts, strict=True) if pair[0] != pair[1]]
+    return len(differing) == 1 and ENVIRONMENTS.issuperset(differing[0])
+
+
+def by_file(
+    loose: list[Resource], is_new: Callable[[Resource], bool]
+) -> Iterator[tuple[None, str, list[Resource]]]:
+    """What nothing applies, as one set; a file with something that is deployed too is one itself.
+
+    Such a file is another form of that: an example of a page, or an older one.
+    """
+    files: dict[str, list[Resource]] = {}
+    for each in loose:
+        files.setdefault(each.part.name, []).append(each)
+    mixed = {name for name, found in files.items() if len({*map(is_new, found)}) > 1}
+    rest = [each for each in loose if each.part.name not in mixed]
+    yield from ((None, name, files[name]) for name in files if name in mixed)
+    if rest:
+        yield None, LOOSE, rest

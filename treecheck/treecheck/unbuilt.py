@@ -1,0 +1,112 @@
+"""Why a folder can't be built, which file of the tree says so, and what is made outside of git."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treecheck.files import git_root, line_of
+from treecheck.kustomize import plain_reason
+from treecheck.rendering import closure, namespace_of, strings
+from treecheck.sets import Unbuilt, show
+
+if TYPE_CHECKING:
+    from treecheck.rendering import Kustomization
+    from treecheck.sets import Inputs
+
+# What kustomize says of a file that is not there, and of one that it may not read.
+_GONE = re.compile(r"evalsymlink failure on '([^']+)'")
+_OUTSIDE = re.compile(r"security; file '([^']+)' is not in or below '([^']+)'")
+TIMEOUT = 20  # seconds
+
+
+def made_elsewhere(message: str) -> Path | None:
+    """The file without which a folder can't be built, where .gitignore names it; else None.
+
+    Somebody makes it in each checkout: a person by the README, or a make target. Whether it is
+    right can't be known.
+    """
+    found = _GONE.search(message)
+    if found is None or not found[1].startswith("/"):
+        return None
+    path = Path(found[1])
+    return path if not path.exists() and _is_ignored(path) else None
+
+
+def _is_ignored(path: Path) -> bool:
+    """Whether git ignores a path: https://git-scm.com/docs/git-check-ignore."""
+    there = next(folder for folder in path.parents if folder.is_dir())
+    root = git_root(there)
+    if root is None:
+        return False
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "check-ignore", "-q", "--no-index", str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False  # without git, nothing says that it is ignored
+    return done.returncode == 0
+
+
+def unbuilt(folder: Path, message: str, root: Path) -> Unbuilt:
+    """Why kustomize refuses a folder, blamed on the kustomization that names what is wrong."""
+    name = show(folder, root)
+    gone, outside = _GONE.search(message), _OUTSIDE.search(message)
+    path = Path((gone or outside or [""])[1 if gone or outside else 0])
+    at = _naming(folder, path) if path.is_absolute() else None
+    if at is None:
+        return Unbuilt([name], plain_reason(message, folder), None)
+    kustomization, text = at
+    own = kustomization.folder == folder.resolve()
+    who = "it" if own else show(kustomization.file, root)
+    why = f"names {text}, which is not there" if gone else f"reads {text}, outside of its folder"
+    return Unbuilt([name], f"{who} {why}", kustomization.file, line_of(kustomization.file, text))
+
+
+def tell_failures(inputs: Inputs, failed: dict[Path, str]) -> None:
+    """Take down the folders that can't be built, those with the same fault together.
+
+    `failed` is each folder with kustomize's message.
+    """
+    told: dict[str, Unbuilt] = {}
+    made: dict[Path, list[str]] = {}
+    for folder, message in failed.items():
+        name = show(folder, inputs.root)
+        inputs.failed.append(name)
+        place = namespace_of(folder)
+        inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
+        inside = {each.folder for each in closure(folder)} - {folder}
+        if inside & set(failed):
+            continue  # that one says where the mistake is
+        if file := made_elsewhere(message):
+            made.setdefault(file, []).append(name)
+            continue
+        one = unbuilt(folder, message, inputs.root)
+        known = told.setdefault(one.why, one)
+        if known is not one:
+            known.folders.append(name)
+    inputs.unbuilt += told.values()
+    inputs.unknown += [not_in_git(file, names[0], inputs.root) for file, names in made.items()]
+
+
+def not_in_git(file: Path, name: str, root: Path) -> str:
+    """A sentence for the summary about a file that each checkout makes."""
+    return (
+        f"{show(file, root)} is made outside of git (.gitignore names it), so what {name} brings "
+        "can't be known"
+    )
+
+
+def _naming(folder: Path, path: Path) -> tuple[Kustomization, str] | None:
+    """The kustomization below a folder that names a path, and how it writes it."""
+    for each in closure(folder):
+        for text in strings(each.body):
+            if "\n" not in text and len(text) < 1024 and (each.folder / text).resolve() == path:
+                return each, text
+    return None
