@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 
 SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
 SCRIPT_NAMES = frozenset({"Makefile", "justfile", "Justfile", ".justfile"})
+LEVELS = 3  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 
 
 def is_left_out(file: Path) -> bool:
-    """Whether the kustomization beside a file names it in a comment: somebody took it out."""
-    kustomization = kustomization_file(file.parent)
+    """Whether a kustomization beside or above a file names it in a comment: somebody took it out.
+
+    That above may have a catalogue below it, of which each cluster takes what it needs.
+    """
+    return any(_comments_out(folder, file) for folder in file.parents[:LEVELS])
+
+
+def _comments_out(folder: Path, file: Path) -> bool:
+    kustomization = kustomization_file(folder)
     if kustomization is None:
         return False
     # `# - web.yaml`
-    entry = rf"^[ \t]*#[# \t]*-[ \t]*(?:path:)?[ \t]*[\"']?(?:\./)?{re.escape(file.name)}\b"
+    path = re.escape(file.relative_to(folder).as_posix())
+    entry = rf"^[ \t]*#[# \t]*-[ \t]*(?:path:)?[ \t]*[\"']?(?:\./)?{path}\b"
     try:
         return re.search(entry, load_text(kustomization), re.MULTILINE) is not None
     except InputError:

@@ -264,7 +264,7 @@ class Sorter:
         """
         file = resource.origin.file
         if file is None or kustomization_file(file.parent) is None:
-            return False
+            return file is not None and is_left_out(file)
         if resource.group == ARGO and resource.kind == "Application":
             paths = [as_text(source.get("path")) for source in sources(resource)]
             if any(self._find(path) == file.parent.resolve() for path in paths if path):
