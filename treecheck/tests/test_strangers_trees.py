@@ -315,6 +315,37 @@ def test_variables_of_flux_are_not_known_in_any_set_of_its_tree(tmp_path: Path) 
     assert rules(tmp_path / "other", files, "wrong-type") == ["wrong-type"]
 
 
+CATALOGUE = HEAD + "resources:\n#- argocd/web.yaml\n- argocd/db.yaml\n"
+
+
+@pytest.mark.parametrize(("name", "found"), [("web", 0), ("other", 1)])
+def test_a_catalogue_is_not_judged_by_what_is_commented_out(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "one/kustomization.yaml": CATALOGUE,
+        "one/argocd/db.yaml": SETTINGS,
+        f"one/argocd/{name}.yaml": IN_SHOP,
+    }
+
+    assert rules(tmp_path, files, "service-selects-nothing") == ["service-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("namespace", "found"), [("", 0), (", namespace: default", 1)])
+def test_an_application_without_a_namespace_may_be_beside_its_project(
+    namespace: str, found: int, tmp_path: Path
+) -> None:
+    source = "{repoURL: https://git.example.com/shop.git, chart: a}"
+    text = APPLICATION.replace("SOURCE", source).replace("project: default", "project: infra")
+    project = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n"
+        "metadata: {name: infra, namespace: argocd}\n"
+    )
+    files = {"a.yaml": text.replace(", namespace: argocd", namespace), "b.yaml": project}
+
+    assert rules(tmp_path, files, "project-missing") == ["project-missing"] * found
+
+
 def calls(folder: Path, count: int) -> int:
     """The function calls that a check of so many Applications takes."""
     source = "{repoURL: https://git.example.com/shop.git, path: PATH}"

@@ -42,6 +42,11 @@ def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     if name == "default" or not any(cluster.of_kind("AppProject")):
         return
     project = project_of(cluster, resource)
+    if not resource.metadata.get("namespace") and not resource.part.namespace:
+        # The Application above it, or whoever applies it, says the namespace.
+        projects = (each.name for each in cluster.of_kind("AppProject"))
+        if project is not None or name in projects:
+            return
     if project is not None and not takes_in(project, resource.namespace):
         yield Problem(
             f"project {name} is of namespace {project.namespace}, and its sourceNamespaces don't "
