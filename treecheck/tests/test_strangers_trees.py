@@ -346,6 +346,19 @@ def test_an_application_without_a_namespace_may_be_beside_its_project(
     assert rules(tmp_path, files, "project-missing") == ["project-missing"] * found
 
 
+@pytest.mark.parametrize(("target", "found"), [("shop", 0), ("other", 1)])
+def test_a_helm_release_brings_what_is_in_its_target(
+    target: str, found: int, tmp_path: Path
+) -> None:
+    release = (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\n"
+        f"metadata: {{name: a, namespace: flux}}\nspec: {{targetNamespace: {target}}}\n"
+    )
+    files = {"a.yaml": IN_SHOP, "b.yaml": release}
+
+    assert rules(tmp_path, files, "service-selects-nothing") == ["service-selects-nothing"] * found
+
+
 def calls(folder: Path, count: int) -> int:
     """The function calls that a check of so many Applications takes."""
     source = "{repoURL: https://git.example.com/shop.git, path: PATH}"

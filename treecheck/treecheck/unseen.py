@@ -64,13 +64,13 @@ class Unseen:
 
 def operated(resources: Iterable[Resource]) -> list[Unseen]:
     """The namespaces in which an operator may make more, by the custom resources there."""
-    found = {
-        each.namespace: Unseen(
-            each.namespace, f"an operator makes what {each.kind} {each.name} asks for"
-        )
-        for each in resources
-        if each.namespace and _has_operator(each)
-    }
+    found: dict[str, Unseen] = {}
+    for each in filter(_has_operator, resources):
+        # Flux's HelmRelease installs into another namespace than its own.
+        for place in (each.namespace, each.spec.get("targetNamespace")):
+            if isinstance(place, str) and place:
+                why = f"an operator makes what {each.kind} {each.name} asks for"
+                found[place] = Unseen(place, why)
     return list(found.values())
 
 
