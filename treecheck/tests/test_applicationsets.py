@@ -33,6 +33,15 @@ spec:
       source: {repoURL: https://git.example.com/shop.git, path: 'envs/{{.env}}'}
       destination: {server: https://kubernetes.default.svc, namespace: 'shop-{{.env}}'}
 """
+ROOT = """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: root, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: https://git.example.com/shop.git, path: apps}
+  destination: {server: https://kubernetes.default.svc, namespace: argocd}
+"""
 SERVICE = """
 apiVersion: v1
 kind: Service
@@ -261,6 +270,24 @@ def test_what_is_generated_is_rendered_and_checked(tmp_path: Path) -> None:
         ("service-selects-nothing", "Service shop-dev/web"),
         ("service-selects-nothing", "Service shop-stage/web"),
     }
+
+
+def test_a_set_in_a_plain_folder_of_an_application_is_expanded_once(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for env in ("dev", "stage"):
+        (tmp_path / "envs" / env).mkdir(parents=True)
+        (tmp_path / f"envs/{env}/web.yaml").write_text(SERVICE, encoding="utf-8")
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps/set.yaml").write_text(SET, encoding="utf-8")
+    (tmp_path / "root.yaml").write_text(ROOT, encoding="utf-8")
+
+    facts = Facts()
+    inputs = gather([str(tmp_path)], facts)
+    report = check(inputs, facts, (1, 32))
+
+    assert [each for each in report.findings if each.rule == "duplicate-resource"] == []
+    made = [each for found in inputs.sets.values() for each in found if each.maker is not None]
+    assert sorted(each.name for each in made) == ["shop-dev", "shop-stage"]
 
 
 def test_a_missing_folder_is_blamed_on_the_template(tmp_path: Path) -> None:

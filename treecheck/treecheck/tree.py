@@ -248,13 +248,13 @@ class Sorter:
         return self._find(path) or (ends[0] if len(ends) == 1 else None)
 
     def _plain_folder(self, part: Part, plain: list[Resource]) -> list[Resource]:
-        """The manifests of an Application's folder without a kustomization."""
+        """An Application's folder of plain manifests, less what its ApplicationSets generate."""
         assert part.folder is not None  # noqa: S101 - Applications' parts have one
-        directory = self.directories.get(part, {})
         return [
-            Resource(each.body, part, each.origin, maker=each.maker)
+            Resource(each.body, part, each.origin)
             for each in plain
-            if each.origin.file is not None and _is_read(each.origin.file, part.folder, directory)
+            if each.maker is None and (file := each.origin.file) is not None
+            if _is_read(file, part.folder, self.directories.get(part, {}))
         ]
 
     def _is_unlisted(self, resource: Resource) -> bool:
