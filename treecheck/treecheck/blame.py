@@ -10,17 +10,20 @@ import yaml
 
 from treecheck.errors import InputError
 from treecheck.files import kustomization_file, load_text
-from treecheck.model import FieldPath, as_list, as_text, at
+from treecheck.kube.targets import is_meant
+from treecheck.model import FieldPath, as_list, as_mapping, as_text, at
 from treecheck.rendering import Kustomization, closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
 
 # The fields that tell one item of a list from another, most telling first.
 _IDENTITY = ("name", "containerPort", "mountPath", "port", "key", "ip", "topologyKey", "host")
+# What a kustomization may have put before and after a name.
+ANY_AFFIX = (r"(?:.*-)?", r"(?:-.*)?")
 _Node = yaml.Node
 
 
@@ -200,25 +203,28 @@ def _transformed(
     """Where a patch or transformer of one kustomization wrote exactly this field."""
     if not path:
         return None
-    for file, node in _patches(kustomization):
-        if _is(node, resource, exact=False):
+    for file, node, target in _patches(kustomization):
+        if is_meant(target, resource, ANY_AFFIX) if target else _is(node, resource, exact=False):
             line, depth = _locate(node, resource.body, path)
             if depth == len(path):
                 return file, line
     return _by_field(kustomization, resource, path)
 
 
-def _patches(kustomization: Kustomization) -> Iterator[tuple[Path, _Node]]:
+def _patches(kustomization: Kustomization) -> Iterator[tuple[Path, _Node, Manifest]]:
+    """(file, patch, target) of each; without a target, it changes the resource that it names."""
     own = set(kustomization.body.get("resources") or [])
+    targets: dict[Path, Manifest] = {}
     for patch in as_list(kustomization.body.get("patches")):
-        inline = as_text(at(patch, "patch"))
+        inline, target = as_text(at(patch, "patch")), as_mapping(at(patch, "target"))
+        targets[kustomization.folder / as_text(at(patch, "path"))] = target
         if inline:
             for node in _compose(inline):
-                yield kustomization.file, _shift(node, kustomization.file, inline)
+                yield kustomization.file, _shift(node, kustomization.file, inline), target
     for file in kustomization.files:
         if file.suffix in {".yaml", ".yml"} and file.name not in own:
             for node in _documents(file):
-                yield file, node
+                yield file, node, targets.get(file, {})
 
 
 def _shift(node: _Node, file: Path, inline: str) -> _Node:

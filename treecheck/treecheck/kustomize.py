@@ -109,6 +109,11 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         r"merging from generator .*Name:\"([^\"]*)\".* does not exist",
         "a generator is to merge into {0}, which nothing before it generates",
     ),
+    (
+        r"merging from generator .*Name:\"([^\"]*)\".* exists; can not use behavior",
+        "a generator is to create {0}, which its base generates already (behavior: merge adds to "
+        "it, replace replaces it)",
+    ),
     (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
     (r"missing metadata\.name in object", "one of its resources has no name"),
     (r"(\S+)/kustomization\.yaml is empty", "the kustomization of {0} is empty"),
@@ -131,8 +136,18 @@ def plain_reason(message: str, folder: Path) -> str:
         if found:
             names = [each for each in found.groups() if each]
             return plain.format(*(_short_id(_below(name, folder)) for name in names))
-    first = next(iter(why.strip().splitlines()), "")
+    first = next(iter(_without_addresses(why).strip().splitlines()), "")
     return first[:LONGEST] + ("…" if len(first) > LONGEST else "")
+
+
+def _without_addresses(text: str) -> str:
+    """What kustomize says, with Go's values of its own types by kind and name, or left out.
+
+    >>> _without_addresses("merging from &{0x1f2d 0x1f3a}: it fails")
+    'merging from it: it fails'
+    """
+    ident = r'resid\.ResId\{.*?Kind:"([^"]*)".*?Name:"([^"]*)".*?\}'
+    return re.sub(r"&?\{0x[^}]*\}|\b0x[0-9a-f]{6,}", "it", re.sub(ident, r"\1 \2", text))
 
 
 def _below(name: str, folder: Path) -> str:

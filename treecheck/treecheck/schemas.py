@@ -198,6 +198,20 @@ def custom_kinds() -> dict[tuple[str, str], str]:
     }
 
 
+def custom_part(api_version: str, kind: str, path: FieldPath) -> dict[str, Any]:
+    """Our own schema of what lies at a path in a custom kind; {} where there is none."""
+    parts = _custom(api_version)
+    found: dict[str, Any] = parts.get(kind, {})
+    for step in path:
+        inner = found.get("items") if isinstance(step, int) else None
+        if isinstance(step, str):
+            inner = found.get("properties", {}).get(step)
+        found = inner if isinstance(inner, dict) else {}
+        if "$ref" in found:
+            found = parts.get(str(found["$ref"]).removeprefix(_REF), {})
+    return found
+
+
 @functools.cache
 def _custom(api_version: str) -> dict[str, Any]:
     """Our own schemas of a group's custom kinds and their parts, by name."""

@@ -51,14 +51,14 @@ def destination(application: Resource) -> Manifest:
 def cluster_of(application: Resource) -> str:
     """The cluster that an Application means, by its address or else by its name.
 
-    A misspelt address or name of Argo CD's own cluster counts as that cluster: one rule reports it,
-    and the others see the resources where they were meant to be.
+    A misspelt address or name of Argo CD's own cluster counts as that cluster, and so does none at
+    all: one rule reports it, and the others see the resources where they were meant to be.
     """
     where = destination(application)
     server, name = as_text(where.get("server")), as_text(where.get("name"))
     if means_own_cluster(server, name):
         return IN_CLUSTER
-    return server or name
+    return server or name or IN_CLUSTER
 
 
 def means_own_cluster(server: str, name: str) -> bool:

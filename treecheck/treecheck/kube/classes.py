@@ -87,6 +87,22 @@ def is_slip(name: str, meant: str) -> bool:
     return len(different) == 1 and _one_letter_apart(*different[0])
 
 
+def is_sibling(name: str, meant: str) -> bool:
+    """Whether a name is a slip of another one, or another word for it in the same family of names.
+
+    All words but the last are the same, and one of the last words begins with the other. Whoever
+    makes a family of classes makes them in one place.
+
+    >>> is_sibling("shop-lowest", "shop-low"), is_sibling("shop-high", "shop-low")
+    (True, False)
+    """
+    *ours, last = _SEPARATOR.split(name)
+    *theirs, other = _SEPARATOR.split(meant)
+    short, long = sorted((last, other), key=len)
+    family = bool(ours) and ours == theirs and len(short) > 2 and long.startswith(short)
+    return is_slip(name, meant) or (family and long[len(short) :].isalpha())
+
+
 def _one_letter_apart(one: str, other: str) -> bool:
     if max(len(one), len(other)) < SHORTEST:
         return False

@@ -209,7 +209,7 @@ def project_forbids_namespace(resource: Resource, cluster: Cluster) -> Iterator[
     "namespace-not-made",
     kinds=("Application",),
     source=PROJECTS,
-    unless=("project-forbids-destination", "sync-option-unknown"),
+    unless=("project-forbids-destination", "sync-option-unknown", "application-destination"),
 )
 def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application into a namespace that nothing makes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.kube.classes import comes_with_clusters, is_slip
+from treecheck.kube.classes import comes_with_clusters, is_sibling, is_slip
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import rule
 
@@ -38,7 +38,8 @@ def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     by nobody, and pods with an unknown PriorityClass or RuntimeClass are refused.
 
     Where the facts list the classes of a kind, every other name is missing that the tree does not
-    bring. Where they don't, a name is reported that is a slip of one in the tree; whether the
+    bring. Where they don't, a name is reported that is a slip of one in the tree (of a
+    PriorityClass also one of the same family: shop-lowest beside shop-low); whether the
     cluster came with another one is not known, and the summary says so. An empty
     storageClassName asks for no class at all, and a claim may wait for a volume of the tree that
     names the same class: such a class need not exist.
@@ -64,7 +65,8 @@ def _missing(
     if listed:
         wrong = f"there is no {wanted.kind} {name} on the cluster; known: {known}"
         return Problem(wrong, fix=fix, path=path, lacking=wanted.kind)
-    meant = [each for each in sorted(in_tree) if is_slip(name, each)]
+    near = is_sibling if wanted.kind == "PriorityClass" else is_slip
+    meant = [each for each in sorted(in_tree) if near(name, each)]
     usual = comes_with_clusters(wanted.kind, name)
     unsure = (
         f"{wanted.kind} {name} is not in this tree, and the facts don't list {wanted.key}, so "

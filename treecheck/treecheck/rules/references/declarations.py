@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
+    from treecheck.kube.ports import Port
     from treecheck.model import Resource
 
 
@@ -111,16 +112,19 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
     """A container that is set to listen on another port than it declares.
 
     Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
-    at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports.
+    at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports, and a
+    variable with the name of a declared port, such as METRICS_PORT beside the port `metrics`,
+    unless it goes with a host: then it is a port of others.
     """
     for path, container in containers(resource, "containers"):
         ports = container_ports(container)
         if resource.pod is None or not ports:
             continue
         variables = variables_of(cluster, resource.pod, path, container)
-        for name in LISTENS & set(variables.named):
-            variable = variables.named[name]
+        for name, variable in variables.named.items():
             value = variable.value or ""
+            if name not in LISTENS and not _is_named_so(name, ports, set(variables.named)):
+                continue
             if value.isdecimal() and find(ports, int(value)) is None:
                 yield Problem(
                     f"{name} tells container {container.get('name')} of {resource.title} to listen "
@@ -130,6 +134,18 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
                     resource=variable.resource,
                     related=(resource,),
                 )
+
+
+def _is_named_so(variable: str, ports: list[Port], variables: set[str]) -> bool:
+    """Whether a variable, as METRICS_PORT, says the number of the declared port `metrics`.
+
+    It does not where it goes with a host, or where two ports have the word in their names.
+    """
+    word = variable.removesuffix("_PORT").casefold().rpartition("_")[2]
+    paired = {f"{variable.removesuffix('PORT')}{end}" for end in ("HOST", "HOSTNAME", "ADDR")}
+    if not variable.endswith("_PORT") or paired & variables:
+        return False
+    return len([port for port in ports if word in port.name.casefold().split("-")]) == 1
 
 
 @rule(

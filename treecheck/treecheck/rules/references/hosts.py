@@ -11,7 +11,7 @@ from treecheck.kube.ports import DATABASES, pod_ports
 from treecheck.kube.services import selected_pods
 from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.kube.workloads import replicas
-from treecheck.model import Problem, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_mapping, as_text
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -97,6 +97,38 @@ def _elsewhere(cluster: Cluster, needed: Dependency) -> bool:
     here = any(each.namespace == needed.namespace for each in cluster.resources)
     same = any(each.name == needed.service for each in cluster.of_kind("Service"))
     return not here and not same
+
+
+@rule(
+    "pod-name-unserved",
+    source="https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-network-id",
+    severity=Severity.WARNING,
+    unless=("governing-service-missing",),
+)
+def pod_name_unserved(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """The name of one pod of a StatefulSet, through a Service that has an address of its own.
+
+    `redis-0.redis` is promised for a headless Service only (`clusterIP: None`). CoreDNS happens to
+    answer it for others too; another DNS need not. The name of a Deployment's pod is nowhere.
+    """
+    for needed in dependencies(cluster, resource.pod) if resource.pod else ():
+        service, (first, *rest) = needed.target(cluster), needed.host.split(".")
+        if service is None or not rest or rest[0] != service.name:
+            continue
+        if service.spec.get("clusterIP") == "None" or service.spec.get("type") == "ExternalName":
+            continue
+        owners = [pod.owner for pod in selected_pods(service, cluster)]
+        named = [one for one in owners if re.fullmatch(rf"{re.escape(one.name)}-\d+", first)]
+        if named:
+            yield Problem(
+                f"{needed.name} is {needed.host}, a name of one pod, and {service.title} is not "
+                "headless: Kubernetes promises such names for headless Services only",
+                fix=f"Set clusterIP: None on Service {service.name}, or write the Service's name.",
+                path=needed.host_at.path,
+                resource=needed.host_at.resource,
+                related=(service, *owners),
+                cause=f"{service.title} {first}",
+            )
 
 
 @rule(

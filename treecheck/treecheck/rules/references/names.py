@@ -100,7 +100,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     The API server accepts a binding to nothing; it grants nothing, and the pod's requests are
     forbidden. ClusterRoles are looked up only where the tree brings some, since add-ons bring
-    their own.
+    their own, or where it has a Role of that name: then roleRef names the wrong kind.
 
     Subjects other than service accounts come from the authenticator and can't be looked up.
     """
@@ -115,12 +115,18 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             and (name in USER_ROLES or not any(cluster.of_kind("ClusterRole")))
         )
     )
-    if name and not own and cluster.get(kind, namespace, name) is None:
+    other = "Role" if kind == "ClusterRole" else "ClusterRole"
+    meant = cluster.get(other, "" if namespace else resource.namespace, name)
+    usable = meant is not None and (other, resource.kind) != ("Role", "ClusterRoleBinding")
+    if name and (usable or not own) and cluster.get(kind, namespace, name) is None:
         yield Problem(
-            f"it grants {kind} {name}, which does not exist, so it grants nothing",
-            fix=f"Add the {kind} {name}, or name one that exists.",
-            path=("roleRef", "name"),
-            absent=namespace,
+            f"it grants {kind} {name}, which does not exist, so it grants nothing"
+            + (f"; there is a {other} {name}" if usable else ""),
+            fix=f"Set roleRef.kind to {other}."
+            if usable
+            else f"Add the {kind} {name}, or name one that exists.",
+            path=("roleRef", "kind" if usable else "name"),
+            absent=None if usable else namespace,
         )
     for place, subject in each(resource, "subjects"):
         if subject.get("kind") != "ServiceAccount":

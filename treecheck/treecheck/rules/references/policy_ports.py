@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown, target_of
 from treecheck.kube.services import selected_pods
-from treecheck.model import Problem, Severity, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -55,6 +56,29 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                     *cluster.of_kind("ConfigMap", namespace=resource.namespace),
                 ),
                 severity=Severity.ERROR if effect else None,
+            )
+
+
+@rule(
+    "network-policy-rules-ignored",
+    kinds=("NetworkPolicy",),
+    source="https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-resource",
+)
+def network_policy_rules_ignored(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A NetworkPolicy with rules for a direction that its policyTypes leave out.
+
+    The rules are accepted and have no effect. Where another policy closes that direction, what
+    they were to open stays closed; where none does, everything stays open.
+    """
+    types = as_list(resource.spec.get("policyTypes"))
+    for direction, (rules, _) in DIRECTIONS.items() if types else ():
+        if direction not in types and resource.spec.get(rules):
+            yield Problem(
+                f"it has {rules} rules, and its policyTypes name only {', '.join(types)}: these "
+                "rules have no effect",
+                fix=f"Add {direction} to policyTypes, or remove the {rules} rules.",
+                path=("spec", "policyTypes"),
+                hides=(("spec", rules),),
             )
 
 

@@ -234,6 +234,55 @@ def service_without_endpoints(resource: Resource, cluster: Cluster) -> Iterator[
         )
 
 
+# The names of ports that are for operators, and not for a service's clients.
+_ASIDE = {"metrics", "prometheus", "prom", "monitoring", "management", "admin", "debug", "health"}
+
+
+@rule(
+    "service-port-strays",
+    kinds=("Service",),
+    source=SERVICE + "#field-spec-ports",
+    unless=("service-port-unknown",),
+)
+def service_port_strays(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A Service that leads its clients to a port for metrics, administration or health.
+
+    Its pods have another port, which no port of the Service leads to: clients get the wrong
+    listener, and see what is for operators alone. A Service, or a port of it, that is named for
+    that purpose is meant so.
+    """
+    if _aside(resource.name):
+        return
+    ports = list(each(resource, "spec", "ports"))
+    for pod in selected_pods(resource, cluster):
+        declared = pod_ports(pod)
+        led = [
+            find(declared, target_of(entry), as_text(entry.get("protocol")) or "TCP")
+            for _, entry in ports
+        ]
+        missed = [port for port in declared if port.name and not _aside(port.name)]
+        if not missed or any(port in missed for port in led):
+            continue
+        for (place, entry), port in zip(ports, led, strict=True):
+            name = as_text(entry.get("name"))
+            if port is None or not _aside(port.name) or _aside(name):
+                continue
+            if entry.get("port") != port.number:
+                yield Problem(
+                    f"port {name or entry.get('port')} leads to {port.name} ({port.number}) of "
+                    f"{pod.owner.title}, and nothing leads to {shown(missed)}: clients get the "
+                    "wrong listener",
+                    fix=f"Set targetPort to {missed[0].name}.",
+                    path=(*place, "targetPort"),
+                    related=(pod.owner,),
+                )
+                return
+
+
+def _aside(name: str) -> bool:
+    return not _ASIDE.isdisjoint(name.casefold().split("-"))
+
+
 @rule(
     "node-port-twice",
     scope=Scope.CLUSTER,

@@ -11,7 +11,7 @@ from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.services import nearest
 from treecheck.kube.workloads import REPLICATED
-from treecheck.model import Problem, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, as_list, as_mapping, as_text, at, each
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _selects_nothing(
     "network-policy-peer-unknown",
     kinds=("NetworkPolicy",),
     source="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
+    unless=("labels-in-peers",),
 )
 def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A NetworkPolicy rule whose peer matches no pod.
@@ -150,6 +151,10 @@ def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterato
 
     The peer's pods must be in the policy's own namespace, or in one chosen by its name label.
     kube-system is left alone: every cluster has pods there that no tree brings, such as its DNS.
+
+    Two selectors in one item of the list narrow each other; in two items each opens by itself. A
+    podSelector that matches nothing here, beside an item that is a namespaceSelector alone, was
+    meant to stand in that item: without it all pods of those namespaces are let through.
     """
     for path, peer in _peers(resource):
         selector = as_mapping(peer.get("podSelector"))
@@ -159,9 +164,15 @@ def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterato
         pods = [pod for each in namespaces for pod in cluster.pods(each)]
         if pods and not any(matches(selector, pod.labels) for pod in pods):
             near = nearest(as_mapping(selector.get("matchLabels")), pods)
+            wide = "namespaceSelector" not in peer and _is_beside_namespaces(resource, path)
             yield Problem(
-                "this peer matches no pod, so it lets nothing through",
-                fix=f"Make the selector match the labels of the pods to let through{near}.",
+                "this podSelector matches no pod of its own namespace, and the namespaceSelector "
+                "beside it is an item of its own, which lets every pod of those namespaces through"
+                if wide
+                else "this peer matches no pod, so it lets nothing through",
+                fix="Put both selectors into one item: remove the hyphen before the second."
+                if wide
+                else f"Make the selector match the labels of the pods to let through{near}.",
                 path=path,
                 related=tuple(
                     found for each in namespaces for found in cluster.meant(each, selector)
@@ -175,6 +186,16 @@ def _peers(policy: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
         for place, entry in each(policy, "spec", rules_key):
             for spot, peer in each(entry, peers_key):
                 yield (*place, *spot), peer
+
+
+def _is_beside_namespaces(policy: Resource, path: FieldPath) -> bool:
+    """Whether the item before or after a peer is a namespaceSelector that chooses, and no more."""
+    *above, index = path
+    peers = as_list(at(policy.body, *above))
+    around = [peers[i] for i in (int(index) - 1, int(index) + 1) if 0 <= i < len(peers)]
+    return any(
+        set(as_mapping(one)) == {"namespaceSelector"} and one["namespaceSelector"] for one in around
+    )
 
 
 def _namespaces(peer: Manifest, policy: Resource, cluster: Cluster) -> list[str] | None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.kinds import BUILT_IN_GROUPS
+from treecheck.kube.kubectl import asked_rights, calls_in, runs_shell
 from treecheck.kube.rights import allows, rules_of
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
@@ -89,20 +90,8 @@ def _has_config(pod: PodTemplate, path: FieldPath, container: Manifest, cluster:
     return "KUBECONFIG" in variables.named or not variables.complete
 
 
-# The names that kubectl takes for a resource -> its plural.
-PLURALS = {
-    name: plural
-    for plural, names in {
-        "configmaps": "cm configmap", "cronjobs": "cj cronjob", "daemonsets": "ds daemonset",
-        "deployments": "deploy deployment", "endpoints": "ep", "events": "ev event",
-        "ingresses": "ing ingress", "jobs": "job", "namespaces": "ns namespace", "nodes": "no node",
-        "persistentvolumeclaims": "pvc persistentvolumeclaim", "pods": "po pod",
-        "replicasets": "rs replicaset", "secrets": "secret", "services": "svc service",
-        "statefulsets": "sts statefulset",
-    }.items()
-    for name in (plural, *names.split())
-}  # fmt: skip
-LOOKED_AT = {"get", "delete"}
+# The verbs of which one on a kind says that a Role is about it.
+USUAL = ("get", "list", "watch", "delete", "create", "update", "patch")
 
 
 @rule("right-missing", source=ACCOUNTS, unless=("role-missing", "role-resource-unknown"))
@@ -110,8 +99,11 @@ def right_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that runs kubectl, whose account may not do that.
 
     `kubectl get` of a whole kind lists it, and with --watch watches it; `kubectl delete` of one
-    deletes it, and of several lists them first. Each is a verb that a Role has to name. Looked at
-    are accounts that the tree binds, to roles that it has.
+    deletes it, and of several lists them first. `rollout restart`, `set`, `label` and `annotate`
+    patch, `scale` patches the part `scale`, `exec` creates in `pods/exec`, `logs` gets `pods/log`.
+    Each is a verb that a Role has to name; `update` does not stand for `patch`. Looked at are
+    accounts that the tree binds, to roles that it has. What `apply -f` asks for is in its files,
+    and not known.
     """
     pod = resource.pod
     if pod is None or _is_off(pod, cluster):
@@ -119,53 +111,39 @@ def right_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     name = as_text(pod.spec.get("serviceAccountName")) or "default"
     rules = rules_of(cluster, resource.namespace, name)
     for path, container in pod.containers() if rules else ():
-        words = _words(container)
-        if not rules or not words or _has_config(pod, path, container, cluster):
+        if not rules or _has_config(pod, path, container, cluster):
             continue
-        plural, verbs = _asks(words)
-        missing = [verb for verb in verbs if not allows(rules, verb, plural)]
-        if missing and any(allows(rules, verb, plural) for verb in ("get", "list", "delete")):
-            yield Problem(
-                f"container {container.get('name')} runs kubectl {' '.join(words)[:50]}, and no "
-                f"Role of account {name} has {', '.join(missing)} on {plural}: it is forbidden",
-                fix=f"Add {missing[0]} to the verbs of the rule on {plural}.",
-                path=(*path, "args" if "args" in container else "command"),
-                absent=resource.namespace,
-            )
+        for words in _calls_of(container):
+            asked = asked_rights(words, resource.namespace)
+            missing = [(verb, kind) for verb, kind in asked if not allows(rules, verb, kind)]
+            kinds = {kind.partition("/")[0] for _, kind in asked}
+            if missing and any(allows(rules, verb, kind) for verb in USUAL for kind in kinds):
+                kind = missing[0][1]
+                verbs = ", ".join(verb for verb, other in missing if other == kind)
+                yield Problem(
+                    f"container {container.get('name')} runs kubectl {' '.join(words)[:50]}, and "
+                    f"no Role of account {name} has {verbs} on {kind}: it is forbidden",
+                    fix=f"Add {missing[0][0]} to the verbs of the rule on {kind}.",
+                    path=(*path, "args" if "args" in container else "command"),
+                    absent=resource.namespace,
+                )
+                break
 
 
-def _words(container: Manifest) -> list[str]:
-    """What a container tells kubectl, unless a shell does."""
+def _calls_of(container: Manifest) -> Iterator[list[str]]:
+    """The words of each call of kubectl that a container makes, by itself or in its shell."""
     command, args = (
         [as_text(word) for word in as_list(container.get(field))] for field in ("command", "args")
     )
-    if not _calls(container) or any(" " in word for word in (*command, *args)):
-        return []
-    words = [*(command or ["kubectl"]), *args]
-    return words[1:] if words[0].rpartition("/")[2] == "kubectl" else []
-
-
-def _asks(words: list[str]) -> tuple[str, list[str]]:
-    """(resource, verbs) that a call of kubectl asks for; no verbs of what is not looked at."""
-    plain = [word for word in words if not word.startswith("-")]
-    options = [word for word in words if word.startswith("-")]
-    spaced = [word for word in options if "=" not in word and word not in SWITCHES]
-    kind, _, name = (plain[1] if len(plain) > 1 else "").partition("/")
-    plural = PLURALS.get(kind, "")
-    if not plural or spaced or plain[0] not in LOOKED_AT:
-        return "", []
-    named = bool(name) or len(plain) > 2
-    verbs = [] if named and plain[0] == "delete" else ["get" if named else "list"]
-    verbs += ["delete"] if plain[0] == "delete" else []
-    verbs += ["watch"] if {"-w", "--watch", "--watch-only", "--watch=true"} & set(options) else []
-    return plural, verbs
-
-
-# Options of kubectl that take no word after them.
-SWITCHES = {
-    "-A", "--all", "--all-namespaces", "--force", "--ignore-not-found", "--no-headers",
-    "--now", "--show-labels", "-w", "--watch", "--watch-only",
-}  # fmt: skip
+    if not _calls(container):
+        return
+    script = next((word for word in (*command, *args) if " " in word), "")
+    if script and runs_shell(container):
+        yield from calls_in(script)
+    elif not script:
+        words = [*(command or ["kubectl"]), *args]
+        if words[0].rpartition("/")[2] == "kubectl":
+            yield words[1:]
 
 
 ROLES = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources"

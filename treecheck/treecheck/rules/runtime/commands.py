@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.pod_security import on_windows
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, as_list, as_mapping, as_text, at, containers
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, containers, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -106,6 +106,44 @@ def variable_needs_shell(resource: Resource, cluster: Cluster) -> Iterator[Probl
                     "there is no shell to put the variable's value in",
                     fix=f"Write $({name}).",
                     path=(*path, field, index),
+                )
+
+
+# Names of variables whose programs put the values of others in by themselves.
+OWN_PLACES = re.compile(r"SPRING_|QUARKUS_|MICRONAUT_|MP_|JAVA_|JDK_|OTEL_|LOG(GING|BACK)?_")
+WHOLE = re.compile(r"(?<!\$)\$\{(\w+)\}")
+
+
+@rule(
+    "variable-not-replaced",
+    source="https://kubernetes.io/docs/tasks/inject-data-application/"
+    "define-interdependent-environment-variables/",
+    severity=Severity.WARNING,
+)
+def variable_not_replaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A `${NAME}` in the value of a variable, where NAME is a variable of the same container.
+
+    The kubelet replaces $(NAME), and only that, and no shell reads a value: the program gets the
+    dollar sign and the brackets. Frameworks that replace such places by themselves, as Spring and
+    Quarkus do in their own variables, are left alone, and so are values that some script gets.
+    """
+    pod = resource.pod
+    for path, container in pod.containers() if pod else ():
+        if pod is None:
+            return
+        named = variables_of(cluster, pod, path, container).named
+        for place, entry in each(container, "env"):
+            value, own = as_text(entry.get("value")), as_text(entry.get("name"))
+            script = "\n" in value or bool(re.search(r"[;|`]|&&", value))
+            if script or OWN_PLACES.match(own):
+                continue
+            name = next((found for found in WHOLE.findall(value) if found in named), "")
+            if name and name != own:
+                yield Problem(
+                    f"{own} of container {container.get('name')} has ${{{name}}} in it, which "
+                    "Kubernetes does not replace: the program gets these very letters",
+                    fix=f"Write $({name}), and define {name} above it.",
+                    path=(*path, *place, "value"),
                 )
 
 

@@ -31,8 +31,10 @@ OUTSIDE = Pod("", {}, {})
         "network-policy-selects-nothing",
         "network-policy-peer-unknown",
         "network-policy-port-unknown",
+        "network-policy-rules-ignored",
         "service-port-unknown",
         "dns-blocked",
+        "labels-in-peers",
     ),
 )
 def network_blocked(cluster: Cluster) -> Iterator[Problem]:
@@ -121,7 +123,7 @@ def _ends(
     "dns-blocked",
     scope=Scope.CLUSTER,
     source=SOURCE,
-    unless=("network-policy-peer-unknown",),
+    unless=("network-policy-peer-unknown", "network-policy-rules-ignored", "labels-in-peers"),
 )
 def dns_blocked(cluster: Cluster) -> Iterator[Problem]:
     """A pod that may not ask the cluster's DNS for the names in its configuration.
@@ -157,6 +159,7 @@ def dns_blocked(cluster: Cluster) -> Iterator[Problem]:
     unless=(
         "database-exposed",
         "service-type",
+        "service-port-strays",
         "listen-port-undeclared",
         "network-policy-port-unknown",
         "network-policy-selects-nothing",

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
+from treecheck.kube.kubectl import runs_shell
 from treecheck.kube.pages import SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
 
 
-SHELLS = {"ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"}
 
 
 @rule("root-against-non-root", source=SECURITY_CONTEXT)
@@ -124,14 +124,6 @@ def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem
                         path=where,
                         related=variables.sources,
                     )
-
-
-def runs_shell(container: Manifest) -> bool:
-    """Whether a container's command line is given to a shell, as `sh -c` does."""
-    words = [*as_list(container.get("command")), *as_list(container.get("args"))]
-    texts = [as_text(word) for word in words]
-    shells = any(text.rpartition("/")[2] in SHELLS for text in texts)
-    return shells and any(re.fullmatch(r"-[a-z]*c", text) for text in texts)
 
 
 def _uses(

@@ -65,7 +65,8 @@ def _wrong_label(key: str, values: list[str]) -> tuple[str, str] | None:
         if bare:
             return f"no node has a label {key}", f"Write {bare}."
         if "/" in key and (domain in DOMAINS or alike > 0.92):
-            hint = near[0] if near else "one of " + ", ".join(sorted(NODE_LABELS))
+            hint = _meant_label(key) or (near[0] if near else "")
+            hint = hint or "one of " + ", ".join(sorted(NODE_LABELS))
             return f"no node has a label {key}", f"Write {hint}."
         return None
     known = {"os": SYSTEMS, "arch": ARCHITECTURES}.get(key.rpartition("/")[2])
@@ -75,6 +76,14 @@ def _wrong_label(key: str, values: list[str]) -> tuple[str, str] | None:
         if key == ZONE and REGION.fullmatch(value):
             return f"{value} is a region and no zone", f"Write a zone, such as {value}a."
     return None
+
+
+def _meant_label(key: str) -> str:
+    """The one label that a wrong one shortens or lengthens: `kubernetes.io/host` the hostname."""
+    longer = [label for label in NODE_LABELS if label.startswith(key) or key.startswith(label)]
+    plain = [each for each in NODE_LABELS if each.replace("-", "") == key.replace("-", "")]
+    found = plain or longer
+    return found[0] if len(found) == 1 else ""
 
 
 def _node_labels(pod: PodTemplate) -> Iterator[tuple[FieldPath, str, list[str]]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store, references
 from treecheck.kube.hosts import dependencies
+from treecheck.kube.images import repository
 from treecheck.kube.pages import SYNC_WAVES
 from treecheck.kube.services import selected_pods
-from treecheck.kube.waves import HOOK_DELETE, delete_policies, is_hook, position, shown
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
+from treecheck.kube.waves import HOOK_DELETE, PHASES, WAVE, delete_policies, is_hook, position, shown
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -70,6 +72,62 @@ def _calls(job: Resource, here: tuple[int, int], cluster: Cluster) -> Iterator[P
                     cause=needed.title,
                 )
                 return
+
+
+@rule(
+    "workload-before-migration",
+    kinds=("Job",),
+    source=SYNC_WAVES,
+    unless=("wave-deadlock",),
+)
+def workload_before_migration(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """Pods of a new version in an earlier wave than the migration that they need.
+
+    A Job migrates the database, and a workload of the same image comes before it: the new pods run
+    against the old schema, and the Job waits until they are healthy. When it fails they are there
+    already. A migration in PostSync, and one whose name says `post`, is meant to come later.
+    """
+    here = position(resource)
+    if here is None or here[0] > PHASES.index("Sync") or not _migrates(resource):
+        return
+    images = _images(resource)
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "Rollout"):
+        for workload in cluster.of_kind(kind, namespace=resource.namespace):
+            there = position(workload)
+            alike = workload.part == resource.part and bool(images & _images(workload))
+            if alike and there is not None and there < here:
+                yield Problem(
+                    f"it is applied in {shown(there)} and {resource.title}, which migrates its "
+                    f"database, comes in {shown(here)}: the new pods start on the old schema, and "
+                    "a failed migration finds them running",
+                    fix=f"Put it into a later wave than {resource.title}.",
+                    path=(*METADATA, WAVE) if WAVE in workload.annotations else METADATA,
+                    resource=workload,
+                    related=(resource,),
+                )
+
+
+MIGRATES = re.compile(
+    r"migrat(e|es|ion|ions|or)\b|\bschema[-_:]?(up|update|upgrade)|\bupgrade head\b"
+    r"|\b(flyway|liquibase|alembic|goose|sqitch)\b"
+)
+NOT_YET = re.compile(r"\bpost\b|\bcontract\b|\bcleanup\b|\bstatus\b|\bcheck\b|\bwait\b")
+
+
+def _migrates(job: Resource) -> bool:
+    """Whether a Job's name, or a command of its containers, says that it migrates a schema."""
+    lines = [job.name]
+    for _, container in containers(job, "containers"):
+        words = [*as_list(container.get("command")), *as_list(container.get("args"))]
+        lines.append(" ".join(map(as_text, words)))
+    text = " ".join(lines).casefold()
+    return MIGRATES.search(text) is not None and NOT_YET.search(text) is None
+
+
+def _images(resource: Resource) -> set[str]:
+    """The images of a resource's main containers, without tag and digest."""
+    images = (as_text(one.get("image")) for _, one in containers(resource, "containers"))
+    return {repository(image) for image in images if image}
 
 
 def _needs(cluster: Cluster, pod: PodTemplate) -> Iterator[Resource]:

@@ -9,7 +9,7 @@ from treecheck.conformance import is_unquoted
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, as_text, show_path
 from treecheck.registry import rule
-from treecheck.schemas import schemas
+from treecheck.schemas import custom_part, schemas
 from treecheck.wording import shown
 
 if TYPE_CHECKING:
@@ -33,19 +33,23 @@ def unknown_field(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     for error in resource.schema_errors:
         if error.keyword == "additionalProperties":
             name = str(error.path[-1])
-            known = _known_fields(error, cluster)
-            near = difflib.get_close_matches(name, known, n=1)
+            known = _known_fields(error, resource, cluster)
+            folded = {field.casefold(): field for field in known}
+            same = folded.get(name.replace("-", "").replace("_", "").casefold())
+            near = [same] if same else difflib.get_close_matches(name, known, n=1)
             where = show_path(error.path[:-1]) or "the manifest"
             yield Problem(
                 f"{name!r} is not a field of {where}: the API server refuses or drops it",
-                fix=f"Write {near[0]!r}." if near else _listed(known),
+                fix=f"Write {near[0]!r} in place of {name!r}." if near else _listed(known),
                 path=error.path,
                 hides=tuple((*error.path[:-1], field) for field in near),
             )
 
 
-def _known_fields(error: SchemaError, cluster: Cluster) -> list[str]:
+def _known_fields(error: SchemaError, resource: Resource, cluster: Cluster) -> list[str]:
     definition = schemas(cluster.version).definition(error.definition)
+    if not definition:  # of a custom kind
+        definition = custom_part(resource.api_version, resource.kind, error.path[:-1])
     return sorted(definition.get("properties", {}))
 
 
