@@ -13,6 +13,7 @@ MERGED = (
     'Group:"", Version:"v1", Kind:"ConfigMap", isClusterScoped:false}, Name:"settings", '
     'Namespace:""} does not exist; cannot merge or replace'
 )
+CREATED = "exists; can not use behavior: 'create', behavior must be one of [merge replace]"
 FOLDER = Path("/tree/overlays/prod")
 
 
@@ -30,6 +31,14 @@ FOLDER = Path("/tree/overlays/prod")
         (
             "no matches for Id Deployment.v1.apps/web.[noNs]; failed to find unique target",
             "no resource is Deployment web, which a patch of it changes",
+        ),
+        (
+            MERGED.replace("does not exist; cannot merge or replace", CREATED),
+            "a generator creates settings, which its base generates too (write behavior: merge)",
+        ),
+        (
+            MERGED.replace("does not exist; cannot merge or replace", "is odd at 0xc000a1b2c3"),
+            "merging from generator it: id ConfigMap settings is odd at it",
         ),
         ("something new\nand more", "something new"),
     ],

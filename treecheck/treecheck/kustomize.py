@@ -111,8 +111,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ),
     (
         r"merging from generator .*Name:\"([^\"]*)\".* exists; can not use behavior",
-        "a generator is to create {0}, which its base generates already (behavior: merge adds to "
-        "it, replace replaces it)",
+        "a generator creates {0}, which its base generates too (write behavior: merge)",
     ),
     (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
     (r"missing metadata\.name in object", "one of its resources has no name"),

@@ -13,7 +13,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
@@ -21,6 +21,9 @@ from treecheck.errors import InputError
 from treecheck.limits import LIMITS, OPTIONAL, REQUIRED
 from treecheck.limits.words import BASE64_PATTERN, QUANTITY_PATTERN
 from treecheck.reading import read_documents
+
+if TYPE_CHECKING:
+    from treecheck.model import FieldPath
 
 _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"

@@ -94,20 +94,24 @@ def asked_rights(words: list[str], namespace: str) -> list[tuple[str, str]]:
     kind, _, name = (rest[0] if rest else "").partition("/")
     plural = PLURALS.get(kind, "")
     named = bool(name) or len(rest) > 1
-    if not plural:
-        return []
+    return (
+        [(verb, plural + part) for verb, part in _needs(action, options, named)] if plural else []
+    )
+
+
+def _needs(action: str, options: dict[str, str], named: bool) -> list[tuple[str, str]]:
+    """(verb, part of the resource) that an action needs, on one that is named or on a kind."""
+    looked_up = "get" if named else "list"
     if action in CHANGES:
-        chosen = "get" if named else "list"
-        return [(verb, plural) for verb in dict.fromkeys((chosen, *CHANGES[action]))]
+        return [(verb, "") for verb in dict.fromkeys((looked_up, *CHANGES[action]))]
     if action == "scale":
         verb = "update" if "current-replicas" in options else "patch"
-        return [("get", plural), (verb, f"{plural}/scale")]
-    if action == "create":
-        return [("create", plural)]
-    verbs = [] if named and action == "delete" else ["get" if named else "list"]
-    verbs += ["delete"] if action == "delete" else []
-    verbs += ["watch"] if "watch" in options else []
-    return [(verb, plural) for verb in verbs] if action in {"delete", "get"} else []
+        return [("get", ""), (verb, "/scale")]
+    if action in {"create", "delete"}:
+        return [("list", "")] * (action == "delete" and not named) + [(action, "")]
+    if action == "get":
+        return [(looked_up, ""), *([("watch", "")] if "watch" in options else [])]
+    return []
 
 
 def _of_pods(action: str, rest: list[str]) -> list[tuple[str, str]]:

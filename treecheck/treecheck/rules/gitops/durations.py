@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 SETTINGS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/argocd-cm-yaml/"
 # ConfigMap -> the keys that hold a time as Go writes it, and those that hold a number of seconds.
 TIMES = {
-    "argocd-cm": re.compile(r"timeout\.(hard\.)?reconciliation(\.jitter)?|users\.session\.duration"),
+    "argocd-cm": re.compile(
+        r"timeout\.(hard\.)?reconciliation(\.jitter)?|users\.session\.duration"
+    ),
     "argocd-cmd-params-cm": re.compile(
         r"(controller|server|reposerver|applicationsetcontroller)\.[a-z.]*\.(expiration|duration)"
         r"|reposerver\.git\.request\.timeout"
@@ -63,7 +65,9 @@ def _is_duration(text: str) -> bool:
     >>> [_is_duration(text) for text in ("1h30m", "0", "1.5s", "60", "1min", "5 m")]
     [True, True, True, False, False, False]
     """
-    return DURATION.fullmatch(text) is not None and (text.strip("+-0") == "" or not text[-1:].isdigit())
+    return DURATION.fullmatch(text) is not None and (
+        text.strip("+-0") == "" or not text[-1:].isdigit()
+    )
 
 
 def _meant(text: str) -> str:

@@ -37,7 +37,9 @@ def labels_in_peers(cluster: Cluster) -> Iterator[Problem]:
             lost = _lost(policy, pairs, cluster) if policy.kind == "NetworkPolicy" else ""
             if lost:
                 fixed = [one.title for one in resources if one.kind in FIXED]
-                also = f"; the selector of {fixed[0]} gets them too, and can't change" if fixed else ""
+                also = (
+                    f"; the selector of {fixed[0]} gets them too, and can't change" if fixed else ""
+                )
                 yield Problem(
                     f"{word} writes {', '.join(pairs)} into the peers of {policy.title}, and the "
                     f"pods with {lost}, which one of them means, don't have these labels: it lets "

@@ -61,8 +61,6 @@ def _selected(monitor: Resource, cluster: Cluster) -> tuple[str, list[Resource],
         ]
         ports = [port for one in services for _, port in each(one, "spec", "ports")]
         return "Services", services, {as_text(port.get("name")) for port in ports} - {""}
-    pods = [
-        pod for one in places for pod in cluster.pods(one) if matches(selector, pod.labels)
-    ]
+    pods = [pod for one in places for pod in cluster.pods(one) if matches(selector, pod.labels)]
     names = {port.name for pod in pods for port in pod_ports(pod)} - {""}
     return "pods", [pod.owner for pod in pods], names

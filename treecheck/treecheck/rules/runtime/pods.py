@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][-.A-Za-z0-9_]*)\))")
 
 
-
-
 @rule("root-against-non-root", source=SECURITY_CONTEXT)
 def root_against_non_root(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container that must be root and must not be root.

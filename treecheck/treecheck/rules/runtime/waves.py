@@ -10,7 +10,15 @@ from treecheck.kube.hosts import dependencies
 from treecheck.kube.images import repository
 from treecheck.kube.pages import SYNC_WAVES
 from treecheck.kube.services import selected_pods
-from treecheck.kube.waves import HOOK_DELETE, PHASES, WAVE, delete_policies, is_hook, position, shown
+from treecheck.kube.waves import (
+    HOOK_DELETE,
+    PHASES,
+    WAVE,
+    delete_policies,
+    is_hook,
+    position,
+    shown,
+)
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
 from treecheck.registry import Family, rule
 
