@@ -12,7 +12,7 @@ from ci.platform.capacity.eksctl import load_cluster
 from ci.platform.capacity.prices import load_prices
 from ci.platform.edits import Edits, refuse_changes, tracked
 from ci.platform.environments import shared
-from ci.tree import carried, networks, overlays, owners, settings, snapshots
+from ci.tree import carried, networks, outside, overlays, owners, settings, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +59,7 @@ def command(root: Path, **values: str | None) -> None:
     for path in edits.changed:
         click.echo(f"  {path}")
     click.echo(f"Committed: {len(edits.changed)} files now say {', '.join(_said(wanted, parsed))}.")
-    for warning in warnings(wanted):
+    for warning in (*warnings(wanted), *_without_certificates(root, wanted)):
         click.echo(f"warning: {warning}", err=True)
     if parsed.keys() & {"account", "region"}:
         click.echo(
@@ -102,6 +102,18 @@ def warnings(wanted: settings.Settings) -> list[str]:
             " plain HTTP."
         )
     return found
+
+
+def _without_certificates(root: Path, wanted: settings.Settings) -> list[str]:
+    """That the tree can't check the certificate of its database outside the cluster yet."""
+    path = root / outside.CA_FILE
+    there = path.is_file() and outside.has_certificates(path.read_text(encoding="utf-8"))
+    if not wanted.database_host or there:
+        return []
+    return [
+        f"{outside.CA_FILE} has no certificate yet, so the service takes no server. For RDS:\n"
+        f"{outside.fetch_certificates(wanted.region)}"
+    ]
 
 
 def rewrite(root: Path, wanted: settings.Settings) -> Edits:

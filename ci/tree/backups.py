@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ci.tree import overlays
+from ci.tree import outside, overlays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +27,13 @@ def values(settings: Settings) -> dict[str, Value]:
 
     The other environments run the same image, so that a new one is tried there first.
     """
-    last: tuple[str, ...] = ("rotation", "storage", f"{BASE}/upstream")
+    last: tuple[str, ...] = ("server", "rotation", "storage", f"{BASE}/upstream")
     other = last
     if settings.backup_bucket:
-        last = ("rotation", f"{BASE}/backups", COMPONENT, "claim", "image")
-        other = ("rotation", "storage", "image")
+        last = ("server", "rotation", f"{BASE}/backups", COMPONENT, "claim", "image")
+        other = ("server", "rotation", "storage", "image")
+    if settings.database_host:
+        last = outside.COMPONENTS
     return {
         "prod_database": last,
         "database": other,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ci.errors import InputError
-from ci.tree import backups
+from ci.tree import backups, outside
 from ci.tree.images import DATABASE_IMAGE
 from ci.tree.settings import SETTINGS
 
@@ -51,6 +51,7 @@ def values(settings: Settings) -> dict[str, str | _FlowList]:
         "prod_tls": _boolean(bool(settings.prod_certificate)),
         "argocd_internal": _boolean(settings.argocd_internal),
         **backups.values(settings),
+        **outside.values(settings),
     }
     return {
         name: value if isinstance(value, str) else _FlowList(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import InputError
-from ci.tree import overlays, sealed_file
+from ci.tree import outside, overlays, sealed_file
 from ci.tree.sealed_file import OF_NEXT, OF_PASSWORD, Contents, Place
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ kind: Component
 components:
   - ../../coworking/image
 """
-_JOB = "  - ../../../../base/postgres/rotation\n"  # first, so that the image is for it too
+# First, so that the image is for it too; the second where the database is outside the cluster.
+_JOB = "  - ../../../../base/postgres/rotation\n"
+_JOB_OUTSIDE = "  - ../../../../base/postgres/outside/rotation\n"
 
 
 class SecretFiles(NamedTuple):
@@ -85,12 +87,14 @@ def announce(environment: str, root: Path, password: str) -> dict[str, str]:
     refuse_announced(environment, entries)
     after = Contents({**entries, NEXT: place.seal(password)}, {**notes, **place.note(OF_NEXT)})
     files = SecretFiles.of(environment)
-    return {files.sealed: place.text(after), files.rotation: _with_job()}
+    return {files.sealed: place.text(after), files.rotation: with_job(environment, root)}
 
 
-def _with_job() -> str:
+def with_job(environment: str, root: Path) -> str:
+    """The overlay's component with the Job that reaches the environment's database."""
     head, image = AT_REST.split("components:\n")
-    return f"{head}components:\n{_JOB}{image}"
+    job = _JOB_OUTSIDE if outside.is_on(environment, root) else _JOB
+    return f"{head}components:\n{job}{image}"
 
 
 def use(environment: str, root: Path) -> dict[str, str]:

@@ -195,6 +195,27 @@ SETTINGS: dict[str, Setting] = {
         pattern(r"[a-z0-9]+(-[a-z0-9]+)*"),
         optional=True,
     ),
+    "database_host": Setting(
+        "the host of prod's PostgreSQL outside the cluster; none: it is in the cluster",
+        "the host name that the server's certificate is for, or none",
+        "coworking-prod.abc123.eu-central-1.rds.amazonaws.com",
+        formats.host,
+        optional=True,
+    ),
+    "database_port": Setting(
+        "the port of that PostgreSQL",
+        "a number from 1 to 65535",
+        "5432",
+        lambda value: (
+            "" if re.fullmatch("[1-9][0-9]{0,4}", value) and int(value) <= 65535 else "?"
+        ),
+    ),
+    "database_network": Setting(
+        "the range of addresses that PostgreSQL is in; eksctl makes a VPC of this one",
+        "a range of IPv4 addresses",
+        "10.20.0.0/16",
+        networks.problem,
+    ),
 }
 
 
@@ -226,6 +247,9 @@ class Settings(NamedTuple):
     backup_days: str = "28"
     backup_endpoint: str = ""
     backup_region: str = ""
+    database_host: str = ""
+    database_port: str = "5432"
+    database_network: str = "192.168.0.0/16"
 
     @property
     def registry(self) -> str:

@@ -25,17 +25,21 @@ def wanted(**values: str) -> Settings:
 
 def make(folder: Path, **values: str) -> Path:
     """Copy the tree into a folder, switch the backups on there, and return the folder."""
+    copy_tree(folder, wanted(**values))
+    seal(overlays.sealed_secret_path(overlays.last(folder), folder))
+    return folder
+
+
+def copy_tree(folder: Path, chosen: Settings) -> None:
+    """Copy the tree into a folder, with other settings."""
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, folder / part)
         else:
             shutil.copy(ROOT / part, folder / part)
-    chosen = wanted(**values)
     for path in folder.rglob("*.yaml"):
         edit = carried.edit_file if path.name == settings.FILE else carried.carry
         path.write_text(edit(path.read_text(), chosen))
-    seal(overlays.sealed_secret_path(overlays.last(folder), folder))
-    return folder
 
 
 def seal(path: Path) -> None:

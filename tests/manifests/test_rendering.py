@@ -91,7 +91,16 @@ def test_a_change_of_what_is_deployed_is_shown_in_its_snapshot(environment: str)
 
 
 # dev's data is not kept: nothing guards it, backs it up or restores it.
-KEPT_IN_PROD = {("postgres", "kept.yaml"), ("postgres", "backups"), ("postgres", "claim")}
+KEPT_IN_PROD = {
+    ("postgres", "kept.yaml"),
+    ("postgres", "server", "kept.yaml"),
+    ("postgres", "backups"),
+    ("postgres", "claim"),
+}
+
+
+def _is_kept(parts: tuple[str, ...]) -> bool:
+    return any(parts[: len(kept)] == kept for kept in KEPT_IN_PROD)
 
 
 def test_all_overlays_have_the_same_files() -> None:
@@ -99,7 +108,7 @@ def test_all_overlays_have_the_same_files() -> None:
         {
             str(path.relative_to(folder))
             for path in folder.rglob("*")
-            if path.is_file() and path.relative_to(folder).parts[:2] not in KEPT_IN_PROD
+            if path.is_file() and not _is_kept(path.relative_to(folder).parts)
         }
         for folder in (ROOT / "overlays" / name for name in environments())
     ]

@@ -34,7 +34,7 @@ def test_the_trees_own_file_is_as_the_verb_writes_it() -> None:
 
 def test_the_verb_sees_whether_the_backups_are_on(switched: Path) -> None:
     """Before the setting names a bucket, and after."""
-    off = "components: [rotation, storage, ../../../base/postgres/upstream]"
+    off = "components: [server, rotation, storage, ../../../base/postgres/upstream]"
 
     assert is_used((switched / OVERLAY / "kustomization.yaml").read_text(encoding="utf-8"))
     assert not is_used(off)

@@ -32,7 +32,9 @@ def without_backups(text: str) -> str:
     """An overlay's or a project's file without what only the environment with backups has."""
     entries = rf" *- group: .*\n +kind: (?:{'|'.join(_OF_BACKUPS)})\n"
     text = re.sub(rf"(?m)(?:^ *#.*\n)*(?:^{entries})+", "", text)
-    return text.replace("{prod_database}", "{database}")
+    for of_last in ("database", "service"):  # whose database may be backed up, or outside
+        text = text.replace(f"{{prod_{of_last}}}", f"{{{of_last}}}")
+    return text
 
 
 def listed(text: str, file: str) -> str:

@@ -175,7 +175,7 @@ def test_what_is_not_kept_is_refused_and_nothing_changed(
 
 
 def test_an_environment_without_backups_is_refused(cluster: RestoreCluster, git: Git) -> None:
-    git.commit(OVERLAY, "components: [rotation, storage]\n")
+    git.commit(OVERLAY, "components: [server, rotation, storage]\n")
 
     assert "prod's database has no backups in git" in str(fails(git, "--to", "latest"))
 
