@@ -2,4 +2,5 @@
 
 import ci.platform.capacity.rules
 import ci.tree.backup_rules
+import ci.tree.outside_rules
 import ci.tree.reach_rules  # noqa: F401

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ci.run import run
+from ci.run import execute, run
 from ci.tree import outside, rotation
 from tests.manifests import put_outside
 from tests.manifests.conftest import Tree
@@ -114,3 +114,18 @@ def test_the_way_back_is_the_setting_too(tmp_path: Path, moved: Path) -> None:
         folder = f"overlays/prod/{part}"
         assert render(back, folder).resources == render(ROOT, folder).resources
         assert render(moved, folder).resources != render(ROOT, folder).resources
+
+
+def test_the_checker_finds_nothing_and_without_certificates_names_the_file(moved: Path) -> None:
+    path = moved / outside.CA_FILE
+    certificate = path.read_text()
+    assert "Nothing found" in validate(moved)
+    path.write_text((ROOT / outside.CA_FILE).read_text())
+    try:
+        assert f"Put the authority's certificates into {outside.CA_FILE}" in validate(moved)
+    finally:
+        path.write_text(certificate)
+
+
+def validate(root: Path) -> str:
+    return execute([ROOT / ".venv/bin/python", "-m", "ci", "validate", root]).stdout.decode()
