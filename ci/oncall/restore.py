@@ -37,7 +37,7 @@ from ci.oncall.restore_wait import (
     require_auto_sync,
     wait_until_it_serves,
 )
-from ci.tree import settings
+from ci.tree import outside, settings
 from ci.tree.claim import Claim, claim_file, is_used, parse
 from ci.tree.overlays import overlay
 
@@ -113,6 +113,7 @@ def restore(
         InputError: the point is not one that is kept, or the person doesn't agree.
         CiError: a step failed or took too long; the next call goes on there.
     """
+    refuse_outside(work, point)
     claim = claim_at(work, work.access.tip(work.branch))
     is_named = point is not None and claim.to == point.to and not options.again
     if is_named and not is_lost(work, claim):
@@ -134,6 +135,24 @@ def restore(
             return
         claim = wanted
     wait_until_it_serves(work, claim)
+
+
+def refuse_outside(work: Restoring, point: RestorePoint | None) -> None:
+    """Refuse what is not ours to restore, and say who can.
+
+    Raises:
+        InputError: git has the environment's database outside the cluster.
+    """
+    overlay_path = f"overlays/{work.environment}/postgres/kustomization.yaml"
+    found = work.access.repository.read(work.access.tip(work.branch), [overlay_path, settings.FILE])
+    if overlay_path not in found or not outside.names_it(found[overlay_path].data.decode()):
+        return
+    host = outside.host_in(found[settings.FILE].data.decode() if settings.FILE in found else "")
+    raise InputError(
+        f"{work.environment}'s database is outside the cluster, so its backups are kept by who runs"
+        " it there. Nothing was done",
+        hint=outside.how_to_restore(host, settings.read().region, point.at if point else None),
+    )
 
 
 def claim_at(work: Restoring, commit_: str) -> Claim:

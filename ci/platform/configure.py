@@ -110,10 +110,8 @@ def _without_certificates(root: Path, wanted: settings.Settings) -> list[str]:
     there = path.is_file() and outside.has_certificates(path.read_text(encoding="utf-8"))
     if not wanted.database_host or there:
         return []
-    return [
-        f"{outside.CA_FILE} has no certificate yet, so the service takes no server. For RDS:\n"
-        f"{outside.fetch_certificates(wanted.region)}"
-    ]
+    said = f"{outside.CA_FILE} has no certificate yet, so the service takes no server. For RDS:"
+    return [f"{said}\n{outside.fetch_certificates(wanted.region)}"]
 
 
 def rewrite(root: Path, wanted: settings.Settings) -> Edits:

@@ -26,7 +26,13 @@ from ci.git.remote import branch_name, check_branch
 from ci.options import Duration
 from ci.ship.candidate import Candidate
 from ci.ship.gates import GATES, State, ask
-from ci.ship.which_image import image_option, image_words, not_deployed, repository_of
+from ci.ship.which_image import (
+    image_option,
+    image_words,
+    is_outside,
+    not_deployed,
+    repository_of,
+)
 from ci.tree import overlays, settings
 from ci.version.image_file import ImageFile
 from ci.version.land import Destination, Leave, land
@@ -138,6 +144,10 @@ def promote(access: Access, wish: Wish) -> None:
     """
     candidate = _candidate(access, wish)
     image, tag, old = wish.image, candidate.tag, candidate.there.entry.tag
+    if is_outside(image, candidate.there):
+        click.echo(not_deployed(image, wish.target, candidate.there))
+        click.echo("Nothing to promote.")
+        return
     if tag.startswith(PLACEHOLDER):
         raise CiError(
             f"{wish.origin} has no build's tag of {image.name} yet: {tag} is the one that the tree"

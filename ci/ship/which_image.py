@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ci.aws.registry import EcrRepository
-from ci.tree import settings
+from ci.tree import outside, settings
 from ci.tree.images import IMAGES, SERVICE_IMAGE
 
 if TYPE_CHECKING:
@@ -43,10 +43,22 @@ def is_deployed(image: SourceImage, overlay: ImageFile, commit: str = "") -> boo
     return not image.optional or overlay.is_component(commit)
 
 
+def is_outside(image: SourceImage, overlay: ImageFile) -> bool:
+    """Whether it is the database's image, and the environment's database is outside."""
+    return image.optional and any(
+        outside.names_it(text.decode(errors="replace")) for text in overlay.around()
+    )
+
+
 def not_deployed(image: SourceImage, environment: str, overlay: ImageFile) -> str:
     """The sentence that an environment does not run the image at all; empty where it does."""
     if is_deployed(image, overlay):
         return ""
+    if is_outside(image, overlay):
+        return (
+            f"{environment}'s database is outside the cluster, so {environment} runs no image of"
+            f" {image.name}: who runs it there updates it ({outside.PAGE})."
+        )
     return (
         f"{environment} does not run this image yet, but upstream's: a tag in {overlay.path} counts"
         " once backups are on (docs/backups.md)."

@@ -8,6 +8,8 @@ nor its claim, backups and policies. The service's overlay then builds on base/c
 
 from __future__ import annotations
 
+import re
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -15,6 +17,7 @@ import yaml
 from ci.tree import overlays
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from ci.tree.settings import Settings, Value
@@ -27,6 +30,7 @@ SERVICE = overlays.SERVICE
 SERVICE_OUTSIDE = f"{SERVICE}-outside"  # below base/, instead of the service's own folder
 PAGE = "docs/database.md"
 TEMPLATE = "infra/cloudformation/database.yaml"
+_HAS = "[DBSubnetGroup.DBSubnetGroupName,DBParameterGroups,VpcSecurityGroups]"
 # The certificates of a region's authorities:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
 _BUNDLE = "https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem"
@@ -41,8 +45,14 @@ def values(settings: Settings) -> dict[str, Value]:
 
 
 def names_it(overlay: str) -> bool:
-    """Whether the text of an overlay's postgres/kustomization.yaml names a database outside."""
-    found: Any = yaml.safe_load(overlay)
+    """Whether the text of an overlay's postgres/kustomization.yaml names a database outside.
+
+    A text that is not YAML doesn't; `validate` says so of it.
+    """
+    try:
+        found: Any = yaml.safe_load(overlay)
+    except yaml.YAMLError:
+        return False
     components = (found if isinstance(found, dict) else {}).get("components") or ()
     return COMPONENT in components
 
@@ -55,6 +65,49 @@ def is_on(environment: str, root: Path = overlays.ROOT) -> bool:
     """
     path = overlays.overlay(environment, root) / "postgres" / "kustomization.yaml"
     return names_it(path.read_text(encoding="utf-8"))
+
+
+def host_in(text: str) -> str:
+    """The host that the text of a settings.yaml names; empty for none."""
+    try:
+        found: Any = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ""
+    return str((found if isinstance(found, dict) else {}).get("database_host") or "")
+
+
+def instance_of(host: str) -> str:
+    """The name of the RDS instance at a host; empty for a host of somebody else.
+
+    >>> instance_of("coworking-prod.abc123.us-east-1.rds.amazonaws.com")
+    'coworking-prod'
+    """
+    is_rds = re.fullmatch(r"[^.]+\.[^.]+\.[^.]+\.rds\.amazonaws\.com(\.cn)?", host)
+    return host.partition(".")[0] if is_rds else ""
+
+
+def how_to_restore(host: str, region: str, at: datetime | None) -> str:
+    """What restores a database outside the cluster: commands, where it is RDS.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html: it makes a second
+    instance, and the first one keeps running.
+    """
+    name = instance_of(host)
+    if not name:
+        return f"Ask who runs {host or 'it'}. The new host:\nmake configure DATABASE_HOST=HOST"
+    moment = "--use-latest-restorable-time"
+    if at:
+        moment = f"--restore-time {at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    rds, instance = "aws rds", f"--region {region} --db-instance-identifier {name}"
+    return f"""\
+AWS restores it into a second instance. What the first one has; the restore; its host ({PAGE}):
+{rds} describe-db-instances {instance} --query "DBInstances[0].{_HAS}"
+{rds} restore-db-instance-to-point-in-time --region {region} \
+--source-db-instance-identifier {name} --target-db-instance-identifier {name}-2 {moment} \
+--multi-az --deletion-protection --db-subnet-group-name SUBNETS \
+--db-parameter-group-name SETTINGS --vpc-security-group-ids GROUP
+{rds} describe-db-instances {instance}-2 --query "DBInstances[0].Endpoint.Address"
+make configure DATABASE_HOST=HOST"""
 
 
 def has_certificates(text: str) -> bool:

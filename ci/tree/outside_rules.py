@@ -1,4 +1,4 @@
-"""A database outside the cluster, as rules of the checker: who it is, and that there is one only."""
+"""A database outside the cluster, as rules of the checker: it is verified, and the only one."""
 
 from __future__ import annotations
 

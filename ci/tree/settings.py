@@ -8,16 +8,13 @@ from __future__ import annotations
 import re
 import zoneinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from ci.errors import InputError
 from ci.tree import formats, networks
-from ci.tree.formats import pattern
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ci.tree.formats import Setting, number, pattern
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "settings.yaml"
@@ -31,33 +28,6 @@ SERVICE = "coworking"
 # What Argo CD 3.4 is tested with
 # (https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/installation/#tested-versions).
 KUBERNETES = tuple(f"1.{minor}" for minor in range(32, 36))
-
-
-class Setting(NamedTuple):
-    """A setting.
-
-    Attributes:
-        help: what it is.
-        rule: which values are valid, as `it takes …`.
-        example: a valid value, as `make configure` takes it.
-        problem: says what is wrong with one value: a sentence, `?` if the rule says it all, or
-            nothing.
-        least: how many values a list has at least; None for a setting that is one value.
-        optional: whether the one value may be empty.
-    """
-
-    help: str
-    rule: str
-    example: str
-    problem: Callable[[str], str]
-    least: int | None = None
-    optional: bool = False
-
-    @property
-    def may_be_empty(self) -> bool:
-        """Whether `none` is a valid value."""
-        return self.optional or self.least == 0
-
 
 _RANGES = "ranges of IPv4 addresses separated by commas, or none"
 _CERTIFICATE_RULE = "the ARN of a certificate in ACM, or none"
@@ -177,9 +147,7 @@ SETTINGS: dict[str, Setting] = {
         "how many days back prod can be restored",
         "a number of days from 7 to 3650",
         "28",
-        lambda value: (
-            "" if re.fullmatch("[1-9][0-9]{0,3}", value) and 7 <= int(value) <= 3650 else "?"
-        ),
+        number(7, 3650),
     ),
     "backup_endpoint": Setting(
         "the host of another S3 than AWS's, on port 443; none: AWS's own",
@@ -206,9 +174,7 @@ SETTINGS: dict[str, Setting] = {
         "the port of that PostgreSQL",
         "a number from 1 to 65535",
         "5432",
-        lambda value: (
-            "" if re.fullmatch("[1-9][0-9]{0,4}", value) and int(value) <= 65535 else "?"
-        ),
+        number(1, 65535),
     ),
     "database_network": Setting(
         "the range of addresses that PostgreSQL is in; eksctl makes a VPC of this one",

@@ -76,17 +76,22 @@ class ImageFile:
         True as well where that overlay is missing or can't be read: who asks does less where it is
         false.
         """
-        around = str(PurePosixPath(self.folder).parent)
-        names = [posixpath.join(around, name) for name in FILE_NAMES]
-        found = self._repository.read(commit or self.tip, names).values()
-        return not found or any(self._is_listed(file.data, around) for file in found)
+        found = self.around(commit)
+        return not found or any(map(self._is_listed, found))
 
-    def _is_listed(self, overlay: bytes, around: str) -> bool:
+    def around(self, commit: str = "") -> list[bytes]:
+        """The kustomization of the overlay around the folder, at `tip` or at a commit."""
+        folder = PurePosixPath(self.folder).parent
+        names = [str(folder / name) for name in FILE_NAMES]
+        return [file.data for file in self._repository.read(commit or self.tip, names).values()]
+
+    def _is_listed(self, overlay: bytes) -> bool:
         try:
             content = yaml.safe_load(overlay)
         except (yaml.YAMLError, ValueError, RecursionError):
             return True
         listed = content.get("components") if isinstance(content, dict) else None
+        around = str(PurePosixPath(self.folder).parent)
         paths = (posixpath.join(around, str(each)) for each in listed or ())
         return self.folder in map(posixpath.normpath, paths)
 

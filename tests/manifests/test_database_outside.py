@@ -1,4 +1,4 @@
-"""Prod with its database outside the cluster, by the setting alone: what is there, and what left."""
+"""Prod with its database outside the cluster by a setting: what is there, and what left."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ FIRST = Claim("data-postgresql-0")
 def cluster(argo: FakeArgo, git: Git, monkeypatch: pytest.MonkeyPatch) -> RestoreCluster:
     """prod, well, with backups: it was restored once, and reverted."""
     for path, text in (
-        (OVERLAY, "components: [server, rotation, ../../../base/postgres/backups, backups, claim]\n"),
+        (
+            OVERLAY,
+            "components: [server, rotation, ../../../base/postgres/backups, backups, claim]\n",
+        ),
         (FILE, FIRST.text()),
     ):
         git.write(path, text)

@@ -9,6 +9,7 @@ import pytest
 
 from ci.errors import CiError, InputError, RemoteError
 from ci.git.access import Access
+from ci.tree import outside
 from ci.tree.claim import Claim
 from tests.ci.oncall.restore_cluster import FILE, RestoreCluster
 from tests.ci.oncall.restoring import AT, FULL, ON_ONE, OVERLAY, cluster, fails, named, run
@@ -178,6 +179,38 @@ def test_an_environment_without_backups_is_refused(cluster: RestoreCluster, git:
     git.commit(OVERLAY, "components: [server, rotation, storage]\n")
 
     assert "prod's database has no backups in git" in str(fails(git, "--to", "latest"))
+
+
+@pytest.mark.parametrize(
+    ("words", "moment"),
+    [
+        ([], "--use-latest-restorable-time"),
+        (["--to", "latest"], "--use-latest-restorable-time"),
+        (["--to", "2026-11-28 10:00 UTC"], "--restore-time 2026-11-28T10:00:00Z"),
+    ],
+)
+def test_a_database_outside_is_refused_with_the_commands_of_aws(
+    cluster: RestoreCluster, git: Git, words: list[str], moment: str
+) -> None:
+    git.commit(OVERLAY, f"components: [rotation, {outside.COMPONENT}]\n")
+    git.commit("settings.yaml", "database_host: space.abc.us-east-1.rds.amazonaws.com\n")
+
+    error = fails(git, *words)
+
+    assert "prod's database is outside the cluster, so its backups are kept by who runs it" in str(
+        error
+    )
+    assert f"--target-db-instance-identifier space-2 {moment} " in error.hint
+    assert error.hint.endswith("make configure DATABASE_HOST=HOST")
+
+
+def test_a_database_of_somebody_else_is_refused_without_commands_of_aws(
+    cluster: RestoreCluster, git: Git
+) -> None:
+    git.commit(OVERLAY, f"components: [rotation, {outside.COMPONENT}]\n")
+    git.commit("settings.yaml", "database_host: pg.example.org\n")
+
+    assert fails(git, "--to", "latest").hint.startswith("Ask who runs pg.example.org")
 
 
 def test_backups_that_are_in_git_and_not_yet_in_the_cluster_are_refused(

@@ -14,6 +14,7 @@ import pytest
 
 from ci.errors import CiError, InputError
 from ci.ship.gates import GATES, Blocks, ask
+from ci.tree import outside
 from ci.tree.images import DATABASE_IMAGE
 from tests.ci.ship.stand_ins import IMAGE, MANIFEST
 
@@ -85,6 +86,19 @@ def test_what_neither_environment_runs_is_promoted_without_argo_cd(
     assert UNUSED in result.output
     assert "Argo CD deploys it" not in result.output
     assert changed(world, "main") == [world.file("prod")]
+
+
+def test_an_environment_with_its_database_outside_is_promoted_nothing(world: World) -> None:
+    overlay = f"{world.part('prod')}/kustomization.yaml"
+    world.edit(overlay, "components: [image]", f"components: [{outside.COMPONENT}]")
+    before = world.message("main")
+    result = world.ci("promote", "--push")
+    assert result.exit_code == 0, result.output
+    assert result.output == (
+        "prod's database is outside the cluster, so prod runs no image of postgres: who runs it"
+        " there updates it (docs/database.md).\nNothing to promote.\n"
+    )
+    assert world.message("main") == before
 
 
 def test_before_the_first_build_there_is_nothing_to_promote_and_it_fails(world: World) -> None:
