@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ci.tree import backup_rules, reach
+from ci.tree import backup_rules, outside, reach
 from treecheck.quantities import parse_quantity
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def monthly(
         *_logs(cluster, prices),
         *_pipeline(prices),
         *_backups(listed, prices),
+        *_databases(listed, prices),
     ]
 
 
@@ -269,6 +270,26 @@ def _backups(resources: list[Mapping[str, Any]], prices: Prices) -> Iterator[Lin
             f"{uploads:,.0f} x ${put} a thousand",
             uploads / 1000 * put,
         )
+
+
+def _databases(resources: list[Mapping[str, Any]], prices: Prices) -> Iterator[Line]:
+    """RDS as infra/cloudformation/database.yaml makes it, for each service that connects to one."""
+    for resource in resources:
+        host = str((resource.get("data") or {}).get("DB_HOST", ""))
+        if resource.get("kind") != "ConfigMap" or not (name := outside.instance_of(host)):
+            continue
+        servers, size = int(prices.rate("rds", "servers")), prices.rate("rds", "storage_gb")
+        hour, rate = prices.rate("rds", "t4g_medium_hour"), prices.rate("rds", "gp3_gb_month")
+        item = f"RDS {name}, db.t4g.medium in two zones"
+        yield Line("database", item, _hours(servers, hour, prices), prices.month(hour) * servers)
+        yield Line(
+            "database",
+            f"RDS {name}, storage",
+            f"{servers} x {size:g} GB x ${rate}",
+            servers * size * rate,
+        )
+        secret = prices.rate("secrets", "secret_month")
+        yield Line("database", "its administrator's secret", "list price", secret)
 
 
 def _hours(count: int, hour: float, prices: Prices) -> str:

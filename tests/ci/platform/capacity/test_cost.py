@@ -118,3 +118,21 @@ def test_backups_cost_what_the_page_says() -> None:
 def test_backups_that_are_off_or_elsewhere_cost_nothing_at_aws(more: dict[str, str]) -> None:
     lines = monthly([_repository(**more)], CLUSTER, PRICES)
     assert not [line for line in lines if line.group == "backups"]
+
+
+def _service_of(host: str) -> dict[str, Any]:
+    return {"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"DB_HOST": host}}
+
+
+def test_a_database_at_rds_costs_what_the_page_says() -> None:
+    lines = monthly([_service_of("space.abc.us-east-1.rds.amazonaws.com")], CLUSTER, PRICES)
+    found = [line.month for line in lines if line.group == "database"]
+    assert found == pytest.approx([2 * 730 * 0.065, 2 * 20 * 0.115, 0.40])
+    page = (Path(__file__).parents[4] / "docs/cost.md").read_text(encoding="utf-8")
+    assert f"**${sum(found):.2f}**" in page
+
+
+@pytest.mark.parametrize("host", ["postgresql-service", "pg.example.org"])
+def test_a_database_elsewhere_costs_nothing_at_aws(host: str) -> None:
+    lines = monthly([_service_of(host)], CLUSTER, PRICES)
+    assert not [line for line in lines if line.group == "database"]
