@@ -43,8 +43,8 @@ from ci.oncall.branch_tip import WITHIN, BranchTip
 from ci.oncall.judging import judge, unseen
 from ci.oncall.reports import Backups, Environment, Git, PartStatus
 from ci.oncall.shown import as_json, text
-from ci.oncall.workloads import readiness
-from ci.tree import reach
+from ci.oncall.workloads import is_outside, readiness
+from ci.tree import outside, reach
 from ci.tree.overlays import in_order, unknown_environment
 
 if TYPE_CHECKING:
@@ -149,7 +149,10 @@ def _backups(
     found = [each for each in applications if each["metadata"]["name"] == database]
     if not found:
         return None
-    known = backup_look.look(ArgoSource(api, Application.parse(found[0])), name, now)
+    app = Application.parse(found[0])
+    if is_outside(app):
+        return Backups(f"by who runs the database, outside the cluster ({outside.PAGE})")
+    known = backup_look.look(ArgoSource(api, app), name, now)
     if known.is_known or name not in nodes.result().environments:
         return known
     by_kubectl = backup_look.look(KubectlSource(name), name, now)

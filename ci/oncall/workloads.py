@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.argocd.application import time_of
 from ci.argocd.client import ArgoError
-from ci.argocd.environment import PARTS, SERVICE, live
+from ci.argocd.environment import DATABASE, PARTS, SERVICE, live
+from ci.tree import outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,17 @@ class Readiness(NamedTuple):
     is_fault: bool = False
 
 
+def is_outside(app: Application) -> bool:
+    """Whether git has the database of this Application outside the cluster.
+
+    What git had before is left over on the cluster, since nothing of a database is pruned.
+    """
+    return any(
+        each.kind == "ConfigMap" and each.name == outside.CA and not each.left_over
+        for each in app.resources
+    )
+
+
 def readiness(api: ArgoCD, app: Application, part: str, now: datetime) -> Readiness:
     """Count a part's ready pods, and find out since when some are not.
 
@@ -52,6 +64,8 @@ def readiness(api: ArgoCD, app: Application, part: str, now: datetime) -> Readin
         part: coworking or postgres.
         now: the time.
     """
+    if part == DATABASE and is_outside(app):
+        return Readiness()  # whether it answers is what the service's own readiness asks
     kind, name = WORKLOADS[part]
     found = live(api, app, kind, name)
     if not found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ci.argocd.application import ResourceStatus
 from ci.argocd.client import ArgoError
 from ci.oncall.workloads import SHORT_FOR, Readiness, readiness
 
@@ -101,3 +102,19 @@ def test_pods_may_be_away_for_a_minute_and_the_first_counts(
     assert found.shown == "1/4"
     assert found.problem.endswith(f"are ready, since {since:%H:%M:%S} UTC")
     assert found.is_fault is is_fault
+
+
+@pytest.mark.parametrize(("left_over", "problem"), [(False, ""), (True, "is not in the cluster")])
+def test_a_database_outside_has_no_server_to_be_missed(
+    recorded: Callable[[str], Application],
+    monkeypatch: pytest.MonkeyPatch,
+    left_over: bool,
+    problem: str,
+) -> None:
+    """After the way back the ConfigMap is left over, and the server is asked about again."""
+    monkeypatch.setattr("ci.oncall.workloads.live", lambda *_: {})
+    authorities = ResourceStatus("ConfigMap", "database-ca", False, left_over, False, "", "")
+    app = recorded("resumed")._replace(resources=(authorities,), queued=False)
+    found = readiness(Pods({}), app, "postgres", NOW)
+    assert problem in found.problem
+    assert bool(found.problem) is left_over
