@@ -149,8 +149,8 @@ def refuse_outside(work: Restoring, point: RestorePoint | None) -> None:
         return
     host = outside.host_in(found[settings.FILE].data.decode() if settings.FILE in found else "")
     raise InputError(
-        f"{work.environment}'s database is outside the cluster, so its backups are kept by who runs"
-        " it there. Nothing was done",
+        f"{work.environment}'s database is outside the cluster, so its backups are not here."
+        " Nothing was done",
         hint=outside.how_to_restore(host, settings.read().region, point.at if point else None),
     )
 

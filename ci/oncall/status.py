@@ -151,7 +151,7 @@ def _backups(
         return None
     app = Application.parse(found[0])
     if is_outside(app):
-        return Backups(f"by who runs the database, outside the cluster ({outside.PAGE})")
+        return Backups(f"outside the cluster, with the database ({outside.PAGE})")
     known = backup_look.look(ArgoSource(api, app), name, now)
     if known.is_known or name not in nodes.result().environments:
         return known

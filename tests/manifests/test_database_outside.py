@@ -10,7 +10,7 @@ import yaml
 from ci.run import execute, run
 from ci.tree import outside, rotation
 from tests.manifests import put_outside
-from tests.manifests.conftest import Tree
+from tests.manifests.conftest import Resource, Tree
 from treecheck.kustomize import kubectl
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def test_the_service_finds_it_by_host_port_and_authority_and_takes_no_other(tmp_
     assert render(root, "overlays/dev").settings()["DB_HOST"] == "postgresql-service"
 
 
-def mounts(pod: dict) -> dict[str, dict]:
+def mounts(pod: Resource) -> dict[str, Resource]:
     """The ConfigMaps of a pod's only container, by where it has them."""
     (container,) = pod["spec"]["containers"]
     volumes = {each["name"]: each.get("configMap") for each in pod["spec"]["volumes"]}

@@ -197,9 +197,7 @@ def test_a_database_outside_is_refused_with_the_commands_of_aws(
 
     error = fails(git, *words)
 
-    assert "prod's database is outside the cluster, so its backups are kept by who runs it" in str(
-        error
-    )
+    assert "prod's database is outside the cluster, so its backups are not here" in str(error)
     assert f"--target-db-instance-identifier space-2 {moment} " in error.hint
     assert error.hint.endswith("make configure DATABASE_HOST=HOST")
 
