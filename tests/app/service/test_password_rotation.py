@@ -148,7 +148,7 @@ class Chaos(threading.Thread):
         self._admin, self._user = admin, user
 
     def run(self) -> None:
-        while not self.enough.wait(0.3):
+        while not self.enough.wait(0.05):
             self.ended += len(
                 self._admin.rows(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
