@@ -1,4 +1,4 @@
-"""What a finding says to write, and where: a fix that leads to the next fault is worse than none."""
+"""What a finding says to write, and where: a fix that causes another fault is worse than none."""
 
 from __future__ import annotations
 
