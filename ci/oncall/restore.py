@@ -113,8 +113,9 @@ def restore(
         InputError: the point is not one that is kept, or the person doesn't agree.
         CiError: a step failed or took too long; the next call goes on there.
     """
-    refuse_outside(work, point)
-    claim = claim_at(work, work.access.tip(work.branch))
+    tip = work.access.tip(work.branch)
+    refuse_outside(work, tip, point)
+    claim = claim_at(work, tip)
     is_named = point is not None and claim.to == point.to and not options.again
     if is_named and not is_lost(work, claim):
         click.echo(f"Git names this restore already, into {claim.name}: going on with it.")
@@ -137,14 +138,14 @@ def restore(
     wait_until_it_serves(work, claim)
 
 
-def refuse_outside(work: Restoring, point: RestorePoint | None) -> None:
+def refuse_outside(work: Restoring, commit_: str, point: RestorePoint | None) -> None:
     """Refuse what is not ours to restore, and say who can.
 
     Raises:
         InputError: git has the environment's database outside the cluster.
     """
     overlay_path = f"overlays/{work.environment}/postgres/kustomization.yaml"
-    found = work.access.repository.read(work.access.tip(work.branch), [overlay_path, settings.FILE])
+    found = work.access.repository.read(commit_, [overlay_path, settings.FILE])
     if overlay_path not in found or not outside.names_it(found[overlay_path].data.decode()):
         return
     host = outside.host_in(found[settings.FILE].data.decode() if settings.FILE in found else "")

@@ -303,14 +303,7 @@ def test_the_pages_lines_move_the_rows_under_a_reader_and_a_writer_and_bring_the
     old, new = servers
     shell = Shell(folder, old, new)
     shell.type("on_old migrate")
-    old.rows(
-        "INSERT INTO users (first_name, last_name, joined_at)"
-        " SELECT 'A', 'B', '2026-01-01' FROM generate_series(1, 20)"
-    )
-    old.rows(
-        "INSERT INTO tokens (user_id, token, used_at)"
-        " SELECT n % 20 + 1, 'seed', now() FROM generate_series(1, 2000) n"
-    )
+    fill(old)
     writer, reader = Writer(old), Reader(old)
     writer.start()
     reader.start()
@@ -330,12 +323,7 @@ def test_the_pages_lines_move_the_rows_under_a_reader_and_a_writer_and_bring_the
     moved, refused = writer.pause, writer.refused
     shell.equal(f"stop_writers new\nwaiting new going_back\n{rows_of_both()}\nlet_write new")
 
-    writer.goes_on()
-    shell.equal(block("stop_writers new"))
-    writer.server = old
-    writer.goes_on()
-    assert shell.type(block("on_old rebuild")).count("The rollups equal the tokens.") == 1
-    reader.server = old
+    _goes_back(shell, writer, reader, old)
     writer.goes_on()
     writer.ends = reader.ends = True
     writer.join(30)
@@ -346,10 +334,37 @@ def test_the_pages_lines_move_the_rows_under_a_reader_and_a_writer_and_bring_the
     assert refused > 0
     assert 0 < moved <= 30
     assert 0 < writer.pause <= 30
-    assert reader.failed == []
-    assert reader.sums == sorted(reader.sums)  # no report ever misses what an earlier one had
-    assert len(reader.sums) > 10
+    nothing_was_missed(reader)
     print(f"without writes: {moved:.1f} s, and back: {writer.pause:.1f} s at most")
+
+
+def _goes_back(shell: Shell, writer: Writer, reader: Reader, old: Server) -> None:
+    """By the page's way back."""
+    writer.goes_on()
+    shell.equal(block("stop_writers new"))
+    writer.server = old
+    writer.goes_on()
+    assert shell.type(block("on_old rebuild")).count("The rollups equal the tokens.") == 1
+    reader.server = old
+
+
+def fill(server: Server) -> None:
+    """Twenty members with a hundred used tokens each."""
+    server.rows(
+        "INSERT INTO users (first_name, last_name, joined_at)"
+        " SELECT 'A', 'B', '2026-01-01' FROM generate_series(1, 20)"
+    )
+    server.rows(
+        "INSERT INTO tokens (user_id, token, used_at)"
+        " SELECT n % 20 + 1, 'seed', now() FROM generate_series(1, 2000) n"
+    )
+
+
+def nothing_was_missed(reader: Reader) -> None:
+    """No request failed, and no report missed what an earlier one had."""
+    assert reader.failed == []
+    assert reader.sums == sorted(reader.sums)
+    assert len(reader.sums) > 10
 
 
 def rows_of_both() -> str:

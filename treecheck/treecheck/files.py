@@ -133,7 +133,7 @@ def git_root(path: Path) -> Path | None:
 
 
 def line_of(file: Path, name: str) -> int:
-    """The first line of a file with a name in it that is no comment, or 1."""
+    """The first line of a file with a name in it that is not a comment, or 1."""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if name and name in line and not line.lstrip().startswith("#"):
             return number

@@ -52,7 +52,10 @@ def test_it_says_so_on_top_and_calls_nothing_of_it_removed(
 
     comment = write_markdown(report)
     first = comment[comment.index("### What this changes") :].splitlines()[2]
-    assert first.startswith("**`overlays/one` can't be rendered**: it names part/setings.yaml, ")
+    assert first.startswith(
+        "**`overlays/one` can't be rendered**: overlays/one/part/kustomization.yaml names"
+        " setings.yaml, which is not there. "
+    )
     assert "| `overlays/one` | **can't be rendered** |" in comment
     assert "removed" not in comment
     assert "| `overlays/two` | 1 resource, nothing risky |" in comment

@@ -62,7 +62,7 @@ def runs_shell(container: Manifest) -> bool:
 
 
 def calls_in(script: str) -> Iterator[list[str]]:
-    """The words of each call of kubectl in a shell's script, without `kubectl` itself.
+    """The words of each call of `kubectl` in a shell's script, without itself.
 
     >>> list(calls_in("set -e; kubectl get pods && kubectl rollout restart deploy/web"))
     [['get', 'pods'], ['rollout', 'restart', 'deploy/web']]
@@ -126,7 +126,7 @@ def _of_pods(action: str, rest: list[str]) -> list[tuple[str, str]]:
 
 
 def _sorted(words: list[str]) -> tuple[list[str] | None, dict[str, str]]:
-    """(the words that are no options, what some options say); None where an option is not known."""
+    """(words that are not options, what some options say); None where an option is not known."""
     plain: list[str] = []
     options: dict[str, str] = {}
     rest = iter(words)

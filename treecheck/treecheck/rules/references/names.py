@@ -128,11 +128,15 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             path=("roleRef", "kind" if usable else "name"),
             absent=None if usable else namespace,
         )
-    for place, subject in each(resource, "subjects"):
+    yield from _accounts_missing(resource, cluster)
+
+
+def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
+    for place, subject in each(binding, "subjects"):
         if subject.get("kind") != "ServiceAccount":
             continue
         account = as_text(subject.get("name"))
-        where = as_text(subject.get("namespace")) or resource.namespace
+        where = as_text(subject.get("namespace")) or binding.namespace
         known = f"{where}/{account}" in cluster.facts.service_accounts or account == "default"
         known = known or where.startswith(OF_OPENSHIFT)
         if not known and cluster.get("ServiceAccount", where, account) is None:
@@ -140,7 +144,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
                 fix="Name the account that the pods run as, with its namespace.",
                 path=(*place, "name"),
-                absent=cluster.meant_namespace("ServiceAccount", where, account, resource),
+                absent=cluster.meant_namespace("ServiceAccount", where, account, binding),
             )
 
 

@@ -249,7 +249,7 @@ def service_port_strays(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     Its pods have another port, which no port of the Service leads to: clients get the wrong
     listener, and see what is for operators alone. A Service, or a port of it, that is named for
-    that purpose is meant so.
+    that purpose is intended.
     """
     if _aside(resource.name):
         return
