@@ -161,7 +161,7 @@ def test_the_namespace_in_the_same_file_counts(level: str, tmp_path: Path) -> No
     files = {
         "apps/a.yaml": APPLICATION.replace("NAME", "a").replace("SOURCE", source),
         "front/a.yaml": NAMESPACE.replace("LEVEL", "baseline"),
-        "docs/page.yaml": page,
+        "pages/page.yaml": page,
     }
 
     report = run(tmp_path, files, "privileged-container")
@@ -336,7 +336,8 @@ def test_an_application_without_a_namespace_may_be_beside_its_project(
     namespace: str, found: int, tmp_path: Path
 ) -> None:
     source = "{repoURL: https://git.example.com/shop.git, chart: a}"
-    text = APPLICATION.replace("SOURCE", source).replace("project: default", "project: infra")
+    text = APPLICATION.replace("SOURCE", source).replace("NAME", "web")
+    text = text.replace("project: default", "project: infra")
     project = (
         "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n"
         "metadata: {name: infra, namespace: argocd}\n"

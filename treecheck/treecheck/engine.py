@@ -201,11 +201,15 @@ def _is_judged(raised: Raised, *, substituted: bool) -> bool:
     """Whether a rule may speak about a resource, and a field of it.
 
     Of a Rollout no schema is known here: its pods are there for what selects or starts them, and
-    what only looks at their fields is left to Argo Rollouts' own checks.
+    what only looks at their fields is left to Argo Rollouts' own checks. A file of a Helm chart is
+    applied with what the chart's templates make, and one of an example perhaps never, so either is
+    only looked at by itself.
     """
     resource, path = raised.resource, raised.problem.path
     if resource is not None and is_filled_in_later(resource, path, substituted=substituted):
         return False
+    if resource is not None and (resource.part.chart or resource.part.shown):
+        return raised.rule.layer in STRUCTURAL
     rollout = raised.resource is not None and raised.resource.kind == "Rollout"
     return not rollout or raised.rule.layer in {"yaml_text", "references", "gitops"}
 

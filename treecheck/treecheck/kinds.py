@@ -5,6 +5,8 @@ Source: the API reference of Kubernetes (`kubectl api-resources` prints the same
 
 from __future__ import annotations
 
+from typing import Any
+
 CLUSTER_SCOPED: dict[str, frozenset[str]] = {
     "": frozenset({"ComponentStatus", "Namespace", "Node", "PersistentVolume"}),
     "admissionregistration.k8s.io": frozenset(
@@ -91,3 +93,28 @@ def has_own_group(group: str, kind: str) -> bool:
 def is_cluster_scoped(group: str, kind: str) -> bool:
     """Whether resources of this kind have no namespace; custom kinds are taken to have one."""
     return kind in CLUSTER_SCOPED.get(group, frozenset())
+
+
+# Files that a program reads, in the form of a manifest; no API server gets them.
+_OF_PROGRAMS = frozenset(
+    {
+        "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io", "backstage.io",
+        "chainsaw.kyverno.io", "cli.kyverno.io", "controller-runtime.sigs.k8s.io",
+        "install.istio.io", "k0s.k0sproject.io", "k0sctl.k0sproject.io", "k3d.io", "kind.x-k8s.io",
+        "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
+        "kubescheduler.config.k8s.io", "kustomize.config.k8s.io", "kuttl.dev",
+        "mirror.openshift.io", "skaffold", "test.gatekeeper.sh",
+    }
+)  # fmt: skip
+
+
+def is_of_a_program(body: dict[str, Any]) -> bool:
+    """Whether a manifest is the settings of a program, such as Talos, kind or kubectl.
+
+    Talos' own have a version without a group, which of Kubernetes' only the core group has.
+    """
+    version, kind = str(body.get("apiVersion")), body.get("kind")
+    if (version, kind) == ("v1", "Config"):
+        return True  # a kubeconfig
+    talos = version == "v1alpha1" and kind not in OWN_GROUPS
+    return talos or version.partition("/")[0] in _OF_PROGRAMS

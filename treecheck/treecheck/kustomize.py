@@ -116,6 +116,10 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
     (r"missing metadata\.name in object", "one of its resources has no name"),
     (r"(\S+)/kustomization\.yaml is empty", "the kustomization of {0} is empty"),
+    (
+        r"apiVersion for (\w+) should be kustomize\.config\.k8s\.io/(\w+)",
+        "the apiVersion of its {0} is to be kustomize.config.k8s.io/{1}",
+    ),
     (r"cycle detected|cycle not allowed", "it builds on itself"),
     (r"unable to parse SM or JSON patch", "one of its patches is neither a resource nor JSON"),
     (r"resource with name (\S+) does not match", "it sets replicas of {0}, which is not there"),

@@ -60,10 +60,30 @@ def known_lacks(
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
-        elif each.problem.unsure:
-            unknown.setdefault(each.problem.unsure)
+        elif unsure := each.problem.unsure or _unplaced(each, cluster):
+            unknown.setdefault(unsure)
         else:
             yield each
+
+
+def _unplaced(raised: Raised, cluster: Cluster) -> str:
+    """Why it can't be known where a plain file's manifest without a namespace lands, or "".
+
+    Whoever applies it may name one, as the files beside it do.
+    """
+    resource = raised.resource
+    if resource is None or not resource.part.loose or "namespace" in resource.metadata:
+        return ""
+    if raised.problem.absent != resource.namespace or not resource.namespace:
+        return ""
+    group = resource.part.group
+    beside = (each for each in cluster.resources if each.part.loose and each.part.group == group)
+    if not any("namespace" in each.metadata and each.namespace for each in beside):
+        return ""
+    return (
+        f"{resource.kind} {resource.name} in {resource.part.name} names no namespace, as others in "
+        f"{group} do, so what is missing where it lands can't be known"
+    )
 
 
 def _again(raised: Raised, wider: Cluster) -> bool:

@@ -37,6 +37,9 @@ class Part:
         namespace: where resources without a namespace land.
         options: what an Application adds to the folder's kustomization, as JSON.
         loose: whether it is a file of a tree that nothing there says is applied.
+        shown: whether it lies in a folder of examples, and nothing there says that it is applied.
+        chart: the Helm chart that the file belongs to, as it is printed; Helm applies it with what
+            it makes of the chart's templates.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Part:
     namespace: str = ""
     options: str = ""
     loose: bool = False
+    shown: bool = False
+    chart: str = ""
 
 
 @dataclass(frozen=True, slots=True)

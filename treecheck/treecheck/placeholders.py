@@ -36,6 +36,8 @@ _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTIL
 # What of an encrypted manifest depends on what is in it, or is SOPS's own.
 _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
 _PLACE = re.compile(r"\{\{|\$\{")
+# A name that a person replaces: `<name>`, `NAMESPACE`, `YOUR_APP`.
+_WORD = re.compile(r"<[^<>]+>|[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TODO|XXX)[A-Z_-]*")
 
 
 def template_of(text: str) -> str:
@@ -68,10 +70,15 @@ def _is_yaml(text: str) -> bool:
     return True
 
 
-def is_template(source: SourceFile) -> bool:
-    """Whether a file is YAML, and the names of its manifests are still to be filled in."""
+def is_template(source: SourceFile, *, charted: bool = False) -> bool:
+    """Whether a file is YAML, and the names of its manifests are still to be filled in.
+
+    In a Helm chart it is one with any place at all.
+    """
+    if charted and "{{" in source.text:
+        return any("apiVersion" in as_mapping(each.value) for each in source.documents)
     return any(
-        _PLACE.search(as_text(value))
+        _PLACE.search(as_text(value)) or _WORD.fullmatch(as_text(value))
         for document in source.documents
         for body in [as_mapping(document.value)]
         for value in (

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from treecheck.beside import (
+    ARCHIVE,
+    EXAMPLE,
+    aside,
+    called,
+    chart_of,
+    is_patch,
+    is_read,
+    left_out,
+    made_beside,
+    makes_more,
+    test_folders,
+)
 from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, read_source, yaml_files
 from treecheck.kube.alternatives import LOOSE, by_file
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
-from treecheck.kube.projects import glob
 from treecheck.kube.renderers import beside_flux, flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.mentions import Mentions, is_left_out
@@ -48,6 +60,8 @@ class Sorter:
         self.unfilled: dict[Path, tuple[SourceFile, str]] = {}  # templates, and which kind of one
         self.mentions = Mentions(folder, inputs.files)
         self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
+        self.archived: list[Resource] = []
+        self.flux: dict[Path, str] = {}  # the folders that Flux builds, and how
         self.followed: set[Path] = set()  # folders that an Application renders, with its options
 
     def add(self) -> None:
@@ -70,14 +84,13 @@ class Sorter:
                 self.groups.setdefault(each.folder, show(root, self.inputs.root))
         used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
-        flux = flux_options(self.inputs.files.values(), self._flux_folder)
-        usual = beside_flux(flux)
-        rendered = self._render([self._part(each, options=flux.get(each, usual)) for each in roots])
+        self.flux = flux_options(self.inputs.files.values(), self._flux_folder)
+        rendered = self._render([self._root(e) for e in roots if self._aside(e) != ARCHIVE])
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self._tell_templates(used)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
-        tell_failures(self.inputs, self.failed)
+        tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)))
 
     def _tell_templates(self, used: set[Path]) -> None:
         """Take down the files that another program fills in first, a sentence for each folder.
@@ -86,11 +99,11 @@ class Sorter:
         """
         folders: dict[tuple[Path, str], list[Path]] = {}
         for path, (source, why) in self.unfilled.items():
-            if any(_is_read(path, part.folder or path, how) for part, how in self._plain_parts()):
+            if any(is_read(path, part.folder or path, how) for part, how in self._plain_parts()):
                 self.inputs.files[path] = source
                 continue
             folders.setdefault((path.parent, why), []).append(path)
-            if path not in used and _makes_more(source):
+            if path not in used and makes_more(source):
                 self.inputs.miss(
                     f"{show(path, self.inputs.root)} is {why}", namespaces_in(source.text)
                 )
@@ -104,6 +117,17 @@ class Sorter:
         for part, directory in self.directories.items():
             if part.folder is not None and kustomization_file(part.folder) is None:
                 yield part, directory
+
+    def _root(self, folder: Path) -> Part:
+        part = self._part(folder, options=self.flux.get(folder, beside_flux(self.flux)))
+        return replace(part, shown=self._aside(folder) == EXAMPLE)
+
+    def _aside(self, path: Path) -> str:
+        """EXAMPLE or ARCHIVE, where nothing deploys what lies in such a folder; else ""."""
+        here = any(
+            each in some for each in (path, path.parent) for some in (self.flux, self.followed)
+        )
+        return "" if here else aside(path, self.folder)
 
     def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
         shown = show(folder, self.inputs.root)
@@ -120,15 +144,22 @@ class Sorter:
                 continue  # the settings of another tool
             source = _read(path)
             why = template_of(source.text) if source.error is not None else ""
-            if why or (path not in used and is_template(source)):
+            within = None if path in used else chart_of(path, self.folder)
+            if why or (path not in used and is_template(source, charted=within is not None)):
                 self.unfilled[path] = (source, why or "a template: its names are not filled in")
                 continue
-            self.inputs.files[path] = source
+            archived = path not in used and self._aside(path) == ARCHIVE
+            if not archived:
+                self.inputs.files[path] = source
             if path not in used or source.error is not None:
                 group = show(path.parent, self.inputs.root)
-                part = Part(show(path, self.inputs.root), group, file=path, loose=True)
+                chart = show(within, self.inputs.root) if within else ""
+                name, shown = show(path, self.inputs.root), self._aside(path) == EXAMPLE
+                part = Part(name, group, file=path, loose=True, shown=shown, chart=chart)
                 source.merged = False
-                plain += resources_of(self.inputs, source, part, strict=False)
+                found = resources_of(self.inputs, source, part, strict=False)
+                (self.archived if archived else plain).extend(found)
+        self.inputs.notes += left_out(self.archived)
         return plain
 
     def _render(self, parts: list[Part]) -> dict[Part, list[Resource]]:
@@ -172,6 +203,7 @@ class Sorter:
                 )
                 resources += self._generated(resources)
                 self.inputs.miss_remote(part, resources, cluster)
+                self._tell_makers([] if rendered_here else resources, cluster)
                 self.clusters.setdefault(cluster, []).extend(resources)
                 pending += resources
 
@@ -207,7 +239,7 @@ class Sorter:
             folder = self._folder_of(source)
             if folder is None:
                 if "ref" not in source or "path" in source or "chart" in source:
-                    why = f"{_told(source)} of Application {application.name} is not in this tree"
+                    why = f"{called(source)} of Application {application.name} is not in this tree"
                     places = [namespace] if namespace else ()
                     self.inputs.miss(why, places, cluster or "the cluster")
                 continue
@@ -252,9 +284,9 @@ class Sorter:
         assert part.folder is not None  # noqa: S101 - Applications' parts have one
         return [
             Resource(each.body, part, each.origin)
-            for each in plain
+            for each in [*plain, *self.archived]
             if each.maker is None and (file := each.origin.file) is not None
-            if _is_read(file, part.folder, self.directories.get(part, {}))
+            if is_read(file, part.folder, self.directories.get(part, {}))
         ]
 
     def _is_unlisted(self, resource: Resource) -> bool:
@@ -269,13 +301,15 @@ class Sorter:
             paths = [as_text(source.get("path")) for source in sources(resource)]
             if any(self._find(path) == file.parent.resolve() for path in paths if path):
                 return False
-        self.inputs.files[file].unlisted = not (is_left_out(file) or self.mentions.has(file))
+        known = is_left_out(file) or self._aside(file) or self.mentions.has(file)
+        self.inputs.files[file].unlisted = not known
         return True
 
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
         """What no Application deploys joins the one cluster that they fill, or stands alone.
 
         Another overlay of a base that Applications deploy, perhaps of another cluster, does too.
+        So does a folder with a resource that one before it brings: it is another form of that one.
         """
         taken, placed = self._keys(), self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
@@ -291,14 +325,18 @@ class Sorter:
             named = "namespace" in each.metadata or _name(each) not in placed
             return each.key not in taken and named
 
+        met: set[tuple[str, str, str, str]] = set()
         for part, name, found in [*sets, *by_file(left, is_new)]:
             new = [*filter(is_new, found)]
             if not new and not (part is not None and unrendered(part.folder or Path())):
                 continue
             target = name
             alone = part is None and name != LOOSE
-            if only is not None and not alone and not self._is_another_overlay(part, deployed):
+            keys = {each.key for each in new if part is not None and each.kind != "Namespace"}
+            another = self._is_another_overlay(part, deployed) or not met.isdisjoint(keys)
+            if only is not None and not alone and not another:
                 target = only
+                met |= keys
                 self.clusters[only].extend(new)
             else:
                 self.clusters[name] = found if alone or not taken else new
@@ -308,19 +346,27 @@ class Sorter:
 
     def _loose(self, plain: list[Resource], deployed: set[Path | None]) -> list[Resource]:
         """The manifests that neither an Application nor a kustomization applies."""
+        tests = test_folders(self.inputs.files.values(), self.folder)
         left = [
             each
             for each in plain
             if each.origin.file not in deployed
             and not self._is_unlisted(each)
             and not self._is_template(each.origin.file)
-            and not _is_patch(each)
+            and not is_patch(each)
             and not self.mentions.is_sealed(each)
+            and not (each.origin.file and tests & {*each.origin.file.parents})
         ]
+        self._tell_makers(left)
         for folder, place in self.mentions.terraform(left):
             why = f"Terraform in {show(folder, self.inputs.root)} may make more"
             self.inputs.miss(why, [place] if place else ())
         return left
+
+    def _tell_makers(self, resources: Iterable[Resource], name: str = "") -> None:
+        """Take down what other manifests than YAML lie beside some."""
+        for file, place in made_beside(resources):
+            self.inputs.miss(f"{show(file, self.inputs.root)} makes more", [place], name)
 
     def _keys(self) -> set[tuple[str, str, str, str]]:
         return {each.key for found in self.clusters.values() for each in found}
@@ -350,39 +396,5 @@ def _read(path: Path) -> SourceFile:
         return SourceFile(path, "", [], YamlError(str(path), 1, reason, Fault.ACCESS))
 
 
-def _makes_more(template: SourceFile) -> bool:
-    """Whether a template makes manifests that no chart makes: charts are Applications' concern."""
-    if any((folder / "Chart.yaml").is_file() for folder in template.path.parents):
-        return False
-    return re.search(r"^kind:", template.text, re.MULTILINE) is not None
-
-
-def _is_patch(loose: Resource) -> bool:
-    """Whether a manifest that nothing lists is a patch: by its folder, or by kustomize's words."""
-    file = loose.origin.file
-    words = {*loose.body, *loose.metadata, *loose.spec}
-    return bool(file and file.parent.name == "patches") or not words.isdisjoint(
-        {"$patch", "$retainKeys"}
-    )
-
-
 def _name(resource: Resource) -> tuple[str, str, str]:
     return resource.group, resource.kind, resource.name
-
-
-def _is_read(file: Path, folder: Path, directory: Manifest) -> bool:
-    """Whether Argo CD reads a file of a folder of plain manifests (`spec.source.directory`)."""
-    if not file.is_relative_to(folder):
-        return False
-    if file.parent != folder and directory.get("recurse") is not True:
-        return False
-    path = file.relative_to(folder).as_posix()
-    include, exclude = as_text(directory.get("include")), as_text(directory.get("exclude"))
-    if exclude and glob(exclude).fullmatch(path):
-        return False
-    return not include or glob(include).fullmatch(path) is not None
-
-
-def _told(source: Manifest) -> str:
-    chart, path = as_text(source.get("chart")), as_text(source.get("path"))
-    return f"chart {chart}" if chart else f"path {path}" if path else "the source"

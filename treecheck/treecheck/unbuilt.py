@@ -13,6 +13,8 @@ from treecheck.rendering import closure, namespace_of, strings
 from treecheck.sets import Unbuilt, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from treecheck.rendering import Kustomization
     from treecheck.sets import Inputs
 
@@ -69,10 +71,13 @@ def unbuilt(folder: Path, message: str, root: Path) -> Unbuilt:
     return Unbuilt([name], f"{who} {why}", kustomization.file, line_of(kustomization.file, text))
 
 
-def tell_failures(inputs: Inputs, failed: dict[Path, str]) -> None:
+def tell_failures(
+    inputs: Inputs, failed: dict[Path, str], is_aside: Callable[[Path], bool]
+) -> None:
     """Take down the folders that can't be built, those with the same fault together.
 
-    `failed` is each folder with kustomize's message.
+    `failed` is each folder with kustomize's message; of those that are aside (examples, and what
+    is no longer deployed) nobody needs to hear it.
     """
     told: dict[str, Unbuilt] = {}
     made: dict[Path, list[str]] = {}
@@ -82,6 +87,9 @@ def tell_failures(inputs: Inputs, failed: dict[Path, str]) -> None:
         place = namespace_of(folder)
         inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
         inside = {each.folder for each in closure(folder)} - {folder}
+        if is_aside(folder):
+            inputs.notes.append(f"{name} can't be built, and nothing deploys it")
+            continue
         if inside & set(failed):
             continue  # that one says where the mistake is
         if file := made_elsewhere(message):

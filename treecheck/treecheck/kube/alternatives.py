@@ -66,13 +66,15 @@ def by_file(
 ) -> Iterator[tuple[None, str, list[Resource]]]:
     """What nothing applies, as one set; a file with something that is deployed too is one itself.
 
-    Such a file is another form of that: an example of a page, or an older one.
+    Such a file is another form of that: an example of a page, or an older one. A Helm chart is a
+    set of its own too.
     """
     files: dict[str, list[Resource]] = {}
     for each in loose:
-        files.setdefault(each.part.name, []).append(each)
-    mixed = {name for name, found in files.items() if len({*map(is_new, found)}) > 1}
-    rest = [each for each in loose if each.part.name not in mixed]
+        files.setdefault(each.part.chart or each.part.name, []).append(each)
+    charts = {each.part.chart for each in loose if each.part.chart}
+    mixed = {name for name, found in files.items() if len({*map(is_new, found)}) > 1} | charts
+    rest = [each for each in loose if (each.part.chart or each.part.name) not in mixed]
     yield from ((None, name, files[name]) for name in files if name in mixed)
     if rest:
         yield None, LOOSE, rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from treecheck.blame import blame
 from treecheck.kube.pages import validation
 from treecheck.model import Problem, as_list, as_mapping, as_text, show_path
 from treecheck.registry import rule
@@ -76,7 +77,7 @@ def one_of(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         for path, value in of_type(resource, cluster, name):
             present = [field for field in union.fields if _is_set(value, field, union)]
             if len(present) > 1:
-                yield _several(path, present)
+                yield _several(resource, path, present)
             elif union.needed and not present:
                 yield _none(path, union)
 
@@ -86,12 +87,15 @@ def _is_set(value: dict[str, Any], field: str, union: OneOf) -> bool:
     return found is not None and found not in union.zero
 
 
-def _several(path: FieldPath, present: list[str]) -> Problem:
+def _several(resource: Resource, path: FieldPath, present: list[str]) -> Problem:
+    """The last one is to blame, or the one that a patch added to what the base has."""
     named = " and ".join(present)
+    own = resource.origin.file
+    patched = (each for each in present if blame(resource, (*path, each))[0] != own)
     return Problem(
         f"{show_path(path)} has {named}, of which it can have one",
         fix=f"Keep one of {', '.join(present)}.",
-        path=(*path, present[1]),
+        path=(*path, next(patched, present[1])),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from treecheck.kube.names import suggest
+from treecheck.kube.waves import OPTIONS
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
@@ -146,8 +147,11 @@ def argocd_settings_unlabelled(resource: Resource, cluster: Cluster) -> Iterator
     """A ConfigMap of Argo CD's settings that Argo CD does not see.
 
     It looks for those with the label app.kubernetes.io/part-of: argocd, and goes on with its
-    defaults, or fails to start, without.
+    defaults, or fails to start, without. One that is applied server-side may add to a ConfigMap
+    that has the label.
     """
+    if "ServerSideApply=true" in as_text(resource.annotations.get(OPTIONS)):
+        return
     if resource.name in LABELLED and resource.labels.get(PART_OF) != "argocd":
         yield Problem(
             f"it has no label {PART_OF}: argocd, so Argo CD does not read it",

@@ -178,6 +178,7 @@ def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
     """Annotations that resemble one of Argo CD's, or of sealed-secrets', and are none."""
     for key in resource.annotations:
         meant = _meant_key(key)
+        meant = WAVE if meant in resource.annotations else meant
         if meant:
             yield Problem(
                 f"nothing reads the annotation {key}",

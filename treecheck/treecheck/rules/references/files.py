@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kinds import is_of_a_program
 from treecheck.model import Problem, Severity, as_mapping, as_text
 from treecheck.registry import Scope, rule
 
@@ -27,11 +28,13 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     Nothing renders it, so nothing applies it: a new file that was forgotten under `resources` or
     `patches`, or one that was to be deleted. With pruning, what it made before is deleted. The
     Application that syncs the folder it lies in is applied by hand and left alone. So is a file
-    that a page, a script or another file of the repository names with its folder, and one whose
-    name, or whose folder's, says that it is an example.
+    that a page, a script or another file of the repository names with its folder, one whose name,
+    or whose folder's, says that it is an example, and one that a program reads, such as Backstage.
     """
     manifests = [as_mapping(document.value) for document in source.documents]
     first = next((body for body in manifests if as_text(body.get("kind"))), None)
+    if first is not None and is_of_a_program(first):
+        return
     words = f"{source.path.parent.name}/{source.path.name}"
     is_example = re.search(r"example|sample|template", words) is not None
     if source.unlisted and first is not None and not is_example:

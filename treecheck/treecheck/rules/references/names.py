@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.applications import applications
+from treecheck.kube.applications import GROUP
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Part, Resource
 
 # The second is the old name of the first, and stands for it where it is written alone.
 ACCOUNT_FIELDS = ("serviceAccountName", "serviceAccount")
@@ -180,6 +181,15 @@ def downward_field_missing(resource: Resource, cluster: Cluster) -> Iterator[Pro
                 )
 
 
+def _homes(cluster: Cluster) -> dict[str, set[tuple[Path | None, Part]]]:
+    """Name -> the places of the Applications so called, those of the tree's other sets included."""
+    found: dict[str, set[tuple[Path | None, Part]]] = {}
+    for one in (*cluster.resources, *cluster.tree):
+        if (one.group, one.kind) == (GROUP, "Application"):
+            found.setdefault(one.name, set()).add((one.origin.file, one.part))
+    return found
+
+
 @rule(
     "duplicate-resource",
     scope=Scope.CLUSTER,
@@ -193,8 +203,9 @@ def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
     """
     seen: dict[tuple[object, ...], Resource] = {}
     for resource in cluster.resources:
-        homes = {each.origin.file for each in applications(cluster, resource.part.name)}
-        # Applications of one name in several files are of as many clusters: each has its folder.
+        # Applications of one name in several files, or overlays, are of as many clusters: each has
+        # its folder.
+        homes = cluster.once("homes", lambda: _homes(cluster)).get(resource.part.name, ())
         where = resource.part if len(homes) > 1 else resource.part.name
         key = (where, *resource.key)
         if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:

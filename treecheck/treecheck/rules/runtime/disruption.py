@@ -94,8 +94,10 @@ def budgets_overlap(cluster: Cluster) -> Iterator[Problem]:
 
 
 def _budgets(cluster: Cluster, pod: PodTemplate) -> list[Resource]:
-    return [
-        budget
+    """Of two of one name, which can't both be there, the last."""
+    found = {
+        budget.name: budget
         for budget in cluster.of_kind("PodDisruptionBudget", namespace=pod.owner.namespace)
         if "selector" in budget.spec and matches(as_mapping(budget.spec["selector"]), pod.labels)
-    ]
+    }
+    return [*found.values()]

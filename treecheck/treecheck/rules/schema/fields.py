@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from treecheck.conformance import is_unquoted
+from treecheck.kinds import is_of_a_program
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, as_text, show_path
 from treecheck.registry import rule
@@ -93,14 +94,6 @@ def type_names(expected: Any) -> str:
     )
 
 
-# Files that a program reads, in the form of a manifest; no API server gets them.
-_OF_PROGRAMS = {
-    "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io",
-    "controller-runtime.sigs.k8s.io", "install.istio.io", "k3d.io", "kind.x-k8s.io",
-    "mirror.openshift.io", "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
-}  # fmt: skip
-
-
 @rule(
     "nameless-manifest",
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/#required-fields",
@@ -109,9 +102,10 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
     """A manifest without apiVersion, kind or name.
 
     Nothing can be done with it: it is not known what it is, or under which name it is kept. The
-    configuration of programs such as kind and istioctl looks like a manifest and needs no name.
+    configuration of programs such as kind, Talos and istioctl looks like a manifest and needs no
+    name.
     """
-    if resource.group in _OF_PROGRAMS:
+    if is_of_a_program(resource.body):
         return
     for field in ("apiVersion", "kind"):
         if not as_text(resource.body.get(field)):

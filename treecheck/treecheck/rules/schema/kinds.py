@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.kinds import BUILT_IN_GROUPS
+from treecheck.kinds import BUILT_IN_GROUPS, is_of_a_program
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, Severity
 from treecheck.registry import Family, rule
@@ -137,6 +137,8 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     them. Kinds of other groups come from CustomResourceDefinitions and are not looked at.
     """
     if not resource.api_version or not resource.kind or removal(resource) is not None:
+        return
+    if is_of_a_program(resource.body):
         return
     known = {**schemas(cluster.version).kinds(), **custom_kinds()}
     if (resource.api_version, resource.kind) in known:

@@ -1,0 +1,229 @@
+"""What lies in a tree and is not applied as it stands: charts, makers, fixtures, examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from test_strangers_trees import SETTINGS, rules
+from test_unknown import APPLICATION, HEAD, IN_SHOP, POD, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABELLED = SETTINGS.replace("{name: settings,", "{name: settings, labels: {a: 'VALUE'},")
+SOURCE = "{repoURL: https://git.example.com/shop.git, path: FOLDER}"
+OLD = (
+    "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\n"
+    "metadata: {name: front, namespace: shop}\n"
+)
+
+
+def application(name: str, folder: str) -> str:
+    text = APPLICATION.replace("NAME", name).replace("SOURCE", SOURCE)
+    return text.replace("FOLDER", folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "chart", "found"),
+    [("{{ .Release.Name }}", True, 0), ("no value", True, 1), ("{{ .Release.Name }}", False, 1)],
+)
+def test_a_template_of_a_chart_is_not_a_manifest_yet(
+    value: str, chart: bool, found: int, tmp_path: Path
+) -> None:
+    files = {"web/templates/a.yaml": LABELLED.replace("VALUE", value)}
+    files |= {"web/Chart.yaml": "name: web\n"} if chart else {}
+
+    assert rules(tmp_path, files, "label-syntax") == ["label-syntax"] * found
+
+
+@pytest.mark.parametrize("chart", [True, False])
+def test_what_a_chart_has_beside_its_templates_lacks_nothing(chart: bool, tmp_path: Path) -> None:
+    files = {"web/templates/a.yaml": IN_SHOP, "web/templates/b.yaml": OLD}
+    files |= {"web/Chart.yaml": "name: web\n"} if chart else {}
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+    assert names == ["service-selects-nothing"] * (not chart)
+    assert rules(tmp_path, files, "removed-api") == ["removed-api"]  # wherever it is
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("front.jsonnet", "{}", 0),
+        ("front.yaml.j2", "kind: Deployment\n", 0),
+        ("front.json", '{"kind": "Deployment"}', 0),
+        ("settings.json", '{"size": 1}', 1),
+        ("front.txt", "kind: Deployment\n", 1),
+    ],
+)
+@pytest.mark.parametrize("deployed", [True, False])
+def test_more_is_made_beside_plain_manifests(
+    name: str, text: str, found: int, deployed: bool, tmp_path: Path
+) -> None:
+    files = {"front/a.yaml": IN_SHOP, f"front/{name}": text}
+    files |= {"apps/a.yaml": application("a", "front")} if deployed else {}
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+
+    assert names == ["service-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(
+    ("api", "found"), [("test.gatekeeper.sh/v1alpha1", 0), ("shop.example.com/v1", 1)]
+)
+def test_fixtures_of_a_test_of_policies_are_not_deployed(
+    api: str, found: int, tmp_path: Path
+) -> None:
+    suite = f"apiVersion: {api}\nkind: Suite\nmetadata: {{name: a}}\n"
+    files = {"policies/a/suite.yaml": suite, "policies/a/samples-of/b.yaml": OLD}
+
+    assert rules(tmp_path, files, "removed-api") == ["removed-api"] * found
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"), [("k8s", 1), ("archive", 0), ("_disabled/web", 0), ("old", 1)]
+)
+def test_an_archive_is_left_out(folder: str, found: int, tmp_path: Path) -> None:
+    files = {f"{folder}/a.yaml": OLD, f"{folder}/b/kustomization.yaml": HEAD + "resources: [c]\n"}
+
+    report = run(tmp_path, files, "removed-api")
+
+    names = [each.rule for each in report.findings]
+    assert sorted(names) == ["folder-unbuildable", "removed-api"] * found
+    assert any("left out" in each for each in report.notes) == (not found)
+
+
+def test_an_archive_that_an_application_deploys_is_none(tmp_path: Path) -> None:
+    files = {"archive/a.yaml": OLD, "apps/a.yaml": application("a", "archive")}
+
+    assert rules(tmp_path, files, "removed-api") == ["removed-api"]
+
+
+@pytest.mark.parametrize(("folder", "found"), [("docs/examples", 0), ("overlays/test", 1)])
+def test_an_example_is_looked_at_by_itself(folder: str, found: int, tmp_path: Path) -> None:
+    files = {
+        f"{folder}/one/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",
+        f"{folder}/one/a.yaml": IN_SHOP,
+        f"{folder}/one/b.yaml": OLD,
+        f"{folder}/two/kustomization.yaml": HEAD + "resources: [gone.yaml]\n",
+    }
+
+    names = rules(tmp_path, files, "removed-api")  # wherever it is
+    assert sorted(names) == [*["folder-unbuildable"] * found, "removed-api"]
+    (tmp_path / folder / "two" / "kustomization.yaml").write_text(HEAD + "namePrefix: a-\n")
+    names = rules(tmp_path, {}, "service-selects-nothing")
+    assert names.count("service-selects-nothing") == found
+
+
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [
+        ("apiVersion: v1alpha1\nkind: ExtensionServiceConfig\nname: a\n", []),
+        ("apiVersion: v1\nkind: Config\nclusters: []\n", []),
+        ("apiVersion: v1alpha1\nkind: Deployment\nmetadata: {name: a}\n", ["unknown-kind"]),
+        ("apiVersion: v1\nkind: Confg\nmetadata: {name: a}\n", ["unknown-kind"]),
+    ],
+)
+def test_the_settings_of_talos_and_kubectl_are_no_manifests(
+    first: str, found: list[str], tmp_path: Path
+) -> None:
+    assert rules(tmp_path, {"a.yaml": first}, "unknown-kind") == found
+    assert rules(tmp_path, {"a.yaml": first}, "nameless-manifest") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("argocd-cm-patch", 0), ("patch-cm", 0), ("dispatch", 1)]
+)
+def test_a_file_that_is_called_a_patch_is_one(name: str, found: int, tmp_path: Path) -> None:
+    assert rules(tmp_path, {f"{name}.yaml": OLD}, "removed-api") == ["removed-api"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("YOUR_NAME", 0), ("<name>", 0), ("Settings", 1)])
+def test_a_name_to_replace_makes_a_template(name: str, found: int, tmp_path: Path) -> None:
+    text = SETTINGS.replace("{name: settings", f"{{name: {name}")
+
+    assert rules(tmp_path, {"a.yaml": text}, "resource-name") == ["resource-name"] * found
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ("kind: SealedSecret\napiVersion: bitnami.com/v1alpha1\nmetadata: {name: a}\n", 1),
+        ("kind: Secret\napiVersion: v1\nmetadata: {name: a, namespace: shop}\n", 1),
+        ("kind: Secret\napiVersion: v1\nmetadata: {name: a, namespace: other}\n", 0),
+    ],
+)
+def test_secrets_are_made_by_hand_where_the_tree_keeps_none(
+    other: str, found: int, tmp_path: Path
+) -> None:
+    pod = POD.replace("{name: front}\nspec", "{name: front, namespace: shop}\nspec")
+    pod = pod.replace("name: front, image", "name: front, envFrom: [{secretRef: {name: b}}], image")
+
+    report = run(tmp_path, {"a.yaml": pod, "b.yaml": other}, "config-missing")
+
+    assert [each.rule for each in report.findings] == ["config-missing"] * found
+    assert any("no Secret of namespace shop" in each for each in report.unknown) == (not found)
+
+
+@pytest.mark.parametrize(("place", "found"), [("k", 0), ("other", 1)])
+def test_where_a_plain_file_without_a_namespace_lands_is_not_known(
+    place: str, found: int, tmp_path: Path
+) -> None:
+    front = IN_SHOP.replace(", namespace: shop", "")
+
+    names = rules(
+        tmp_path, {"k/a.yaml": front, f"{place}/b.yaml": SETTINGS}, "service-selects-nothing"
+    )
+
+    assert names == ["service-selects-nothing"] * found
+
+
+def test_a_folder_with_what_another_one_brings_is_another_form_of_it(tmp_path: Path) -> None:
+    """Each overlay is a cluster's, with Applications of the same names."""
+    files = {"k/a.yaml": SETTINGS, "k2/a.yaml": SETTINGS}
+    for name, folder in (("one", "k"), ("two", "k2")):
+        resources = "resources: [app.yaml, settings.yaml]\n"
+        files[f"clusters/{name}/kustomization.yaml"] = HEAD + resources
+        files[f"clusters/{name}/app.yaml"] = application("shop", folder)
+        files[f"clusters/{name}/settings.yaml"] = SETTINGS.replace("settings", "cluster")
+
+    assert rules(tmp_path, files, "duplicate-resource") == []
+
+
+def test_the_patch_that_adds_a_second_value_is_to_blame(tmp_path: Path) -> None:
+    env = "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], image"
+    patch = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: front}\nspec: {template: "
+        "{spec: {containers: [{name: front, env: [{name: A, value: b}]}]}}}\n"
+    )
+    files = {
+        "base/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "base/a.yaml": POD.replace("name: front, image", f"name: front, {env}"),
+        "over/kustomization.yaml": HEAD + "resources: [../base]\npatches: [{path: p.yaml}]\n",
+        "over/p.yaml": patch,
+    }
+
+    (found,) = run(tmp_path, files, "one-of").findings
+
+    assert found.file.endswith("over/p.yaml")
+
+
+def test_a_kustomization_of_an_unknown_version_is_said_to_be_one(tmp_path: Path) -> None:
+    head = HEAD.replace("v1beta1", "v1")
+    files = {"a/kustomization.yaml": head + "resources: [a.yaml]\n", "a/a.yaml": SETTINGS}
+
+    (found,) = run(tmp_path, files, "removed-api").findings
+
+    assert found.message.endswith(
+        "the apiVersion of its Kustomization is to be kustomize.config.k8s.io/v1beta1"
+    )
+
+
+def test_an_annotation_that_is_there_already_is_not_proposed(tmp_path: Path) -> None:
+    hooks = "argocd.argoproj.io/hook: Sync, argocd.argoproj.io/hook-weight: '1'"
+    text = SETTINGS.replace("{name: settings,", f"{{name: settings, annotations: {{{hooks}}},")
+
+    (found,) = run(tmp_path, {"a.yaml": text}, "sync-annotation-unknown").findings
+
+    assert found.fix == "Write argocd.argoproj.io/sync-wave."

@@ -1,0 +1,139 @@
+"""How a plain file of a tree is read: by Argo CD, a chart, a generator, a test, or people."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from treecheck.errors import InputError
+from treecheck.files import load_text
+from treecheck.kube.projects import glob
+from treecheck.model import as_mapping, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from treecheck.files import SourceFile
+    from treecheck.model import Manifest, Resource
+
+# Files that another program makes manifests of, by their names' ends, and manifests in JSON, which
+# Argo CD and kubectl read too: https://argo-cd.readthedocs.io/en/stable/user-guide/directory/.
+MAKERS = frozenset({".cue", ".dhall", ".jsonnet", ".k"})
+TEMPLATES = frozenset(
+    {".erb", ".gotmpl", ".j2", ".jinja", ".jinja2", ".json", ".mustache", ".tmpl", ".tpl"}
+)
+_KIND = re.compile(r"^[\s{]*[\"']?kind[\"']?:", re.MULTILINE)
+_PATCH = re.compile(r"(?:^|[-_.])patch(?:es)?(?:[-_.]|$)")  # in a file's name
+# Groups of the files that list what `gator verify`, `kyverno test`, Chainsaw and KUTTL try out.
+TESTS = frozenset({"chainsaw.kyverno.io", "cli.kyverno.io", "kuttl.dev", "test.gatekeeper.sh"})
+
+
+# Folders of manifests for people to look at. `test` may be an environment.
+EXAMPLES = frozenset(
+    {"doc", "docs", "example", "examples", "fixtures", "sample", "samples", "testdata", "tests"}
+)
+# Folders of what is no longer deployed.
+ARCHIVES = frozenset(
+    {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
+    | {"retired", "unused"}
+)
+
+
+EXAMPLE, ARCHIVE = "example", "archive"
+
+
+def aside(path: Path, tree: Path) -> str:
+    """EXAMPLE or ARCHIVE, where a file or folder of a tree lies in a folder of such; else ""."""
+    parts = path.relative_to(tree).parts if path.is_relative_to(tree) else ()
+    names = {each.strip("_.-").casefold() for each in parts}
+    return ARCHIVE if names & ARCHIVES else EXAMPLE if names & EXAMPLES else ""
+
+
+def left_out(archived: Iterable[Resource]) -> Iterator[str]:
+    """One sentence about what lies in archives, if anything does."""
+    parts = dict.fromkeys(each.part.name for each in archived)
+    if parts:
+        more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+        yield f"{next(iter(parts))}{more} left out: a folder above says that nothing deploys it"
+
+
+def chart_of(file: Path, tree: Path) -> Path | None:
+    """The folder of the Helm chart that a file belongs to, or None."""
+    inside = (each for each in file.parents if each.is_relative_to(tree))
+    return next((each for each in inside if (each / "Chart.yaml").is_file()), None)
+
+
+def maker_in(folder: Path) -> Path | None:
+    """A file of a folder that other manifests than its YAML are made of, or None."""
+    for each in sorted(folder.iterdir()):
+        if each.suffix in MAKERS or (each.suffix in TEMPLATES and _has_kind(each)):
+            return each
+    return None
+
+
+def _has_kind(file: Path) -> bool:
+    try:
+        return _KIND.search(load_text(file)) is not None
+    except InputError:
+        return False
+
+
+def test_folders(files: Iterable[SourceFile], tree: Path) -> set[Path]:
+    """The folders, below the tree's own, whose manifests a test of policies reads."""
+    return {
+        source.path.parent
+        for source in files
+        for document in source.documents
+        if as_text(as_mapping(document.value).get("apiVersion")).partition("/")[0] in TESTS
+        if source.path.parent != tree
+    }
+
+
+def made_beside(loose: Iterable[Resource]) -> Iterator[tuple[Path, str]]:
+    """(file, namespace): what makes more manifests beside some, and where those land."""
+    makers: dict[Path, Path | None] = {}
+    told: dict[tuple[Path, str], None] = {}
+    for each in loose:
+        folder = each.origin.file and each.origin.file.parent
+        if folder is None:
+            continue
+        if folder not in makers:
+            makers[folder] = maker_in(folder)
+        if maker := makers[folder]:
+            told[maker, each.namespace] = None
+    yield from told
+
+
+def makes_more(template: SourceFile) -> bool:
+    """Whether a template makes manifests that no chart makes: charts are Applications' concern."""
+    if any((folder / "Chart.yaml").is_file() for folder in template.path.parents):
+        return False
+    return re.search(r"^kind:", template.text, re.MULTILINE) is not None
+
+
+def is_patch(loose: Resource) -> bool:
+    """Whether a manifest that nothing lists is a patch: by its place, or by kustomize's words."""
+    file = loose.origin.file
+    words = {*loose.body, *loose.metadata, *loose.spec}
+    named = file is not None and (file.parent.name == "patches" or _PATCH.search(file.stem))
+    return bool(named) or not words.isdisjoint({"$patch", "$retainKeys"})
+
+
+def is_read(file: Path, folder: Path, directory: Manifest) -> bool:
+    """Whether Argo CD reads a file of a folder of plain manifests (`spec.source.directory`)."""
+    if not file.is_relative_to(folder):
+        return False
+    if file.parent != folder and directory.get("recurse") is not True:
+        return False
+    path = file.relative_to(folder).as_posix()
+    include, exclude = as_text(directory.get("include")), as_text(directory.get("exclude"))
+    if exclude and glob(exclude).fullmatch(path):
+        return False
+    return not include or glob(include).fullmatch(path) is not None
+
+
+def called(source: Manifest) -> str:
+    """What messages call an Application's source."""
+    chart, path = as_text(source.get("chart")), as_text(source.get("path"))
+    return f"chart {chart}" if chart else f"path {path}" if path else "the source"
