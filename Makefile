@@ -98,12 +98,15 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 .PHONY: test test-long pod-security test-backups test-image e2e e2e-long validate agree docs check format
 TESTS := tests treecheck/tests --ignore=tests/e2e --ignore=tests/postgres --ignore=tests/manifests/test_checkov.py
-test: $(VENV)/dev.stamp ## Run every test that needs no cluster, no Docker engine and no AWS
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -rs -m 'not slow' $(TESTS) $(ARGS)
+SIDE_BY_SIDE = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -rs
+test: $(VENV)/dev.stamp ## Run the tests of everything that need no cluster, no Docker engine and no AWS, in minutes
+	@$(SIDE_BY_SIDE) -m 'not slow and not thorough and not browser' $(TESTS) $(ARGS)
 
-# Few tests, which put all processors to work by themselves.
-test-long: $(VENV)/dev.stamp ## Run the races, kills and loads of `make test` with all their rounds
-	@$(BIN)/python -m pytest -q -p no:xdist -rs -m slow $(or $(ARGS),$(TESTS))
+NONE_IS_FINE = $(if $(ARGS),|| test $$? = 5) # a file may have tests of one half only
+# The second half has few tests, which put all processors to work by themselves.
+test-long: $(VENV)/dev.stamp ## Run the rest: pages in Chromium, whole builds, PostgreSQL 15; then loads, races and kills
+	@$(SIDE_BY_SIDE) -m '(thorough or browser) and not slow' $(or $(ARGS),$(TESTS)) $(NONE_IS_FINE)
+	@$(BIN)/python -m pytest -q -p no:xdist -rs -m slow $(or $(ARGS),$(TESTS)) $(NONE_IS_FINE)
 
 pod-security: $(VENV)/dev.stamp ## Fetch Kubernetes' own Pod Security fixtures for the tests (needs the program go)
 	@$(BIN)/python treecheck/tests/upstream/fetch.py .local/pod-security

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bench import counts
 from coworking import rollups
 
 if TYPE_CHECKING:
-    import pytest
     from sqlalchemy import Engine
 
     from tests.app.conftest import Database
@@ -35,6 +36,7 @@ def test_it_finds_sets_that_are_wrong(database: Database, engine: Engine) -> Non
     assert counts.differing_ranges(engine, 30, 365) > 10
 
 
+@pytest.mark.thorough
 def test_the_fold_it_times_moves_every_change_and_leaves_all_as_it_was(
     database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

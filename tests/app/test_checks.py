@@ -90,6 +90,7 @@ BYPASSES = {
             AND start = (SELECT min(start) FROM member_sets WHERE unit = 'month')""",
     "a rollup is changed": "UPDATE user_visits SET visits = visits + 1 WHERE user_id = 7",
 }
+QUICK = {"a trigger is off", "rows are replicated", "renamed and made again", "a rollup is changed"}
 
 
 @pytest.fixture
@@ -108,8 +109,12 @@ def rotation(checks: RollupChecks, engine: Engine, database: Database) -> list[s
     return said
 
 
+@pytest.mark.thorough
 @BOTH
-@pytest.mark.parametrize("bypass", BYPASSES)
+@pytest.mark.parametrize(
+    "bypass",
+    [pytest.param(each, marks=[pytest.mark.thorough] * (each not in QUICK)) for each in BYPASSES],
+)
 def test_a_bypass_is_noticed_within_one_rotation_and_a_rebuild_repairs_it(
     postgres_version: int, database: Database, engine: Engine, checks: RollupChecks, bypass: str
 ) -> None:
@@ -222,6 +227,7 @@ def test_a_rotation_ends_within_half_a_day_where_folds_allow_it(seconds: float, 
     assert 2 * RollupChecks(seconds).steps + 1 == folds
 
 
+@pytest.mark.thorough
 @BOTH
 def test_bypasses_planted_at_random_are_all_noticed(
     postgres_version: int, database: Database, engine: Engine, checks: RollupChecks

@@ -288,6 +288,7 @@ class Run:
             time.sleep(0.15)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "postgres_version", [pytest.param(15, marks=pytest.mark.slow), 18], indirect=True
 )

@@ -18,13 +18,13 @@ from coworking import member_sets, rollups
 from coworking.extent import naive
 from coworking.member_sets import Counts, Piece, Span, pieces
 from coworking.periods import Period
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from tests.app.conftest import Database
 
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 SEED = int(os.environ.get("MEMBERS_SEED", "20261"))
 ZONES = (
     *("UTC", "Asia/Kolkata", "Pacific/Apia", "Europe/Berlin", "America/St_Johns"),
@@ -165,6 +165,7 @@ def walk(database: Database, engine: Engine, draw: Random, steps: int, ranges: i
             assert not rollups.differences(engine).listed, SEED
 
 
+@pytest.mark.thorough
 @BOTH
 def test_members_of_any_range_are_those_of_the_plain_query(
     postgres_version: int, database: Database, engine: Engine

@@ -51,6 +51,7 @@ def operations(
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "count", [100, pytest.param(5_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )

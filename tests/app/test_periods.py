@@ -105,6 +105,7 @@ def test_some_days_of_the_past_do_not_keep_to_quarter_hours(
     assert not period(zone, first, end).keeps_quarter_hours()
 
 
+@pytest.mark.thorough
 def test_every_zone_keeps_to_quarter_hours_today() -> None:
     odd = [
         name
@@ -312,6 +313,7 @@ def walked(zone: str, first: date, days: int) -> list[int]:
     return counts
 
 
+@pytest.mark.thorough
 def test_weekdays_and_stretches_equal_a_walk_over_the_days() -> None:
     draw = random.Random(5)
     zones = [

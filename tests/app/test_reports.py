@@ -12,6 +12,7 @@ from coworking import extent, reports
 from coworking.extent import QUARTER_HOUR, Extent, extent_of
 from coworking.periods import Granularity, Period
 from tests.app.test_periods import period
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,7 @@ def figures(tokens: list[Token], period: Period) -> tuple[float | None, ...]:
 
 
 @pytest.mark.parametrize("which", PERIODS, ids=str)
-@pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
+@BOTH
 def test_every_report_equals_the_answer_of_the_tokens(
     connection: Connection, history: list[Token], which: tuple[str, str, str]
 ) -> None:

@@ -8,13 +8,13 @@ import pytest
 from psycopg2 import errors
 
 from coworking import rollups
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tests.app.conftest import Database
 
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 REPORTS = ("daily_visits", "user_visits", "quarter_hours")
 USERS = """
     INSERT INTO users (first_name, last_name, joined_at)

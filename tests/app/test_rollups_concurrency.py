@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from coworking import rollups
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.app.conftest import Database
 
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 FILL = """
     INSERT INTO users (first_name, last_name, joined_at)
     SELECT 'a', 'b', '2025-01-01' FROM generate_series(1, 20);
@@ -149,6 +149,7 @@ def test_a_reader_locks_tokens_before_any_rollup(
     blocker.close()
 
 
+@pytest.mark.thorough
 @BOTH
 def test_nothing_ever_deadlocks_with_a_truncation(
     postgres_version: int, database: Database, engine: Engine

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from coworking import locks, rollups, schema
 from coworking.errors import DatabaseAway, ServiceError
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from tests.app.conftest import Database
 
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 CASES = sorted((Path(__file__).parent / "older_service").glob("*.json"))
 ROWS = """
     INSERT INTO users (first_name, last_name, joined_at) SELECT 'a', 'b', now()
@@ -130,6 +130,7 @@ def test_a_recorded_database_is_adopted(
     assert older_database.rows(OF_THE_OLDER_SERVICE) == before
 
 
+@pytest.mark.thorough
 @BOTH
 def test_taking_it_back_leaves_the_older_service_s_database(
     postgres_version: int, older_database: Database, older_engine: Engine
@@ -147,6 +148,7 @@ def test_taking_it_back_leaves_the_older_service_s_database(
     assert rollups.differences(older_engine).total == 0
 
 
+@pytest.mark.thorough
 @BOTH
 def test_adoption_stops_neither_readers_nor_writers(
     postgres_version: int, older_database: Database, older_engine: Engine
@@ -186,6 +188,7 @@ def test_adoption_stops_neither_readers_nor_writers(
     assert longest < 2  # seconds, on a machine that may be busy
 
 
+@pytest.mark.thorough
 def test_a_long_transaction_delays_the_triggers_but_nobody_else(
     older_database: Database, older_engine: Engine
 ) -> None:
@@ -209,6 +212,7 @@ def test_a_long_transaction_delays_the_triggers_but_nobody_else(
     assert rollups.differences(older_engine).total == 0
 
 
+@pytest.mark.thorough
 def test_a_table_that_stays_locked_is_given_up_with_the_holder_named(
     older_database: Database, older_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +230,7 @@ def test_a_table_that_stays_locked_is_given_up_with_the_holder_named(
     assert revision(older_engine) == schema.REQUIRED_REVISION
 
 
+@pytest.mark.thorough
 @BOTH
 def test_a_migration_that_died_while_filling_is_done_again(
     postgres_version: int, older_database: Database, older_engine: Engine
@@ -255,6 +260,7 @@ def test_a_migration_that_died_while_filling_is_done_again(
     assert rollups.differences(older_engine).total == 0
 
 
+@pytest.mark.thorough
 def test_several_that_migrate_at_once_all_find_it_done(
     older_database: Database, older_engine: Engine
 ) -> None:

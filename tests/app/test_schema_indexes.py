@@ -10,13 +10,12 @@ import pytest
 
 from coworking import rollups, schema
 from tests.app.test_schema import held, revision
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tests.app.conftest import Database
-
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 
 
 class Index(NamedTuple):

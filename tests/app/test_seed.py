@@ -11,6 +11,7 @@ import pytest
 from coworking import rollups
 from coworking.errors import ServiceError
 from coworking.seed import Plan, sow
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -25,7 +26,7 @@ FINGERPRINT = """
 """
 
 
-@pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
+@BOTH
 def test_equal_plans_make_equal_rows_everywhere(
     postgres_version: int, database: Database, engine: Engine
 ) -> None:
@@ -47,6 +48,7 @@ def test_another_seed_makes_other_rows(database: Database, engine: Engine) -> No
     assert one[0][3] != database.rows(FINGERPRINT)[0][3]
 
 
+@pytest.mark.thorough
 def test_the_rhythm_is_believable(database: Database, engine: Engine) -> None:
     sow(engine, PLAN)
 

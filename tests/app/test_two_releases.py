@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coworking import rollups, schema
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tests.app.conftest import Database
 
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 LAST = "0005"  # the newest revision of the release before
 USERS = """
     INSERT INTO users (first_name, last_name, joined_at)

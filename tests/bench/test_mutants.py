@@ -158,6 +158,7 @@ def mutants(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_it_reports_what_is_noticed_and_what_survives(tree: Path) -> None:
     done = mutants(tree, *(f"--at=ci/version/limits.py:{line}" for line in (9, 13)))
     assert done.stderr == ""
@@ -213,6 +214,7 @@ def test_a_test_that_is_too_slow_to_be_recorded_is_asked_all_the_same(tree: Path
     assert "fail on the unchanged tree" not in done.stdout
 
 
+@pytest.mark.thorough
 def test_another_user_reaches_the_folders_of_a_test(tree: Path) -> None:
     """A PostgreSQL that root's tests start runs as one; these tests were left out as failing."""
     file = tree / "tests/ci/version/test_limits.py"

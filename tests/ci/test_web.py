@@ -80,6 +80,7 @@ def says(**body: Any) -> str:
     return json.dumps(body)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "first",
     [

@@ -42,6 +42,7 @@ def line_of(page: str, beginning: str) -> tuple[str, ...]:
     return line
 
 
+@pytest.mark.thorough
 def test_the_page_on_aws_deletes_an_image_so_that_its_tag_is_free(moto: str) -> None:
     client = stand_ins.client("ecr", moto)
     client.create_repository(repositoryName="coworking")
@@ -70,6 +71,7 @@ def test_the_page_on_aws_deletes_the_stack(moto: str) -> None:
     assert client.describe_stacks()["Stacks"] == []
 
 
+@pytest.mark.thorough
 def test_a_line_that_aws_refuses_is_refused_here_too(moto: str) -> None:
     done = run(("aws", "codebuild", "start-build", "--project-name", "none"), moto)
 

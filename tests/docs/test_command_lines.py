@@ -33,6 +33,7 @@ def found(name: str, text: str) -> list[str]:
     return [fault for line in lines_of(name, text) for fault in faults(line)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tool", [*TOOLS, "ci"])
 def test_every_line_is_one_that_its_tool_understands(tool: str) -> None:
     lines = [line for line in lines_of_the_tree() if line.words[0] == tool]

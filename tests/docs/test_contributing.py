@@ -106,6 +106,7 @@ def test_each_step_has_its_place(title: str, copy: Path) -> None:
     assert [file for file in files if not (copy / file).exists()] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "title",
     [pytest.param(each, marks=[pytest.mark.slow] * (each in LONG)) for each in WITH_STEPS],

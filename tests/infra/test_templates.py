@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TEMPLATES = sorted((Path(__file__).parents[2] / "infra/cloudformation").glob("*.yaml"))
 
 
+@pytest.mark.thorough
 def test_cfn_lint_has_nothing_to_say() -> None:
     """Of all of them in one process: its start takes longer than the templates."""
     done = subprocess.run(

@@ -173,6 +173,7 @@ def started_by_success(pipeline: dict[str, Any], project: str) -> list[str]:
     return [names[start.project] for start in template.starts(event)]
 
 
+@pytest.mark.thorough
 def test_no_event_starts_a_loop(pipeline: dict[str, Any]) -> None:
     for name, event in EVENTS.items():
         ways = [[project] for project in started_by(pipeline, event)]

@@ -47,6 +47,7 @@ def test_the_setting_alone_switches_and_git_says_so(switched: Path) -> None:
     assert not backups.is_on("dev", switched)
 
 
+@pytest.mark.thorough
 def test_the_checker_finds_nothing_where_a_key_is_sealed_and_names_the_key_where_none_is(
     switched: Path,
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_rotation_changes_the_password_in_the_database_that_the_service_uses(
     assert allowed.items() <= job["metadata"]["labels"].items()
 
 
+@pytest.mark.thorough
 def test_the_way_back_is_the_setting_too(tmp_path: Path, moved: Path) -> None:
     back = put_outside.make(tmp_path, database_host="")
     for part in ("coworking", "postgres"):
@@ -116,6 +117,7 @@ def test_the_way_back_is_the_setting_too(tmp_path: Path, moved: Path) -> None:
         assert render(moved, folder).resources != render(ROOT, folder).resources
 
 
+@pytest.mark.thorough
 def test_the_checker_finds_nothing_and_without_certificates_names_the_file(moved: Path) -> None:
     path = moved / outside.CA_FILE
     certificate = path.read_text()

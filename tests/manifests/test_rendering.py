@@ -65,6 +65,7 @@ def other_kubectl() -> Path:
     return Path(found)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("folder", LOCAL, ids=str)
 def test_kubectl_1_32_renders_the_same_bytes(folder: Path) -> None:
     assert render(ROOT / folder) == render(ROOT / folder, program=other_kubectl())

@@ -104,6 +104,7 @@ def test_the_sync_ends_with_the_job(announced: Path, environment: str) -> None:
     assert attempts * 240 <= job["spec"]["activeDeadlineSeconds"] < CHANGED_WITHIN
 
 
+@pytest.mark.thorough
 def test_the_checker_finds_nothing(announced: Path) -> None:
     """With Pod Security, the projects' kinds and the sealed values among what it looks at."""
     facts = announced / "infra" / "facts.yaml"

@@ -376,6 +376,7 @@ def calls(folder: Path, count: int) -> int:
     return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
 
 
+@pytest.mark.thorough
 def test_twice_the_applications_take_twice_the_calls(tmp_path: Path) -> None:
     calls(tmp_path / "warm", 2)  # the rules are read once
     few, many = calls(tmp_path / "few", 40), calls(tmp_path / "many", 80)

@@ -79,6 +79,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     return folder / "venv" / "bin" / "treecheck"
 
 
+@pytest.mark.thorough
 def test_the_root_builds_the_same_wheel(program: Path, tmp_path: Path) -> None:
     """By the backend that the root's pyproject.toml names, as pip asks it."""
     (package,) = program.parents[2].glob("*.whl")

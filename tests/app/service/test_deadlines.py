@@ -50,6 +50,7 @@ def test_an_outer_deadline_counts_again_when_an_inner_one_ended(empty_database: 
     inner.close()
 
 
+@pytest.mark.thorough
 def test_somebody_looks_while_a_block_waits_for_long(empty_database: Any) -> None:
     looked: list[float] = []
     deadlines = Deadlines()

@@ -102,6 +102,7 @@ def test_a_month_that_cannot_be_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_as_pdf_it_is_one_page(run: Any, spring: Database, tmp_path: Path) -> None:
     if pdf.chromium() is None or not shutil.which(str(pdf.chromium())):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coworking.web.bodies import SHORTEST_GZIP
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -30,7 +31,7 @@ def token(user: int, created: str, used: str | None) -> str:
     )
 
 
-@pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
+@BOTH
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_it_answers_as_the_older_service_did(
     client: FlaskClient, database: Any, path: Path

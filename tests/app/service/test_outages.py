@@ -191,6 +191,7 @@ def happens(planned: Outage, seconds: float) -> tuple[float, float]:
     return began, ended
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "seconds"),
     [

@@ -160,6 +160,7 @@ class Chaos(threading.Thread):
             )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "postgres_version", [pytest.param(15, marks=pytest.mark.slow), 18], indirect=True
 )
@@ -225,6 +226,7 @@ def _wait_for_traffic(*all_clients: Clients) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.thorough
 def test_a_process_says_in_its_session_which_password_is_announced(
     serve: Callable[..., Any],
     owner: Database,
@@ -251,6 +253,7 @@ def test_a_process_says_in_its_session_which_password_is_announced(
     )
 
 
+@pytest.mark.thorough
 def test_a_process_without_requests_does_not_block_the_change(
     serve: Callable[..., Any],
     owner: Database,
@@ -271,6 +274,7 @@ def test_a_process_without_requests_does_not_block_the_change(
     assert opens(owner, new)
 
 
+@pytest.mark.thorough
 def test_an_older_release_blocks_the_change(
     owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
@@ -284,6 +288,7 @@ def test_an_older_release_blocks_the_change(
     assert (opens(owner, owner.password), opens(owner, new)) == (True, False)
 
 
+@pytest.mark.thorough
 def test_somebody_elses_session_does_not_block_the_change(
     owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
@@ -294,6 +299,7 @@ def test_somebody_elses_session_does_not_block_the_change(
     assert opens(owner, new)
 
 
+@pytest.mark.thorough
 def test_called_again_it_finds_what_was_done(
     secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
@@ -327,6 +333,7 @@ def test_without_an_announced_password_nothing_is_changed(
     assert opens(owner, owner.password)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kills", KILLS)
 def test_the_command_ends_well_when_it_is_called_again_after_a_kill_at_any_moment(
     owner: Database, secret: Secret, pod: Callable[[], Place], kills: int

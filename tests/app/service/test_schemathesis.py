@@ -26,6 +26,7 @@ ALL = pytest.param("examples,coverage,fuzzing", 40, marks=pytest.mark.slow)
 OPEN = pytest.param("", id="open", marks=pytest.mark.slow)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("phases", "examples"), [("examples,fuzzing", 4), ALL])
 @pytest.mark.parametrize("key", [OPEN, WITH_A_KEY])
 def test_every_answer_is_one_that_the_document_describes(

@@ -80,6 +80,7 @@ def test_the_public_port_has_no_metrics(two: Any) -> None:
     assert two.get("/metrics").status_code == 404
 
 
+@pytest.mark.thorough
 def test_figures_without_a_process_are_refused_and_not_a_smaller_sum(
     serve: Callable[..., Any], database: Any
 ) -> None:
@@ -97,6 +98,7 @@ def test_figures_without_a_process_are_refused_and_not_a_smaller_sum(
     assert all(json.loads(line) for line in service.logged().splitlines())
 
 
+@pytest.mark.thorough
 def test_metrics_are_answered_while_the_service_drains(
     serve: Callable[..., Any], database: Any
 ) -> None:

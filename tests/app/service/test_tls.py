@@ -157,6 +157,7 @@ def refused(config: Config) -> DatabaseAway:
         assert time.monotonic() < deadline, slow
 
 
+@pytest.mark.thorough
 def test_the_right_server_is_served_from_over_tls(verified: Callable[..., Config]) -> None:
     connections = Connections(verified(), patient=True)
     schema.upgrade(connections.engine)

@@ -13,11 +13,11 @@ from sqlalchemy.pool import NullPool
 from coworking import extent, reports
 from coworking.periods import Granularity, Period, find_zone
 from tests.app.service.test_dashboard import words
+from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-BOTH = pytest.mark.parametrize("postgres_version", [15, 18], indirect=True)
 UTC_ZONE = find_zone("UTC")
 USERS = """INSERT INTO users (id, first_name, last_name, joined_at)
            SELECT n, '', '', '2024-01-01' FROM generate_series(1, 4) AS n"""

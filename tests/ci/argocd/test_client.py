@@ -215,6 +215,7 @@ def own_certificate(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         server.server_close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chosen", ["--server-crt", "--insecure"])
 def test_the_options_of_argocd_win_over_a_bundle_of_the_environment(
     own_certificate: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, chosen: str

@@ -127,6 +127,7 @@ def stopped(running: Running) -> tuple[Path, int, str, str]:
     return running.folder, running.process.returncode, output, errors
 
 
+@pytest.mark.thorough
 def test_it_prints_each_step_with_its_seconds_and_then_where_to_look(
     running: Running,
 ) -> None:
@@ -238,6 +239,7 @@ def test_one_ctrl_c_stops_everything(stopped: tuple[Path, int, str, str]) -> Non
     assert still_running(folder) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("step", "signals"),
     [("schema", [signal.SIGINT] * 3), ("PostgreSQL", [signal.SIGTERM])],

@@ -287,6 +287,7 @@ def cluster(
     api.stop()
 
 
+@pytest.mark.thorough
 def test_the_cluster_speaks_of_the_backups_where_argo_cd_does_not_answer(
     cluster: KubernetesApi,
 ) -> None:
@@ -310,6 +311,7 @@ def test_the_cluster_is_asked_where_argo_cd_hands_out_no_log(
     assert "  backups    log 20 seconds ago, backup 30 minutes ago (" in result.output
 
 
+@pytest.mark.thorough
 def test_a_pod_that_is_terminating_is_not_asked(cluster: KubernetesApi) -> None:
     """Its node may be lost, and then no log comes."""
     cluster.items[1]["metadata"]["deletionTimestamp"] = f"{_ago(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
@@ -318,6 +320,7 @@ def test_a_pod_that_is_terminating_is_not_asked(cluster: KubernetesApi) -> None:
     assert "the backups are not known: pod postgresql-0 is Terminating" in _status().output
 
 
+@pytest.mark.thorough
 def test_a_failed_proof_is_known_without_argo_cd_too(cluster: KubernetesApi) -> None:
     labels = {"app.kubernetes.io/name": "postgresql-proof"}
     times = {"creationTimestamp": f"{_ago(minutes=5):%Y-%m-%dT%H:%M:%SZ}"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["cluster"]
 
 
+@pytest.mark.thorough
 def test_stopped_anywhere_and_called_again_it_ends_with_one_commit(
     cluster: RestoreCluster, git: Git
 ) -> None:

@@ -237,6 +237,7 @@ def _take_the_repo_server_away(argo: FakeArgo, git: Git) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_without_the_repo_server_it_does_what_it_can_and_says_what_it_can_not(
     released: FakeArgo, git: Git, quick: None
 ) -> None:

@@ -118,6 +118,7 @@ def sealed(git: Git) -> str:
     return git.read(f"{FILES}/sealedsecret.yaml")
 
 
+@pytest.mark.thorough
 def test_it_seals_changes_and_removes_the_old_one(
     cluster: SecretCluster, git: Git, server: Server
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_dry_run_says_what_is_left_and_does_nothing(cluster: SecretCluster, gi
     assert git.tip() == tip
 
 
+@pytest.mark.thorough
 def test_without_push_each_step_waits_on_a_branch(
     cluster: SecretCluster, git: Git, server: Server
 ) -> None:

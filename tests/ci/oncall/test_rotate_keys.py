@@ -86,6 +86,7 @@ def shown(output: str) -> str:
 # --- the access key ------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_new_access_key_is_valid_beside_the_one_before_until_that_is_dropped(
     cluster: SecretCluster, git: Git
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_new_access_key_is_valid_beside_the_one_before_until_that_is_dropped(
         run(git, "access-key", "--push", "--drop-old")
 
 
+@pytest.mark.thorough
 def test_a_key_that_nobody_got_is_replaced_and_the_one_before_stays(
     cluster: SecretCluster, git: Git
 ) -> None:
@@ -146,6 +148,7 @@ def test_reports_that_ask_for_no_key_have_none_to_rotate(cluster: SecretCluster,
 # --- the key of the backups ----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_new_key_comes_with_a_new_path_and_the_one_before_stays(
     cluster: SecretCluster, git: Git, oldest: list[datetime]
 ) -> None:
@@ -168,6 +171,7 @@ def test_a_new_key_comes_with_a_new_path_and_the_one_before_stays(
     assert "PGBACKREST_REPO1_PATH=/prod-3\n" in git.read(PLACE)
 
 
+@pytest.mark.thorough
 def test_git_names_the_new_path_only_after_the_cluster_has_its_key(
     cluster: SecretCluster, git: Git, oldest: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +190,7 @@ def test_git_names_the_new_path_only_after_the_cluster_has_its_key(
     assert "/prod-2\n" in git.read(PLACE)
 
 
+@pytest.mark.thorough
 def test_a_call_after_the_second_commit_waits_for_the_first_backup(
     cluster: SecretCluster, git: Git, oldest: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,6 +256,7 @@ def test_a_lost_node_is_said_beside_what_argo_cd_says(
     assert result.exit_code == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
@@ -328,6 +329,7 @@ def test_without_a_login_the_cluster_speaks_and_the_way_to_log_in_is_said(
     assert result.exit_code == 1
 
 
+@pytest.mark.thorough
 def test_without_either_the_error_of_argo_cd_is_what_is_left(
     argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def hanging() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/o/r.git"
 
 
+@pytest.mark.thorough
 def test_a_git_server_that_hangs_keeps_nobody_waiting(
     database: Database, argo: FakeArgo, hanging: str
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_git_server_that_hangs_keeps_nobody_waiting(
     assert result.exit_code == 0
 
 
+@pytest.mark.thorough
 def test_a_credential_helper_that_hangs_keeps_nobody_waiting(
     database: Database, hanging: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +71,7 @@ def test_a_credential_helper_that_hangs_keeps_nobody_waiting(
     assert prod["well"]
 
 
+@pytest.mark.thorough
 def test_no_copy_of_the_repository_stays_when_git_hangs(
     database: Database, hanging: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

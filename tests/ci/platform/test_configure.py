@@ -100,6 +100,7 @@ def git_finds(folder: Path, *words: str) -> bool:
     return found.returncode == 0
 
 
+@pytest.mark.thorough
 def test_a_fork_becomes_its_owners_with_one_commit(fork: Path) -> None:
     before = settings.read(fork)
     done = configure(fork, verbs.as_a_process, **FORK)

@@ -112,6 +112,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(400)  # for all of them
 @pytest.mark.parametrize(
     "dependent",

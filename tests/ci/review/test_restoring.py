@@ -151,6 +151,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RenderedTree, Rende
     return read_tree(before), read_tree(after)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_back", [False, True])
 def test_what_the_verb_writes_into_the_tree_is_called_so(
     whole: tuple[RenderedTree, RenderedTree], is_back: bool

@@ -204,6 +204,7 @@ def test_a_hotfix_of_what_prod_does_not_run_says_so(world: World) -> None:
     assert "Argo CD deploys it" not in result.output
 
 
+@pytest.mark.thorough
 def test_each_image_has_a_history_of_its_own(world: World) -> None:
     world.ci("promote", "--push")
     world.ci("hotfix", "--to", "prod", "--tag", "v9", "--reason", "slow", "--unchecked")

@@ -156,6 +156,7 @@ def test_it_blocks(
     assert sentence.format(name=world.name, old=world.old, tag=world.tag) in str(caught.value)
 
 
+@pytest.mark.thorough
 @both_images
 def test_what_a_tag_changes_beside_the_image_is_shown_in_three_lines(
     world: World, candidate: Callable[..., Any]
@@ -173,6 +174,7 @@ def test_what_a_tag_changes_beside_the_image_is_shown_in_three_lines(
     assert all(re.match(r"[+-] ", line) for line in shown)
 
 
+@pytest.mark.thorough
 def test_a_gate_that_cannot_ask_blocks(
     world: World, candidate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ def test_every_gate_is_proven_to_block() -> None:
     assert {case[0] for case in mark.args[1]} == set(GATES)
 
 
+@pytest.mark.thorough
 def test_the_services_image_is_asked_about_wherever_its_overlay_has_the_tag_from(
     world: World, candidate: Callable[..., Any]
 ) -> None:
@@ -201,6 +204,7 @@ def test_the_services_image_is_asked_about_wherever_its_overlay_has_the_tag_from
     assert "skipped" not in {state.word for state in answers(candidate()).values()}
 
 
+@pytest.mark.thorough
 def test_a_link_that_leads_out_of_the_repository_is_no_concern_of_a_gate(
     world: World, candidate: Callable[..., Any]
 ) -> None:

@@ -20,6 +20,7 @@ World = Any
 PROD = "overlays/prod/coworking/image"
 
 
+@pytest.mark.thorough
 def test_a_hotfix_names_an_existing_tag_of_any_form_and_its_reason(world: World) -> None:
     result = world.ci("hotfix", "--to", "prod", "--tag", world.tag, "--reason", "counted twice")
     assert result.exit_code == 0, result.output
@@ -119,6 +120,7 @@ def test_after_a_hotfix_the_next_build_still_knows_the_order(world: World) -> No
     assert world.remote.deploy(91, newer, registry=registry).json["result"] == "pushed"
 
 
+@pytest.mark.thorough
 def test_the_history_tells_what_ran_when_by_whom_and_why(world: World) -> None:
     remote = world.remote
     world.ci("promote", "--push")

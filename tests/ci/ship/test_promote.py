@@ -19,6 +19,7 @@ def branch_of(world: World) -> str:
     return f"deploy/prod/coworking-{world.tag}"
 
 
+@pytest.mark.thorough
 def test_it_proposes_exactly_devs_tag_on_a_branch(world: World) -> None:
     result = world.ci("promote")
     assert result.exit_code == 0, result.output

@@ -10,6 +10,8 @@ import pytest
 from ci.tree import overlays
 from ci.tree.images import DATABASE_IMAGE, IMAGES
 
+pytestmark = pytest.mark.thorough
+
 World = Any
 ORDER = ("dev", "pre-prod", "prod")
 each_image = pytest.mark.parametrize("world", IMAGES.values(), indirect=True, ids=list(IMAGES))

@@ -53,6 +53,7 @@ def write_by_hand(remote: Remote, tag: str) -> None:
     remote.person.push()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["revert", "by hand"])
 def test_a_reverted_deployment_stays_away_until_told(remote: Remote, how: str) -> None:
     first, late, bad = (remote.person.ship() for _ in range(3))

@@ -53,6 +53,7 @@ def test_the_files_that_nobody_reads_are_not_fetched(big: Remote) -> None:
         assert missing(opened.repository) >= 4
 
 
+@pytest.mark.thorough
 def test_nothing_is_fetched_one_by_one(big: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     """git does so by itself for each file that is looked at and not there."""
     for build in range(1, 9):
@@ -137,6 +138,7 @@ def test_the_history_is_the_same_however_little_is_fetched_at_first(
     assert records(Copied.COMMITS) == whole
 
 
+@pytest.mark.thorough
 def test_the_newest_rows_need_the_folders_of_the_newest_commits_alone(
     big: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def people(remote: Remote, folder: Path, stop: threading.Event) -> list[str]:
     return pushed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", RACES)
 def test_many_builds_converge_on_the_newest_while_people_push(
     remote: Remote, registry: str, tmp_path: Path, count: int
@@ -142,6 +143,7 @@ def _print(seed: int, seconds: float, landings: list[Landing], theirs: list[str]
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("count", RACES)
 def test_many_builds_of_two_images_in_one_file_each_converge_on_its_newest(
@@ -203,6 +205,7 @@ def test_builds_of_different_overlays_all_land(remote: Remote, registry: str) ->
     assert int(remote.git("rev-list", "--count", f"{commit}..main")) == len(names)
 
 
+@pytest.mark.thorough
 def test_separate_processes_converge_too(remote: Remote) -> None:
     commits = [remote.person.commit() for _ in range(4)]
     remote.person.push()
@@ -236,6 +239,7 @@ def test_a_branch_that_moves_at_every_push_spends_the_budget(remote: Remote) -> 
     assert int(remote.git("rev-list", "--count", f"{commit}..main")) == 4
 
 
+@pytest.mark.thorough
 def test_a_lock_on_the_branch_is_waited_for(remote: Remote) -> None:
     """The remote's own lock file, as another push holds it, goes away after the second attempt."""
     commit = remote.person.ship()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest
 
 SHELLS = {"ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"}
+PROGRAM = "kubectl"
 # The names that kubectl takes for a resource -> its plural.
 PLURALS = {
     name: plural
@@ -64,7 +65,7 @@ def runs_shell(container: Manifest) -> bool:
 def calls_in(script: str) -> Iterator[list[str]]:
     """The words of each call of `kubectl` in a shell's script, without itself.
 
-    >>> list(calls_in("set -e; kubectl get pods && kubectl rollout restart deploy/web"))
+    >>> list(calls_in(f"set -e; {PROGRAM} get pods && {PROGRAM} rollout restart deploy/web"))
     [['get', 'pods'], ['rollout', 'restart', 'deploy/web']]
     """
     for line in re.split(r"&&|\|\|?|;|\n", script.replace("\\\n", " ")):
@@ -74,7 +75,7 @@ def calls_in(script: str) -> Iterator[list[str]]:
             continue
         while words and words[0] in {"if", "while", "until", "then", "do", "!", "exec", "else"}:
             words = words[1:]
-        if words and words[0].rpartition("/")[2] == "kubectl":
+        if words and words[0].rpartition("/")[2] == PROGRAM:
             yield words[1:]
 
 

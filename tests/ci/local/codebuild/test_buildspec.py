@@ -28,6 +28,7 @@ MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaV
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
+@pytest.mark.thorough
 def test_a_green_build_pushes_and_stores_and_leaves_git_to_the_write_back(
     world: World, aws: str
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_failure_leaves_git_untouched_and_the_build_red(
     assert "Traceback" not in log
 
 
+@pytest.mark.thorough
 def test_even_without_abort_post_build_of_a_failed_build_publishes_nothing(world: World) -> None:
     """The second lock on that door: CODEBUILD_BUILD_SUCCEEDING, should `on-failure` get lost."""
     world.clone()

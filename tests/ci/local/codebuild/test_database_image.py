@@ -11,6 +11,8 @@ from ci.local.codebuild.eventbridge import Template
 from ci.tree.overlays import PIPELINE_TEMPLATE
 from tests.ci.local.codebuild import stand_ins
 
+pytestmark = pytest.mark.thorough
+
 World = Any
 ROOT = Path(__file__).parents[4]
 DATABASE = "overlays/dev/postgres/image/kustomization.yaml"

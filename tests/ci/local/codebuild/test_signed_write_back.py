@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 World = Any
-pytestmark = needs_ssh_keygen
+pytestmark = [needs_ssh_keygen, pytest.mark.thorough]
 SIGNER = "1234567+bot@users.noreply.github.com"
 SECRET = "coworking/signing-key"
 
@@ -46,6 +46,7 @@ def put_secret(aws: str, text: str) -> None:
     stand_ins.client("secretsmanager", aws).create_secret(Name=SECRET, SecretString=text)
 
 
+@pytest.mark.thorough
 def test_a_branch_that_takes_signed_commits_takes_the_write_back(
     signed_only: World, tag: str, aws: str, key: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_branch_that_takes_signed_commits_takes_the_write_back(
     assert not [line for line in key.read_text().splitlines()[1:-1] if line in log]
 
 
+@pytest.mark.thorough
 def test_without_a_signer_the_same_branch_refuses_it(
     world: World, tag: str, key: Path, aws: str
 ) -> None:
@@ -72,6 +74,7 @@ def test_without_a_signer_the_same_branch_refuses_it(
     assert world.git("rev-parse", "main") == world.commit
 
 
+@pytest.mark.thorough
 def test_another_key_than_the_branch_knows_is_refused(
     signed_only: World, tag: str, aws: str, tmp_path: Path
 ) -> None:
@@ -81,6 +84,7 @@ def test_another_key_than_the_branch_knows_is_refused(
     assert "pre-receive hook declined" in log
 
 
+@pytest.mark.thorough
 def test_a_stack_that_has_no_key_yet_is_named(signed_only: World, tag: str) -> None:
     outcome, log = signed_only.write_back(signed_only.finished())
     assert not outcome.succeeded

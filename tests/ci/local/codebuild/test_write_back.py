@@ -70,6 +70,7 @@ def test_what_codebuild_s_stand_in_tells_fits_codebuild_s_own_description(world:
     assert not found.has_errors(), found.generate_report()
 
 
+@pytest.mark.thorough
 def test_what_a_build_exports_changes_nothing(world: World, tag: str) -> None:
     """A dependency of the build can export anything; it can't choose its number or its commit."""
     forged = {
@@ -101,6 +102,7 @@ def test_no_other_end_of_a_build_starts_anything(world: World, changes: dict[str
     assert not list(rules().starts(world.finished(**changes).event()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("known", "asked", "sentence"),
     [
@@ -126,6 +128,7 @@ def test_a_build_that_cannot_be_written_back_changes_nothing(
     assert world.git("rev-parse", "main") == world.commit
 
 
+@pytest.mark.thorough
 def test_a_commit_that_main_does_not_have_is_refused(world: World, aws: str) -> None:
     """Such as a build that somebody started for a branch."""
     stand_ins.push_image(aws, f"57-{OTHER[:8]}")
@@ -135,6 +138,7 @@ def test_a_commit_that_main_does_not_have_is_refused(world: World, aws: str) -> 
     assert world.git("rev-parse", "main") == world.commit
 
 
+@pytest.mark.thorough
 def test_without_a_build_named_the_newest_that_succeeded_is_written_back(
     world: World, tag: str
 ) -> None:
@@ -145,6 +149,7 @@ def test_without_a_build_named_the_newest_that_succeeded_is_written_back(
     assert f'newTag: "{tag}"' in world.git("show", f"main:{OVERLAY}")
 
 
+@pytest.mark.thorough
 def test_an_event_that_comes_twice_changes_nothing_the_second_time(world: World, tag: str) -> None:
     world.write_back(world.finished())
     tip = world.git("rev-parse", "main")
@@ -154,6 +159,7 @@ def test_an_event_that_comes_twice_changes_nothing_the_second_time(world: World,
     assert world.git("rev-parse", "main") == tip
 
 
+@pytest.mark.thorough
 def test_without_the_token_it_is_red_and_git_untouched(world: World, tag: str) -> None:
     outcome, log = world.write_back(world.finished(), GIT_TOKEN_SECRET="no/such/secret")
     assert not outcome.succeeded
@@ -161,6 +167,7 @@ def test_without_the_token_it_is_red_and_git_untouched(world: World, tag: str) -
     assert world.git("rev-parse", "main") == world.commit
 
 
+@pytest.mark.thorough
 def test_a_branch_that_refuses_the_tag_gets_a_branch_to_merge(world: World, tag: str) -> None:
     hook = world.remote / "hooks/update"
     hook.parent.mkdir(exist_ok=True)
@@ -171,6 +178,7 @@ def test_a_branch_that_refuses_the_tag_gets_a_branch_to_merge(world: World, tag:
     assert f"deploy/dev/coworking-{tag}" in world.git("branch", "--list")
 
 
+@pytest.mark.thorough
 def test_it_needs_no_package_but_those_of_its_own_lock(
     world: World, tag: str, tmp_path: Path
 ) -> None:
@@ -223,6 +231,7 @@ def test_the_verb_says_when_the_write_back_fails(world: World, tag: str) -> None
     assert world.git("rev-parse", "main") == world.commit
 
 
+@pytest.mark.thorough
 def test_the_verb_runs_the_write_back_after_the_build_of_main(world: World, tag: str) -> None:
     done = _codebuild(world, stand_ins.SECRET)
     assert done.returncode == 0, done.stdout + done.stderr

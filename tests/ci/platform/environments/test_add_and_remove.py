@@ -94,6 +94,7 @@ def clone(first_clone: Path, tmp_path: Path) -> Path:
     return shutil.copytree(first_clone, tmp_path / "clone")
 
 
+@pytest.mark.thorough
 def test_it_comes_before_the_last_in_the_order_of_promotion(added: Added) -> None:
     order = overlays.environments(added.root)
     assert order == [*overlays.environments()[:-1], added.name, LAST]
@@ -211,6 +212,7 @@ def test_commands_for_every_environment_name_it(added: Added) -> None:
     assert f"\nkubectl -n coworking-{added.name} scale statefulset postgresql" in page
 
 
+@pytest.mark.thorough
 def test_the_checker_finds_nothing(added: Added) -> None:
     facts = added.root / "infra" / "facts.yaml"
     done = subprocess.run(
@@ -238,6 +240,7 @@ def test_removed_again_the_tree_is_as_it_was(added: Added, tmp_path: Path) -> No
     assert f"\n  kubectl -n argocd delete appproject coworking-{added.name}\n" in stays
 
 
+@pytest.mark.thorough
 def test_two_come_change_places_and_go_in_any_order(clone: Path) -> None:
     """One test for all of it: each command renders every environment."""
     assert environment(clone, "add", "qa", "--like", LAST).returncode == 0
@@ -257,6 +260,7 @@ def test_two_come_change_places_and_go_in_any_order(clone: Path) -> None:
     assert git(clone, "diff", "HEAD~5", "HEAD") == ""
 
 
+@pytest.mark.thorough
 def test_where_the_last_is_backed_up_another_one_is_not(clone: Path) -> None:
     """One bucket, role and path are one database's; the image of the database is the same."""
     options = ("--backup-bucket", "coworking-backups-111122223333", "--root", str(clone))
@@ -274,6 +278,7 @@ def test_where_the_last_is_backed_up_another_one_is_not(clone: Path) -> None:
     assert git(clone, "diff", "HEAD~2", "HEAD") == ""
 
 
+@pytest.mark.thorough
 def test_like_the_first_it_has_its_demo_data_and_keeps_none(clone: Path) -> None:
     done = environment(clone, "add", "a-2nd-one", "--like", FIRST)
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Which steps each one is asked about; `tools` and `configure` need nobody.
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning"),  # moto's
 ]

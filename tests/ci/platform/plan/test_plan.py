@@ -200,6 +200,7 @@ def test_the_check_says_how_far_the_signing_key_is(
     assert because in found.because
 
 
+@pytest.mark.thorough
 def test_the_parameters_exist_and_those_without_a_default_are_given() -> None:
     from cfnlint.decode import decode  # noqa: PLC0415  (half a second, in every process)
 
