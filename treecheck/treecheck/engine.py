@@ -101,8 +101,8 @@ def check(
     today: datetime.date | None = None,
 ) -> Report:
     """Run every rule, or those in `only`, over the inputs; the others are not called."""
-    rules = load_rules()
-    chosen = {key: rule for key, rule in rules.items() if key in set(only or rules)}
+    wanted = set(only)
+    chosen = {key: rule for key, rule in load_rules().items() if not wanted or key in wanted}
     raised = _files(inputs, facts, chosen.values())
     raised += list(unread(inputs, raised))
     tree = [each for found in inputs.sets.values() for each in found]
