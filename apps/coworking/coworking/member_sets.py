@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
+from coworking import prepared
 from coworking.migrations.parts import NONE, SET_BITS
 from coworking.periods import EARLIEST
 from coworking.set_checks import CHANGED
@@ -142,7 +143,8 @@ direct AS (
         SELECT {came} FROM public.tokens WHERE tokens.user_id = changed.user_id) came
 )"""
 _SIZES = """
-SELECT ARRAY[{stored_counts}]::bigint[] AS stored, (SELECT ARRAY[{direct_counts}] FROM direct)
+SELECT ARRAY[{stored_counts}]::bigint[] AS stored,
+       (SELECT ARRAY[{direct_counts}] FROM direct) AS direct
 FROM chunks
 """
 # Counted of a span: each is an intersection of sets; "~" is of those who are not in the set.
@@ -163,9 +165,10 @@ def members(connection: Connection, spans: Sequence[Span]) -> list[Counts]:
     if connection.execute(_ARE_MANY).scalar_one():
         return _from_tokens(connection, spans)
     sets, parameters = _sets_of(spans)
-    statement = text(sets + _SIZES.format(**_counts(len(spans))))
-    stored, direct = connection.execute(statement, parameters).one()
-    counts = [one + other for one, other in zip(stored, direct, strict=True)]
+    statement = sets + _SIZES.format(**_counts(len(spans)))
+    types = {name: _type(name) for name in parameters}
+    row = prepared.run(connection, statement, parameters, types).one()
+    counts = [one + other for one, other in zip(row.stored, row.direct, strict=True)]
     size = len(_FIGURES)
     return [Counts(*counts[n * size : (n + 1) * size]) for n in range(len(spans))]
 
@@ -301,6 +304,13 @@ def _parameters(
         f"{name}_since": [_timestamp(piece.since) for _, piece in found],
         f"{name}_until": [_timestamp(piece.until) for _, piece in found],
     }
+
+
+def _type(parameter: str) -> str:
+    """The SQL type of a parameter: an array of the pieces, or an edge."""
+    return {"parts": "int[]", "units": "text[]"}.get(
+        parameter.rpartition("_")[2], "timestamp[]" if "_" in parameter else "timestamp"
+    )
 
 
 def _timestamp(moment: datetime) -> str:
