@@ -82,7 +82,7 @@ def test_fixtures_of_a_test_of_policies_are_not_deployed(
 
 
 @pytest.mark.parametrize(
-    ("folder", "found"), [("k8s", 1), ("archive", 0), ("_disabled/web", 0), ("old", 1)]
+    ("folder", "found"), [("k8s", 1), ("archive", 0), ("_disabled/web", 0), ("older", 1)]
 )
 def test_an_archive_is_left_out(folder: str, found: int, tmp_path: Path) -> None:
     files = {f"{folder}/a.yaml": OLD, f"{folder}/b/kustomization.yaml": HEAD + "resources: [c]\n"}
@@ -139,7 +139,9 @@ def test_a_file_that_is_called_a_patch_is_one(name: str, found: int, tmp_path: P
     assert rules(tmp_path, {f"{name}.yaml": OLD}, "removed-api") == ["removed-api"] * found
 
 
-@pytest.mark.parametrize(("name", "found"), [("YOUR_NAME", 0), ("<name>", 0), ("Settings", 1)])
+@pytest.mark.parametrize(
+    ("name", "found"), [("YOUR_NAME", 0), ("<name>", 0), ("web-HOSTNAME", 0), ("Settings", 1)]
+)
 def test_a_name_to_replace_makes_a_template(name: str, found: int, tmp_path: Path) -> None:
     text = SETTINGS.replace("{name: settings", f"{{name: {name}")
 
@@ -227,3 +229,105 @@ def test_an_annotation_that_is_there_already_is_not_proposed(tmp_path: Path) -> 
     (found,) = run(tmp_path, {"a.yaml": text}, "sync-annotation-unknown").findings
 
     assert found.fix == "Write argocd.argoproj.io/sync-wave."
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "found"),
+    [
+        ("README.md", "helm upgrade --install front \\\n  ./chart --namespace shop\n", 0),
+        ("up.sh", "helm install front ./chart -n shop\n", 0),
+        ("up.sh", "helm install front ./chart -n other\n", 1),
+        ("up.sh", "helm list -n shop\n", 1),
+        ("notes.txt", "helm install front ./chart -n shop\n", 1),
+    ],
+)
+def test_a_script_installs_charts_that_bring_more(
+    page: str, text: str, found: int, tmp_path: Path
+) -> None:
+    names = rules(tmp_path, {"a.yaml": IN_SHOP, page: text}, "service-selects-nothing")
+
+    assert names == ["service-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("kubectl create configmap front --from-file=a", 0),
+        ("kubectl -n shop create configmap -n $ns front", 0),
+        ("kubectl create configmap other", 1),
+        ("kubectl create secret generic front", 1),
+    ],
+)
+def test_what_a_script_creates_is_not_missed(command: str, found: int, tmp_path: Path) -> None:
+    pod = POD.replace("front, image", "front, envFrom: [{configMapRef: {name: front}}], image")
+
+    report = run(tmp_path, {"a.yaml": pod, "up.sh": f"{command}\n"}, "config-missing")
+
+    assert [each.rule for each in report.findings] == ["config-missing"] * found
+    assert any("up.sh makes ConfigMap front" in each for each in report.unknown) == (not found)
+
+
+@pytest.mark.parametrize(("namespace", "found"), [("argocd", 0), ("shop", 1)])
+@pytest.mark.parametrize("installed", [True, False])
+def test_argo_cd_itself_is_where_its_applications_are(
+    namespace: str, found: int, installed: bool, tmp_path: Path
+) -> None:
+    """Unless the tree has its Deployment: then what is missing there is known."""
+    files = {
+        "apps/a.yaml": application("a", "front"),
+        "front/a.yaml": IN_SHOP.replace("namespace: shop", f"namespace: {namespace}"),
+    }
+    if installed:
+        server = POD.replace(
+            "{name: front}\nspec", "{name: argocd-server, namespace: argocd}\nspec"
+        )
+        files["front/b.yaml"] = server.replace("app: front", "app: server")
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+
+    assert names == ["service-selects-nothing"] * (found or installed)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("metadata: {labels: {a: b}}\nspec: {name: a}", 0),
+        ("metadata: {slug: a}\nspec: {size: 1}", 0),
+        ("metadata: {labels: {a: b}}\nspec: {size: 1}", 1),
+        ("spec: {size: 1}", 1),
+    ],
+)
+def test_a_kind_of_a_program_has_its_name_elsewhere(body: str, found: int, tmp_path: Path) -> None:
+    text = f"apiVersion: ai.example.com/v1\nkind: Assistant\n{body}\n"
+
+    assert rules(tmp_path, {"a.yaml": text}, "nameless-manifest") == ["nameless-manifest"] * found
+
+
+def test_a_template_of_terraform_is_not_yaml_yet(tmp_path: Path) -> None:
+    text = "a: 1\n%{ if enabled }\nb: ${name}\n%{ endif }\n"
+
+    report = run(tmp_path, {"a.yaml": text}, "not-yaml")
+
+    assert report.findings == []
+    assert any("a.yaml is a template with %{ }" in each for each in report.unknown)
+
+
+@pytest.mark.parametrize(("folder", "found"), [("bootstrap", 0), ("base", 1)])
+def test_what_a_bootstrap_needs_is_applied_by_hand(folder: str, found: int, tmp_path: Path) -> None:
+    files = {
+        f"{folder}/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        f"{folder}/a.yaml": SETTINGS,
+        f"{folder}/b.yaml": SETTINGS.replace("settings", "age"),
+    }
+
+    assert rules(tmp_path, files, "manifest-unlisted") == ["manifest-unlisted"] * found
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_repeated_key_says_who_refuses_it(listed: bool, tmp_path: Path) -> None:
+    files = {"a/a.yaml": SETTINGS + "data: {a: b}\ndata: {a: c}\n"}
+    files |= {"a/kustomization.yaml": HEAD + "resources: [a.yaml]\n"} if listed else {}
+
+    (found,) = run(tmp_path, files, "duplicate-key").findings
+
+    assert ("kustomize refuses the file" in found.message) == listed

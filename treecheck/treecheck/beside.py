@@ -36,7 +36,7 @@ EXAMPLES = frozenset(
 # Folders of what is no longer deployed.
 ARCHIVES = frozenset(
     {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
-    | {"retired", "unused"}
+    | {"old", "retired", "unused"}
 )
 
 

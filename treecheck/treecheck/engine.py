@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from treecheck.blame import blame
@@ -13,7 +12,7 @@ from treecheck.conformance import conform
 from treecheck.files import SourceFile
 from treecheck.inputs import show
 from treecheck.kube.secrets import without_forms
-from treecheck.lacks import around, known_lacks
+from treecheck.lacks import known_lacks
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
 from treecheck.placeholders import encrypted_in, is_filled_in_later
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
@@ -116,7 +115,7 @@ def check(
     flux = any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
     for cluster in clusters:
         found = _cluster(cluster, chosen.values(), substituted=flux)
-        raised += known_lacks(found, cluster, partial(around, cluster, clusters, inputs), unknown)
+        raised += known_lacks(found, cluster, clusters, inputs, unknown)
     raised = list(_kept(raised))
     raised += apply_waivers(
         raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import Cluster
 from treecheck.registry import Scope
+from treecheck.sets import show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from treecheck.inputs import Inputs
     from treecheck.registry import Raised
+
+
+_NAMED = re.compile(r"\b(?:Secret|ConfigMap|ServiceAccount) [a-z0-9][\w.-]*\w")
 
 
 def around(cluster: Cluster, clusters: Iterable[Cluster], inputs: Inputs) -> Cluster | None:
@@ -39,12 +44,13 @@ def around(cluster: Cluster, clusters: Iterable[Cluster], inputs: Inputs) -> Clu
 def known_lacks(
     raised: Iterable[Raised],
     cluster: Cluster,
-    widen: Callable[[], Cluster | None],
+    clusters: list[Cluster],
+    inputs: Inputs,
     unknown: dict[str, None],
 ) -> Iterator[Raised]:
     """The problems without those whose lack can't be known; why goes to `unknown`.
 
-    `widen` makes the cluster with what is around it, which is asked for where something lacks.
+    The cluster with what is around it, of `clusters`, is made where something lacks.
     """
     wider: Cluster | None = None
     asked = False
@@ -54,16 +60,27 @@ def known_lacks(
             yield each
             continue
         if not asked:
-            wider, asked = widen(), True
+            wider, asked = around(cluster, clusters, inputs), True
         why = (wider or cluster).unknown(namespace, each.problem.lacking)
         if not why and wider is not None and not _again(each, wider):
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
-        elif unsure := each.problem.unsure or _unplaced(each, cluster):
+        elif unsure := _by_hand(each, inputs) or each.problem.unsure or _unplaced(each, cluster):
             unknown.setdefault(unsure)
         else:
             yield each
+
+
+def _by_hand(raised: Raised, inputs: Inputs) -> str:
+    """Which page or script of the tree says how to make what is missing, as a sentence, or ""."""
+    for what in _NAMED.findall(raised.problem.message):
+        if path := inputs.by_hand.get(what):
+            return (
+                f"{show(path, inputs.root)} makes {what} outside of git, so whether it is there "
+                "can't be known"
+            )
+    return ""
 
 
 def _unplaced(raised: Raised, cluster: Cluster) -> str:

@@ -9,17 +9,29 @@ from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
 from treecheck.files import SKIPPED_FOLDERS, kustomization_file, load_text
+from treecheck.sets import show
+from treecheck.unseen import Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from treecheck.files import SourceFile
     from treecheck.model import Resource
+    from treecheck.sets import Inputs
 
 SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
 SCRIPT_NAMES = frozenset({"Makefile", "justfile", "Justfile", ".justfile"})
 LEVELS = 3  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
+# `helm upgrade --install web ./chart -n shop`, and its namespace.
+_HELM = re.compile(r"\bhelm\b[^\n]*?\b(?:install|upgrade)\b[^\n]*")
+_NAMESPACE = re.compile(r"(?:\s-n|--namespace)[ =]+[\"']?([a-z0-9-]+)(?=[\s\"'`]|$)")
+# `kubectl create secret generic web`
+_CREATE = re.compile(
+    r"\bkubectl\b[^\n]*?\bcreate +(secret|configmap|serviceaccount)"
+    r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
+)
+_KINDS = {"secret": "Secret", "configmap": "ConfigMap", "serviceaccount": "ServiceAccount"}
 
 
 def is_left_out(file: Path) -> bool:
@@ -73,6 +85,29 @@ class Mentions:
             if path.suffix in SCRIPTS
         )
 
+    def installs(self) -> dict[str, Path]:
+        """Namespace -> a page or script that installs a Helm chart there."""
+        found: dict[str, Path] = {}
+        for path, text in self._commands():
+            for command in _HELM.findall(text):
+                for place in _NAMESPACE.findall(command):
+                    found.setdefault(place, path)
+        return found
+
+    def creates(self) -> dict[str, Path]:
+        """`Secret web` -> a page or script that creates it."""
+        return {
+            f"{_KINDS[kind]} {name}": path
+            for path, text in self._commands()
+            for kind, name in _CREATE.findall(text)
+        }
+
+    def _commands(self) -> Iterator[tuple[Path, str]]:
+        """The pages and scripts, a command a line."""
+        for path, text in self._all():
+            if path.suffix in SCRIPTS or path.name in SCRIPT_NAMES:
+                yield path, text.replace("\\\n", " ")
+
     def terraform(self, loose: Iterable[Resource]) -> dict[tuple[Path, str], None]:
         """(folder, namespace) of manifests that no tree applies, and that lie below Terraform's."""
         found: dict[tuple[Path, str], None] = {}
@@ -113,3 +148,14 @@ class Mentions:
         for each in files:
             if not each.is_kustomization:
                 yield each.path, each.text
+
+
+def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource]) -> None:
+    """Take down what Terraform may make beside some manifests, and people with helm and kubectl."""
+    for folder, place in mentions.terraform(loose):
+        why = f"Terraform in {show(folder, inputs.root)} may make more"
+        inputs.miss(why, [place] if place else ())
+    inputs.by_hand.update(mentions.creates())
+    for place, path in mentions.installs().items():
+        why = f"{show(path, inputs.root)} installs a chart in namespace {place}"
+        inputs.unseen.setdefault("", []).append(Unseen(place, why))

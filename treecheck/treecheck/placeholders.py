@@ -28,6 +28,7 @@ MARKS: dict[str, str] = {
     "{% %}": r"\{%.*?%\}|\{#.*?#\}|\{\{.*?\}\}",
     "<% %>": r"<%.*?%>",
     "${ }": r"\$\{[^}\n]*\}",
+    "%{ }": r"%\{.*?\}|\$\{[^}\n]*\}",
     "@ @": r"@{1,2}\w+@{1,2}",
 }
 # A line that begins with a command of a template: text of alerts has the same marks elsewhere.
@@ -36,8 +37,10 @@ _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTIL
 # What of an encrypted manifest depends on what is in it, or is SOPS's own.
 _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
 _PLACE = re.compile(r"\{\{|\$\{")
-# A name that a person replaces: `<name>`, `NAMESPACE`, `YOUR_APP`.
-_WORD = re.compile(r"<[^<>]+>|[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TODO|XXX)[A-Z_-]*")
+# A name that a person or a script replaces: `<name>`, `NAMESPACE`, `YOUR_APP`, `wipe-HOSTNAME`.
+_WORD = re.compile(
+    r"<[^<>]+>|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TODO|XXX)[A-Z_-]*"
+)
 
 
 def template_of(text: str) -> str:

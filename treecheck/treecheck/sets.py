@@ -43,6 +43,7 @@ class Inputs:
         notes: what was left out on purpose, a sentence each.
         unknown: what nobody can know of the tree, a sentence each.
         named: the files that were asked for by name: where one can't be read, the run fails.
+        by_hand: `Secret web` -> the page or script of the tree that says how to make it.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
     """
@@ -58,6 +59,7 @@ class Inputs:
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     named: set[Path] = field(default_factory=set)
+    by_hand: dict[str, Path] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     whole: bool = False
 

@@ -28,7 +28,7 @@ from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
 from treecheck.kube.renderers import beside_flux, flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
-from treecheck.mentions import Mentions, is_left_out
+from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.placeholders import is_template, namespaces_in, template_of
 from treecheck.reading import Fault, YamlError
@@ -358,9 +358,7 @@ class Sorter:
             and not (each.origin.file and tests & {*each.origin.file.parents})
         ]
         self._tell_makers(left)
-        for folder, place in self.mentions.terraform(left):
-            why = f"Terraform in {show(folder, self.inputs.root)} may make more"
-            self.inputs.miss(why, [place] if place else ())
+        take_commands(self.inputs, self.mentions, left)
         return left
 
     def _tell_makers(self, resources: Iterable[Resource], name: str = "") -> None:

@@ -71,7 +71,22 @@ def operated(resources: Iterable[Resource]) -> list[Unseen]:
             if isinstance(place, str) and place:
                 why = f"an operator makes what {each.kind} {each.name} asks for"
                 found[place] = Unseen(place, why)
-    return list(found.values())
+    return [*found.values(), *_argo(resources)]
+
+
+def _argo(resources: Iterable[Resource]) -> list[Unseen]:
+    """The namespaces where Argo CD itself runs, by the Applications there, unless it is here."""
+    places: dict[str, None] = {}
+    for each in resources:
+        if (each.kind, each.name) == ("Deployment", "argocd-server"):
+            return []
+        if (each.group, each.kind) == ("argoproj.io", "Application") and each.maker is None:
+            places.update({each.namespace: None} if "namespace" in each.metadata else {})
+    # What upstream's own manifests never bring, this does not bring either.
+    why = (
+        "Argo CD itself, argoproj/argo-cd//manifests/, is installed in namespace {} by other means"
+    )
+    return [Unseen(place, why.format(place)) for place in places]
 
 
 def _has_operator(resource: Resource) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 EVERYWHERE = {("ConfigMap", "kube-root-ca.crt"): frozenset({"ca.crt"})}
 # Lets the sealed-secrets controller add keys to a Secret that it did not make.
 PATCH = "sealedsecrets.bitnami.com/patch"
+
+
+# What brings Secrets to a cluster from git without showing what is in them.
+_ENCRYPTED = frozenset(
+    {"ClusterExternalSecret", "ExternalSecret", "SealedSecret", "SecretProviderClass"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +205,24 @@ def _of_sub_paths(kind: str, named: Manifest, volume: str, pod: PodTemplate) -> 
             if mount.get("name") == volume and key and "/" not in key:
                 where = (*path, *place, "subPath")
                 yield _reference(kind, named, key, where, f"container {container.get('name')}")
+
+
+def made_by_hand(cluster: Cluster, namespace: str) -> str:
+    """Why a Secret may be there all the same, as a sentence; "" where the tree keeps Secrets.
+
+    Where it has none of a namespace, and encrypts none anywhere, people make them by hand.
+    """
+    if namespace in cluster.once("kept secrets", lambda: _kept(cluster)):
+        return ""
+    return (
+        f"no Secret of namespace {namespace} is in this tree, so which ones somebody makes there "
+        "by hand can't be known"
+    )
+
+
+def _kept(cluster: Cluster) -> Container[str]:
+    """The namespaces whose Secrets the tree has, in whatever form."""
+    all_of_them = [*cluster.tree, *cluster.resources]
+    if any(each.kind in _ENCRYPTED or each.encrypted for each in all_of_them):
+        return cluster.namespaces()
+    return {each.namespace for each in all_of_them if each.kind in {"Secret", "Certificate"}}

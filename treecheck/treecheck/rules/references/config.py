@@ -5,21 +5,17 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from treecheck.kube.config import find_store, references
+from treecheck.kube.config import find_store, made_by_hand, references
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.kube.config import Reference
     from treecheck.model import Resource
 
-# What brings Secrets to a cluster from git without showing what is in them.
-_ENCRYPTED = frozenset(
-    {"ClusterExternalSecret", "ExternalSecret", "SealedSecret", "SecretProviderClass"}
-)
 SOURCE = "https://kubernetes.io/docs/concepts/configuration/configmap/"
 
 
@@ -57,29 +53,8 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 related=cluster.lookalikes(ref.kind, ref.name),
                 cause=f"{ref.kind} {resource.namespace}/{ref.name}",
                 absent=resource.namespace,
-                unsure=_by_hand(cluster, resource.namespace) if ref.kind == "Secret" else "",
+                unsure=made_by_hand(cluster, resource.namespace) if ref.kind == "Secret" else "",
             )
-
-
-def _by_hand(cluster: Cluster, namespace: str) -> str:
-    """Why a Secret may be there all the same, as a sentence; "" where the tree keeps Secrets.
-
-    Where it has none of a namespace, and encrypts none anywhere, people make them by hand.
-    """
-    if namespace in cluster.once("kept secrets", lambda: _kept(cluster)):
-        return ""
-    return (
-        f"no Secret of namespace {namespace} is in this tree, so which ones somebody makes there "
-        "by hand can't be known"
-    )
-
-
-def _kept(cluster: Cluster) -> Container[str]:
-    """The namespaces whose Secrets the tree has, in whatever form."""
-    all_of_them = [*cluster.tree, *cluster.resources]
-    if any(each.kind in _ENCRYPTED or each.encrypted for each in all_of_them):
-        return cluster.namespaces()
-    return {each.namespace for each in all_of_them if each.kind in {"Secret", "Certificate"}}
 
 
 def _effect(ref: Reference) -> str:
@@ -147,5 +122,5 @@ def _names(cluster: Cluster, resource: Resource, kind: str) -> list[str]:
 
 
 def _similar(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return f" ({close[0]}?)" if close else ""

@@ -49,7 +49,7 @@ def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         if each.target(cluster) is not None or outside or _elsewhere(cluster, each):
             continue
         names = [s.name for s in cluster.of_kind("Service", namespace=each.namespace)]
-        close = difflib.get_close_matches(each.service, names, n=1, cutoff=0.4)
+        close = difflib.get_close_matches(each.service, names, n=1, cutoff=0.6)
         yield Problem(
             f"{each.name} is {each.host}, and namespace {each.namespace} has no Service "
             f"{each.service}: connections of {resource.title} fail with an unknown host",

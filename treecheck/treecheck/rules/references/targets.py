@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.cluster import matches
 from treecheck.kube.alternatives import may_meet
-from treecheck.kube.config import find_store
+from treecheck.kube.config import find_store, made_by_hand
 from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.services import nearest
@@ -300,6 +300,7 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
                 path=(*place, "secretName"),
                 related=cluster.lookalikes("Secret", name),
                 absent=resource.namespace,
+                unsure=made_by_hand(cluster, resource.namespace),
             )
 
 

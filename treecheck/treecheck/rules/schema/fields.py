@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from treecheck.conformance import is_unquoted
-from treecheck.kinds import is_of_a_program
+from treecheck.kinds import BUILT_IN_GROUPS, is_of_a_program
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, as_text, show_path
 from treecheck.registry import rule
@@ -94,6 +94,9 @@ def type_names(expected: Any) -> str:
     )
 
 
+_METADATA = frozenset({"annotations", "finalizers", "labels", "namespace", "ownerReferences"})
+
+
 @rule(
     "nameless-manifest",
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/#required-fields",
@@ -115,6 +118,9 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
                 path=(field,),
             )
             return
+    custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
+    if custom and ("name" in resource.spec or not _METADATA.issuperset(resource.metadata)):
+        return  # of a program with a form of its own, such as a list of assistants
     if not resource.name and resource.kind != "LimitRange":  # the API server names one itself
         yield Problem(
             f"the {resource.kind} has no name, so it can't be applied",

@@ -30,13 +30,15 @@ def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
 
     kustomize refuses the file; kubectl takes the second value and drops the first in silence.
     """
+    effect = "kustomize refuses the file, and others drop the first value"
+    if not source.merged:
+        effect = "the first value is dropped"
     for document in source.documents:
         if _is_glued(document):
             continue
         for each in document.duplicates:
             yield Problem(
-                f"{show_path(each.path)} is there already, in line {each.first_line}: kustomize "
-                "refuses the file, and others drop the first value",
+                f"{show_path(each.path)} is there already, in line {each.first_line}: {effect}",
                 fix="Remove one of the two, or join them.",
                 file=source.path,
                 line=each.line,
