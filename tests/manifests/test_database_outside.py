@@ -81,7 +81,7 @@ def mounts(pod: Resource) -> dict[str, Resource]:
 
 def test_its_pods_may_connect_to_the_network_of_the_database_and_to_no_pod(tmp_path: Path) -> None:
     root = put_outside.make(tmp_path, database_network="10.20.0.0/16", database_port="5433")
-    policy = render(root).one("NetworkPolicy", "coworking-egress")["spec"]
+    policy = render(root).one("NetworkPolicy", "coworking-egress-outside")["spec"]
     assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "coworking"}
     database, names_of_hosts = policy["egress"]
     assert database == {
@@ -89,6 +89,18 @@ def test_its_pods_may_connect_to_the_network_of_the_database_and_to_no_pod(tmp_p
         "ports": [{"protocol": "TCP", "port": 5433}],
     }
     assert {each["port"] for each in names_of_hosts["ports"]} == {53}
+
+
+def test_a_switch_changes_no_policy_so_that_the_pods_before_it_keep_their_way(moved: Path) -> None:
+    # Argo CD applies policies before the migration, and prunes them when the last pod is new.
+    before, after = (names(render(each)) for each in (ROOT, moved))
+    assert before - after >= {"NetworkPolicy/coworking-egress"}
+    assert {each for each in after - before if each.startswith("NetworkPolicy/")} == {
+        "NetworkPolicy/coworking-egress-outside"
+    }
+    application = yaml.safe_load((ROOT / "argocd/apps/coworking-prod.yaml").read_text())
+    assert "PruneLast=true" in application["spec"]["syncPolicy"]["syncOptions"]
+    assert application["spec"]["syncPolicy"]["automated"]["prune"]
 
 
 def test_a_rotation_changes_the_password_in_the_database_that_the_service_uses(
@@ -104,7 +116,8 @@ def test_a_rotation_changes_the_password_in_the_database_that_the_service_uses(
     for name in ("DB_HOST", "DB_NAME", "DB_PORT", "DB_SSLMODE", "DB_SSLROOTCERT", "DB_USERNAME"):
         assert variables[name] == service[name], name
     assert mounts(job)[CA_FOLDER] == {"name": "database-ca"}
-    allowed = tree.one("NetworkPolicy", "coworking-egress")["spec"]["podSelector"]["matchLabels"]
+    policy = tree.one("NetworkPolicy", "coworking-egress-outside")
+    allowed = policy["spec"]["podSelector"]["matchLabels"]
     assert allowed.items() <= job["metadata"]["labels"].items()
 
 
