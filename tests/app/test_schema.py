@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -369,3 +369,20 @@ def test_no_database_is_waited_for_and_then_named(empty_database: Database) -> N
         schema.upgrade(engine, progress=said.append, patience=0.3)
 
     assert said[0].startswith("Waiting up to 0 s for the database")
+
+
+def test_each_reason_to_wait_is_said_once_with_what_the_driver_says(
+    empty_database: Database,
+) -> None:
+    reasons = ["connection refused", "connection refused", "starting up"]
+    said: list[str] = []
+
+    def connect() -> NoReturn:
+        raise DatabaseAway("the database can't be reached", hint=reasons.pop(0) if reasons else "?")
+
+    engine = create_engine(empty_database.url, creator=connect, poolclass=NullPool)
+    with pytest.raises(DatabaseAway, match="no database after 2 s"):
+        schema.upgrade(engine, progress=said.append, patience=2)
+
+    waiting = "Waiting up to 2 s for the database: the database can't be reached"
+    assert said[:3] == [f"{waiting}: {why}" for why in ("connection refused", "starting up", "?")]

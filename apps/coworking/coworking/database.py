@@ -20,7 +20,13 @@ from sqlalchemy.pool import QueuePool
 
 from coworking import tls
 from coworking.deadlines import Deadlines
-from coworking.errors import ConfigError, DatabaseAway, SchemaTooOld, ServiceError
+from coworking.errors import (
+    ConfigError,
+    DatabaseAway,
+    DatabaseUntrusted,
+    SchemaTooOld,
+    ServiceError,
+)
 from coworking.passwords import Passwords
 
 if TYPE_CHECKING:
@@ -134,9 +140,10 @@ class Database:
         try:
             return self.passwords.log_in(self.connect_with)
         except psycopg2.OperationalError as error:
-            away = ("the database can't be reached", _first_line(error))
-            message, hint = tls.refusal(error, self.config) or away
-            raise DatabaseAway(message, hint=hint) from None
+            if refusal := tls.refusal(error, self.config):
+                raise DatabaseUntrusted(refusal[0], hint=refusal[1]) from None
+            hint = _first_line(error)
+            raise DatabaseAway("the database can't be reached", hint=hint) from None
 
     def _arguments(self) -> dict[str, Any]:
         config = self.config

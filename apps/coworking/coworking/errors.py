@@ -36,6 +36,10 @@ class DatabaseAway(ServiceError):  # noqa: N818 (a state of the world, and it pa
     exit_code = 3
 
 
+class DatabaseUntrusted(DatabaseAway):
+    """The server's certificate is not what the settings ask for; waiting changes nothing."""
+
+
 class SchemaTooOld(ServiceError):  # noqa: N818
     """The database's schema is older than this build needs; `coworking migrate` fixes it."""
 

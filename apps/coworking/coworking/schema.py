@@ -20,7 +20,13 @@ from psycopg2.errors import (
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from coworking.errors import ArgumentError, DatabaseAway, SchemaTooOld, ServiceError
+from coworking.errors import (
+    ArgumentError,
+    DatabaseAway,
+    DatabaseUntrusted,
+    SchemaTooOld,
+    ServiceError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,6 +113,7 @@ def upgrade(
 
     Raises:
         DatabaseAway: it took none in that time.
+        DatabaseUntrusted: its certificate is refused, which is not waited for.
         ServiceError: the tables are not the older service's, stayed locked, or belong to another
             role; the message says which.
     """
@@ -169,17 +176,23 @@ def _migrating(
 
 def _connected(engine: Engine, progress: Callable[[str], object], patience: float) -> Connection:
     deadline = time.monotonic() + patience
-    waiting = False
+    said = ""
     while True:
         try:
             return engine.connect()
+        except DatabaseUntrusted:
+            raise
         except (OperationalError, DatabaseAway) as error:
             reason = str(getattr(error, "orig", None) or error).strip()
+            hint = getattr(error, "hint", "")
             if time.monotonic() > deadline:
-                raise DatabaseAway(f"no database after {patience:.0f} s: {reason}") from error
-            if not waiting:
-                progress(f"Waiting up to {patience:.0f} s for the database: {reason}")
-                waiting = True
+                raise DatabaseAway(
+                    f"no database after {patience:.0f} s: {reason}", hint=hint
+                ) from error
+            if said != reason + hint:
+                said = reason + hint
+                why = ": ".join(filter(None, (reason, hint)))
+                progress(f"Waiting up to {patience:.0f} s for the database: {why}")
         time.sleep(POLL)
 
 

@@ -23,6 +23,12 @@ VERIFYING = ("verify-ca", "verify-full")
 _OTHER_NAME = re.compile(
     r'server certificate for "([^"]*)"(?: \(and \d+ other names?\))? does not match'
 )
+# An authority of the right name with another key, such as a renewed one: the words are those of the
+# signature's check, by the kinds of the two keys.
+_NOT_SIGNED = re.compile(
+    "SSL error: (certificate verify failed|provider signature failure|bad signature"
+    "|wrong signature length|invalid padding)"
+)
 
 
 def check_settings(mode: str, authorities: Path | None, host: str) -> None:
@@ -82,7 +88,7 @@ def refusal(error: BaseException, config: Config) -> tuple[str, str] | None:
             f"the database's certificate is for {other[1]!r}, and DB_HOST is {host!r}",
             "Set DB_HOST to a name that is in the certificate: RDS's own endpoint, not an alias.",
         )
-    if "certificate verify failed" in said:
+    if _NOT_SIGNED.search(said):
         return (
             f"the database's certificate is not signed by an authority of {file}, or has expired",
             "Put the authority of this server's certificate into the file of DB_SSLROOTCERT.",

@@ -15,18 +15,21 @@ import psycopg2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from coworking import schema
 from coworking.config import Config
 from coworking.database import Database as Connections
-from coworking.errors import ConfigError, DatabaseAway
+from coworking.errors import ConfigError, DatabaseAway, DatabaseUntrusted
 from tests.app.conftest import PASSWORD, USER, Database, _bin_folder, _initialise, _os_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 VERSION = 15  # production's; the wheel's 18 is built without OpenSSL
 NAME = "localhost"  # the certificate's only name
@@ -34,11 +37,19 @@ LIFE = datetime.timedelta(hours=1)
 FILES = ("server.pem", "server.key")
 
 
+def new_key(bits: int) -> Key:
+    """A private key: of an elliptic curve of 256 or 384 bits, else of RSA."""
+    curves = {256: ec.SECP256R1(), 384: ec.SECP384R1()}
+    if bits in curves:
+        return ec.generate_private_key(curves[bits])
+    return rsa.generate_private_key(65537, bits)
+
+
 class Authority:
     """A certificate authority, made for one test run."""
 
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name: str, key: Key | None = None) -> None:
+        self._key = key or new_key(256)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         extension = x509.BasicConstraints(ca=True, path_length=None)
         builder = self._builder(self._name, self._key.public_key(), LIFE)
@@ -46,7 +57,7 @@ class Authority:
         self.pem = made.public_bytes(serialization.Encoding.PEM)
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, life: datetime.timedelta
+        self, subject: x509.Name, key: PublicKey, life: datetime.timedelta
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name)
@@ -175,6 +186,47 @@ def test_an_unknown_authority_is_refused(verified: Callable[..., Config], tmp_pa
         f"the database's certificate is not signed by an authority of {other}, or has expired"
     )
     assert "DB_SSLROOTCERT" in error.hint
+
+
+@pytest.mark.parametrize(("kind", "other"), [(256, 256), (384, 256), (2048, 2048), (2048, 3072)])
+def test_an_authority_of_the_same_name_with_another_key_is_refused_in_the_same_words(
+    server: TlsServer, verified: Callable[..., Config], tmp_path: Path, kind: int, other: int
+) -> None:
+    signer, renewed = (Authority("the database's", new_key(bits)) for bits in (kind, other))
+    files = {}
+    for name, authority in {"signer": signer, "renewed": renewed}.items():
+        files[name] = tmp_path / f"{name}.pem"
+        files[name].write_bytes(authority.pem)
+    server.present(*signer.server(NAME))
+    server.address.rows("SELECT pg_reload_conf()")
+    try:
+        right = verified(DB_SSLROOTCERT=str(files["signer"]))
+        deadline = time.monotonic() + 30
+        while not _connects(right):  # the server reads it a moment after it was asked
+            assert time.monotonic() < deadline
+        error = refused(verified(DB_SSLROOTCERT=str(files["renewed"])))
+        assert "is not signed by an authority of" in str(error)
+    finally:
+        server.present(*server.authority.server(NAME))
+        server.address.rows("SELECT pg_reload_conf()")
+
+
+def _connects(config: Config) -> bool:
+    with contextlib.suppress(DatabaseAway):
+        Connections(config).connect().close()
+        return True
+    return False
+
+
+def test_a_migration_ends_at_once_with_the_refusal_which_no_waiting_changes(
+    verified: Callable[..., Config],
+) -> None:
+    connections = Connections(verified(DB_HOST="127.0.0.1"), patient=True)
+    began, said = time.monotonic(), list[str]()
+    with pytest.raises(DatabaseUntrusted, match="certificate is for 'localhost'"):
+        schema.upgrade(connections.engine, progress=said.append, patience=60)
+    assert time.monotonic() - began < 30
+    assert said == []
 
 
 def test_another_host_s_certificate_is_refused(verified: Callable[..., Config]) -> None:
