@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NO_COMMAND = {
     ("ci/platform/plan/bootstrap.py", "aws eks"): "a pattern that finds the line in the page",
     ("ci/platform/plan/bootstrap.py", "kubectl apply"): "the same",
+    ("treecheck/treecheck/kube/kubectl.py", "kubectl get"): "an example of a shell's script",
+    ("treecheck/treecheck/kube/kubectl.py", "kubectl rollout"): "the same",
 }
 
 
