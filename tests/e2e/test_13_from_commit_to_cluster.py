@@ -15,11 +15,10 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-import requests
 
 from ci.tree import settings
 from tests.ci.local.codebuild import stand_ins
-from tests.e2e.harness import images
+from tests.e2e.harness import ecr, images
 from tests.e2e.harness.world import GOOD
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.harness.world import World
-
-MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaVersion": 2}'
 
 
 class Pipeline(NamedTuple):
@@ -129,7 +126,7 @@ def test_13_promotion_is_held_by_what_argo_cd_and_the_registry_say(
     assert re.search(r"blocks +same-image +.* has no tag", said)
     assert re.search(r"blocks +soaked +dev ran it for \d+ of 30 minutes", said)
 
-    _put_in_ecr(pipeline, built, f"sha256:{'0' * 64}")
+    ecr.put(pipeline.aws, built, f"sha256:{'0' * 64}")
     said = world.repo.ci("promote", "--dry-run", status=1, **pipeline.environment)
     assert re.search(r"blocks +same-image +the registry has sha256:0+, and dev's pods run", said)
 
@@ -152,7 +149,7 @@ def test_13_a_promotion_that_nothing_holds_runs_in_prod(
     world.release("prod", GOOD[0].tag)
     pod = world.dev.pods()[0]
     running = pod["status"]["containerStatuses"][0]["imageID"].rpartition("@")[2]
-    _put_in_ecr(pipeline, built, running)
+    ecr.put(pipeline.aws, built, running)
 
     said = world.repo.ci("promote", "--soak", "0", "--push", **pipeline.environment)
 
@@ -163,28 +160,3 @@ def test_13_a_promotion_that_nothing_holds_runs_in_prod(
         "from a promotion to prod's pods",
         lambda: world.deployed("prod", built),
     )
-
-
-def _put_in_ecr(pipeline: Pipeline, tag: str, digest: str) -> None:
-    """Let ECR have the tag with this digest, scanned, in place of what it had."""
-    ecr = stand_ins.client("ecr", pipeline.aws)
-    image = {"imageTag": tag}
-    ecr.batch_delete_image(repositoryName=stand_ins.REPOSITORY, imageIds=[image])
-    ecr.put_image(
-        repositoryName=stand_ins.REPOSITORY,
-        imageManifest=MANIFEST,
-        imageTag=tag,
-        imageDigest=digest,
-    )
-    ecr.start_image_scan(repositoryName=stand_ins.REPOSITORY, imageId=image)
-    result = {
-        "imageScanFindings": {"findingSeverityCounts": {"MEDIUM": 2}},
-        "repositoryName": stand_ins.REPOSITORY,
-        "imageId": image,
-        "imageScanStatus": {"status": "COMPLETE"},
-    }
-    requests.post(
-        f"{pipeline.aws}/moto-api/static/ecr/scan-finding-results",
-        json={"results": [result], "region": "us-east-1"},
-        timeout=5,
-    ).raise_for_status()

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "argocd" / "bootstrap.md"
 # The one thing that isn't run: it asks AWS for the cluster's address, which KUBECONFIG holds here.
 NEEDS_AWS = ("aws eks update-kubeconfig ",)
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS")
 
 
 # The part of the page for clusters that are not bare.
@@ -74,10 +75,12 @@ def type_line(line: str, folder: Path, variables: Mapping[str, str]) -> str:
     Raises:
         AssertionError: it ended with another status than 0.
     """
+    # `make e2e-long ARGS=…` hands its arguments to each `make` below it; a person's shell has none.
+    inherited = {name: text for name, text in os.environ.items() if name not in OF_MAKE}
     done = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
-        env={**os.environ, **variables},
+        env={**inherited, **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -150,7 +150,7 @@ class World:
 
     def environment(self, name: str) -> Cluster:
         """The namespace of an environment."""
-        return {"dev": self.dev, "prod": self.prod}[name]
+        return {"dev": self.dev, "prod": self.prod}.get(name) or Cluster(f"coworking-{name}")
 
     def tag(self, environment: str) -> str:
         """The tag that an environment's Deployment has."""
@@ -204,8 +204,9 @@ class World:
 
     def reset(self) -> None:
         """Take away what an earlier run left, Argo CD and sealed-secrets with it."""
-        namespaces = (self.dev.namespace, self.prod.namespace, CLIENT_NAMESPACE)
-        make_empty(namespaces, self.settings.upstream)
+        found = {each["metadata"]["name"] for each in self.all.items("namespace")}
+        ours = {name for name in found if name.startswith("coworking-")}
+        make_empty(sorted(ours | {self.dev.namespace}), self.settings.upstream)
 
     def prepare_tree(self) -> None:
         """Make the copy of this checkout a fork, pushed, whose images are there (fork.md)."""
