@@ -143,6 +143,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda path: path.stem)
 def test_it_survives_a_wrong_type_at_every_field(shape: Path, tmp_path: Path) -> None:
     documents = list(yaml.safe_load_all(shape.read_text(encoding="utf-8")))

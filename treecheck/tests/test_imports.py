@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,14 @@ PUBLIC = (
 )
 
 
-def imports(file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(file: Path) -> list[tuple[int, str]]:
     """(line, module) of each import in a file, those for types only included."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    return list(_imports(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def _imports(module: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield node.lineno, name.name
