@@ -331,3 +331,31 @@ def test_a_repeated_key_says_who_refuses_it(listed: bool, tmp_path: Path) -> Non
     (found,) = run(tmp_path, files, "duplicate-key").findings
 
     assert ("kustomize refuses the file" in found.message) == listed
+
+
+INGRESS = (
+    "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+    "metadata: {name: NAME, namespace: shop, annotations: {KEY: 'VALUE'}}\n"
+    "spec: {rules: [{host: a.example.com, http: {paths: [{path: /, pathType: Prefix, "
+    "backend: {service: {name: front, port: {number: 80}}}}]}}]}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "found"),
+    [
+        ("traefik.ingress.kubernetes.io/router.entrypoints", ("web", "websecure"), 0),
+        ("traefik.ingress.kubernetes.io/router.entrypoints", ("web", "web"), 1),
+        ("nginx.ingress.kubernetes.io/canary", ("false", "true"), 0),
+        ("nginx.ingress.kubernetes.io/canary", ("false", "false"), 1),
+    ],
+)
+def test_two_ingresses_of_one_path_may_differ_in_how_they_are_reached(
+    key: str, values: tuple[str, str], found: int, tmp_path: Path
+) -> None:
+    files = {
+        f"k/{name}.yaml": INGRESS.replace("NAME", name).replace("KEY", key).replace("VALUE", value)
+        for name, value in zip("ab", values, strict=True)
+    }
+
+    assert rules(tmp_path, files, "ingress-path-twice") == ["ingress-path-twice"] * found

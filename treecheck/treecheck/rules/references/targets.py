@@ -339,6 +339,12 @@ def _covered(ingress: Resource, host: str) -> bool:
     return host in names or "*." + host.partition(".")[2] in names
 
 
+# https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/#canary
+CANARY = "nginx.ingress.kubernetes.io/canary"
+# https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
+ENTRY_POINTS = "traefik.ingress.kubernetes.io/router.entrypoints"
+
+
 @rule(
     "ingress-path-twice",
     scope=Scope.CLUSTER,
@@ -348,11 +354,15 @@ def ingress_path_twice(cluster: Cluster) -> Iterator[Problem]:
     """The same host and path in two Ingresses of one class.
 
     Which of them gets the requests is up to the controller: usually the older one, and the newer is
-    without effect.
+    without effect. Two may have different entry points of Traefik, or one be a canary of
+    ingress-nginx.
     """
     seen: dict[tuple[str, ...], Resource] = {}
     for ingress in cluster.of_kind("Ingress"):
+        if ingress.annotations.get(CANARY) == "true":
+            continue
         kind = as_text(ingress.spec.get("ingressClassName"))
+        kind += as_text(ingress.annotations.get(ENTRY_POINTS))
         for place, item in each(ingress, "spec", "rules"):
             for entry in map(as_mapping, as_list(as_mapping(item.get("http")).get("paths"))):
                 key = (kind, as_text(item.get("host")), as_text(entry.get("path")))
