@@ -359,3 +359,40 @@ def test_two_ingresses_of_one_path_may_differ_in_how_they_are_reached(
     }
 
     assert rules(tmp_path, files, "ingress-path-twice") == ["ingress-path-twice"] * found
+
+
+@pytest.mark.parametrize(
+    ("namespace", "found"), [("", 0), ("namespace: other\n", 1), ("namespace: shop\n", 0)]
+)
+def test_a_service_without_a_namespace_may_be_the_one_that_is_missed(
+    namespace: str, found: int, tmp_path: Path
+) -> None:
+    env = "front, env: [{name: DB_HOST, value: front.shop.svc.cluster.local}], image"
+    files = {
+        "a/kustomization.yaml": HEAD + namespace + "resources: [a.yaml, b.yaml]\n",
+        "a/a.yaml": POD.replace("front, image", env),
+        "a/b.yaml": IN_SHOP.replace(", namespace: shop", ""),
+        "b/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "b/a.yaml": SETTINGS,
+    }
+
+    assert rules(tmp_path, files, "host-unknown") == ["host-unknown"] * found
+
+
+@pytest.mark.parametrize(("kind", "found"), [("Application", 0), ("Deployment", 1)])
+def test_a_chart_of_applications_brings_what_they_deploy(
+    kind: str, found: int, tmp_path: Path
+) -> None:
+    template = (
+        f"kind: {kind}\napiVersion: a/v1\nmetadata: {{name: a}}\n"
+        "spec:\n  destination:\n    namespace: shop\n  x: {{ .Values.x }}\n"
+    )
+    files = {
+        "k/a.yaml": IN_SHOP,
+        "apps/Chart.yaml": "name: apps\n",
+        "apps/templates/a.yaml": template,
+    }
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+
+    assert names == ["service-selects-nothing"] * found

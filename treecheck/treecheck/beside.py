@@ -106,10 +106,13 @@ def made_beside(loose: Iterable[Resource]) -> Iterator[tuple[Path, str]]:
 
 
 def makes_more(template: SourceFile) -> bool:
-    """Whether a template makes manifests that no chart makes: charts are Applications' concern."""
-    if any((folder / "Chart.yaml").is_file() for folder in template.path.parents):
-        return False
-    return re.search(r"^kind:", template.text, re.MULTILINE) is not None
+    """Whether a template makes manifests that nothing else tells of.
+
+    What a chart makes is the Applications' concern, unless it makes Applications itself.
+    """
+    charted = any((folder / "Chart.yaml").is_file() for folder in template.path.parents)
+    kind = r"^kind: *(Application|HelmRelease)\b" if charted else "^kind:"
+    return re.search(kind, template.text, re.MULTILINE) is not None
 
 
 def is_patch(loose: Resource) -> bool:

@@ -121,6 +121,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         "the apiVersion of its {0} is to be kustomize.config.k8s.io/{1}",
     ),
     (r"cycle detected|cycle not allowed", "it builds on itself"),
+    (r"transformation produces ID conflict", "with its `namespace` two resources are the same"),
     (r"unable to parse SM or JSON patch", "one of its patches is neither a resource nor JSON"),
     (r"resource with name (\S+) does not match", "it sets replicas of {0}, which is not there"),
     (r"^panic: |runtime error: ", "kustomize crashes on it"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from treecheck.registry import Raised
 
 
-_NAMED = re.compile(r"\b(?:Secret|ConfigMap|ServiceAccount) [a-z0-9][\w.-]*\w")
+_NAMED = re.compile(r"\b(?:Secret|ConfigMap|Service|ServiceAccount) [a-z0-9][\w.-]*\w")
 
 
 def around(cluster: Cluster, clusters: Iterable[Cluster], inputs: Inputs) -> Cluster | None:
@@ -66,7 +66,12 @@ def known_lacks(
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
-        elif unsure := _by_hand(each, inputs) or each.problem.unsure or _unplaced(each, cluster):
+        elif unsure := (
+            _by_hand(each, inputs)
+            or each.problem.unsure
+            or _unplaced(each, cluster)
+            or _elsewhere(each, cluster)
+        ):
             unknown.setdefault(unsure)
         else:
             yield each
@@ -101,6 +106,26 @@ def _unplaced(raised: Raised, cluster: Cluster) -> str:
         f"{resource.kind} {resource.name} in {resource.part.name} names no namespace, as others in "
         f"{group} do, so what is missing where it lands can't be known"
     )
+
+
+def _elsewhere(raised: Raised, cluster: Cluster) -> str:
+    """Why what is missing may be there: the tree has it without saying in which namespace."""
+    found = cluster.once("unplaced", lambda: _without_namespace(cluster))
+    for what in _NAMED.findall(raised.problem.message):
+        if what in found and raised.problem.absent:
+            return (
+                f"nothing says in which namespace {what} is, so where it is missing can't be known"
+            )
+    return ""
+
+
+def _without_namespace(cluster: Cluster) -> set[str]:
+    """`Service web` of every such resource that a kustomization alone brings, without one."""
+    return {
+        f"{each.kind} {each.name}"
+        for each in cluster.tree
+        if each.part.folder and not each.part.namespace and "namespace" not in each.metadata
+    }
 
 
 def _again(raised: Raised, wider: Cluster) -> bool:
