@@ -21,15 +21,14 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 import pytest
-import yaml
 
-from tests.postgres.claim import BIN, OS_USER, ROOT
+from tests.postgres.claim import BIN, OS_USER
 from tests.postgres.conftest import _certificate, _missing
+from tests.postgres.move_page import block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = ROOT / "docs" / "grow.md"
 PASSWORD = "passed-between-two-servers"
 # The pod: psql reaches its server by the socket, and the two files of the page are the test's own.
 KUBECTL = """\
@@ -66,18 +65,6 @@ esac
 echo "kubectl: $where $*" >&2
 exit 64
 """
-
-
-def blocks(language: str) -> list[str]:
-    """The page's blocks of a language, in their order."""
-    text = PAGE.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def block(beginning: str) -> str:
-    """The block of shell lines that begins so."""
-    (found,) = (each for each in blocks("sh") if each.startswith(beginning))
-    return found
 
 
 def program(name: str, *arguments: str | Path) -> None:
@@ -370,23 +357,3 @@ def nothing_was_missed(reader: Reader) -> None:
 def rows_of_both() -> str:
     """The line of the page that prints them."""
     return "rows old; rows new"
-
-
-def test_the_pages_manifests_let_the_two_databases_reach_each_other() -> None:
-    component, network = (list(yaml.safe_load_all(each)) for each in blocks("yaml"))
-    ((operation,),) = (yaml.safe_load(each["patch"]) for each in component[0]["patches"])
-    service, policy = network
-    (stateful_set,) = yaml.safe_load_all((ROOT / "base/postgres/statefulset.yaml").read_text())
-    (own,) = yaml.safe_load_all((ROOT / "base/postgres/backups/statefulset.yaml").read_text())
-    labels = stateful_set["spec"]["template"]["metadata"]["labels"]
-    (args,) = (c["args"] for c in own["spec"]["template"]["spec"]["containers"] if "args" in c)
-
-    assert component[0]["resources"] == ["network.yaml"]
-    assert operation["path"] == "/spec/template/spec/containers/0/args"
-    assert "args" not in stateful_set["spec"]["template"]["spec"]["containers"][0]
-    assert operation["value"] == ["postgres", "-c", "wal_level=logical"]
-    assert f"[{', '.join([*args, '-c', 'wal_level=logical'])}]" in PAGE.read_text("utf-8")
-    assert service["spec"]["selector"].items() <= labels.items()
-    (selected,) = policy["spec"]["podSelector"]["matchExpressions"]
-    assert labels[selected["key"]] in selected["values"]
-    assert {"Ingress", "Egress"} == set(policy["spec"]["policyTypes"])
