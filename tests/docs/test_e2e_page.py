@@ -52,6 +52,15 @@ def test_the_suite_finds_what_it_types_from_other_parts_of_the_pages() -> None:
     assert len(bootstrap.lines("Taking it down", ROOT / "docs" / "aws.md")) > 6
 
 
+def test_a_typed_line_has_nothing_of_the_make_that_runs_the_suite(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in bootstrap.OF_MAKE:
+        monkeypatch.setenv(name, "ARGS=-x")
+
+    assert bootstrap.type_line('echo "$MAKEFLAGS$ARGS."', tmp_path, {}) == ".\n"
+
+
 def test_what_is_missing_is_named_in_one_sentence() -> None:
     with pytest.raises(Unusable, match="need KUBECONFIG, ") as raised:
         check({"E2E_UPSTREAM": "upstream"})
