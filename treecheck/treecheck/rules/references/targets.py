@@ -367,7 +367,8 @@ def ingress_path_twice(cluster: Cluster) -> Iterator[Problem]:
             for entry in map(as_mapping, as_list(as_mapping(item.get("http")).get("paths"))):
                 key = (kind, as_text(item.get("host")), as_text(entry.get("path")))
                 first = seen.setdefault((*key, as_text(entry.get("pathType"))), ingress)
-                if first is not ingress and may_meet(first, ingress, cluster):
+                copied = first.name == ingress.name and (first.part.loose or ingress.part.loose)
+                if first is not ingress and not copied and may_meet(first, ingress, cluster):
                     yield Problem(
                         f"{first.title} has {key[1] or 'any host'}{key[2]} too: one of them gets "
                         "no requests",
