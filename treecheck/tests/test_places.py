@@ -89,3 +89,17 @@ def test_a_plain_copy_of_an_ingress_is_another_form_of_it(
     }
 
     assert rules(tmp_path, files, "ingress-path-twice") == ["ingress-path-twice"] * found
+
+
+@pytest.mark.parametrize(("line", "found"), [("configurations: [c.yaml]\n", 0), ("", 1)])
+def test_configurations_may_say_where_else_images_are(
+    line: str, found: int, tmp_path: Path
+) -> None:
+    entry = "images: [{name: other, newTag: '2'}]\n"
+    files = {
+        "a/kustomization.yaml": HEAD + "resources: [a.yaml]\n" + entry + line,
+        "a/a.yaml": POD,
+        "a/c.yaml": "images: [{path: spec/image, kind: Collector}]\n",
+    }
+
+    assert rules(tmp_path, files, "image-entry-unused") == ["image-entry-unused"] * found

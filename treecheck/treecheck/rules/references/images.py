@@ -37,6 +37,8 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
     entry changes what is deleted later.
     """
     for kustomization, resources in built_by(cluster.resources):
+        if kustomization.body.get("configurations"):
+            continue  # they may name fields of custom resources that hold images
         users = _users(resources)
         names = {repository(image) for image in users}
         for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
