@@ -152,10 +152,14 @@ def test_23_it_serves_by_verify_full_a_minute_after_the_merge(
 
 
 def _nobody_noticed(world: World, running: Load) -> None:
-    """No request failed, or some in one pause of a second, which a busy machine makes."""
+    """No request failed, or some in one pause of a second, which a busy machine makes.
+
+    The other failure of such a pause is the client's own look-up of the Service's name.
+    """
     seen = running.seen
     world.figure(f"          {seen.requests} requests, {seen.failed} failed")
-    assert all("status 503" in failure for failure in seen.failures)
+    allowed = ("status 503", "gaierror")
+    assert all(any(word in failure for word in allowed) for failure in seen.failures)
     assert len({failure.partition(" ")[0] for failure in seen.failures}) <= 2
 
 
