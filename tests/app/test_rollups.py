@@ -282,3 +282,24 @@ def test_deltas_take_no_more_room_however_many_there_were(
         sizes.append(database.rows(size)[0][0])
 
     assert sizes[-1] <= 2 * sizes[0]
+
+
+def test_what_a_large_load_leaves_in_the_deltas_is_given_back(
+    database: Database, engine: Engine
+) -> None:
+    """Each report reads all pages of them, also those without a row."""
+    database.execute(
+        "INSERT INTO quarter_deltas SELECT '2026-01-01', 0, 0, 0 FROM generate_series(1, 80000)"
+    )
+    assert length(database) > rollups.SHRINK_BYTES
+
+    rollups.rebuild(engine)
+
+    assert length(database) == 0
+
+
+def length(database: Database) -> int:
+    """Bytes of the deltas of large statements, those of dead rows included."""
+    ((found,),) = database.rows("SELECT pg_relation_size('quarter_deltas')")
+    assert isinstance(found, int)
+    return found

@@ -101,12 +101,17 @@ def fold(engine: Engine) -> FoldResult:
         if not connection.execute(taken, {"key": FOLD_LOCK}).scalar():
             return FoldResult(False, 0, 0, 0, time.monotonic() - began)
         row = connection.execute(text("SELECT * FROM public.rollup_fold()")).one()
-        sizes = ", ".join(f"pg_relation_size('public.{table}')" for table in DELTAS)
-        longest = connection.execute(text(f"SELECT greatest({sizes})")).scalar_one()
     if row.users or row.quarters:
         # Free the room of the deltas moved now, before every reader has scanned it.
-        vacuum(engine, DELTAS, shrink=longest > SHRINK_BYTES)
+        vacuum(engine, DELTAS, shrink=_are_long(engine, DELTAS))
     return FoldResult(True, row.days, row.users, row.quarters, time.monotonic() - began)
+
+
+def _are_long(engine: Engine, tables: Sequence[str]) -> bool:
+    """Whether one of the tables has so much room that readers should not go through it."""
+    sizes = ", ".join(f"pg_relation_size('public.{table}')" for table in tables)
+    with engine.connect() as connection:
+        return bool(connection.execute(text(f"SELECT greatest({sizes}) > {SHRINK_BYTES}")).scalar())
 
 
 def vacuum(
@@ -159,7 +164,9 @@ def rebuild(
             connection.invalidate()  # it has the session's lock: the pool must not see it again
     with engine.connect() as connection:
         tables = connection.execute(EXISTING, {"names": [*ROLLUPS, *DELTAS, *SETS]}).scalars().all()
-    vacuum(engine, tables, analyze=True)
+    deltas = [each for each in tables if each in DELTAS]
+    vacuum(engine, [each for each in tables if each not in DELTAS], analyze=True)
+    vacuum(engine, deltas, analyze=True, shrink=_are_long(engine, deltas))
 
 
 def _repair(connection: Connection, progress: Callable[[str], object]) -> None:
