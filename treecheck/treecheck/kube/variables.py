@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store
@@ -25,11 +25,13 @@ class Variable:
     Attributes:
         value: its value, or None where it is unknown.
         resource, path: the field in which the value is written: the pod's own, or a ConfigMap's.
+        loaded: whether it came with all others of its source (envFrom), and so perhaps unasked.
     """
 
     value: str | None
     resource: Resource
     path: FieldPath
+    loaded: bool = False
 
     def problem(self, name: str, message: str, *, fix: str) -> Problem:
         """A fault of the value, told once where it is written, however many containers read it."""
@@ -73,7 +75,8 @@ def variables_of(
                 sources.append(store.resource)
             prefix = as_text(source.get("prefix"))
             for key in store.keys:
-                named[prefix + key] = _stored(store, key, pod.owner, (*path, *place))
+                stored = _stored(store, key, pod.owner, (*path, *place))
+                named[prefix + key] = replace(stored, loaded=True)
     for spot, entry in each(container, "env"):
         named[as_text(entry.get("name"))] = _entry(cluster, pod, entry, (*path, *spot))
     return Variables(named, complete, tuple(sources))

@@ -209,7 +209,7 @@ def service_address(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     for path, value, network in _addresses(resource):
         fits_there = is_network(as_text(value).strip()) if network else is_address(value)
         if not fits_there or ("externalIPs" in path and not _can_be_endpoint(value)):
-            yield _bad_address(value, path)
+            yield _bad_address(value, path, network=network)
     listed = as_list(resource.spec.get("clusterIPs"))
     if listed and not resource.spec.get("clusterIP") and _type(resource) != "ExternalName":
         yield Problem(
@@ -246,9 +246,13 @@ def _can_be_endpoint(value: Any, family: str = "") -> bool:
     return not (address.is_loopback or address.is_link_local or address.is_unspecified)
 
 
-def _bad_address(value: Any, path: FieldPath) -> Problem:
+def _bad_address(value: Any, path: FieldPath, *, network: bool = False) -> Problem:
+    alone = f"{value}/{128 if ':' in as_text(value) else 32}"
+    example = alone if is_network(alone) else "10.0.0.0/8"
     return Problem(
-        f"{shown(value)} is not an address that can stand there",
-        fix="Write an IP address such as 10.0.0.10, or a network such as 10.0.0.0/8.",
+        f"{shown(value)} is not {'a network' if network else 'an address'} that can stand there",
+        fix=f"Write a network such as {example}."
+        if network
+        else "Write an IP address such as 10.0.0.10.",
         path=path,
     )

@@ -10,7 +10,7 @@ import yaml
 from treecheck.kube.names import suggest
 from treecheck.kube.waves import OPTIONS
 from treecheck.model import Problem, as_list, as_mapping, as_text, each
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,12 +108,7 @@ def rbac_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     if resource.name != "argocd-rbac-cm":
         return
-    texts = {
-        key: text
-        for key, text in as_mapping(resource.body.get("data")).items()
-        if re.fullmatch(r"policy(\..+)?\.csv", key) and isinstance(text, str)
-    }
-    lines = [(key, _words(line)) for key, text in texts.items() for line in text.splitlines()]
+    lines = _lines(resource)
     granted = BUILT_IN_ROLES | {words[1] for _, words in lines if len(words) > 1}
     for key, words in lines:
         wrong = _line_fault(words, granted)
@@ -123,6 +118,51 @@ def rbac_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix=wrong[1],
                 path=("data", key),
             )
+
+
+def _lines(resource: Resource) -> list[tuple[str, list[str]]]:
+    """(key, words) of each line of argocd-rbac-cm's policy."""
+    return [
+        (key, _words(line))
+        for key, text in as_mapping(resource.body.get("data")).items()
+        if re.fullmatch(r"policy(\..+)?\.csv", key) and isinstance(text, str)
+        for line in text.splitlines()
+    ]
+
+
+@rule("rbac-default-too-broad", kinds=("ConfigMap",), source=RBAC, family=Family.POLICY)
+def rbac_default_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A default role of Argo CD that may do everything.
+
+    policy.default holds for everyone who can log in, whatever the other lines say: with role:admin
+    each of them may change every application, and read what is deployed. A role of the tree counts
+    that a line gives every action on every application, or that is a member of role:admin.
+    """
+    default = as_text(as_mapping(resource.body.get("data")).get("policy.default")).strip()
+    if resource.name != "argocd-rbac-cm" or not default:
+        return
+    lines = [words for _, words in _lines(resource)]
+    roles, size = {default}, 0
+    while size != len(roles):
+        size = len(roles)
+        roles |= {words[2] for words in lines if words[:1] == ["g"] and set(words[1:2]) & roles
+                  and len(words) == len(("g", "who", "role"))}  # fmt: skip
+    everything = any(
+        words[:1] == ["p"]
+        and len(words) == FIELDS
+        and words[1] in roles
+        and words[2] in {"applications", "*"}
+        and words[3] == "*"
+        and words[4] in {"*", "*/*"}
+        and words[5] == "allow"
+        for words in lines
+    )
+    if "role:admin" in roles or everything:
+        yield Problem(
+            f"policy.default is {default}: everyone who can log in may change every application",
+            fix='Write role:readonly, or "" for no rights, and give the others by policy.csv.',
+            path=("data", "policy.default"),
+        )
 
 
 def _words(line: str) -> list[str]:

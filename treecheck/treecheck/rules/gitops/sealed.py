@@ -13,7 +13,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from treecheck.model import Problem, Severity, as_mapping, as_text
-from treecheck.registry import Family, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,6 +172,43 @@ def ciphertext_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 fix="Seal the value again.",
                 path=("spec", "encryptedData", key),
             )
+
+
+@rule(
+    "ciphertext-copied",
+    scope=Scope.CLUSTER,
+    source=SEALED,
+    unless=("sealed-for-another", "sealed-scope-misplaced", "sealed-with-another-certificate"),
+)
+def ciphertext_copied(cluster: Cluster) -> Iterator[Problem]:
+    """A sealed value that stands in two SealedSecrets of different names or namespaces.
+
+    In strict scope both are part of the ciphertext, and each sealing makes another one: a value
+    that was copied opens in one of the two at most. The controller reports "no key could decrypt
+    secret" for the other, and no Secret appears.
+    """
+    first: dict[str, Resource] = {}
+    for sealed in cluster.of_kind("SealedSecret"):
+        for key, value in as_mapping(sealed.spec.get("encryptedData")).items():
+            other = first.setdefault(as_text(value), sealed)
+            if _label(other) == _label(sealed) or _wrong(as_text(value)):
+                continue
+            yield Problem(
+                f"key {key} has the same ciphertext as one of SealedSecret "
+                f"{other.namespace}/{other.name}: one of the two can't be opened",
+                fix=f"Seal the value again, for {sealed.namespace}/{sealed.name}.",
+                path=("spec", "encryptedData", key),
+                resource=sealed,
+                related=(other,),
+            )
+
+
+def _label(sealed: Resource) -> str:
+    """What the ciphertext of a SealedSecret is bound to: by its scope."""
+    namespace_wide, cluster_wide = (as_text(sealed.annotations.get(s)) == "true" for s in SCOPES)
+    if cluster_wide:
+        return ""
+    return sealed.namespace if namespace_wide else f"{sealed.namespace}/{sealed.name}"
 
 
 def _wrong(value: str) -> str:

@@ -123,12 +123,15 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
         variables = variables_of(cluster, resource.pod, path, container)
         for name, variable in variables.named.items():
             value = variable.value or ""
-            if name not in LISTENS and not _is_named_so(name, ports, set(variables.named)):
+            meant = _named_so(name, ports, set(variables.named))
+            if not value.isdecimal() or (name not in LISTENS and meant is None):
                 continue
-            if value.isdecimal() and find(ports, int(value)) is None:
+            undeclared = find(ports, int(value)) is None
+            if undeclared or (meant is not None and meant.number != int(value)):
+                declares = "only " + shown(ports) if undeclared or not meant else shown([meant])
                 yield Problem(
                     f"{name} tells container {container.get('name')} of {resource.title} to listen "
-                    f"on port {value}, and it declares only {shown(ports)}: nobody answers there",
+                    f"on port {value}, and it declares {declares}: nobody answers there",
                     fix="Let the variable and containerPort be the same number.",
                     path=variable.path,
                     resource=variable.resource,
@@ -136,16 +139,17 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
                 )
 
 
-def _is_named_so(variable: str, ports: list[Port], variables: set[str]) -> bool:
-    """Whether a variable, as METRICS_PORT, says the number of the declared port `metrics`.
+def _named_so(variable: str, ports: list[Port], variables: set[str]) -> Port | None:
+    """The declared port `metrics` whose number a variable, as METRICS_PORT, says.
 
     It does not where it goes with a host, or where two ports have the word in their names.
     """
     word = variable.removesuffix("_PORT").casefold().rpartition("_")[2]
     paired = {f"{variable.removesuffix('PORT')}{end}" for end in ("HOST", "HOSTNAME", "ADDR")}
     if not variable.endswith("_PORT") or paired & variables:
-        return False
-    return len([port for port in ports if word in port.name.casefold().split("-")]) == 1
+        return None
+    named = [port for port in ports if word in port.name.casefold().split("-")]
+    return named[0] if len(named) == 1 else None
 
 
 @rule(

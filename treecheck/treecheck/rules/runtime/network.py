@@ -43,13 +43,44 @@ def network_blocked(cluster: Cluster) -> Iterator[Problem]:
     Each policy is valid, and the connection times out: the client's egress and the server's
     ingress both have to allow it, on the port on which the pods listen. What a pod needs is read
     from the hosts and ports in its variables.
+
+    A variable that comes by envFrom is no need of a pod that names nothing like it (REDIS_ADDR,
+    and no other REDIS_…), where another pod has it from the same ConfigMap and gets through, or
+    names it.
     """
     network = Network(cluster)
     if not network.policies:
         return
-    for template in cluster.pods():
-        for needed in dependencies(cluster, template):
-            yield from _blocked(cluster, network, needed)
+    found = [
+        (needed, list(_blocked(cluster, network, needed)))
+        for template in cluster.pods()
+        for needed in dependencies(cluster, template)
+    ]
+    meant = {
+        (id(needed.host_at.resource), needed.host)
+        for needed, problems in found
+        if not problems or _names(needed)
+    }
+    for needed, problems in found:
+        if _names(needed) or (id(needed.host_at.resource), needed.host) not in meant:
+            yield from problems
+
+
+def _names(needed: Dependency) -> bool:
+    """Whether a pod itself names a variable, or one with the same first word."""
+    if not needed.host_at.loaded:
+        return True
+    word = f"{needed.name.partition('_')[0]}_" if "_" in needed.name else needed.name
+    return any(
+        as_text(as_mapping(entry).get("name")).startswith(word)
+        for _, container in needed.pod.containers()
+        for entry in as_list(container.get("env"))
+    ) or any(
+        word in as_text(text)
+        for _, container in needed.pod.containers()
+        for field in ("command", "args")
+        for text in as_list(container.get(field))
+    )
 
 
 def _blocked(cluster: Cluster, network: Network, needed: Dependency) -> Iterator[Problem]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.kube.pod_security import unknown_modes
 from treecheck.kube.ports import DATABASES, find, pod_ports, target_of
 from treecheck.kube.services import selected_pods
-from treecheck.model import Problem, Severity, as_list, as_mapping, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ RBAC = "https://kubernetes.io/docs/concepts/security/rbac-good-practices/"
 
 # Verbs that let their holder give itself more rights.
 ESCALATING = {"bind", "escalate", "impersonate"}
+# In the name of a group or a user that is meant to have every right.
+ADMINISTRATORS = re.compile(
+    r"admin|root|owner|operator|platform|sre|devops|infra|^system:(?!service)"
+)
 STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated"}
 
 
@@ -136,6 +141,8 @@ def _too_much(entry: Manifest, *, everywhere: bool) -> str:
         ),
         f"every verb on every Secret of the {where}": "secrets" in resources
         and "*" in verbs and core and not named,
+        "get on every kind, and so every Secret of the namespace": "*" in resources
+        and core and not everywhere and bool(reads) and not named,
         "every Secret of the cluster": "secrets" in resources
         and everywhere and bool(reads) and core and not named,
         f"commands in every pod of the {where} (pods/exec)": bool(
@@ -156,10 +163,11 @@ def _too_much(entry: Manifest, *, everywhere: bool) -> str:
     source=RBAC,
 )
 def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A binding of the administrator's role to a program, or of any role to everybody.
+    """A binding of the administrator's role to a program or to people, or of any role to everybody.
 
     Whoever breaks into the program is then the cluster's administrator; and system:unauthenticated
-    is everyone who can reach the API server.
+    is everyone who can reach the API server. A group or user whose name says that it runs the
+    cluster (admin, owner, platform) is meant to; any other reads every Secret and deletes anything.
     """
     role = as_mapping(resource.body.get("roleRef")).get("name")
     for place, subject in each(resource, "subjects"):
@@ -168,6 +176,20 @@ def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             what = f"{role} is given to {who}, which is anybody"
         elif role == "cluster-admin" and subject.get("kind") == "ServiceAccount":
             what = f"service account {who} is made cluster-admin"
+        elif role == "cluster-admin" and _is_of_people(resource, subject):
+            kind = as_text(subject.get("kind")).lower()
+            what = f"{kind} {who} is made cluster-admin, and so reads every Secret"
         else:
             continue
         yield Problem(what, fix="Bind a role with the rights needed.", path=place)
+
+
+def _is_of_people(binding: Resource, subject: Manifest) -> bool:
+    """Whether a binding for the whole cluster is of people whose name does not say: admin."""
+    name = as_text(subject.get("name")).casefold()
+    return (
+        binding.kind == "ClusterRoleBinding"
+        and subject.get("kind") in {"Group", "User"}
+        and name != "system:masters"
+        and not ADMINISTRATORS.search(name)
+    )
