@@ -44,7 +44,7 @@ def network_blocked(cluster: Cluster) -> Iterator[Problem]:
     ingress both have to allow it, on the port on which the pods listen. What a pod needs is read
     from the hosts and ports in its variables.
 
-    A variable that comes by envFrom is no need of a pod that names nothing like it (REDIS_ADDR,
+    A pod does not need what comes by envFrom alone, without a name like it of its own (REDIS_ADDR,
     and no other REDIS_…), where another pod has it from the same ConfigMap and gets through, or
     names it.
     """
