@@ -143,16 +143,12 @@ class _Loader(yaml.CSafeLoader):
     pass
 
 
-# A value as kubeseal makes it: a length, a key of so many bytes, and what that encrypts.
-def _sealed(_loader: _Loader, node: yaml.ScalarNode) -> str:
-    data = random.Random(int(node.value or 1)).randbytes(512 + 40)
-    return base64.b64encode(b"\x02\x00" + data).decode()
-
-
 _Loader.add_constructor(
     "!long", lambda loader, node: ("x" * 999 + "\n") * (int(loader.construct_scalar(node)) // 1000)
 )
-_Loader.add_constructor("!sealed", _sealed)
+# A value as kubeseal makes it: a length, a key of 512 bytes, and what that encrypts.
+_SEALED = {n: b"\x02\x00" + random.Random(int(n or 1)).randbytes(552) for n in ("", "2")}
+_Loader.add_constructor("!sealed", lambda _, node: base64.b64encode(_SEALED[node.value]).decode())
 _Loader.add_constructor("!none", lambda _loader, _node: NONE)
 _Loader.add_constructor(
     "!as-is", lambda loader, node: AsIs(loader.construct_mapping(node, deep=True))
