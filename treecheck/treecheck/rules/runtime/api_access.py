@@ -9,7 +9,7 @@ from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.kube.kubectl import asked_rights, calls_in, runs_shell
 from treecheck.kube.rights import allows, rules_of
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ OPTIONS = r"(?:-\S+\s+(?:[^-\s]\S*\s+)?)*?"
 CALL = re.compile(rf"(?<![\w.-])kubectl\s+{OPTIONS}(?:{ASKING})\b")
 # What gives kubectl another account, or keeps it from asking.
 OTHERWISE = re.compile(r"--(kubeconfig|server|token|as)\b|--dry-run=client|--client\b|KUBECONFIG")
+
+LEASE = re.compile(r"(^|_)LEASE_NAME$")
 
 
 @rule("token-needed", source=ACCOUNTS, unless=("service-account-missing",))
@@ -88,6 +90,99 @@ def _calls(container: Manifest) -> bool:
 def _has_config(pod: PodTemplate, path: FieldPath, container: Manifest, cluster: Cluster) -> bool:
     variables = variables_of(cluster, pod, path, container)
     return "KUBECONFIG" in variables.named or not variables.complete
+
+
+@rule("rights-without-token", source=ACCOUNTS, severity=Severity.WARNING, unless=("token-needed",))
+def rights_without_token(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A pod without a token, whose service account a RoleBinding gives rights.
+
+    automountServiceAccountToken: false, on the pod or on its account, leaves its programs without
+    a token, and so nobody can use the rights. Looked at are accounts of their own, of which no pod
+    of the tree has the token, no Secret holds it, and nothing but bindings and pods names them.
+    The right to `use` something needs no token.
+    """
+    pod = resource.pod
+    account = as_text(pod.spec.get("serviceAccountName")) if pod else ""
+    if pod is None or account in {"", "default"} or not _is_off(pod, cluster):
+        return
+    bindings = [
+        binding
+        for binding in cluster.of_kind("RoleBinding", namespace=resource.namespace)
+        for subject in map(as_mapping, as_list(binding.body.get("subjects")))
+        if (subject.get("kind"), subject.get("name")) == ("ServiceAccount", account)
+        and subject.get("namespace") in {None, resource.namespace}
+    ]
+    rules = rules_of(cluster, resource.namespace, account) if bindings else None
+    used = any({"use"} != set(as_list(rule.get("verbs"))) for rule in rules or ())
+    if used and not _token_elsewhere(cluster, resource.namespace, account):
+        yield Problem(
+            f"{bindings[0].kind} {bindings[0].name} gives its account {account} rights, and its "
+            "pods get no token (automountServiceAccountToken: false): they can't use them",
+            fix="Set automountServiceAccountToken: true on the pod, or remove the binding.",
+            path=(*pod.spec_path, "automountServiceAccountToken")
+            if "automountServiceAccountToken" in pod.spec
+            else (*pod.spec_path, "serviceAccountName"),
+            related=tuple(bindings),
+            cause=f"{resource.namespace} {account}",
+        )
+
+
+def _token_elsewhere(cluster: Cluster, namespace: str, account: str) -> bool:
+    """Whether a pod, a Secret or a resource of another kind may use an account's token."""
+    for pod in cluster.pods():
+        own = (pod.owner.namespace, pod.spec.get("serviceAccountName")) == (namespace, account)
+        if own and (
+            not _is_off(pod, cluster)
+            or _has_own_token(pod)
+            or any(_has_config(pod, path, each, cluster) for path, each in pod.containers())
+        ):
+            return True
+    return any(
+        secret.annotations.get("kubernetes.io/service-account.name") == account
+        for secret in cluster.of_kind("Secret", namespace=namespace)
+    ) or any(
+        account in str(other.spec)
+        for other in cluster.resources
+        if other.namespace == namespace
+        and other.pod is None
+        and "serviceAccount" in str(other.spec)
+    )
+
+
+@rule(
+    "lease-forbidden",
+    source=ACCOUNTS,
+    severity=Severity.WARNING,
+    unless=("role-missing", "role-resource-unknown"),
+)
+def lease_forbidden(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A Lease that a container is told of, and that its account's roles do not name.
+
+    A Role may give the rights on Leases by name. The program that elects its leader by another one
+    is forbidden to renew it. Looked at is the variable LEASE_NAME, also with a word before it.
+    """
+    pod = resource.pod
+    if pod is None:
+        return
+    account = as_text(pod.spec.get("serviceAccountName")) or "default"
+    rules = [
+        rule
+        for rule in rules_of(cluster, resource.namespace, account) or ()
+        if allows([rule], "update", "leases")
+    ]
+    names = {as_text(name) for rule in rules for name in as_list(rule.get("resourceNames"))}
+    if not names or not all(rule.get("resourceNames") for rule in rules):
+        return
+    for path, container in pod.containers():
+        for name, variable in variables_of(cluster, pod, path, container).named.items():
+            if LEASE.search(name) and variable.value and variable.value not in names:
+                yield variable.problem(
+                    name,
+                    f"{name} of container {container.get('name')} is {variable.value}, and the "
+                    f"roles of account {account} let it update only {', '.join(sorted(names))}: "
+                    "it is forbidden to renew the Lease",
+                    fix="Let the variable and resourceNames of the Role be the same name.",
+                )
 
 
 # The verbs of which one on a kind says that a Role is about it.
