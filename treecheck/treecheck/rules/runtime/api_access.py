@@ -98,7 +98,7 @@ def rights_without_token(resource: Resource, cluster: Cluster) -> Iterator[Probl
 
     automountServiceAccountToken: false, on the pod or on its account, leaves its programs without
     a token, and so nobody can use the rights. Looked at are accounts of their own, of which no pod
-    of the tree has the token, no Secret holds it, and nothing but bindings and pods names them.
+    of the tree has the token, no Secret holds it, and only bindings and pods name them.
     The right to `use` something needs no token.
     """
     pod = resource.pod
