@@ -25,6 +25,18 @@ spec:
   source: {repoURL: https://git.example.com/shop.git, targetRevision: main, path: shop}
   destination: {server: https://kubernetes.default.svc, namespace: shop}
 """
+MISBOUND = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {serviceAccountName: web, containers: [{name: web, image: "example.com/web:1.2.3"}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: web-election, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web-election}
+subjects: [{kind: ServiceAccount, name: default, namespace: shop}]
+"""
 COMMON = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Application
@@ -85,3 +97,17 @@ def test_a_field_is_blamed_on_the_patch_whose_target_means_the_resource(tmp_path
 
     places = [(each.file.rpartition("/")[2], each.line) for each in report.findings]
     assert places == [("common.yaml", 7)]
+
+
+def test_a_token_without_rights_names_the_binding_of_another_account(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(MISBOUND, encoding="utf-8")
+    facts = Facts()
+
+    report = check(gather([str(tmp_path)], facts), facts, (1, 32), only=("token-mounted",))
+
+    assert [each.fix for each in report.findings] == [
+        (
+            "If RoleBinding web-election is meant for web, name it there in place of default; if not, "
+            "set automountServiceAccountToken: false on the pod."
+        )
+    ]

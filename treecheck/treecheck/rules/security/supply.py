@@ -79,10 +79,24 @@ def token_mounted(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         yield Problem(
             f"its pods get the token of service account {name}, which nothing in the tree gives "
             "rights to",
-            fix="Set automountServiceAccountToken: false on the pod.",
+            fix=_stray(cluster, resource.namespace, name)
+            or "Set automountServiceAccountToken: false on the pod.",
             path=(*pod.spec_path, "automountServiceAccountToken") if written else pod.spec_path,
             related=_bindings_of(cluster, name),
         )
+
+
+def _stray(cluster: Cluster, namespace: str, account: str) -> str:
+    """What to do where a binding with an account's name gives its rights to another; or ""."""
+    for binding in cluster.of_kind("RoleBinding", namespace=namespace):
+        subjects = list(map(as_mapping, as_list(binding.body.get("subjects"))))
+        others = [as_text(s.get("name")) for s in subjects if s.get("kind") == "ServiceAccount"]
+        if account != "default" and account in binding.name.split("-") and others:
+            return (
+                f"If RoleBinding {binding.name} is meant for {account}, name it there in place of "
+                f"{others[0]}; if not, set automountServiceAccountToken: false on the pod."
+            )
+    return ""
 
 
 def _bindings_of(cluster: Cluster, account: str) -> tuple[Resource, ...]:
