@@ -107,7 +107,7 @@ def test_a_token_without_rights_names_the_binding_of_another_account(tmp_path: P
 
     assert [each.fix for each in report.findings] == [
         (
-            "If RoleBinding web-election is meant for web, name it there in place of default; if not, "
-            "set automountServiceAccountToken: false on the pod."
+            "If RoleBinding web-election is meant for web, name it there in place of default; "
+            "if not, set automountServiceAccountToken: false on the pod."
         )
     ]
