@@ -25,8 +25,8 @@ ENFORCED = ("privileged-container", "runs-as-root", "seccomp-unset")
 # something that nobody chose.
 GIVES_AWAY = {
     "binding-too-broad", "credential-in-file", "database-exposed", "host-namespaces",
-    "image-file-with-more", "image-unpinned", "privileged-container", "role-too-broad",
-    "secret-in-configuration", "secret-in-plain-text",
+    "image-file-with-more", "image-unpinned", "privileged-container", "rbac-default-too-broad",
+    "role-too-broad", "secret-in-configuration", "secret-in-plain-text",
 }  # fmt: skip
 
 

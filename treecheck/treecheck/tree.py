@@ -309,7 +309,7 @@ class Sorter:
         """What no Application deploys joins the one cluster that they fill, or stands alone.
 
         Another overlay of a base that Applications deploy, perhaps of another cluster, does too.
-        So does a folder with a resource that one before it brings: it is another form of that one.
+        So does a folder most of whose resources one before it brings: it is another form of that.
         """
         taken, placed = self._keys(), self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
@@ -333,13 +333,15 @@ class Sorter:
             target = name
             alone = part is None and name != LOOSE
             keys = {each.key for each in new if part is not None and each.kind != "Namespace"}
-            another = self._is_another_overlay(part, deployed) or not met.isdisjoint(keys)
-            if only is not None and not alone and not another:
+            overlay = self._is_another_overlay(part, deployed)
+            if only is not None and not alone and not overlay and 2 * len(met & keys) <= len(keys):
                 target = only
                 met |= keys
                 self.clusters[only].extend(new)
             else:
-                self.clusters[name] = found if alone or not taken else new
+                for each in found if overlay else ():
+                    each.checked = is_new(each)  # the others are judged where they are deployed
+                self.clusters[name] = found if alone or overlay or not taken else new
                 self.inputs.apart.add(name)
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
