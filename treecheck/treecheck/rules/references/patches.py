@@ -37,7 +37,7 @@ def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
 
     Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
     misspelt name or kind there changes nothing, in silence. Left alone are patches that delete,
-    components, and kustomizations that build on addresses outside the tree.
+    components that nothing in the tree names, and kustomizations that build on addresses outside the tree.
     """
     yield from _unmet(cluster, _patched, "this patch changes")
 
@@ -57,8 +57,9 @@ def _unmet(
     known = built_by(cluster.resources)
     affixes = _affixes(kustomization for kustomization, _ in known)
     for kustomization, resources in known:
-        if kustomization.body.get("kind") == "Component":
-            continue  # it patches what the kustomizations that name it build, some of other trees
+        alone = {each.part.folder for each in resources} <= {kustomization.folder}
+        if alone and kustomization.body.get("kind") == "Component":
+            continue  # it patches what those bring who name it, and here nobody does
         for file, select in targets(kustomization):
             if not (
                 any(is_meant(select, each, affixes) for each in resources)
