@@ -17,6 +17,7 @@ OLD = (
     "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\n"
     "metadata: {name: front, namespace: shop}\n"
 )
+DEPLOYED = {"k8s/space.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"}
 
 
 def application(name: str, folder: str) -> str:
@@ -86,6 +87,7 @@ def test_fixtures_of_a_test_of_policies_are_not_deployed(
 )
 def test_an_archive_is_left_out(folder: str, found: int, tmp_path: Path) -> None:
     files = {f"{folder}/a.yaml": OLD, f"{folder}/b/kustomization.yaml": HEAD + "resources: [c]\n"}
+    files |= DEPLOYED
 
     report = run(tmp_path, files, "removed-api")
 
@@ -107,6 +109,7 @@ def test_an_example_is_looked_at_by_itself(folder: str, found: int, tmp_path: Pa
         f"{folder}/one/a.yaml": IN_SHOP,
         f"{folder}/one/b.yaml": OLD,
         f"{folder}/two/kustomization.yaml": HEAD + "resources: [gone.yaml]\n",
+        **DEPLOYED,
     }
 
     names = rules(tmp_path, files, "removed-api")  # wherever it is
@@ -114,6 +117,17 @@ def test_an_example_is_looked_at_by_itself(folder: str, found: int, tmp_path: Pa
     (tmp_path / folder / "two" / "kustomization.yaml").write_text(HEAD + "namePrefix: a-\n")
     names = rules(tmp_path, {}, "service-selects-nothing")
     assert names.count("service-selects-nothing") == found
+
+
+@pytest.mark.parametrize("folder", ["examples/web", "old"])
+def test_a_tree_of_nothing_else_is_looked_at_whole(folder: str, tmp_path: Path) -> None:
+    files = {f"{folder}/a.yaml": IN_SHOP, "mkdocs.yml": "site_name: shop\n"}
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+    assert names == ["service-selects-nothing"]
+    report = run(tmp_path, DEPLOYED, "service-selects-nothing")
+    assert report.findings == []
+    assert any(folder in each for each in report.notes)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,14 @@ def left_out(archived: Iterable[Resource]) -> Iterator[str]:
         yield f"{next(iter(parts))}{more} left out: a folder above says that nothing deploys it"
 
 
+def examples(resources: Iterable[Resource]) -> Iterator[str]:
+    """One sentence about how far examples are checked, if there are any."""
+    parts = dict.fromkeys(each.part.name for each in resources if each.part.shown)
+    if parts:
+        more = f" and {len(parts) - 1} more are examples" if len(parts) > 1 else " is an example"
+        yield f"{next(iter(parts))}{more}: only what the API server says of it is checked"
+
+
 def chart_of(file: Path, tree: Path) -> Path | None:
     """The folder of the Helm chart that a file belongs to, or None."""
     inside = (each for each in file.parents if each.is_relative_to(tree))
@@ -67,12 +75,13 @@ def chart_of(file: Path, tree: Path) -> Path | None:
 def maker_in(folder: Path) -> Path | None:
     """A file of a folder that other manifests than its YAML are made of, or None."""
     for each in sorted(folder.iterdir()):
-        if each.suffix in MAKERS or (each.suffix in TEMPLATES and _has_kind(each)):
+        if each.suffix in MAKERS or (each.suffix in TEMPLATES and has_kind(each)):
             return each
     return None
 
 
-def _has_kind(file: Path) -> bool:
+def has_kind(file: Path) -> bool:
+    """Whether a file looks like a manifest."""
     try:
         return _KIND.search(load_text(file)) is not None
     except InputError:

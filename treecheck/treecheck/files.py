@@ -52,6 +52,15 @@ def read_source(path: Path) -> SourceFile:
         return SourceFile(path, "", [], error)
 
 
+def read_any(path: Path) -> SourceFile:
+    """Read a file of a tree; one that can't be read at all, such as a dangling link, too."""
+    try:
+        return read_source(path)
+    except InputError as error:
+        reason = str(error).replace(f"{path} ", "the file ")
+        return SourceFile(path, "", [], YamlError(str(path), 1, reason, Fault.ACCESS))
+
+
 @functools.lru_cache(maxsize=4096)
 def _read_cached(path: Path, _mtime: int, _size: int) -> str:
     data = path.read_bytes()

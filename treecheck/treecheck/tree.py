@@ -14,6 +14,8 @@ from treecheck.beside import (
     aside,
     called,
     chart_of,
+    examples,
+    has_kind,
     is_patch,
     is_read,
     left_out,
@@ -22,7 +24,7 @@ from treecheck.beside import (
     test_folders,
 )
 from treecheck.errors import InputError
-from treecheck.files import SourceFile, git_root, kustomization_file, read_source, yaml_files
+from treecheck.files import SourceFile, git_root, kustomization_file, read_any, yaml_files
 from treecheck.kube.alternatives import LOOSE, by_file
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
@@ -31,7 +33,6 @@ from treecheck.kube.templates import NotKnown
 from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.placeholders import is_template, namespaces_in, template_of
-from treecheck.reading import Fault, YamlError
 from treecheck.rendering import closure, unrendered
 from treecheck.sets import Inputs, render_part, resources_of, show
 from treecheck.unbuilt import tell_failures
@@ -63,10 +64,12 @@ class Sorter:
         self.archived: list[Resource] = []
         self.flux: dict[Path, str] = {}  # the folders that Flux builds, and how
         self.followed: set[Path] = set()  # folders that an Application renders, with its options
+        self.deploys = True  # whether more lies here than examples and archives
 
     def add(self) -> None:
         """Render everything below the folder and sort it into clusters."""
         paths = list(yaml_files(self.folder, self.facts.ignore))
+        self.deploys = any(not aside(each, self.folder) and has_kind(each) for each in paths)
         kustomizations = {
             each.folder: each
             for path in paths
@@ -89,6 +92,7 @@ class Sorter:
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self._tell_templates(used)
+        self.inputs.notes += examples(each for found in self.clusters.values() for each in found)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
         tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)))
 
@@ -127,7 +131,7 @@ class Sorter:
         here = any(
             each in some for each in (path, path.parent) for some in (self.flux, self.followed)
         )
-        return "" if here else aside(path, self.folder)
+        return aside(path, self.folder) if self.deploys and not here else ""
 
     def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
         shown = show(folder, self.inputs.root)
@@ -142,7 +146,7 @@ class Sorter:
                 continue
             if path not in used and path.name.startswith("."):
                 continue  # the settings of another tool
-            source = _read(path)
+            source = read_any(path)
             why = template_of(source.text) if source.error is not None else ""
             within = None if path in used else chart_of(path, self.folder)
             if why or (path not in used and is_template(source, charted=within is not None)):
@@ -385,15 +389,6 @@ class Sorter:
             return False
         bases = closure(part.folder)[1:]
         return any(file in deployed for each in bases for file in each.files)
-
-
-def _read(path: Path) -> SourceFile:
-    """Read a file of the tree; one that can't be read at all, such as a dangling link, too."""
-    try:
-        return read_source(path)
-    except InputError as error:
-        reason = str(error).replace(f"{path} ", "the file ")
-        return SourceFile(path, "", [], YamlError(str(path), 1, reason, Fault.ACCESS))
 
 
 def _name(resource: Resource) -> tuple[str, str, str]:

@@ -37,7 +37,8 @@ def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
 
     Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
     misspelt name or kind there changes nothing, in silence. Left alone are patches that delete,
-    components that nothing in the tree names, and kustomizations that build on addresses outside the tree.
+    components that nothing in the tree names, and kustomizations that build on addresses outside
+    the tree.
     """
     yield from _unmet(cluster, _patched, "this patch changes")
 
