@@ -176,6 +176,11 @@ def test_a_base_without_registry_or_tag_is_refused(image: str) -> None:
         move(f"ARG BASE_IMAGE={image}\nFROM ${{BASE_IMAGE}}\n", "Dockerfile", "linux/amd64")
 
 
+def test_a_dockerfile_without_the_argument_is_refused() -> None:
+    with pytest.raises(InputError, match="Dockerfile has no line `ARG BASE_IMAGE=` with an image"):
+        move("FROM public.ecr.aws/docker/library/python:3.11\n", "Dockerfile", "linux/amd64")
+
+
 def test_the_tree_s_own_base_is_at_amazon_s_mirror_with_a_digest() -> None:
     text = (ROOT / "apps/coworking/Dockerfile").read_text()
     (line,) = re.findall(r"(?m)^ARG BASE_IMAGE=(\S+)$", text)
