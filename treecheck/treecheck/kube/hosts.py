@@ -50,10 +50,14 @@ SCHEME_PORTS = {
 }  # fmt: skip
 PASSES = re.compile(
     r"^\s*(?:location .*\{\s*|upstream .*\{\s*)?"
-    r"(?:(?:proxy|fastcgi|uwsgi|grpc)_pass\s+(?:\w+://)?|server\s+)"
+    r"(?:(?:proxy|fastcgi|uwsgi|grpc)_pass\s+(?:(?P<scheme>\w+)://)?|server\s+)"
     r"(?P<host>[a-z][a-z0-9.-]*)(?::(?P<port>\d+))?[/;\s]",
     re.MULTILINE,
 )
+DEFAULT_PORTS = {
+    "http": 80,
+    "https": 443,
+}  # https://nginx.org/en/docs/http/ngx_http_proxy_module.html
 # Schemes whose first part is a host; in s3://bucket it is something else.
 HOSTED = {*SCHEME_PORTS, "amqps", "grpc", "kafka", "ldap", "nats", "rediss", "smtp", "tcp", "ws"}
 
@@ -118,7 +122,7 @@ def _in_files(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
                 meant = _service(cluster, namespace, host) if host not in own else None
                 if meant is not None and store is not None and store.resource is not None:
                     at = Variable(text, store.resource, ("data", key))
-                    number = int(port) if port else None
+                    number = int(port) if port else DEFAULT_PORTS.get(found["scheme"] or "")
                     yield Dependency(pod, f"a pass in {key}", host, *meant, number, at, at)
 
 

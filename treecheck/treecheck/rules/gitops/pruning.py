@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.applications import applications, resources_of, sync_policy
 from treecheck.kube.config import find_store, references
 from treecheck.kube.waves import OPTIONS, words
-from treecheck.model import Problem, Severity, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_mapping, as_text, at
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -28,14 +28,23 @@ def cronjob_config_pruned(cluster: Cluster) -> Iterator[Problem]:
 
     Each change gives the ConfigMap a new name, and pruning deletes the old one. A Job that was made
     before still names it: a retry, or a pod that starts late, waits for it until its deadline.
-    A Deployment rolls over to the new name; a Job doesn't.
+    A Deployment rolls over to the new name; a Job doesn't. One that starts no second pod
+    (backoffLimit: 0, restartPolicy: Never) is left alone.
     """
     for application in applications(cluster):
         if not as_mapping(sync_policy(application).get("automated")).get("prune"):
             continue
         for resource in resources_of(cluster, application):
-            if resource.kind == "CronJob" and resource.pod is not None:
+            if resource.kind == "CronJob" and resource.pod is not None and _starts_again(resource):
                 yield from _pruned(cluster, resource)
+
+
+def _starts_again(cron_job: Resource) -> bool:
+    """Whether its Jobs start pods later than at their beginning."""
+    job = as_mapping(at(cron_job.spec, "jobTemplate", "spec"))
+    more = {job.get(each, 1) for each in ("completions", "parallelism")} != {1}
+    never = cron_job.pod is not None and cron_job.pod.spec.get("restartPolicy") == "Never"
+    return more or not never or job.get("backoffLimit") != 0
 
 
 def _pruned(cluster: Cluster, resource: Resource) -> Iterator[Problem]:

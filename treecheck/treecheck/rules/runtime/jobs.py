@@ -73,9 +73,14 @@ def schedule_too_often(resource: Resource, cluster: Cluster) -> Iterator[Problem
 def schedule_suspended(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A CronJob that is suspended in git.
 
-    It exists, its Application is healthy, and it never runs until a commit says so.
+    It exists, its Application is healthy, and it never runs until a commit says so. One that runs
+    in another environment of the tree is left alone: there it is not forgotten.
     """
-    if resource.spec.get("suspend") is True:
+    elsewhere = (each for each in cluster.tree if each.kind == "CronJob")
+    runs = any(
+        each.name == resource.name and each.spec.get("suspend") is not True for each in elsewhere
+    )
+    if resource.spec.get("suspend") is True and not runs:
         yield Problem(
             "suspend: true keeps it from running at all",
             fix="Leave suspend out, or the CronJob if it is no longer needed.",
