@@ -205,8 +205,9 @@ def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, 
     name, _, value = option.partition("=")
     if name not in known:
         return f"Argo CD knows no sync option {name!r} here", suggest(name, known)
-    # To set what is true anyway changes nothing.
-    if value not in known[name] and not (value == "true" and "false" in known[name]):
+    # To set what is so anyway changes nothing.
+    plain = {"true", "false"} - {*known[name]}
+    if value not in known[name] and not (value in plain and len(plain) == 1):
         return f"sync option {name} is {value!r}", f"It takes {' or '.join(known[name])}."
     return None
 

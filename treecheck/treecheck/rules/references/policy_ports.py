@@ -30,9 +30,13 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
     Policies speak of the pods' own ports, after the Service has translated its port. One that
     opens the Service's port, or one that is misspelt, leaves the real port closed.
 
-    Only ingress: the ports of egress belong to others.
+    Only ingress: the ports of egress belong to others. A policy without matchLabels is of each pod
+    of its namespace, those included that an operator or a chart makes there: where such is about,
+    their ports are not known.
     """
-    pods = cluster.pods_matching(resource.namespace, as_mapping(resource.spec.get("podSelector")))
+    selector = as_mapping(resource.spec.get("podSelector"))
+    pods = cluster.pods_matching(resource.namespace, selector)
+    everybody = not as_mapping(selector.get("matchLabels"))
     ports = [port for pod in pods for port in pod_ports(pod)]
     if not ports:
         return
@@ -56,6 +60,7 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                     *cluster.of_kind("ConfigMap", namespace=resource.namespace),
                 ),
                 severity=Severity.ERROR if effect else None,
+                absent=resource.namespace if everybody else None,
             )
 
 

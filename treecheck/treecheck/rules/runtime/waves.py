@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, PodTemplate, Resource
 
 METADATA: FieldPath = ("metadata", "annotations")
+SOON = 3600  # seconds after which a finished Job is gone before somebody syncs again
 
 
 @rule("wave-deadlock", source=SYNC_WAVES)
@@ -269,9 +270,13 @@ def hook_not_replaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     """A hook with a fixed name that stays behind when it fails.
 
     A Job's template is immutable. Unless the old hook is deleted before the new one is made, the
-    next sync fails on it. BeforeHookCreation, which is the default, does that.
+    next sync fails on it. BeforeHookCreation, which is the default, does that. A Job with
+    ttlSecondsAfterFinished of at most an hour goes away by itself, failed or not.
     """
     policies = delete_policies(resource)
+    after = resource.spec.get("ttlSecondsAfterFinished")
+    if isinstance(after, int) and after <= SOON:
+        return
     if is_hook(resource) and "BeforeHookCreation" not in policies and resource.metadata.get("name"):
         yield Problem(
             f"its delete policy is {', '.join(policies)}: a hook that ends otherwise stays, and "
