@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from treecheck.errors import InputError
-from treecheck.files import load_text
+from treecheck.files import kustomization_file, load_text
 from treecheck.model import as_list, as_mapping, as_text
 from treecheck.reading import read_documents
 
@@ -65,13 +65,67 @@ def plugins(folder: Path, body: dict[str, Any]) -> Iterator[str]:
     """The generators and transformers of a kustomization that are programs outside kustomize."""
     for field in PLUGIN_FIELDS:
         for entry in map(as_text, as_list(body.get(field))):
-            text = entry
-            if "\n" not in entry and (folder / entry).is_file():
-                text = load_text(folder / entry)
-            elif "\n" not in entry:
-                continue  # a folder: a kustomization of its own
-            if "apiVersion: builtin" not in text:
+            if "\n" in entry:
+                texts = [entry]
+            else:
+                texts = [load_text(file) for _, file in _manifests(folder, entry) if file.is_file()]
+            if any("apiVersion: builtin" not in each for each in texts):
                 yield entry if "\n" not in entry else field
+
+
+def named_files(folder: Path, body: dict[str, Any]) -> Iterator[Path]:
+    """The files that a kustomization's generators and transformers read, by their manifests.
+
+    Such a manifest names them from its own folder or from the kustomization's; a folder of them is
+    itself a kustomization.
+    """
+    for field in PLUGIN_FIELDS:
+        for entry in map(as_text, as_list(body.get(field))):
+            if "\n" in entry:
+                texts = [(folder, each) for each in _parsed(entry)]
+            else:
+                texts = [
+                    (at, each)
+                    for at, file in _manifests(folder, entry)
+                    for each in _documents(file)
+                ]
+            for place, manifest in texts:
+                for text in strings(manifest):
+                    for base in dict.fromkeys((place, folder)):
+                        if may_be_path(text) and (base / text).is_file():
+                            yield (base / text).resolve()
+
+
+def _manifests(folder: Path, entry: str) -> Iterator[tuple[Path, Path]]:
+    """(folder, file) of each manifest that an entry of generators or transformers stands for."""
+    file = kustomization_file(folder / entry) if may_be_path(entry) else None
+    if file is None:
+        yield (folder / entry).parent, folder / entry
+        return
+    for body in _documents(file):
+        for name in map(as_text, _resources(body)):
+            if (file.parent / name).is_file():
+                yield file.parent, file.parent / name
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a kustomization, and of `key=path` the path too."""
+    if isinstance(value, str):
+        yield value
+        if "=" in value:
+            yield value.partition("=")[2]
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+
+
+def may_be_path(text: str) -> bool:
+    """Whether the file system can be asked for a path: it raises an error for a longer one."""
+    names = text.split("/")  # and for a longer name in it
+    return "\0" not in text and len(text) < 1024 and all(len(n.encode()) < 256 for n in names)
 
 
 def copy_without_remote(closure: list[Kustomization], into: Path) -> Path:

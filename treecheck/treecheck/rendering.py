@@ -18,7 +18,16 @@ from treecheck.errors import InputError
 from treecheck.files import kustomization_file, load_text
 from treecheck.kube.renderers import UNRESTRICTED
 from treecheck.model import as_list, as_mapping
-from treecheck.partial import PLACEHOLDER, charts, copy_without_remote, fetched_files, plugins
+from treecheck.partial import (
+    PLACEHOLDER,
+    charts,
+    copy_without_remote,
+    fetched_files,
+    may_be_path,
+    named_files,
+    plugins,
+    strings,
+)
 from treecheck.reading import read_documents
 
 if TYPE_CHECKING:
@@ -104,13 +113,14 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
     files: list[Path] = []
     folders: list[Path] = []
     for text in strings(body):
-        if not _may_be_path(text) or not (folder / text).exists():
+        if not may_be_path(text) or not (folder / text).exists():
             continue  # most texts are not paths, and resolving each takes most of the time
         target = (folder / text).resolve()
         if target.is_file():
             files.append(target)
         elif kustomization_file(target) is not None and target != folder.resolve():
             folders.append(target)
+    files += [each for each in named_files(folder, body) if each not in files]
     remote = tuple(
         text
         for field in ("resources", "components", "bases")
@@ -122,26 +132,6 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
         folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote,
         tuple(charts(body)), tuple(plugins(folder, body)),
     )  # fmt: skip
-
-
-def strings(value: Any) -> Iterator[str]:
-    """Every text in a kustomization, and of `key=path` the path too."""
-    if isinstance(value, str):
-        yield value
-        if "=" in value:
-            yield value.partition("=")[2]
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings(item)
-
-
-def _may_be_path(text: str) -> bool:
-    # The file system raises an error for a longer path, and for a longer name in it.
-    names = text.split("/")
-    return "\0" not in text and len(text) < 1024 and all(len(n.encode()) < 256 for n in names)
 
 
 def closure(folder: Path) -> list[Kustomization]:

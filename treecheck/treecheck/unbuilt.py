@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import git_root, line_of
 from treecheck.kustomize import plain_reason
-from treecheck.rendering import closure, namespace_of, strings
+from treecheck.partial import strings
+from treecheck.rendering import closure, namespace_of
 from treecheck.sets import Unbuilt, show
 
 if TYPE_CHECKING:
