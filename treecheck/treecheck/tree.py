@@ -34,6 +34,7 @@ from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
 from treecheck.placeholders import is_template, namespaces_in, template_of
 from treecheck.rendering import closure, unrendered
+from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
 from treecheck.unbuilt import tell_failures
 
@@ -60,6 +61,7 @@ class Sorter:
         self.directories: dict[Part, Manifest] = {}
         self.unfilled: dict[Path, tuple[SourceFile, str]] = {}  # templates, and which kind of one
         self.mentions = Mentions(folder, inputs.files)
+        self.repositories = Repositories(folder, inputs.files)
         self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
         self.archived: list[Resource] = []
         self.flux: dict[Path, str] = {}  # the folders that Flux builds, and how
@@ -260,19 +262,12 @@ class Sorter:
 
     def _folder_of(self, source: Manifest) -> Path | None:
         """The folder that a source renders, where the tree has it and we can render it."""
-        path = as_text(source.get("path"))
-        folder = self._find(path) if path else None
+        folder = self.repositories.folder_of(source)
         if folder is not None and "plugin" in source:
             self.templates.add(folder)
         if folder is None or "plugin" in source or (folder / "Chart.yaml").is_file():
             return None
         return folder
-
-    def _find(self, path: str) -> Path | None:
-        for base in (git_root(self.folder), self.folder, *self.folder.parents):
-            if base is not None and (base / path).is_dir():
-                return (base / path).resolve()
-        return None
 
     def _flux_folder(self, path: str) -> Path | None:
         """The folder of a Flux Kustomization's path, which may begin inside the repository.
@@ -281,7 +276,7 @@ class Sorter:
         """
         below = "/" + path.strip("./")
         ends = [folder for folder in self.groups if folder.as_posix().endswith(below)]
-        return self._find(path) or (ends[0] if len(ends) == 1 else None)
+        return self.repositories.find(path) or (ends[0] if len(ends) == 1 else None)
 
     def _plain_folder(self, part: Part, plain: list[Resource]) -> list[Resource]:
         """An Application's folder of plain manifests, less what its ApplicationSets generate."""
@@ -303,7 +298,7 @@ class Sorter:
             return file is not None and is_left_out(file)
         if resource.group == ARGO and resource.kind == "Application":
             paths = [as_text(source.get("path")) for source in sources(resource)]
-            if any(self._find(path) == file.parent.resolve() for path in paths if path):
+            if any(self.repositories.find(path) == file.parent.resolve() for path in paths if path):
                 return False
         known = is_left_out(file) or self._aside(file) or self.mentions.has(file)
         self.inputs.files[file].unlisted = not known
