@@ -48,6 +48,27 @@ def test_a_broken_file_is_one_finding_and_the_rest_is_judged(tmp_path: Path) -> 
     assert (report.failures, report.unknown) == ([], [])
 
 
+ESCAPED = SETTINGS + 'data: {text: "{{"{{inputs.text}}"}}"}\n'
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "found"),
+    [
+        ("templates/a.yaml", ESCAPED, 0),
+        ("templates/deep/a.yaml", ESCAPED, 0),
+        ("templates/a.yaml", BROKEN, 1),
+        ("values.yaml", ESCAPED, 1),
+    ],
+)
+def test_only_helm_knows_what_its_templates_become(
+    place: str, text: str, found: int, tmp_path: Path
+) -> None:
+    report = run(tmp_path, {"web/Chart.yaml": "name: web\n", f"web/{place}": text})
+
+    assert [each.rule for each in report.findings] == ["not-yaml"] * found
+    assert [each for each in report.unknown if f"web/{place} is a template" in each] != [] or found
+
+
 @pytest.mark.parametrize("text", [BROKEN, SETTINGS + "data: {LOG_LEVEL: {{ .Values.level }} }\n"])
 def test_what_an_application_applies_as_it_is_must_be_yaml(text: str, tmp_path: Path) -> None:
     report = run(tmp_path, {"argocd/own.yaml": OWN, "front/settings.yaml": text})

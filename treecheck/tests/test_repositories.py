@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 JOB = (
     "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a, namespace: shop}\n"
-    "spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: 'registry.example.com/a:1'}]}}}\n"
+    "spec: {template: {spec: {restartPolicy: Never, "
+    "containers: [{name: a, image: 'registry.example.com/a:1'}]}}}\n"
 )
 SHOP, OTHER = "https://git.example.com/shop.git", "https://git.example.com/other.git"
 

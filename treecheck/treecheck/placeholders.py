@@ -43,12 +43,15 @@ _WORD = re.compile(
 )
 
 
-def template_of(text: str) -> str:
+def template_of(text: str, *, helm: bool = False) -> str:
     """What a text that is not YAML is a template of, as a clause; "" where it is only broken.
 
     It is a template when it is YAML with each place filled in, or when its lines begin with a
-    template's commands.
+    template's commands. Of a chart's templates (`helm`) only Helm knows what they become: a place
+    may have quotes of its own, and another place in it.
     """
+    if helm and "{{" in text:
+        return "a template with {{ }}"
     for mark, pattern in MARKS.items():
         places = re.compile(pattern, re.DOTALL)
         if places.search(text) and _is_yaml(_filled(text, places)):

@@ -149,8 +149,9 @@ class Sorter:
             if path not in used and path.name.startswith("."):
                 continue  # the settings of another tool
             source = read_any(path)
-            why = template_of(source.text) if source.error is not None else ""
             within = None if path in used else chart_of(path, self.folder)
+            helm = within is not None and path.is_relative_to(within / "templates")
+            why = template_of(source.text, helm=helm) if source.error is not None else ""
             if why or (path not in used and is_template(source, charted=within is not None)):
                 self.unfilled[path] = (source, why or "a template: its names are not filled in")
                 continue
