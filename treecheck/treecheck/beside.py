@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from treecheck.errors import InputError
 from treecheck.files import load_text
 from treecheck.kube.projects import glob
-from treecheck.model import as_mapping, as_text
+from treecheck.kube.targets import is_meant
+from treecheck.mentions import LEVELS
+from treecheck.model import as_list, as_mapping, as_text
+from treecheck.rendering import read_kustomization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,6 +133,29 @@ def is_patch(loose: Resource) -> bool:
     words = {*loose.body, *loose.metadata, *loose.spec}
     named = file is not None and (file.parent.name == "patches" or _PATCH.search(file.stem))
     return bool(named) or not words.isdisjoint({"$patch", "$retainKeys"})
+
+
+def is_completed(loose: Resource) -> bool:
+    """Whether a kustomization above has a patch for such a manifest: it is to be listed there.
+
+    What it lacks as it is written, such as an Application's repository, the patch adds.
+    """
+    file = loose.origin.file
+    return file is not None and any(
+        _is_patched(loose, as_mapping(as_mapping(patch).get("target")))
+        for folder in file.parents[:LEVELS]
+        for kustomization in [read_kustomization(folder)]
+        if kustomization is not None
+        for field in ("patches", "patchesJson6902")
+        for patch in as_list(kustomization.body.get(field))
+    )
+
+
+def _is_patched(resource: Resource, target: Manifest) -> bool:
+    """Whether a patch's target means a resource, by its name or labels, or as an Application."""
+    says_more = {"name", "labelSelector", "annotationSelector"} & set(target)
+    of_argo = resource.group == "argoproj.io" and "kind" in target
+    return bool(says_more or of_argo) and is_meant(target, resource, ("", ""))
 
 
 def is_read(file: Path, folder: Path, directory: Manifest) -> bool:

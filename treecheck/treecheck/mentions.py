@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
 SCRIPT_NAMES = frozenset({"Makefile", "justfile", "Justfile", ".justfile"})
-LEVELS = 3  # folders, its own included, whose kustomizations may name a file
+LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
 _HELM = re.compile(r"\bhelm\b[^\n]*?\b(?:install|upgrade)\b[^\n]*")

@@ -16,6 +16,7 @@ from treecheck.beside import (
     chart_of,
     examples,
     has_kind,
+    is_completed,
     is_patch,
     is_read,
     left_out,
@@ -297,11 +298,12 @@ class Sorter:
         file = resource.origin.file
         if file is None or kustomization_file(file.parent) is None:
             return file is not None and is_left_out(file)
-        if resource.group == ARGO and resource.kind == "Application":
+        left_out = is_left_out(file)
+        if resource.group == ARGO and resource.kind == "Application" and not left_out:
             paths = [as_text(source.get("path")) for source in sources(resource)]
             if any(self.repositories.find(path) == file.parent.resolve() for path in paths if path):
                 return False
-        known = is_left_out(file) or self._aside(file) or self.mentions.has(file)
+        known = left_out or self._aside(file) or self.mentions.has(file)
         self.inputs.files[file].unlisted = not known
         return True
 
@@ -356,6 +358,7 @@ class Sorter:
             and not self._is_unlisted(each)
             and not self._is_template(each.origin.file)
             and not is_patch(each)
+            and not is_completed(each)
             and not self.mentions.is_sealed(each)
             and not (each.origin.file and tests & {*each.origin.file.parents})
         ]

@@ -97,15 +97,22 @@ def resources_of(cluster: Cluster, application: Resource) -> list[Resource]:
     return cluster.of_part(application.name)
 
 
-def project_of(cluster: Cluster, application: Resource) -> Resource | None:
-    """The AppProject that an Application names: in its own namespace, else the only one so named.
+def projects_named(cluster: Cluster, application: Resource) -> list[Resource]:
+    """The AppProjects of an Application's project's name: in its own namespace, else anywhere.
 
-    Applications in any namespace belong to projects of Argo CD's own.
+    Applications in any namespace belong to projects of Argo CD's own. Two of one name are of two
+    Argo CDs: what comes with the Application is of its own.
     """
     name = as_text(application.spec.get("project")) or "default"
-    beside = cluster.get("AppProject", application.namespace, name)
-    elsewhere = [each for each in cluster.of_kind("AppProject") if each.name == name]
-    return beside or (elsewhere[0] if len(elsewhere) == 1 else None)
+    named = [each for each in cluster.of_kind("AppProject") if each.name == name]
+    found = [each for each in named if each.namespace == application.namespace] or named
+    return [each for each in found if each.part == application.part] or found
+
+
+def project_of(cluster: Cluster, application: Resource) -> Resource | None:
+    """The AppProject that an Application is of; None where there is none or several may be it."""
+    found = projects_named(cluster, application)
+    return found[0] if len(found) == 1 else None
 
 
 def ignored_pointers(application: Resource, resource: Resource) -> Iterator[tuple[FieldPath, str]]:

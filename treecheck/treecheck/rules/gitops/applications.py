@@ -112,9 +112,10 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
         return
     for index, source in enumerate(sources(resource)):
         path = as_text(source.get("path"))
-        if not path or _folder(file, path):
+        url = as_text(source.get("repoURL"))
+        if not url or not path or _folder(file, path):
             continue
-        known = cluster.once("folders", lambda: _folders(cluster)).get(source.get("repoURL"), {})
+        known = cluster.once("folders", lambda: _folders(cluster)).get(url, {})
         if any(each is not resource for each in known.values()):
             near = _beside(file, path) or _resembling(path, known)
             field = ("source",) if "source" in resource.spec else ("sources", index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.kinds import is_cluster_scoped
@@ -12,6 +13,7 @@ from treecheck.kube.applications import (
     destination,
     makers,
     project_of,
+    projects_named,
     resources_of,
     sources,
     sync_options,
@@ -41,12 +43,10 @@ def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     name = as_text(resource.spec.get("project")) or "default"
     if name == "default" or not any(cluster.of_kind("AppProject")):
         return
-    project = project_of(cluster, resource)
-    if not resource.metadata.get("namespace") and not resource.part.namespace:
-        # The Application above it, or whoever applies it, says the namespace.
-        projects = (each.name for each in cluster.of_kind("AppProject"))
-        if project is not None or name in projects:
-            return
+    project, named = project_of(cluster, resource), projects_named(cluster, resource)
+    placed = resource.metadata.get("namespace") or resource.part.namespace
+    if (named and not placed) or len(named) > 1:
+        return  # the Application above it, or whoever applies it, says the namespace
     if project is not None and not takes_in(project, resource.namespace):
         yield Problem(
             f"project {name} is of namespace {project.namespace}, and its sourceNamespaces don't "
@@ -57,9 +57,9 @@ def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             cause=f"{name} {resource.namespace}",
         )
     elif project is None:
+        where = f" in namespace {resource.namespace}" if placed else ""
         yield Problem(
-            f"there is no AppProject {name} in namespace {resource.namespace}: Argo CD refuses to "
-            "sync the Application",
+            f"there is no AppProject {name}{where}: Argo CD refuses to sync the Application",
             fix="Name a project that exists, or add it.",
             path=("spec", "project"),
             absent=resource.namespace,
@@ -71,7 +71,8 @@ def project_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 def project_forbids_source(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Application from a repository that its project does not allow.
 
-    Argo CD refuses to sync it: application repo is not permitted in project.
+    Argo CD refuses to sync it: application repo is not permitted in project. An address with a
+    variable, `${ORG}`, is not known yet.
     """
     project = project_of(cluster, resource)
     if project is None:
@@ -79,7 +80,8 @@ def project_forbids_source(resource: Resource, cluster: Cluster) -> Iterator[Pro
     allowed = [as_text(each) for each in as_list(project.spec.get("sourceRepos"))]
     for source in sources(resource):
         url = as_text(source.get("repoURL"))
-        if url and not permits_source(project, url):
+        unfilled = any(re.search(r"\$\{|\{\{", each) for each in (url, *allowed))
+        if url and not unfilled and not permits_source(project, url):
             yield Problem(
                 f"project {project.name} allows {', '.join(allowed) or 'no repository'}, not "
                 f"{url}: Argo CD refuses to sync it",
