@@ -37,9 +37,14 @@ def mappings(file: Path) -> list[Manifest]:
 def listed(kustomization: Kustomization) -> Iterator[Manifest]:
     """The manifests that a kustomization builds on as they are written.
 
-    What renders may have another name (by a transformer), or be gone (by a patch further out).
+    What renders may have another name (by a transformer, or by a patch of it), or be gone (by a
+    patch further out). Of what generators make it has kind and name alone.
     """
     for each in closure(kustomization.folder):
+        for kind in ("ConfigMap", "Secret"):
+            field = f"{kind[0].lower()}{kind[1:]}Generator"
+            for entry in map(as_mapping, as_list(each.body.get(field))):
+                yield {"kind": kind, "metadata": {"name": entry.get("name")}}
         for resource in map(as_text, as_list(each.body.get("resources"))):
             file = each.folder / resource
             if file.is_file():

@@ -24,6 +24,9 @@ PATCHES = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization
 REPLACEMENTS = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/replacements/"
 
 
+SOME = {"name", "labelSelector", "annotationSelector"}  # what picks some of a kind
+
+
 class Target(NamedTuple):
     """What a patch or a replacement of a kustomization says it changes."""
 
@@ -62,6 +65,8 @@ def _unmet(
         if alone and kustomization.body.get("kind") == "Component":
             continue  # it patches what those bring who name it, and here nobody does
         for file, select in targets(kustomization):
+            if kustomization.body.get("kind") == "Component" and not SOME & set(select):
+                continue  # it is for each shape that a workload may have
             if not (
                 any(is_meant(select, each, affixes) for each in resources)
                 or unrendered(kustomization.folder)
