@@ -83,7 +83,11 @@ def test_fixtures_of_a_test_of_policies_are_not_deployed(
 
 
 @pytest.mark.parametrize(
-    ("folder", "found"), [("k8s", 1), ("archive", 0), ("_disabled/web", 0), ("older", 1)]
+    ("folder", "found"),
+    [
+        *(("k8s", 1), ("archive", 0), ("_disabled/web", 0), ("older", 1)),
+        *(("tests/web/test_data/expected", 0), ("golden/web", 0), ("test-data", 1)),
+    ],
 )
 def test_an_archive_is_left_out(folder: str, found: int, tmp_path: Path) -> None:
     files = {f"{folder}/a.yaml": OLD, f"{folder}/b/kustomization.yaml": HEAD + "resources: [c]\n"}
@@ -154,7 +158,11 @@ def test_a_file_that_is_called_a_patch_is_one(name: str, found: int, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("YOUR_NAME", 0), ("<name>", 0), ("web-HOSTNAME", 0), ("Settings", 1)]
+    ("name", "found"),
+    [
+        *(("YOUR_NAME", 0), ("<name>", 0), ("web-HOSTNAME", 0), ("Settings", 1)),
+        *(("web-<stage>", 0), ("<team>-web-<stage>", 0), ("'$(web-name)'", 0), ("web>", 1)),
+    ],
 )
 def test_a_name_to_replace_makes_a_template(name: str, found: int, tmp_path: Path) -> None:
     text = SETTINGS.replace("{name: settings", f"{{name: {name}")

@@ -76,6 +76,17 @@ def test_what_an_application_applies_as_it_is_must_be_yaml(text: str, tmp_path: 
     assert [each.rule for each in report.findings] == ["not-yaml"]
 
 
+@pytest.mark.parametrize("place", ["${{ values.name }}", "${NAME}", "name"])
+def test_a_folder_that_names_a_file_to_fill_in_is_not_known(place: str, tmp_path: Path) -> None:
+    named = {"app/kustomization.yaml": HEAD + f"resources: ['{place}.yaml']\n"}
+
+    for files in (named, named | {"more/a.yaml": SETTINGS}):
+        report = run(tmp_path, files)
+        assert [each.rule for each in report.findings] == ["folder-unbuildable"] * (place == "name")
+        told = [each for each in report.unknown if "which another program fills in" in each]
+        assert len(told) == (place != "name")
+
+
 def test_what_kustomize_reads_must_be_yaml(tmp_path: Path) -> None:
     files = {"kustomization.yaml": HEAD + "resources: [a.yaml]\n", "a.yaml": BROKEN}
     for name in ("one", "two"):  # a folder of its own, and one of several

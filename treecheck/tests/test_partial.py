@@ -58,9 +58,15 @@ def test_a_program_is_a_plugin_and_what_is_built_in_or_a_folder_is_not(
     (tmp_path / "run.yaml").write_text("apiVersion: viaduct.ai/v1\nkind: ksops\n", "utf-8")
     (tmp_path / "in.yaml").write_text("apiVersion: builtin\nkind: LabelTransformer\n", "utf-8")
     inline = "apiVersion: example.com/v1\nkind: Program\n"
+    helm = "apiVersion: builtin\nkind: HelmChartInflationGenerator\nname: a\n"
+    (tmp_path / "helm.yaml").write_text(helm, "utf-8")
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs/kustomization.yaml").write_text("resources: [../run.yaml]\n", "utf-8")
+    (tmp_path / "folder/kustomization.yaml").write_text("resources: [../in.yaml]\n", "utf-8")
     body = {field: ["folder", "in.yaml", "run.yaml", "apiVersion: builtin\nkind: A\n", inline]}
+    body[field] += ["helm.yaml", "programs"]
 
-    assert [*plugins(tmp_path, body)] == ["run.yaml", field]
+    assert [*plugins(tmp_path, body)] == ["run.yaml", field, "helm.yaml", "programs"]
 
 
 @pytest.mark.parametrize("field", ["generators", "transformers", "validators"])

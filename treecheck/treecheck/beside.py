@@ -34,13 +34,15 @@ TESTS = frozenset({"chainsaw.kyverno.io", "cli.kyverno.io", "kuttl.dev", "test.g
 
 # Folders of manifests for people to look at. `test` may be an environment.
 EXAMPLES = frozenset(
-    {"doc", "docs", "example", "examples", "fixtures", "sample", "samples", "testdata", "tests"}
+    {"doc", "docs", "example", "examples", "fixtures", "sample", "samples", "tests"}
 )
 # Folders of what is no longer deployed.
 ARCHIVES = frozenset(
     {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
     | {"old", "retired", "unused"}
 )
+# Folders of what a test of a program reads, or compares its output with.
+RECORDS = frozenset({"expected", "golden", "goldens", "test_data", "testdata"})
 
 
 EXAMPLE, ARCHIVE = "example", "archive"
@@ -50,7 +52,7 @@ def aside(path: Path, tree: Path) -> str:
     """EXAMPLE or ARCHIVE, where a file or folder of a tree lies in a folder of such; else ""."""
     parts = path.relative_to(tree).parts if path.is_relative_to(tree) else ()
     names = {each.strip("_.-").casefold() for each in parts}
-    return ARCHIVE if names & ARCHIVES else EXAMPLE if names & EXAMPLES else ""
+    return ARCHIVE if names & (ARCHIVES | RECORDS) else EXAMPLE if names & EXAMPLES else ""
 
 
 def left_out(archived: Iterable[Resource]) -> Iterator[str]:

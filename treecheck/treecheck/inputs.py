@@ -12,7 +12,7 @@ from treecheck.model import Part
 from treecheck.rendering import closure, reading_once
 from treecheck.sets import Inputs, add_file, render_part, resources_of, show
 from treecheck.tree import Sorter
-from treecheck.unbuilt import made_elsewhere, not_in_git, unbuilt
+from treecheck.unbuilt import made_elsewhere, not_in_git, unbuilt, unfilled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,9 @@ def _add_kustomization(inputs: Inputs, folder: Path) -> None:
                     resources.append(each)
     except InputError as error:
         inputs.failed.append(name)
-        if made := made_elsewhere(str(error)):
+        if why := unfilled(str(error), name):
+            inputs.unknown.append(why)
+        elif made := made_elsewhere(str(error)):
             inputs.unknown.append(not_in_git(made, name, inputs.root))
         else:
             inputs.unbuilt.append(unbuilt(folder, str(error), inputs.root))

@@ -34,6 +34,7 @@ EMPTY = {
 }
 _ADDRESS = re.compile(r"(?:^|=)https?://")
 CHART_FIELDS = ("helmCharts", "helmGlobals", "helmChartInflationGenerator")
+INFLATOR = "kind: HelmChartInflationGenerator"
 PLUGIN_FIELDS = ("generators", "transformers", "validators")
 
 
@@ -62,14 +63,17 @@ def _generators(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def plugins(folder: Path, body: dict[str, Any]) -> Iterator[str]:
-    """The generators and transformers of a kustomization that are programs outside kustomize."""
+    """The generators and transformers of a kustomization that need programs outside kustomize.
+
+    Helm inflates a chart, where Argo CD's `kustomize.buildOptions` has `--enable-helm`.
+    """
     for field in PLUGIN_FIELDS:
         for entry in map(as_text, as_list(body.get(field))):
             if "\n" in entry:
                 texts = [entry]
             else:
                 texts = [load_text(file) for _, file in _manifests(folder, entry) if file.is_file()]
-            if any("apiVersion: builtin" not in each for each in texts):
+            if any("apiVersion: builtin" not in each or INFLATOR in each for each in texts):
                 yield entry if "\n" not in entry else field
 
 

@@ -36,10 +36,10 @@ _WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+
 _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
 # What of an encrypted manifest depends on what is in it, or is SOPS's own.
 _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
-_PLACE = re.compile(r"\{\{|\$\{")
-# A name that a person or a script replaces: `<name>`, `NAMESPACE`, `YOUR_APP`, `wipe-HOSTNAME`.
+_PLACE = re.compile(r"\{\{|\$[{(]")
+# A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
-    r"<[^<>]+>|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TODO|XXX)[A-Z_-]*"
+    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TODO|XXX)[A-Z_-]*"
 )
 
 
@@ -93,6 +93,11 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
         )
         if "apiVersion" in body
     )
+
+
+def has_place(text: str) -> bool:
+    """Whether another program fills something into a text: `{{ name }}`, `${NAME}`, `$(NAME)`."""
+    return _PLACE.search(text) is not None
 
 
 def is_filled_in_later(resource: Resource, path: FieldPath, *, substituted: bool) -> bool:

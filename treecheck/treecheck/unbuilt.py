@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from treecheck.files import git_root, line_of
 from treecheck.kustomize import plain_reason
 from treecheck.partial import strings
+from treecheck.placeholders import has_place
 from treecheck.rendering import closure, namespace_of
 from treecheck.sets import Unbuilt, show
 
@@ -93,6 +94,9 @@ def tell_failures(
             continue
         if inside & set(failed):
             continue  # that one says where the mistake is
+        if why := unfilled(message, name):
+            inputs.unknown.append(why)
+            continue
         if file := made_elsewhere(message):
             made.setdefault(file, []).append(name)
             continue
@@ -108,6 +112,17 @@ def not_in_git(file: Path, name: str, root: Path) -> str:
     """A sentence for the summary about a file that each checkout makes."""
     return (
         f"{show(file, root)} is made outside of git (.gitignore names it), so what {name} brings "
+        "can't be known"
+    )
+
+
+def unfilled(message: str, name: str) -> str:
+    """Why it can't be known what a folder brings that names a file of a template, or ""."""
+    found = _GONE.search(message)
+    if found is None or not has_place(found[1]):
+        return ""
+    return (
+        f"{name} names {Path(found[1]).name}, which another program fills in, so what it brings "
         "can't be known"
     )
 

@@ -29,7 +29,7 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     `patches`, or one that was to be deleted. With pruning, what it made before is deleted. The
     Application that syncs the folder it lies in is applied by hand and left alone. So is a file
     that a page, a script or another file of the repository names with its folder, one whose name,
-    or whose folder's, says that it is an example or for a bootstrap by hand, and one that a program
+    or whose folder's, says that it is an example, for debugging or for a bootstrap by hand, and one that a program
     reads, such as Backstage.
     """
     manifests = [as_mapping(document.value) for document in source.documents]
@@ -37,7 +37,7 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     if first is not None and is_of_a_program(first):
         return
     words = f"{source.path.parent.name}/{source.path.name}"
-    is_example = re.search(r"example|sample|template|^bootstrap/", words) is not None
+    is_example = re.search(r"debug|example|sample|template|^bootstrap/", words) is not None
     if source.unlisted and first is not None and not is_example:
         name = as_text(as_mapping(first.get("metadata")).get("name"))
         yield Problem(
