@@ -9,7 +9,7 @@ from treecheck.errors import InputError
 from treecheck.files import load_text
 from treecheck.model import as_list, as_mapping, as_text
 from treecheck.reading import read_documents
-from treecheck.rendering import closure
+from treecheck.rendering import closure, read_kustomization
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest
     from treecheck.rendering import Kustomization
 
+_COMMENT = re.compile(r"^[ \t]*#[# \t]*-[ \t]*[\"']?([\w./-]{1,200})[\"']?[ \t]*$", re.MULTILINE)
 _DELETE = re.compile(r"\$patch[\"']?: *[\"']?delete|\bop[\"']?: *[\"']?remove\b")
 
 
@@ -49,6 +50,20 @@ def listed(kustomization: Kustomization) -> Iterator[Manifest]:
             file = each.folder / resource
             if file.is_file():
                 yield from mappings(file)
+
+
+def commented_out(kustomization: Kustomization) -> Iterator[Manifest]:
+    """The manifests of the files that a kustomization names in a comment: for later, or for some.
+
+    A folder in a comment stands for the files that its kustomization lists.
+    """
+    for name in _COMMENT.findall(load_text(kustomization.file)):
+        path = kustomization.folder / name
+        inner = read_kustomization(path) if path.is_dir() else None
+        if inner is not None:
+            yield from listed(inner)
+        elif path.is_file():
+            yield from mappings(path)
 
 
 def deletes(kustomization: Kustomization) -> bool:

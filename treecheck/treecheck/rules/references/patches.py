@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.files import line_of, load_text
 from treecheck.kube.targets import is_meant, matches_name
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Origin, Part, Problem, Resource, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
 from treecheck.rendering import built_by, closure, unrendered
-from treecheck.written import listed, mappings
+from treecheck.written import commented_out, listed, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Manifest, Resource
+    from treecheck.model import Manifest
     from treecheck.rendering import Kustomization
 
 PATCHES = "https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/"
@@ -39,9 +39,9 @@ def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
     """A patch whose target no resource is.
 
     Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
-    misspelt name or kind there changes nothing, in silence. Left alone are patches that delete,
-    components that nothing in the tree names, and kustomizations that build on addresses outside
-    the tree.
+    misspelt name or kind there changes nothing, in silence. Left alone are patches that delete, or
+    that have a target in a file which the kustomization names in a comment, components that nothing
+    in the tree names, and kustomizations that build on addresses outside the tree.
     """
     yield from _unmet(cluster, _patched, "this patch changes")
 
@@ -72,6 +72,7 @@ def _unmet(
                 or unrendered(kustomization.folder)
                 or any(_is_named(select, each) for each in listed(kustomization))
                 or any(is_meant(select, each, affixes) for each in _around(kustomization, cluster))
+                or any(is_meant(select, each, affixes) for each in _for_later(kustomization))
             ):
                 yield Problem(
                     f"{what} {_told(select)}, and no resource of {kustomization.folder.name} is "
@@ -95,6 +96,13 @@ def _around(kustomization: Kustomization, cluster: Cluster) -> Iterator[Resource
         if folder and any(each.file == kustomization.file for each in closure(folder))
     }
     return (each for each in cluster.tree if each.part.folder in outer)
+
+
+def _for_later(kustomization: Kustomization) -> Iterator[Resource]:
+    """What a kustomization will bring once somebody takes away the `#` before it."""
+    part = Part(kustomization.folder.name, kustomization.folder.name)
+    for body in commented_out(kustomization):
+        yield Resource(body, part, Origin(kustomization.file, 1))
 
 
 def _patched(kustomization: Kustomization) -> Iterator[Target]:
