@@ -207,8 +207,8 @@ def _host_and_port(name: str, value: str) -> tuple[str, int | None]:
     if not HOST_NAME.search(name) or LISTENS.search(name):
         return "", None
     host, _, port = value.partition(":")
-    if port.startswith("/"):
-        return "", None  # an address of another kind: unix:///var/run/docker.sock
+    if port and port[0] != "$" and not port[0].isdecimal():
+        return "", None  # another form: unix:///var/run/docker.sock, or a label in front of a host
     return host, int(port) if port.isdecimal() else None
 
 
