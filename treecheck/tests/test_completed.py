@@ -104,3 +104,26 @@ def test_an_application_is_of_the_project_that_comes_with_it(tmp_path: Path) -> 
     )
     found = rules(tmp_path, files | {"two/a.yaml": wrong}, "project-forbids-source")
     assert found == ["project-forbids-source"]
+
+
+@pytest.mark.parametrize(
+    ("place", "shared", "found"),
+    [
+        ("NAME/root.yaml", "infra", 0),
+        ("roots/NAME.yaml", "infra", 1),
+        ("NAME/root.yaml", "settings", 1),
+    ],
+)
+def test_the_first_applications_of_two_argo_cds_share_no_project(
+    place: str, shared: str, found: int, tmp_path: Path
+) -> None:
+    files: dict[str, str] = {}
+    for name in ("one", "two"):
+        own = project("infra", SHOP) if shared == "infra" else SETTINGS
+        files |= {
+            f"{name}/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+            f"{name}/a.yaml": own,
+            place.replace("NAME", name): application(name, f"repoURL: {SHOP}, path: {name}"),
+        }
+
+    assert rules(tmp_path, files, "shared-resource").count("shared-resource") == found

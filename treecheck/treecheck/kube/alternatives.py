@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.kube.applications import applications
+from treecheck.kube.applications import applications, sources
+from treecheck.model import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
 
 LOOSE = "the manifests"  # the set of those that nothing applies
 # Folders of manifests for people to look at, each file by itself.
@@ -59,6 +61,24 @@ def are_apart(one: Resource, other: Resource) -> bool:
         return False
     differing = [pair for pair in zip(*parts, strict=True) if pair[0] != pair[1]]
     return len(differing) == 1 and ENVIRONMENTS.issuperset(differing[0])
+
+
+def are_roots(one: Resource, other: Resource) -> bool:
+    """Whether people apply two Applications by hand, each out of the folder that it syncs.
+
+    Where such bring Applications and projects of one name, each is the first of an Argo CD.
+    """
+    return all(
+        each.part.loose
+        and each.origin.file is not None
+        and any(_lies_in(each.origin.file, source) for source in sources(each))
+        for each in (one, other)
+    )
+
+
+def _lies_in(file: Path, source: Manifest) -> bool:
+    path = as_text(source.get("path")).strip("./")
+    return bool(path) and file.parent.as_posix().endswith("/" + path)
 
 
 def by_file(

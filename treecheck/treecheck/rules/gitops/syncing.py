@@ -6,8 +6,9 @@ import difflib
 from functools import cache
 from typing import TYPE_CHECKING
 
-from treecheck.kube.alternatives import are_apart
+from treecheck.kube.alternatives import are_apart, are_roots
 from treecheck.kube.applications import (
+    GROUP,
     applications,
     resources_of,
     sync_options,
@@ -228,6 +229,8 @@ def shared_resource(cluster: Cluster) -> Iterator[Problem]:
     for application in applications(cluster):
         for resource in resources_of(cluster, application):
             first = owners.setdefault(resource.key, application)
+            if resource.group == GROUP and are_roots(first, application):
+                continue
             if first.key != application.key and not are_apart(first, application):
                 yield Problem(
                     f"Applications {first.name} and {application.name} both bring it: they "
