@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.applications import IN_CLUSTER, IN_CLUSTER_NAME, means_own_cluster
 from treecheck.model import as_list, as_mapping, as_text
+from treecheck.placeholders import has_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +52,12 @@ def glob(pattern: str, separator: str = "") -> re.Pattern[str]:
 
 
 def permits(pattern: str, value: str, separator: str = "") -> bool:
-    """Whether an entry of a project's list allows a value; one with `!` allows what it lacks."""
+    """Whether an entry of a project's list allows a value; one with `!` allows what it lacks.
+
+    What another program fills in, `${ORG}`, is not known yet, and taken for allowed.
+    """
+    if has_place(pattern) or has_place(value):
+        return True
     if pattern.startswith("!"):
         return not glob(pattern[1:], separator).fullmatch(value)
     return pattern == "*" or glob(pattern, separator).fullmatch(value) is not None

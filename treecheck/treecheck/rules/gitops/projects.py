@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from treecheck.kinds import is_cluster_scoped
@@ -80,8 +79,7 @@ def project_forbids_source(resource: Resource, cluster: Cluster) -> Iterator[Pro
     allowed = [as_text(each) for each in as_list(project.spec.get("sourceRepos"))]
     for source in sources(resource):
         url = as_text(source.get("repoURL"))
-        unfilled = any(re.search(r"\$\{|\{\{", each) for each in (url, *allowed))
-        if url and not unfilled and not permits_source(project, url):
+        if url and not permits_source(project, url):
             yield Problem(
                 f"project {project.name} allows {', '.join(allowed) or 'no repository'}, not "
                 f"{url}: Argo CD refuses to sync it",

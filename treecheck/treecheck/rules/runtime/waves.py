@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, PodTemplate, Resource
 
 METADATA: FieldPath = ("metadata", "annotations")
-SOON = 3600  # seconds after which a finished Job is gone before somebody syncs again
+SOON = 600  # seconds after which a finished Job is gone before somebody syncs again
 
 
 @rule("wave-deadlock", source=SYNC_WAVES)
@@ -271,7 +271,7 @@ def hook_not_replaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]
 
     A Job's template is immutable. Unless the old hook is deleted before the new one is made, the
     next sync fails on it. BeforeHookCreation, which is the default, does that. A Job with
-    ttlSecondsAfterFinished of at most an hour goes away by itself, failed or not.
+    ttlSecondsAfterFinished of at most ten minutes goes away by itself, failed or not.
     """
     policies = delete_policies(resource)
     after = resource.spec.get("ttlSecondsAfterFinished")
