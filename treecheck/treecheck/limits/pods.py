@@ -107,7 +107,7 @@ LIMITS: Limits = {
     },
     "core.v1.EmptyDirVolumeSource": {},
     "core.v1.NFSVolumeSource": {"server": NOT_EMPTY, "path": {**ABSOLUTE_PATH, **NOT_EMPTY}},
-    "core.v1.PersistentVolumeClaimVolumeSource": {"claimName": SUBDOMAIN},
+    "core.v1.PersistentVolumeClaimVolumeSource": {"claimName": NOT_EMPTY},
     "core.v1.CSIVolumeSource": {"driver": NOT_EMPTY},
     "core.v1.Probe": {
         "failureThreshold": NOT_NEGATIVE,
