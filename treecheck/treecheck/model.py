@@ -313,6 +313,14 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def mappings_in(value: Any) -> Iterator[Manifest]:
+    """Every mapping in nested mappings and lists, the outermost first."""
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else as_list(value):
+        yield from mappings_in(each)
+
+
 def at(value: Any, *path: str | int) -> Any:
     """What lies at `path` in nested mappings and lists, or None."""
     for step in path:

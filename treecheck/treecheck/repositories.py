@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
-from treecheck.model import as_mapping, as_text
+from treecheck.model import as_mapping, as_text, mappings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,18 +68,7 @@ class Repositories:
 def _sources(file: SourceFile) -> Iterator[Manifest]:
     for document in file.documents:
         if as_text(as_mapping(document.value).get("apiVersion")).startswith("argoproj.io/"):
-            yield from _with_address(document.value)
-
-
-def _with_address(value: Any) -> Iterator[Manifest]:
-    if isinstance(value, dict):
-        if "repoURL" in value:
-            yield value
-        for each in value.values():
-            yield from _with_address(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _with_address(each)
+            yield from (each for each in mappings_in(document.value) if "repoURL" in each)
 
 
 def _plain(source: Manifest) -> str:

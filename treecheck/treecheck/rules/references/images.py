@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from treecheck.files import line_of
 from treecheck.kube.images import listed_images, repository
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text, mappings_in
 from treecheck.registry import Scope, rule
 from treecheck.rendering import built_by, closure
 from treecheck.written import deletes, listed
@@ -81,7 +81,7 @@ def _deleted_later(kustomization: Kustomization, cluster: Cluster, name: str) ->
     if not any(deletes(each) for each in around if each.file != kustomization.file):
         return False
     bodies = [body for each in around for body in listed(each)]
-    return name in {repository(image) for image in _images(bodies)}
+    return name in {repository(as_text(each.get("image"))) for each in mappings_in(bodies)}
 
 
 def _outer(kustomization: Kustomization, cluster: Cluster) -> list[Path]:
@@ -92,18 +92,6 @@ def _outer(kustomization: Kustomization, cluster: Cluster) -> list[Path]:
 
 def _builds_on(folder: Path | None, kustomization: Kustomization) -> bool:
     return folder is not None and any(each.file == kustomization.file for each in closure(folder))
-
-
-def _images(value: Any) -> Iterator[str]:
-    """Every text in manifests that stands under `image`."""
-    if isinstance(value, dict):
-        if isinstance(value.get("image"), str):
-            yield value["image"]
-        for each in value.values():
-            yield from _images(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _images(each)
 
 
 def _users(resources: list[Resource]) -> dict[str, Resource]:
