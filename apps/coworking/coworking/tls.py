@@ -24,10 +24,11 @@ _OTHER_NAME = re.compile(
     r'server certificate for "([^"]*)"(?: \(and \d+ other names?\))? does not match'
 )
 # An authority of the right name with another key, such as a renewed one: the words are those of the
-# signature's check, by the kinds of the two keys.
+# signature's check, by the kinds of the two keys, and by chance: a signature that another RSA key
+# made may be larger than its modulus.
 _NOT_SIGNED = re.compile(
-    "SSL error: (certificate verify failed|provider signature failure|bad signature"
-    "|wrong signature length|invalid padding)"
+    r"SSL error: (certificate verify failed"
+    r"|.*(signature|padding|modulus|octet|block type|digest|lib\b))"
 )
 
 
