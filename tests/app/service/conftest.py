@@ -124,7 +124,7 @@ class Service:
     log: Path
 
     def get(self, path: str, **arguments: Any) -> requests.Response:
-        return requests.get(self.address + path, timeout=arguments.pop("timeout", 10), **arguments)
+        return requests.get(self.address + path, timeout=arguments.pop("timeout", 20), **arguments)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
