@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 RECENT = timedelta(minutes=15)  # what was full before that may be well again
 _LEVEL = r"\b(WARNING|ERROR|FATAL|PANIC):\s+.*"
-# PostgreSQL 15, src/backend/storage/page/bufpage.c and catalog/storage.c.
+# PostgreSQL 15, src/backend/storage/page/bufpage.c and catalog/storage.c; smgr/md.c, mdextend.
 _CORRUPTED = re.compile(rf"{_LEVEL}(invalid page in block|page verification failed)")
-_FULL = re.compile(rf"{_LEVEL}No space left on device")
+_FULL = re.compile(rf"{_LEVEL}(No space left on device|could not extend file .*: wrote only)")
 # pgBackRest 2.45, src/command/archive/push/push.c: archivePushDropWarning.
 _DROPPED = re.compile(r"\bWARN: dropped WAL file '")
 

@@ -206,13 +206,13 @@ class Claim:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait(10)
-        while servers := self._servers():
+        while servers := self.servers():
             for number in servers:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
             time.sleep(0.01)
 
-    def _servers(self) -> list[int]:
+    def servers(self) -> list[int]:
         """The processes that name the claim's folder: PostgreSQL leaves its starter's group."""
         found = []
         for each in Path("/proc").glob("[0-9]*/cmdline"):

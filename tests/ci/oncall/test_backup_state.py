@@ -242,6 +242,9 @@ def test_the_limits_are_those_of_the_settings() -> None:
 SAID = "2026-11-29 10:58:00.000 UTC [77] "
 INVALID = f"{SAID}ERROR:  invalid page in block 7 of relation base/16385/16390"
 NO_SPACE = f'{SAID}PANIC:  could not write to file "pg_wal/xlogtemp.29": No space left on device'
+NO_BLOCK = (
+    f'{SAID}ERROR:  could not extend file "base/5/16384": wrote only 4096 of 8192 bytes at block 9'
+)
 DROPPED = (
     "P00   WARN: dropped WAL file '000000010000000000000005' because archive queue exceeded 5GB"
 )
@@ -259,6 +262,7 @@ DROPPED = (
         ),
         (INVALID, 1, {"bad_pages": "1"}, ""),
         (NO_SPACE, 1, {}, "the database's volume is full: could not write to file"),
+        (NO_BLOCK, 1, {}, "the database's volume is full: could not extend file"),
         (NO_SPACE, 16, {}, ""),
         (NO_SPACE, 1, {"disk": "100"}, ""),
         (DROPPED, 10, {}, "dropped WAL file '000000010000000000000005' because archive queue"),
