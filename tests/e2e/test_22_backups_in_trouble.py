@@ -1,6 +1,6 @@
 """Prod's volume is lost at random moments, its bucket is away, its proof is killed: what is lost.
 
-The disk that is full is not tried here: the throw-away cluster's volumes have no size.
+The throw-away cluster's volumes have no size: tests/postgres/test_mishaps.py tries a full one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from tests.e2e.harness.world import World
 
 pytestmark = pytest.mark.long
-LOSSES = 2  # how often the volume is lost
+LOSSES = 10  # how often the volume is lost
+SAMPLED = 600.0  # seconds
 RPO = 60.0  # seconds
 AWAY = 75.0  # seconds
 # PostgreSQL's processes get SIGKILL; the first one, which nobody inside can kill, finds no
@@ -35,6 +37,7 @@ ARCHIVED = (
     "SELECT extract(epoch FROM now() - f.modification) FROM pg_ls_waldir() f, pg_stat_archiver a"
     " WHERE f.name = a.last_archived_wal"
 )
+FULL = ("pgbackrest", "--stanza=main", "--type=full", "backup")
 WAITING = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
 
 
@@ -65,7 +68,21 @@ class Ages:
                 self.seen.append(float(found))
 
 
-@pytest.mark.timeout(1500, func_only=True)
+@pytest.mark.timeout(900, func_only=True)
+def test_22_for_ten_minutes_the_newest_archived_log_is_at_most_a_minute_old(
+    world: World, backups: ProdBackups
+) -> None:
+    with writer(world, 350_000) as writing, Ages(backups) as ages:
+        time.sleep(SAMPLED)
+    world.figure(
+        f"{max(ages.seen):6.1f} s  was the newest archived log old at the most, in"
+        f" {len(ages.seen)} samples of {SAMPLED:.0f} s ({len(writing.deeds())} writes)"
+    )
+    assert len(ages.seen) > SAMPLED / 4
+    assert max(ages.seen) <= RPO
+
+
+@pytest.mark.timeout(3600, func_only=True)
 def test_22_no_more_than_a_minute_is_lost_whenever_postgresql_is_killed_and_its_volume_lost(
     world: World, backups: ProdBackups
 ) -> None:
@@ -114,7 +131,7 @@ def _numbers(world: World) -> set[int]:
 def test_22_prod_serves_while_the_bucket_is_away_and_all_is_archived_afterwards(
     world: World, backups: ProdBackups
 ) -> None:
-    with writer(world, 700_000) as writing:
+    with writer(world, 1_000_000) as writing:
         with backups.s3.away():
             time.sleep(AWAY)
             until(
@@ -138,6 +155,29 @@ def test_22_prod_serves_while_the_bucket_is_away_and_all_is_archived_afterwards(
     assert waiting
     assert all(deed.ok for deed in deeds)
     assert {deed.number for deed in deeds} <= there
+
+
+@pytest.mark.timeout(600, func_only=True)
+def test_22_after_a_backup_whose_pod_is_killed_the_next_one_is_taken(
+    world: World, backups: ProdBackups
+) -> None:
+    before = backups.backups()
+    with ThreadPoolExecutor(1) as beside:
+        killed = beside.submit(backups.ask, *FULL)
+        until("a backup is under way", lambda: _backing_up(backups), within=60, poll=0.1)
+        world.prod.run("delete", "pod", POD, "--grace-period=0", "--force")
+        with pytest.raises(Refused):
+            killed.result(120)
+    until("PostgreSQL serves again", backups.is_backed_up, within=240)
+    assert backups.backups() == before
+    name = backups.back_up()
+    until("status says so", lambda: name in backups.status(), within=120, poll=2)
+    until("status is well", lambda: "prod: well" in backups.status(), within=120, poll=2)
+
+
+def _backing_up(backups: ProdBackups) -> bool:
+    running = backups.ask("bash", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    return "--type=full backup" in running
 
 
 @pytest.mark.timeout(600, func_only=True)
