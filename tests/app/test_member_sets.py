@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -16,8 +17,9 @@ from sqlalchemy import text
 
 from coworking import member_sets, rollups
 from coworking.extent import naive
-from coworking.member_sets import Counts, Piece, Span, pieces
+from coworking.member_sets import Counts, Span
 from coworking.periods import Period
+from coworking.pieces import Piece, joined_pieces, pieces
 from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
@@ -193,6 +195,30 @@ def test_a_range_is_cut_into_the_longest_units_and_rows_at_its_ends() -> None:
         Piece("month", datetime(2023, 12, 1), datetime(2024, 1, 1)),  # noqa: DTZ001
         Piece("year", datetime(2024, 1, 1), datetime(2025, 1, 1)),  # noqa: DTZ001
     ]
+
+
+def test_joining_times_are_read_from_fewer_sets_by_beginning_earlier() -> None:
+    until = datetime(2026, 1, 2)  # noqa: DTZ001
+    assert joined_pieces(datetime(2025, 12, 3), until) == [  # noqa: DTZ001
+        Piece("day", datetime(2026, 1, 1), until),  # noqa: DTZ001
+        Piece("year", datetime(2025, 1, 1), datetime(2026, 1, 1)),  # noqa: DTZ001
+    ]
+
+
+def test_joining_times_are_read_from_as_late_as_is_no_more_to_read() -> None:
+    since, until = datetime(2025, 12, 3), datetime(2025, 12, 9)  # noqa: DTZ001
+    assert joined_pieces(since, until) == [Piece("day", since, until)]
+
+
+def test_joining_times_up_to_a_stretch_s_end_are_all_read_and_no_others() -> None:
+    draw = Random(SEED)
+    for _ in range(200):
+        since, until = sorted(each.until for each in spans(draw))
+        found = sorted(joined_pieces(since, until), key=lambda piece: piece.since)
+
+        assert not found or (found[0].since <= since and found[-1].until == until)
+        assert found or since == until
+        assert all(one.until == other.since for one, other in pairwise(found))
 
 
 def test_a_check_in_at_no_time_is_not_having_come(database: Database, engine: Engine) -> None:

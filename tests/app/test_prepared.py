@@ -48,6 +48,18 @@ def test_it_is_planned_for_all_values_at_once(engine: Engine) -> None:
         assert connection.execute(text("SHOW plan_cache_mode")).scalar_one() == "auto"
 
 
+@pytest.mark.parametrize(("sort", "setting"), [(True, "on"), (False, "off")])
+def test_it_is_planned_without_sorting_where_that_is_asked(
+    engine: Engine, sort: bool, setting: str
+) -> None:
+    with engine.connect() as connection:
+        asked = prepared.run(connection, "SELECT current_setting('enable_sort')", {}, {}, sort=sort)
+
+        assert asked.scalar_one() == setting
+        connection.rollback()
+        assert connection.execute(text("SHOW enable_sort")).scalar_one() == "on"
+
+
 def test_a_rollback_and_the_pool_keep_it(engine: Engine) -> None:
     with engine.connect() as connection:
         ask(connection, 1)

@@ -9,7 +9,7 @@ tokens.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,29 +18,20 @@ from sqlalchemy import text
 from coworking import prepared
 from coworking.migrations.parts import NONE, SET_BITS
 from coworking.periods import EARLIEST
+from coworking.pieces import ALWAYS, joined_pieces, pieces
 from coworking.set_checks import CHANGED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
+
+    from coworking.pieces import Piece
 
 MOST_CHANGED = 2_000  # members asked for one by one; of more, reading all tokens is faster
 MANY_LISTED = 2_000  # of so many a page is found faster in the order of ids
 BEGINNING = datetime.combine(EARLIEST, time())  # check-ins before are impossible
-ALWAYS = datetime(1, 1, 1)  # noqa: DTZ001 (timestamps have no zone); nobody joins earlier, except at -infinity
-HOUR = timedelta(hours=1)
-JOINED_UNITS = ("day", "month", "year")
-UNITS = ("hour", *JOINED_UNITS)
 ACTIVE, UNFOLDED, JOINED = -1, -2, 1000  # parts beside those of check-ins, which count from 0
-
-
-class Piece(NamedTuple):
-    """A stretch of a span that sets of one unit cover, or rows of the table where unit is None."""
-
-    unit: str | None
-    since: datetime
-    until: datetime
 
 
 class Counts(NamedTuple):
@@ -70,46 +61,10 @@ class Span(NamedTuple):
     until: datetime
 
 
-def pieces(since: datetime, until: datetime, units: Sequence[str] = UNITS) -> list[Piece]:
-    """Cut since ≤ moment < until into the longest stretches that there are sets of.
-
-    >>> [str(each.unit) for each in pieces(datetime(2024, 1, 31, 23, 30), datetime(2024, 3, 1))]
-    ['None', 'month']
-    """
-    found: list[Piece] = []
-    shorter: str | None = None
-    for unit in units:
-        first, end = _ceiling(since, unit), _floor(until, unit)
-        if first >= end:
-            break
-        found += [Piece(shorter, since, first), Piece(shorter, end, until)]
-        since, until, shorter = first, end, unit
-    found.append(Piece(shorter, since, until))
-    return [each for each in found if each.since < each.until]
-
-
-def _floor(moment: datetime, unit: str) -> datetime:
-    moment = moment.replace(minute=0, second=0, microsecond=0)
-    if unit == "hour":
-        return moment
-    if unit == "day":
-        return moment.replace(hour=0)
-    return moment.replace(hour=0, day=1, month=moment.month if unit == "month" else 1)
-
-
-def _ceiling(moment: datetime, unit: str) -> datetime:
-    floor = _floor(moment, unit)
-    if floor == moment:
-        return moment
-    if unit in ("hour", "day"):
-        return floor + (HOUR if unit == "hour" else 24 * HOUR)
-    return _floor(floor + timedelta(days=31 if unit == "month" else 366), unit)
-
-
 _CHANGED = f"WITH {CHANGED}"
-_ARE_MANY = text(f"""
+_ARE_MANY = f"""
 {_CHANGED} SELECT count(*) > {MOST_CHANGED} FROM (SELECT FROM changed LIMIT {MOST_CHANGED + 1}) few
-""")  # noqa: S608 (constants)
+"""  # noqa: S608 (constants)
 _PIECE = """unnest(CAST(:{0}_parts AS int[]), CAST(:{0}_units AS text[]),
        CAST(:{0}_since AS timestamp[]), CAST(:{0}_until AS timestamp[]))
        AS piece(part, unit, since, until)"""
@@ -162,15 +117,20 @@ _FIGURES = (
 def members(connection: Connection, spans: Sequence[Span]) -> list[Counts]:
     """Count the members of each span, exactly as of the transaction's snapshot."""
     spans = [Span(*(max(BEGINNING, each) for each in span)) for span in spans]
-    if connection.execute(_ARE_MANY).scalar_one():
+    if _are_many(connection):
         return _from_tokens(connection, spans)
     sets, parameters = _sets_of(spans)
     statement = sets + _SIZES.format(**_counts(len(spans)))
     types = {name: _type(name) for name in parameters}
-    row = prepared.run(connection, statement, parameters, types).one()
+    row = prepared.run(connection, statement, parameters, types, sort=False).one()
     counts = [one + other for one, other in zip(row.stored, row.direct, strict=True)]
     size = len(_FIGURES)
     return [Counts(*counts[n * size : (n + 1) * size]) for n in range(len(spans))]
+
+
+def _are_many(connection: Connection) -> bool:
+    """Whether more members have changed than should be asked for one by one."""
+    return bool(prepared.run(connection, _ARE_MANY, {}, {}).scalar_one())
 
 
 def _sets_of(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
@@ -184,8 +144,8 @@ def _sets_of(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
     """
     came = _edges(BEGINNING, *(each for span in spans for each in span))
     joined = _edges(ALWAYS, *(span.until for span in spans))
-    parameters = _parameters("came", came, 0, UNITS)
-    parameters |= _parameters("joined", joined, JOINED, JOINED_UNITS)
+    parameters = _parameters("came", [pieces(*each) for each in pairwise(came)], 0)
+    parameters |= _parameters("joined", [joined_pieces(*each) for each in pairwise(joined)], JOINED)
     parameters |= {f"e{number}": edge for number, edge in enumerate(came)}
     columns = {"active": f"part = {ACTIVE}"}
     came_there, joined_there = [], []
@@ -263,7 +223,7 @@ def page_of(
     Returns:
         None while so many members have changed that reading all tokens is faster.
     """
-    if connection.execute(_ARE_MANY).scalar_one():
+    if _are_many(connection):
         return None
     sets, parameters = _sets_of([Span(*(max(BEGINNING, each) for each in span))])
     names = [_numbered(name, 0) for name in figure]
@@ -290,13 +250,13 @@ def _edges(*moments: datetime) -> list[datetime]:
 
 
 def _parameters(
-    name: str, edges: list[datetime], first_part: int, units: Sequence[str]
+    name: str, stretches: Iterable[Sequence[Piece]], first_part: int
 ) -> dict[str, object]:
-    """The pieces of each stretch between two edges, as arrays; its part is its number."""
+    """The pieces of each stretch, as arrays; its part is its number."""
     found = [
         (first_part + number, piece)
-        for number, (since, until) in enumerate(pairwise(edges))
-        for piece in pieces(since, until, units)
+        for number, stretch in enumerate(stretches)
+        for piece in stretch
     ]
     return {
         f"{name}_parts": [part for part, _ in found],
@@ -318,8 +278,9 @@ def _timestamp(moment: datetime) -> str:
 
 
 def _column(name: str, where: str) -> str:
-    changed = f"coalesce(bit_or(members) FILTER (WHERE part = {UNFOLDED}), {NONE})"
-    return f"coalesce(bit_or(members) FILTER (WHERE {where}), {NONE}) & ~ {changed} AS {name}"
+    there = f"coalesce(bit_or(members) FILTER (WHERE {where}), {NONE})"
+    changed = f"bit_or(members) FILTER (WHERE part = {UNFOLDED})"  # NULL while nobody has
+    return f"coalesce({there} & ~ {changed}, {there}) AS {name}"
 
 
 def _counts(spans: int) -> dict[str, str]:

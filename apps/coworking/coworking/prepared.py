@@ -28,6 +28,8 @@ def run(
     statement: str,
     parameters: Mapping[str, object],
     types: Mapping[str, str],
+    *,
+    sort: bool = True,
 ) -> CursorResult[Any]:
     """Run a statement, which is prepared first where this connection doesn't know it.
 
@@ -36,14 +38,18 @@ def run(
         statement: SQL with parameters such as `:since`.
         parameters: their values.
         types: the SQL type of each.
+        sort: False where hashing is faster, and to the planner both cost the same: it then sorts
+            only what it must, until the transaction ends.
     """
     known: dict[str, str] = connection.info.setdefault("prepared", {})
     if statement not in known:
         _prepare(connection, known, statement, types)
     values = ", ".join(f"CAST(%({name})s AS {kind})" for name, kind in types.items())
     # Or PostgreSQL plans it again for each set of values, as if that cost nothing.
-    once = "SET LOCAL plan_cache_mode = force_generic_plan"
-    called = f"{once}; EXECUTE {known[statement]} ({values})"
+    settings = "SET LOCAL plan_cache_mode = force_generic_plan; "
+    if not sort:
+        settings += "SET LOCAL enable_sort = off; "
+    called = f"{settings}EXECUTE {known[statement]} {f'({values})' if values else ''}"
     return connection.exec_driver_sql(called, dict(parameters))
 
 
@@ -57,5 +63,6 @@ def _prepare(
     places = {name: f"${number}" for number, name in enumerate(types, 1)}
     name = f"coworking_{next(_numbers)}"
     body = _PARAMETER.sub(lambda match: places[match[1]], statement.replace("%", "%%"))
-    connection.exec_driver_sql(f"PREPARE {name} ({', '.join(types.values())}) AS {body}")
+    kinds = f"({', '.join(types.values())})" if types else ""
+    connection.exec_driver_sql(f"PREPARE {name} {kinds} AS {body}")
     known[statement] = name

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
+from coworking import prepared
 from coworking.extent import naive
 from coworking.member_sets import Span, members
 from coworking.periods import QUARTER_HOUR, Granularity, moved, running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -230,12 +231,23 @@ def overview(connection: Connection, period: Period, horizon: datetime) -> Overv
         "middle": naive(period.start_at),
         "before": naive(before),
     }
-    counts = connection.execute(text(_COUNTS.format(source=source)), parameters).one()
+    counts = _counts(connection, source, parameters)
     spans = [
         Span(naive(period.start_at), naive(_lately(period, cut)), naive(cut)),
         Span(naive(previous.start_at), naive(_lately(previous, before)), naive(before)),
     ]
     return _figures(counts, members(connection, spans))
+
+
+def _counts(
+    connection: Connection, source: str, parameters: Mapping[str, datetime]
+) -> Sequence[int]:
+    """The sums of _COUNTS. Of tokens PostgreSQL has to know how many it reads before it plans."""
+    statement = _COUNTS.format(source=source)
+    if source is _TOKENS:
+        return connection.execute(text(statement), parameters).one()
+    types = dict.fromkeys(parameters, "timestamp")
+    return prepared.run(connection, statement, parameters, types).one()
 
 
 def _figures(counts: Sequence[int], found: Sequence[Counts]) -> Overview:
