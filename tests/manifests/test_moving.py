@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
+from ci.run import execute
+from ci.tree import settings
+from tests.manifests import backed_up
 from tests.postgres.claim import ROOT
 from tests.postgres.move_page import PAGE, blocks
 from treecheck.kustomize import render
@@ -15,31 +18,13 @@ from treecheck.kustomize import render
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-def test_the_pages_manifests_let_the_two_databases_reach_each_other() -> None:
-    component, network = (list(yaml.safe_load_all(each)) for each in blocks("yaml"))
-    ((operation,),) = (yaml.safe_load(each["patch"]) for each in component[0]["patches"])
-    service, policy = network
-    (stateful_set,) = yaml.safe_load_all((ROOT / "base/postgres/statefulset.yaml").read_text())
-    (own,) = yaml.safe_load_all((ROOT / "base/postgres/backups/statefulset.yaml").read_text())
-    labels = stateful_set["spec"]["template"]["metadata"]["labels"]
-    (args,) = (c["args"] for c in own["spec"]["template"]["spec"]["containers"] if "args" in c)
-
-    assert component[0]["resources"] == ["network.yaml"]
-    assert operation["path"] == "/spec/template/spec/containers/0/args"
-    assert "args" not in stateful_set["spec"]["template"]["spec"]["containers"][0]
-    assert operation["value"] == ["postgres", "-c", "wal_level=logical"]
-    assert f"[{', '.join([*args, '-c', 'wal_level=logical'])}]" in PAGE.read_text("utf-8")
-    assert service["spec"]["selector"].items() <= labels.items()
-    (selected,) = policy["spec"]["podSelector"]["matchExpressions"]
-    assert labels[selected["key"]] in selected["values"]
-    assert {"Ingress", "Egress"} == set(policy["spec"]["policyTypes"])
+OVERLAY = "overlays/prod/postgres"
+Found = dict[tuple[str, str], dict[str, Any]]
 
 
-def test_the_pages_folder_is_built_with_the_server(tmp_path: Path) -> None:
-    for name in ("base", "overlays"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    moving, server = (tmp_path / "overlays/prod/postgres" / name for name in ("moving", "server"))
+def add_the_folder(root: Path) -> None:
+    """Do to a copy of the tree what step 1 of the page says."""
+    moving, server = (root / OVERLAY / name for name in ("moving", "server"))
     moving.mkdir()
     component, network = blocks("yaml")
     (moving / "kustomization.yaml").write_text(component, encoding="utf-8")
@@ -50,9 +35,39 @@ def test_the_pages_folder_is_built_with_the_server(tmp_path: Path) -> None:
     with (server / "kustomization.yaml").open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
 
-    built = render(tmp_path / "overlays/prod/postgres")
 
-    found = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(built)}
-    (container,) = found["StatefulSet", "postgresql"]["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["postgres", "-c", "wal_level=logical"]
-    assert {("Service", "postgresql-move"), ("NetworkPolicy", "postgresql-move")} <= set(found)
+def built(root: Path) -> Found:
+    """What prod's database consists of, by kind and name."""
+    everything = yaml.safe_load_all(render(root / OVERLAY))
+    return {(each["kind"], each["metadata"]["name"]): each for each in everything}
+
+
+@pytest.mark.parametrize("bucket", ["", backed_up.BUCKET], ids=["alone", "with backups"])
+def test_the_pages_folder_adds_a_way_in_and_replaces_no_pod(tmp_path: Path, bucket: str) -> None:
+    backed_up.copy_tree(tmp_path, backed_up.wanted(backup_bucket=bucket))
+    before = built(tmp_path)
+
+    add_the_folder(tmp_path)
+
+    after = built(tmp_path)
+    added = {("Service", "postgresql-move"), ("NetworkPolicy", "postgresql-move")}
+    assert after.keys() - before.keys() == added
+    changed = {key for key, each in before.items() if each != after[key]}
+    assert changed == {("Service", "postgresql-service")}
+    assert after["Service", "postgresql-service"]["spec"]["publishNotReadyAddresses"] is True
+    pods = after["StatefulSet", "postgresql"]["spec"]["template"]["metadata"]["labels"]
+    assert after["Service", "postgresql-move"]["spec"]["selector"].items() <= pods.items()
+    policy = after["NetworkPolicy", "postgresql-move"]["spec"]
+    (selected,) = policy["podSelector"]["matchExpressions"]
+    assert pods[selected["key"]] in selected["values"]
+    assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+
+
+@pytest.mark.thorough
+def test_validate_takes_the_pages_folder(tmp_path: Path) -> None:
+    backed_up.copy_tree(tmp_path, settings.read(ROOT))
+    add_the_folder(tmp_path)
+
+    said = execute([ROOT / ".venv/bin/python", "-m", "ci", "validate", tmp_path]).stdout.decode()
+
+    assert "Nothing found" in said, said

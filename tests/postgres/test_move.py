@@ -51,7 +51,7 @@ case "$where" in
 "deployment/coworking --container coworking --")
     [ "$1" = env ] || exit 64
     export DB_CHECK_TIMEOUT=5 DB_NAME=coworking DB_USERNAME=coworking
-    export DB_PASSWORD_FILE=@POD@/DB_PASSWORD
+    export DB_PASSWORD_FILE=@POD@/DB_PASSWORD DB_SSLMODE=verify-full DB_SSLROOTCERT=@POD@/ca.pem
     for each; do
         shift
         case "$each" in
@@ -295,7 +295,7 @@ def test_the_pages_lines_move_the_rows_under_a_reader_and_a_writer_and_bring_the
     writer.start()
     reader.start()
 
-    shell.type(block(". ./move.sh\nkubectl"))
+    shell.type(block('kubectl --namespace "$NAMESPACE" exec -i'))
     shell.type(block("on_new migrate"))
     writer.goes_on()
     shell.type("waiting old moving")
