@@ -6,27 +6,22 @@ one's, and `make validate`, which refuses the copy's shorter limits.
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from ci.tree import outside, settings
-from tests.e2e.harness import bootstrap
 from tests.e2e.harness.cluster import uids, until
-from tests.e2e.harness.load import load
-from tests.e2e.harness.outside import HOST, OTHER_NAME, PLAIN, OutsideDatabase
+from tests.e2e.harness.load import load, nobody_noticed
+from tests.e2e.harness.outside import HOST, OTHER_NAME, PLAIN, OutsideDatabase, go_back
 from tests.e2e.harness.upstream import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.harness.load import Load
     from tests.e2e.harness.world import World
 
 pytestmark = pytest.mark.long
-PAGE = bootstrap.ROOT / outside.PAGE
-EXAMPLE = "DATABASE_HOST=coworking-prod.abc123.us-east-1.rds.amazonaws.com"
 REPORT = "/api/reports/daily_usage"
 SECONDS = 60.0  # from the merge until prod serves from the new database
 
@@ -38,7 +33,7 @@ def database(world: World) -> Iterator[OutsideDatabase]:
     yield found
     world.repo.reset()
     if settings.read(world.repo.folder).database_host:
-        _go_back(world)
+        go_back(world)
     found.end()
 
 
@@ -74,7 +69,7 @@ def test_23_a_server_is_refused(world: World, database: OutsideDatabase, fault: 
     pods = uids(world.prod.ready_pods())
     authority = database.authority if fault.is_trusted else Authority(world.scratch)
 
-    _name(world, database, fault.host, authority)
+    database.name_it(world, fault.host, authority)
     world.repo.push()
     world.measure(
         f"until status says {fault.said!r}",
@@ -90,7 +85,7 @@ def test_23_a_server_is_refused(world: World, database: OutsideDatabase, fault: 
     assert uids(world.prod.ready_pods()) == pods
     assert database.clients() == set()
 
-    world.measure(f"the way back from {fault.host}", lambda: _go_back(world))
+    world.measure(f"the way back from {fault.host}", lambda: go_back(world))
     assert uids(world.prod.ready_pods()) == pods
 
 
@@ -103,69 +98,26 @@ def _names(world: World, fault: Fault) -> bool:
     return False
 
 
-def _name(world: World, database: OutsideDatabase, host: str, authority: Authority) -> None:
-    """Type the page's lines in the copy, for this host."""
-    world.repo.pull()
-    curl, commit, configure, _ = bootstrap.lines(page=PAGE)
-    assert curl.startswith(f"curl --fail --output {outside.CA_FILE} ")
-    shutil.copy(authority.file, world.repo.folder / outside.CA_FILE)
-    if world.repo.git("status", "--porcelain"):
-        world.type_line(commit)
-    wanted = f"DATABASE_HOST={host} DATABASE_NETWORK={database.network}"
-    assert EXAMPLE in configure
-    world.type_line(configure.replace(EXAMPLE, wanted))
-
-
-def _go_back(world: World) -> None:
-    """Type the line of the page's way back, push, and wait until prod is settled."""
-    world.repo.pull()
-    (line,) = bootstrap.lines("The way back", PAGE)
-    world.type_line(line)
-    commit = world.repo.push()
-    for name in ("postgres-prod", "coworking-prod"):
-        world.settle(name, commit=commit, within=240)
-
-
 def test_23_it_serves_by_verify_full_a_minute_after_the_merge(
     world: World, database: OutsideDatabase
 ) -> None:
     old = uids(world.prod.ready_pods())
-    _name(world, database, HOST, database.authority)
+    database.name_it(world)
 
     with load(world.client, "coworking.coworking-prod") as running:
         world.repo.push()
         seconds = world.measure(
             "from the merge until prod serves from the database outside, by verify-full",
-            lambda: until("it serves", lambda: _serves(world, database, old), within=120),
+            lambda: until("it serves", lambda: database.serves(world, old), within=120),
         )
 
     world.settle("coworking-prod")
-    _nobody_noticed(world, running)
+    nobody_noticed(world, running)
     assert seconds <= SECONDS
     name = world.prod.pods()[0]["metadata"]["name"]
     assert world.prod.execute(name, "printenv", "DB_SSLMODE").strip() == "verify-full"
     version = database.sql("SELECT DISTINCT version FROM pg_stat_ssl WHERE ssl")
     world.figure(f"          {database.sql('SHOW server_version')}, by {version}")
-
-
-def _nobody_noticed(world: World, running: Load) -> None:
-    """No request failed, or some in one pause of a second, which a busy machine makes.
-
-    The other failure of such a pause is the client's own look-up of the Service's name.
-    """
-    seen = running.seen
-    world.figure(f"          {seen.requests} requests, {seen.failed} failed")
-    allowed = ("status 503", "gaierror")
-    assert all(any(word in failure for word in allowed) for failure in seen.failures)
-    assert len({failure.partition(" ")[0] for failure in seen.failures}) <= 2
-
-
-def _serves(world: World, database: OutsideDatabase, old: set[str]) -> bool:
-    """Whether each pod is new, ready, and connected there by TLS."""
-    pods = world.prod.ready_pods()
-    addresses = {str(pod["status"]["podIP"]) for pod in pods}
-    new = len(pods) > 1 and len(pods) == len(world.prod.pods()) and not uids(pods) & old
-    return new and database.clients() >= addresses and bool(world.get("prod", "/readiness_check"))
 
 
 def test_23_status_says_where_the_database_is(world: World, database: OutsideDatabase) -> None:
@@ -186,9 +138,9 @@ def test_23_the_way_back_is_a_commit_and_what_was_in_the_cluster_is_served(
     before = uids(world.prod.ready_pods())
     rows = world.prod.sql("SELECT count(*) FROM tokens")
     with load(world.client, "coworking.coworking-prod") as running:
-        world.measure("the way back: from the merge until prod is settled", lambda: _go_back(world))
+        world.measure("the way back: from the merge until prod is settled", lambda: go_back(world))
 
-    _nobody_noticed(world, running)
+    nobody_noticed(world, running)
     assert not uids(world.prod.ready_pods()) & before
     assert world.prod.sql("SELECT count(*) FROM tokens") == rows
     assert not world.prod.exists("networkpolicy", "coworking-egress-outside")

@@ -1,7 +1,7 @@
 """A PostgreSQL outside the service's namespaces, as RDS is: by TLS, with a role of few rights.
 
-Three Services stand before two servers. The certificate names the first alone; the third server has
-no TLS.
+Three Services stand before two servers. The certificate names the first alone; the second one has
+no TLS. Prod is switched to it, and back, by the lines of docs/database.md.
 """
 
 from __future__ import annotations
@@ -9,19 +9,27 @@ from __future__ import annotations
 import base64
 import ipaddress
 import secrets
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.harness.cluster import Cluster, Refused, is_ready, until
+from ci.tree import outside
+from tests.e2e.harness import bootstrap
+from tests.e2e.harness.cluster import Cluster, Refused, is_ready, uids, until
 from tests.e2e.harness.upstream import Authority
 
 if TYPE_CHECKING:
     from tests.e2e.harness.world import World
 
+PAGE = bootstrap.ROOT / outside.PAGE
+EXAMPLE = "DATABASE_HOST=coworking-prod.abc123.us-east-1.rds.amazonaws.com"
 NAMESPACE = "coworking-database"
 HOST, OTHER_NAME, PLAIN = (f"{name}.{NAMESPACE}" for name in ("database", "alias", "plain"))
 IMAGE = "postgres:15.20-bookworm"
 SERVERS = {"database": "tls", "alias": "tls", "plain": "plain"}  # each Service's server
-TLS = ("ssl=on", "ssl_cert_file=/tls/server.pem", "ssl_key_file=/tls/server.pem")
+TLS = (
+    *("ssl=on", "ssl_cert_file=/tls/server.pem", "ssl_key_file=/tls/server.pem"),
+    "wal_level=logical",
+)
 ROLE = """\
 \\set password `cat`
 CREATE ROLE coworking LOGIN PASSWORD :'password';
@@ -32,12 +40,19 @@ CREATE DATABASE coworking OWNER coworking;
 class OutsideDatabase:
     """The servers, which last as long as the namespace.
 
+    Args:
+        world: the cluster.
+        has_role: whether the service's role owns the database, as docs/database.md wants it; if
+            not, the database is as a new RDS instance has it.
+
     Attributes:
         authority: who signed the certificate.
+        password: the password of its administrator, `postgres`.
         network: the range of addresses that the servers are in.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, has_role: bool = True) -> None:
+        self.password = secrets.token_hex(16)
         self._cluster = Cluster(NAMESPACE)
         folder = world.scratch / "outside"
         folder.mkdir()
@@ -45,7 +60,10 @@ class OutsideDatabase:
         self._start(world)
         address = self._cluster.get("pod", "tls")["status"]["podIP"]
         self.network = str(ipaddress.ip_network(f"{address}/16", strict=False))
-        self._give_it_the_role(world)
+        if has_role:
+            self._give_it_the_role(world)
+        else:
+            self.sql("CREATE DATABASE coworking", "postgres")
 
     def sql(self, statement: str, database: str = "coworking") -> str:
         """Ask the server with TLS as its superuser."""
@@ -59,6 +77,27 @@ class OutsideDatabase:
             " WHERE usename = 'coworking' AND ssl"
         )
         return set(found.split())
+
+    # --- the switch of prod -----------------------------------------------------------------------
+
+    def name_it(self, world: World, host: str = HOST, authority: Authority | None = None) -> None:
+        """Type the page's lines in the copy, for this host."""
+        world.repo.pull()
+        curl, commit, configure, _ = bootstrap.lines(page=PAGE)
+        assert curl.startswith(f"curl --fail --output {outside.CA_FILE} ")
+        shutil.copy((authority or self.authority).file, world.repo.folder / outside.CA_FILE)
+        if world.repo.git("status", "--porcelain"):
+            world.type_line(commit)
+        wanted = f"DATABASE_HOST={host} DATABASE_NETWORK={self.network}"
+        assert EXAMPLE in configure
+        world.type_line(configure.replace(EXAMPLE, wanted))
+
+    def serves(self, world: World, old: set[str]) -> bool:
+        """Whether each pod of prod is new, ready, and connected here by TLS."""
+        pods = world.prod.ready_pods()
+        addresses = {str(pod["status"]["podIP"]) for pod in pods}
+        new = len(pods) > 1 and len(pods) == len(world.prod.pods()) and not uids(pods) & old
+        return new and self.clients() >= addresses and bool(world.get("prod", "/readiness_check"))
 
     def end(self) -> None:
         """Remove all of it."""
@@ -78,8 +117,8 @@ class OutsideDatabase:
                 "data": {"server.pem": base64.b64encode(pem).decode()},
             },
             *(_service(name, server) for name, server in SERVERS.items()),
-            _server("tls", *TLS),
-            _server("plain"),
+            _server("tls", self.password, *TLS),
+            _server("plain", self.password),
         )
         for name in ("tls", "plain"):
             until(f"{name} is ready", lambda n=name: self._is_ready(n), within=90)
@@ -110,7 +149,7 @@ def _service(name: str, server: str) -> dict[str, Any]:
     }
 
 
-def _server(name: str, *settings: str) -> dict[str, Any]:
+def _server(name: str, password: str, *settings: str) -> dict[str, Any]:
     options = [word for setting in settings for word in ("-c", setting)]
     mounts = [{"name": "certificate", "mountPath": "/tls", "readOnly": True}]
     return {
@@ -129,8 +168,11 @@ def _server(name: str, *settings: str) -> dict[str, Any]:
                     "name": "postgresql",
                     "image": IMAGE,
                     "args": ["postgres", *options],
-                    "env": [{"name": "POSTGRES_PASSWORD", "value": secrets.token_hex(16)}],
+                    "env": [{"name": "POSTGRES_PASSWORD", "value": password}],
                     "volumeMounts": mounts,
+                    # As prod's own. Without a request the kernel gives it 2 shares where a server
+                    # in the cluster has 204: on a busy node it then answers nobody for seconds.
+                    "resources": {"requests": {"cpu": "200m"}},
                     # By TCP, which the server of the initialisation does not answer.
                     "readinessProbe": {
                         "exec": {"command": ["pg_isready", "-h", "127.0.0.1", "-U", "postgres"]},
@@ -140,3 +182,13 @@ def _server(name: str, *settings: str) -> dict[str, Any]:
             ],
         },
     }
+
+
+def go_back(world: World) -> None:
+    """Type the line of the page's way back, push, and wait until prod is settled."""
+    world.repo.pull()
+    (line,) = bootstrap.lines("The way back", PAGE)
+    world.type_line(line)
+    commit = world.repo.push()
+    for name in ("postgres-prod", "coworking-prod"):
+        world.settle(name, commit=commit, within=240)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,17 +17,24 @@ if TYPE_CHECKING:
 
 # Each token is a number, so that a lost one is known whatever ids a restored table gives. A failed
 # insert may have been committed: its number is not used again.
+# It writes to the host that `/tmp/host` names, also if another comes to stand there.
 WRITER = """\
 import psycopg2, sys, time
-number, connection = int({first}), None
+number, connection, host = int({first}), None, "postgresql-service"
 while True:
     begun = time.time()
     try:
-        if connection is None:
+        with open("/tmp/host") as file:
+            named = file.read()
+    except FileNotFoundError:
+        named = host
+    try:
+        if connection is None or named != host:
+            host = named
             with open("/run/secrets/coworking/DB_PASSWORD") as file:
                 password = file.read()
             connection = psycopg2.connect(
-                host="postgresql-service", dbname="coworking", user="coworking", password=password,
+                host=host, dbname="coworking", user="coworking", password=password,
                 connect_timeout=3, tcp_user_timeout=3000, options="-c statement_timeout=5000")
             connection.autocommit = True
             cursor = connection.cursor()
@@ -71,6 +79,20 @@ class Deed(NamedTuple):
         return cls(word == "ok", int(number), float(begun), float(ended), "".join(said))
 
 
+class Failing(NamedTuple):
+    """Deeds that failed in a row: from when to when (epoch), how many, and what was said."""
+
+    begun: float
+    ended: float
+    deeds: int
+    said: set[str]
+
+    @property
+    def seconds(self) -> float:
+        """How long nothing succeeded."""
+        return self.ended - self.begun
+
+
 class Witness:
     """A pod that writes, or reads, until it is ended."""
 
@@ -82,6 +104,34 @@ class Witness:
         """All that it has done until now."""
         text = self._cluster.run("logs", self._name)
         return [Deed.parse(line) for line in text.splitlines() if line[:3] in ("ok ", "no ")]
+
+    def write_to(self, host: str) -> None:
+        """Have the writer write to another host, from its next row on."""
+        script = 'printf %s "$1" > /tmp/host.new && mv /tmp/host.new /tmp/host'
+        self._cluster.execute(self._name, "sh", "-c", script, "sh", host)
+
+    def goes_on(self) -> None:
+        """Wait until it has succeeded ten times more."""
+        begun = time.time()
+        until(
+            f"{self._name} goes on",
+            lambda: sum(deed.ok and deed.begun > begun for deed in self.deeds()) >= 10,
+            within=60,
+        )
+
+    def failures(self) -> list[Failing]:
+        """The times in which it failed: each from its first failure's begin to the next success."""
+        found: list[Failing] = []
+        failing: list[Deed] = []
+        for deed in self.deeds():
+            if not deed.ok:
+                failing.append(deed)
+            elif failing:
+                said = {each.said for each in failing}
+                found.append(Failing(failing[0].begun, deed.ended, len(failing), said))
+                failing = []
+        assert not failing, f"{self._name} fails to the end: {failing[-1].said}"
+        return found
 
     def longest_wait(self, since: float = 0) -> float:
         """The longest time in seconds between two successes, the second of which was after."""
