@@ -15,11 +15,13 @@ from coworking.access import AccessKeys
 from coworking.database import Database
 from coworking.freshness import Freshness
 from coworking.kept import Kept
-from coworking.lanes import Lanes
+from coworking.lanes import PATIENCE, Lanes
 from coworking.logs import LOGGER
 from coworking.metrics import Metrics
+from coworking.turns import TurnsByKey
 from coworking.web import EXTENSION, Services, register
 from coworking.web.edge import REQUEST_ID, Edge, WholeResponse, note_route
+from coworking.web.full import Full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 
 PAGES_BYTES = 3_000_000  # of rendered pages, beside what REPORT_KEEP_MB bounds
+REFUSALS_BYTES = 200_000
 
 
 class App(OpenAPI):
@@ -80,15 +83,22 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
         stopping=stopping,
         lanes=lanes,
         pages=Kept(most_bytes=PAGES_BYTES),
+        renders=TurnsByKey(within=PATIENCE),
+        refusals=Kept(most_bytes=REFUSALS_BYTES),
     )
-    kept, watch = services.freshness.kept, services.metrics.watch
-    watch("builds", "Reports and pages that are made at this moment.", lambda: lanes.working)
-    watch("kept_answers", "Answers that are kept until the data change.", lambda: len(kept))
-    watch("kept_bytes", "Bytes of memory that they take.", lambda: kept.nbytes)
+    _watch(services)
     app.extensions[EXTENSION] = services
     register(app)
     app.after_request(note_route)
     app.wsgi_app = Edge(  # type: ignore[method-assign]  # as Flask's documentation says
-        app.wsgi_app, services.metrics, stopping
+        app.wsgi_app, services.metrics, stopping, Full(services, app.url_map.iter_rules()).refusal
     )
     return app
+
+
+def _watch(services: Services) -> None:
+    """Give figures of what is built and kept."""
+    kept, lanes, watch = services.freshness.kept, services.lanes, services.metrics.watch
+    watch("builds", "Reports and pages that are made at this moment.", lambda: lanes.working)
+    watch("kept_answers", "Answers that are kept until the data change.", lambda: len(kept))
+    watch("kept_bytes", "Bytes of memory that they take.", lambda: kept.nbytes)

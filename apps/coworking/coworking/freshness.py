@@ -163,14 +163,17 @@ class Freshness:
         self._builds = TurnsByKey(database.config.db_statement_timeout + 1)
         database.deadlines.meanwhile = self._look
 
-    def check(self) -> Check:
+    def check(self, age: float = 0.0) -> Check:
         """The version and the schema's revision, as of the request's arrival or later.
+
+        Args:
+            age: seconds before the arrival when the check may have begun.
 
         Raises:
             DatabaseAway: the database can't be asked.
             SchemaTooOld: it has no schema of this service at all.
         """
-        return self._checks.since(time.monotonic())
+        return self._checks.since(time.monotonic() - age)
 
     def answer(
         self, key: Hashable, build: Callable[[Connection], B], *, short: bool = False

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_WORKERS = 3
-PATIENCE = 1.0  # seconds that one inside waits for its turn to work
+PATIENCE = 0.7  # seconds that one inside waits for its turn to work
+FULL = "too many reports are asked for at this moment"
 SWITCH_SECONDS = 0.001  # a thread that computes lets the others go on after so long, not 5 ms
 
 
@@ -38,12 +39,11 @@ class Lanes:
         pool: connections for building reports; a quarter of them stays free for short reports.
 
     Attributes:
-        places: one for each request that may do what takes long.
         working: how many work at this moment.
     """
 
     def __init__(self, *, threads: int, pool: int) -> None:
-        self.places = threading.Semaphore(max(1, threads * 3 // 4))
+        self._free = max(1, threads * 3 // 4)
         self.working = 0
         self._counting = threading.Lock()
         self._turns = threading.Semaphore(max(1, min(MOST_WORKERS, pool * 3 // 4)))
@@ -55,20 +55,32 @@ class Lanes:
         Raises:
             Busy: none is free.
         """
-        self.take_place("too many reports are asked for at this moment")
+        self.take_place(FULL)
         try:
             yield
         finally:
-            self.places.release()
+            self.give_place()
+
+    @property
+    def full(self) -> bool:
+        """Whether no place is free."""
+        return self._free == 0
 
     def take_place(self, refusal: str) -> None:
-        """Take a place, which the caller gives back by `places.release()`.
+        """Take a place, which the caller gives back by `give_place`.
 
         Raises:
             Busy: none is free; its text is `refusal`.
         """
-        if not self.places.acquire(blocking=False):
-            raise Busy(refusal)
+        with self._counting:
+            if self._free == 0:
+                raise Busy(refusal)
+            self._free -= 1
+
+    def give_place(self) -> None:
+        """Give back a place that `take_place` took."""
+        with self._counting:
+            self._free += 1
 
     @contextlib.contextmanager
     def work(self, arrived: float) -> Iterator[None]:

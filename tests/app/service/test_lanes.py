@@ -5,21 +5,27 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
+from coworking.access import new_key
+from coworking.app import create_app
 from coworking.lanes import MOST_WORKERS, PATIENCE, Busy, Lanes
 from coworking.web import EXTENSION, dashboard
+from coworking.web.operations import BUSY_AGE
 from tests.app.service.clients import Clients
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from flask.testing import FlaskClient
 
+    from coworking.config import Config
     from tests.app.service.conftest import Service
 
 # The time limits of the probes in base/coworking/deployment.yaml, in seconds, and a report.
@@ -42,6 +48,20 @@ CENTURIES = [
     for first in (date(1926, 1, 2) + timedelta(days=number + 8 * n) for n in range(7))
 ]
 HOURLY = ["/?from=2024-03-01&to=2024-04-10&by=hour"]
+
+
+@pytest.fixture
+def make_client(configured: Callable[..., Config], database: Any) -> Iterator[Any]:
+    """`make_client(REPORT_MAX_AGE="60")`: a client of an app with these settings."""
+    apps = []
+
+    def make_client(**settings: str) -> FlaskClient:
+        apps.append(create_app(configured(database, **settings)))
+        return apps[-1].test_client()
+
+    yield make_client
+    for each in apps:
+        each.extensions[EXTENSION].close()
 
 
 def slowest(service: Service, path: str, seconds: float) -> float:
@@ -94,6 +114,117 @@ def test_who_finds_no_place_is_refused_at_once(client: FlaskClient, database: An
         for path in ("/health_check", "/readiness_check", "/api/reports/daily_usage"):
             assert client.get(path).status_code == 200, path
     assert client.get("/").status_code == 200
+
+
+def full(lanes: Lanes) -> contextlib.ExitStack:
+    """All places taken, for as long as the block."""
+    places = contextlib.ExitStack()
+    while not lanes.full:
+        places.enter_context(lanes.place())
+    return places
+
+
+def test_a_refusal_needs_no_view_and_is_the_view_s_own(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refusals alone kept the process busy, and probes waited 0.8 s behind them."""
+    app = client.application
+    services = app.extensions[EXTENSION]
+    paths = ("/", "/?by=week&tz=Europe/Berlin", "/api/v1/overview", "/api/v1/checkins?by=week")
+    with full(services.lanes):
+        seen = [client.get(path) for path in paths]
+        monkeypatch.setattr(app.wsgi_app, "_app", None)
+        again = [client.get(path) for path in paths]
+
+    assert [(each.status_code, each.text) for each in again] == [(503, each.text) for each in seen]
+    for one, other in zip(seen, again, strict=True):
+        for name in ("Content-Type", "Retry-After", "Content-Security-Policy", "X-Frame-Options"):
+            assert one.headers.get(name) == other.headers.get(name), name
+        assert (other.headers["Cache-Control"], "X-Request-ID" in other.headers) == (
+            "no-store",
+            True,
+        )
+    value = services.metrics.registry.get_sample_value
+    labels = {"method": "GET", "route": "/api/v1/overview", "status": "503"}
+    assert value("coworking_http_requests_total", labels) == 2
+
+
+def test_what_needs_no_place_is_answered_while_all_are_taken(
+    client: FlaskClient, database: Any
+) -> None:
+    with full(client.application.extensions[EXTENSION].lanes):
+        found = {path: client.get(path).status_code for path in ("/version", "/api", "/nowhere")}
+        found |= {"POST": client.post("/api/v1/overview").status_code}
+        found |= {"members": client.get("/api/v1/members?list=not-seen").status_code}
+    assert found == {"/version": 200, "/api": 404, "/nowhere": 404, "POST": 405, "members": 401}
+
+
+def test_while_all_places_are_taken_a_stranger_is_still_one(
+    make_client: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    key = new_key()
+    keys.write_text(key)
+    client = make_client(ACCESS_KEY_FILE=str(keys))
+    with full(client.application.extensions[EXTENSION].lanes):
+        for path in ("/", "/api/v1/overview"):
+            assert client.get(path).status_code == 401
+            wrong = {"Authorization": f"Bearer {new_key()}"}
+            assert client.get(path, headers=wrong).status_code == 401
+            for _ in range(2):
+                right = {"Authorization": f"Bearer {key}"}
+                assert client.get(path, headers=right).status_code == 503
+
+
+def test_a_kept_answer_that_may_be_older_needs_no_place(
+    make_client: Callable[..., FlaskClient],
+) -> None:
+    client = make_client(REPORT_MAX_AGE="60")
+    shown = client.get("/api/v1/overview")
+    with full(client.application.extensions[EXTENSION].lanes):
+        assert client.get("/api/v1/overview").json == shown.json
+        assert client.get("/api/v1/checkins").status_code == 503
+
+
+def test_one_renders_a_page_for_those_who_ask_at_the_same_time(
+    client: FlaskClient, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three rendered one page side by side, and each took three times as long."""
+    made: list[float] = []
+    make = dashboard._rendered
+
+    def slowly(*asked: Any) -> Any:
+        made.append(time.monotonic())
+        time.sleep(0.2)
+        return make(*asked)
+
+    monkeypatch.setattr(dashboard, "_rendered", slowly)
+    now = datetime.now(UTC)
+    monkeypatch.setattr(dashboard, "datetime", SimpleNamespace(now=lambda _: now))
+    app = client.application
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: app.test_client().get("/"), range(4)))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len(made) == 1
+
+
+def test_while_all_places_are_taken_readiness_asks_the_database_less_often(
+    client: FlaskClient, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = client.application.extensions[EXTENSION]
+    asked: list[str] = []
+    checks = services.freshness._checks
+    ask = checks._ask
+    monkeypatch.setattr(checks, "_ask", lambda: asked.append("once") or ask())
+    for _ in range(3):
+        client.get("/readiness_check")
+    assert len(asked) == 3
+    with full(services.lanes):
+        began = time.monotonic()
+        while time.monotonic() < began + 2 * BUSY_AGE:
+            assert client.get("/readiness_check").status_code == 200
+    assert 3 < len(asked) <= 6
 
 
 def test_a_busy_page_does_not_blame_the_database(client: FlaskClient) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from coworking.kept import Kept
     from coworking.lanes import Lanes
     from coworking.metrics import Metrics
+    from coworking.turns import TurnsByKey
     from coworking.web.bodies import Body
 
 EXTENSION = "coworking"
@@ -35,6 +36,8 @@ class Services:
         stopping: whether the process was told to stop.
         lanes: how many requests may do what takes long.
         pages: rendered dashboards, each for all who ask the same within a second.
+        renders: one rendering at a time of each of them.
+        refusals: pages that say that the dashboard can't be read now.
     """
 
     config: Config
@@ -45,6 +48,8 @@ class Services:
     stopping: Callable[[], bool]
     lanes: Lanes
     pages: Kept[Hashable, Body]
+    renders: TurnsByKey
+    refusals: Kept[Hashable, Body]
 
     def close(self) -> None:
         """Close every connection."""

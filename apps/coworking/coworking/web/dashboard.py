@@ -19,9 +19,10 @@ from coworking.periods import Granularity, ParameterError, Period, local_date, z
 from coworking.presets import named
 from coworking.reports import Overview
 from coworking.web import charts, choice, mistakes, notices, services, words
-from coworking.web.errors import RETRY_AFTER, note
+from coworking.web.errors import note
 from coworking.web.headline import headline, judged
 from coworking.web.pages import address, answered, frame, page, rendered
+from coworking.web.problems import RETRY_AFTER
 
 if TYPE_CHECKING:
     from flask import Response
@@ -129,12 +130,16 @@ def _page(
     logged_in = frame(picked)["logged_in"]
     key = (*sorted(picked.items()), logged_in, answer.version, now.replace(microsecond=0))
     pages, lanes = services().pages, services().lanes
-    found = pages.get(key) if answer.age == 0 else None
-    if found is None:
+    if answer.age > 0:
         with lanes.place(), lanes.work(arrived):
-            found = pages.get(key) if answer.age == 0 else None
+            return _rendered(picked, asked, answer, now)
+    found = pages.get(key)
+    if found is None:
+        with lanes.place(), services().renders.turn(key) as (shared, _):
+            found = shared.found or pages.get(key)
             if found is None:
-                found = _rendered(picked, asked, answer, now)
+                with lanes.work(arrived):
+                    shared.found = found = _rendered(picked, asked, answer, now)
                 pages.put(key, found, found.nbytes)
     return found
 
@@ -154,10 +159,21 @@ def _rendered(
 
 
 def _away(picked: dict[str, str], error: ServiceError) -> Response:
-    """503, without what is picked: many may ask for it at once."""
+    """503, without what is picked: many may ask for it at once, so it is kept too."""
     note(error)
-    context = {"refresh": True, "reason": str(error), "busy": isinstance(error, Busy)}
-    response = page("away.html", {**frame(picked), **context}, 503)
+    context = {
+        **frame(picked),
+        "refresh": True,
+        "reason": str(error),
+        "busy": isinstance(error, Busy),
+    }
+    key = (request.environ["QUERY_STRING"], context["logged_in"], str(error))
+    refusals = services().refusals
+    found = refusals.get(key)
+    if found is None:
+        found = rendered("away.html", context)
+        refusals.put(key, found, found.nbytes)
+    response = answered(found, 503)
     response.headers["Retry-After"] = RETRY_AFTER
     return response
 

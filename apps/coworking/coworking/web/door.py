@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from coworking.access import AccessKeys
+    from coworking.web import Services
 
 # What answers everybody: probes, the build, files that are the same in every copy, and the login.
 OPEN = frozenset(
@@ -72,6 +73,15 @@ def register(app: Flask) -> None:
 def refusal() -> NoEntry | None:
     """Why the present request may not enter a closed door; None if it has a key or a session."""
     return _refusal(services().keys, request.environ)
+
+
+def may_enter(of: Services, environ: WSGIEnvironment) -> bool:
+    """Whether a request to an app with these services has what a closed door asks for."""
+    header = environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return sessions.has_session(of, environ)
+    found = BEARER.fullmatch(header)
+    return found is not None and of.keys.opens(found[1])
 
 
 def _refusal(keys: AccessKeys, environ: WSGIEnvironment) -> NoEntry | None:

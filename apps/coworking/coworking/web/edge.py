@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from coworking.metrics import Metrics
+    from coworking.web.full import NoPlace
 
 # As proxies and tracing libraries make them; anything else could forge or break log lines.
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
@@ -63,6 +64,15 @@ def note_route(response: Response) -> Response:
     return response
 
 
+def _refuse(
+    refused: NoPlace, environ: WSGIEnvironment, start: Callable[..., object]
+) -> Iterable[bytes]:
+    """Answer with a refusal; only paths that are their own templates are refused so."""
+    environ[ROUTE], environ[REASON] = environ["PATH_INFO"], refused.reason
+    start(refused.status, refused.headers)
+    return [refused.body]
+
+
 class Edge:
     """WSGI around an app.
 
@@ -71,14 +81,20 @@ class Edge:
         metrics: where answers are counted.
         stopping: whether the process was told to stop; clients that keep their connection are
             then asked to open their next one, which finds another process.
+        refusal: the answer to a request that the app need not see, or None.
     """
 
     def __init__(
-        self, app: WSGIApplication, metrics: Metrics, stopping: Callable[[], bool]
+        self,
+        app: WSGIApplication,
+        metrics: Metrics,
+        stopping: Callable[[], bool],
+        refusal: Callable[[WSGIEnvironment], NoPlace | None],
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._stopping = stopping
+        self._refusal = refusal
         self._prefix = urandom(8).hex()
         self._numbers = count(1)
 
@@ -102,7 +118,8 @@ class Edge:
                 headers.append(("Connection", "close"))
             return start_response(status, headers, exc_info)
 
-        body = self._app(environ, start)
+        refused = self._refusal(environ)
+        body = self._app(environ, start) if refused is None else _refuse(refused, environ, start)
         self._note(environ, int(statuses[-1][:3]), request_id, time.perf_counter() - started)
         return body
 

@@ -14,12 +14,10 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 
 from coworking.errors import ServiceError
 from coworking.web.edge import REASON
-from coworking.web.problems import problem
+from coworking.web.problems import RETRY_AFTER, problem
 
 if TYPE_CHECKING:
     from flask import Flask
-
-RETRY_AFTER = "1"  # seconds; a database that comes back is noticed by the next request
 
 
 def register(app: Flask) -> None:

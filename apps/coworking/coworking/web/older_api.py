@@ -57,7 +57,7 @@ class Sending:
         """Give the place back; the server calls it, also when the client has gone away."""
         lanes, self._lanes = self._lanes, None
         if lanes is not None:
-            lanes.places.release()
+            lanes.give_place()
 
     def __del__(self) -> None:
         self.close()

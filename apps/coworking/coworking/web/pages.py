@@ -33,6 +33,13 @@ POLICY = {
 }
 
 
+def _policy(directives: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+CONTENT_SECURITY_POLICY = _policy(POLICY)
+
+
 def page(
     template: str,
     context: Mapping[str, object] | None = None,
@@ -60,10 +67,8 @@ def rendered(template: str, context: Mapping[str, object] | None = None) -> Body
 def answered(body: Body, status: int = 200, *, policy: Mapping[str, str] | None = None) -> Response:
     """The present request's answer, with a policy as `page` says."""
     response = body.response(status)
-    directives = {**POLICY, **(policy or {})}
-    response.headers["Content-Security-Policy"] = "; ".join(
-        f"{name} {value}" for name, value in directives.items()
-    )
+    said = _policy({**POLICY, **policy}) if policy else CONTENT_SECURITY_POLICY
+    response.headers["Content-Security-Policy"] = said
     return response
 
 

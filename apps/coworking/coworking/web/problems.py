@@ -8,6 +8,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 PROBLEM_TYPE = "application/problem+json"
+RETRY_AFTER = "1"  # seconds; a database that comes back is noticed by the next request
 
 
 class ProblemDetails(BaseModel):
@@ -31,13 +32,16 @@ def problem(
     valid: str | None = None,
 ) -> Response:
     """The response that describes a problem; the fields are `ProblemDetails`'s."""
+    body = problem_body(status, detail, parameter=parameter, value=value, valid=valid)
+    return Response(body, status, content_type=PROBLEM_TYPE)
+
+
+def problem_body(status: int, detail: str, **fields: str | None) -> str:
+    """A problem's text; `fields` are those of `ProblemDetails` that not every problem has."""
     found = ProblemDetails(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        parameter=parameter,
-        value=value,
-        valid=valid,
+        **fields,
     )
-    body = found.model_dump_json(exclude_none=True) + "\n"
-    return Response(body, status, content_type=PROBLEM_TYPE)
+    return found.model_dump_json(exclude_none=True) + "\n"
