@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
@@ -34,12 +35,13 @@ TESTS = frozenset({"chainsaw.kyverno.io", "cli.kyverno.io", "kuttl.dev", "test.g
 
 # Folders of manifests for people to look at. `test` may be an environment.
 EXAMPLES = frozenset(
-    {"doc", "docs", "example", "examples", "fixtures", "sample", "samples", "tests"}
+    {"demos", "doc", "docs", "e2e", "example", "examples", "fixtures", "sample", "samples"}
+    | {"slides", "tests", "third_party", "tutorial", "tutorials"}
 )
 # Folders of what is no longer deployed.
 ARCHIVES = frozenset(
     {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
-    | {"old", "retired", "unused"}
+    | {"old", "retired", "unused", "vendor"}
 )
 # Folders of what a test of a program reads, or compares its output with.
 RECORDS = frozenset({"expected", "golden", "goldens", "test_data", "testdata"})
@@ -75,6 +77,15 @@ def chart_of(file: Path, tree: Path) -> Path | None:
     """The folder of the Helm chart that a file belongs to, or None."""
     inside = (each for each in file.parents if each.is_relative_to(tree))
     return next((each for each in inside if (each / "Chart.yaml").is_file()), None)
+
+
+@cache
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a release of an operator, which OLM installs where it fits.
+
+    https://olm.operatorframework.io/docs/tasks/creating-operator-bundle/
+    """
+    return any("clusterserviceversion" in each.name for each in folder.iterdir())
 
 
 def maker_in(folder: Path) -> Path | None:

@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from treecheck.beside import is_bundle
 from treecheck.blame import blame
 from treecheck.cluster import Cluster
 from treecheck.conformance import conform
@@ -112,9 +113,9 @@ def check(
         for name, found in inputs.sets.items()
     ]
     unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])
-    flux = any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
+    filled = inputs.substituted or any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
     for cluster in clusters:
-        found = _cluster(cluster, chosen.values(), substituted=flux)
+        found = _cluster(cluster, chosen.values(), substituted=filled)
         raised += known_lacks(found, cluster, clusters, inputs, unknown)
     raised = list(_kept(raised))
     raised += apply_waivers(
@@ -207,6 +208,11 @@ def _is_judged(raised: Raised, *, substituted: bool) -> bool:
     resource, path = raised.resource, raised.problem.path
     if resource is not None and is_filled_in_later(resource, path, substituted=substituted):
         return False
+    if resource is not None and resource.part.shown and raised.rule.id == "not-base64":
+        return False  # a word for the secret that somebody has
+    if resource is not None and raised.rule.id == "removed-api" and resource.part.loose:
+        file = resource.origin.file
+        return file is None or not is_bundle(file.parent)  # OLM knows which releases it was for
     if resource is not None and (resource.part.chart or resource.part.shown):
         return raised.rule.layer in STRUCTURAL
     rollout = raised.resource is not None and raised.resource.kind == "Rollout"

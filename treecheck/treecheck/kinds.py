@@ -101,11 +101,30 @@ _OF_PROGRAMS = frozenset(
         "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io", "backstage.io",
         "chainsaw.kyverno.io", "cli.kyverno.io", "controller-runtime.sigs.k8s.io",
         "install.istio.io", "k0s.k0sproject.io", "k0sctl.k0sproject.io", "k3d.io", "kind.x-k8s.io",
+        "imgpkg.carvel.dev", "kapp.k14s.io", "kbld.k14s.io",
         "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
         "kubescheduler.config.k8s.io", "kustomize.config.k8s.io", "kuttl.dev",
-        "mirror.openshift.io", "skaffold", "test.gatekeeper.sh",
+        "mirror.openshift.io", "skaffold", "test.gatekeeper.sh", "vendir.k14s.io",
     }
 )  # fmt: skip
+
+
+# Kinds that OpenShift 3 served in the core group; `oc process` still reads its Template there.
+OF_OPENSHIFT = frozenset(
+    ("v1", kind)
+    for kind in (
+        "BuildConfig", "DeploymentConfig", "Image", "ImageStream", "ImageStreamTag", "Project",
+        "Route", "SecurityContextConstraints", "Template",
+    )
+)  # fmt: skip
+
+
+def is_sync_set_patch(body: dict[str, Any]) -> bool:
+    """Whether a text is a patch of Hive's SyncSets, which names what it changes at its top.
+
+    https://github.com/openshift/hive/blob/master/docs/syncset.md
+    """
+    return "metadata" not in body and {"name", "patch"} <= set(body)
 
 
 def is_of_a_program(body: dict[str, Any]) -> bool:

@@ -104,7 +104,8 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"no matches for Id ([^;\s]*)", "no resource is {0}, which a patch of it changes"),
     (r"already registered id: (\S+)", "two of its resources are {0}"),
     (r"security; file '([^']*)' is not in or below", "it reads {0}, outside of its folder"),
-    (r"unable to find (?:plugin|one of) (.*)", "it needs the plugin {0}"),
+    (r"unable to find one of 'kustom.* in directory '([^']*)'", "{0} has no kustomization.yaml"),
+    (r"unable to find plugin (.*)", "it needs the plugin {0}"),
     (
         r"merging from generator .*Name:\"([^\"]*)\".* does not exist",
         "a generator is to merge into {0}, which nothing before it generates",

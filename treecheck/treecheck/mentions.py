@@ -102,6 +102,10 @@ class Mentions:
             for kind, name in _CREATE.findall(text)
         }
 
+    def substitutes(self) -> bool:
+        """Whether a page or script fills in variables: `kustomize build . | envsubst`."""
+        return any("envsubst" in text for _, text in self._commands())
+
     def _commands(self) -> Iterator[tuple[Path, str]]:
         """The pages and scripts, a command a line."""
         for path, text in self._all():
@@ -155,6 +159,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     for folder, place in mentions.terraform(loose):
         why = f"Terraform in {show(folder, inputs.root)} may make more"
         inputs.miss(why, [place] if place else ())
+    inputs.substituted = mentions.substitutes()
     inputs.by_hand.update(mentions.creates())
     for place, path in mentions.installs().items():
         why = f"{show(path, inputs.root)} installs a chart in namespace {place}"

@@ -52,6 +52,11 @@ class Part:
     shown: bool = False
     chart: str = ""
 
+    @property
+    def to_copy(self) -> bool:
+        """Whether people may copy it and fill it in: nothing here says that it is applied."""
+        return self.loose or self.shown
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

@@ -30,7 +30,10 @@ MARKS: dict[str, str] = {
     "${ }": r"\$\{[^}\n]*\}",
     "%{ }": r"%\{.*?\}|\$\{[^}\n]*\}",
     "@ @": r"@{1,2}\w+@{1,2}",
+    "<#if>": r"<#--.*?-->|</?#.*?>|\$\{[^}\n]*\}",
 }
+# A file's name that says it: `ingress.yaml.j2` is not YAML by its end, `ingress.j2.yaml` is.
+_NAMED = re.compile(r"\.(?:erb|ftl|gotmpl|j2|jinja2?|mustache|tmpl|tpl)\.ya?ml$")
 # A line that begins with a command of a template: text of alerts has the same marks elsewhere.
 _WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+ :?="
 _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
@@ -39,8 +42,11 @@ _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
 _PLACE = re.compile(r"\{\{|\$[{(]")
 # A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
-    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TODO|XXX)[A-Z_-]*"
+    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*"
 )
+
+# What a person writes a value of their own over, in a file that they copy.
+_TO_FILL = re.compile(r"<[A-Za-z][^<>\n]*>|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b")
 
 
 def template_of(text: str, *, helm: bool = False) -> str:
@@ -79,8 +85,10 @@ def _is_yaml(text: str) -> bool:
 def is_template(source: SourceFile, *, charted: bool = False) -> bool:
     """Whether a file is YAML, and the names of its manifests are still to be filled in.
 
-    In a Helm chart it is one with any place at all.
+    In a Helm chart it is one with any place at all. A file whose name says so is one anyway.
     """
+    if _NAMED.search(source.path.name):
+        return True
     if charted and "{{" in source.text:
         return any("apiVersion" in as_mapping(each.value) for each in source.documents)
     return any(
@@ -103,15 +111,19 @@ def has_place(text: str) -> bool:
 def is_filled_in_later(resource: Resource, path: FieldPath, *, substituted: bool) -> bool:
     """Whether a field's value comes only when SOPS decrypts it, or Flux fills in its variables.
 
+    Or when a person does, in a copy of what nothing deploys: `host: <your domain>`.
+
     Args:
         resource: what has the field.
         path: the field.
-        substituted: whether Flux runs in this tree.
+        substituted: whether Flux runs in this tree, or a script calls envsubst.
     """
     value = at(resource.body, *path)
     if value is None:  # one of a wrong type has been taken out
         value = next((each.value for each in resource.schema_errors if each.path == path), None)
-    if substituted and isinstance(value, str) and "${" in value:
+    if isinstance(value, str) and (
+        (substituted and "${" in value) or (resource.part.to_copy and _TO_FILL.search(value))
+    ):
         return True
     if not resource.encrypted:
         return False

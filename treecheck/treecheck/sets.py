@@ -44,6 +44,7 @@ class Inputs:
         unknown: what nobody can know of the tree, a sentence each.
         named: the files that were asked for by name: where one can't be read, the run fails.
         by_hand: `Secret web` -> the page or script of the tree that says how to make it.
+        substituted: whether a script of the tree fills in variables (envsubst) before it applies.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
     """
@@ -60,6 +61,7 @@ class Inputs:
     unknown: list[str] = field(default_factory=list)
     named: set[Path] = field(default_factory=set)
     by_hand: dict[str, Path] = field(default_factory=dict)
+    substituted: bool = False
     ignored: tuple[str, ...] = ()
     whole: bool = False
 

@@ -29,7 +29,7 @@ from treecheck.files import SourceFile, git_root, kustomization_file, read_any, 
 from treecheck.kube.alternatives import LOOSE, by_file
 from treecheck.kube.applications import cluster_of, destination, sources
 from treecheck.kube.applicationsets import generated
-from treecheck.kube.renderers import beside_flux, flux_options, kustomize_options
+from treecheck.kube.renderers import beside_flux, flux_components, flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
 from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
@@ -97,7 +97,11 @@ class Sorter:
         self._tell_templates(used)
         self.inputs.notes += examples(each for found in self.clusters.values() for each in found)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
-        tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)))
+        aided = flux_components(self.inputs.files.values(), self._flux_folder)
+        for folder, place in aided.items():
+            why = f"Flux adds components to {show(folder, self.inputs.root)}"
+            self.inputs.miss(why, [place] if place and "$" not in place else ())
+        tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)), aided)
 
     def _tell_templates(self, used: set[Path]) -> None:
         """Take down the files that another program fills in first, a sentence for each folder.
@@ -151,7 +155,7 @@ class Sorter:
                 continue  # the settings of another tool
             source = read_any(path)
             within = None if path in used else chart_of(path, self.folder)
-            helm = within is not None and path.is_relative_to(within / "templates")
+            helm = within is not None and not path.name.startswith("values")
             why = template_of(source.text, helm=helm) if source.error is not None else ""
             if why or (path not in used and is_template(source, charted=within is not None)):
                 self.unfilled[path] = (source, why or "a template: its names are not filled in")

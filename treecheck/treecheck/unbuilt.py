@@ -15,13 +15,14 @@ from treecheck.rendering import closure, namespace_of
 from treecheck.sets import Unbuilt, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from treecheck.rendering import Kustomization
     from treecheck.sets import Inputs
 
 # What kustomize says of a file that is not there, and of one that it may not read.
 _GONE = re.compile(r"evalsymlink failure on '([^']+)'")
+_NONE_IN = re.compile(r"unable to find one of 'kustomization\.yaml'.* in directory '([^']+)'")
 _OUTSIDE = re.compile(r"security; file '([^']+)' is not in or below '([^']+)'")
 TIMEOUT = 20  # seconds
 
@@ -33,10 +34,20 @@ def made_elsewhere(message: str) -> Path | None:
     right can't be known.
     """
     found = _GONE.search(message)
+    bare = _NONE_IN.search(message)
+    if bare is not None:
+        return made_in(Path(bare[1]))
     if found is None or not found[1].startswith("/"):
         return None
     path = Path(found[1])
-    return path if not path.exists() and _is_ignored(path) else None
+    made = path.name.endswith(".clusterserviceversion.yaml")  # by `operator-sdk generate`
+    return path if not path.exists() and (made or _is_ignored(path)) else None
+
+
+def made_in(folder: Path) -> Path | None:
+    """The kustomization that a folder lacks, where .gitignore names it; else None."""
+    path = folder / "kustomization.yaml"
+    return path if folder.is_dir() and _is_ignored(path) else None
 
 
 def _is_ignored(path: Path) -> bool:
@@ -74,12 +85,15 @@ def unbuilt(folder: Path, message: str, root: Path) -> Unbuilt:
 
 
 def tell_failures(
-    inputs: Inputs, failed: dict[Path, str], is_aside: Callable[[Path], bool]
+    inputs: Inputs,
+    failed: dict[Path, str],
+    is_aside: Callable[[Path], bool],
+    aided: Container[Path] = (),
 ) -> None:
     """Take down the folders that can't be built, those with the same fault together.
 
     `failed` is each folder with kustomize's message; of those that are aside (examples, and what
-    is no longer deployed) nobody needs to hear it.
+    is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more first.
     """
     told: dict[str, Unbuilt] = {}
     made: dict[Path, list[str]] = {}
@@ -94,6 +108,9 @@ def tell_failures(
             continue
         if inside & set(failed):
             continue  # that one says where the mistake is
+        if folder in aided:
+            inputs.unknown.append(f"Flux builds {name} with components, so it is not known here")
+            continue
         if why := unfilled(message, name):
             inputs.unknown.append(why)
             continue
@@ -111,8 +128,8 @@ def tell_failures(
 def not_in_git(file: Path, name: str, root: Path) -> str:
     """A sentence for the summary about a file that each checkout makes."""
     return (
-        f"{show(file, root)} is made outside of git (.gitignore names it), so what {name} brings "
-        "can't be known"
+        f"{show(file, root)} is made outside of git (.gitignore or its name says so), so what "
+        f"{name} brings can't be known"
     )
 
 

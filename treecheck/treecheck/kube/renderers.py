@@ -85,6 +85,24 @@ def flux_options(
     return options
 
 
+def flux_components(
+    files: Iterable[SourceFile], find: Callable[[str], Path | None]
+) -> dict[Path, str]:
+    """Folder -> the targetNamespace of a Flux Kustomization that adds components to it, or "".
+
+    They are added to the folder's own kustomization, whose patches may be for what they bring.
+    Source: https://fluxcd.io/flux/components/kustomize/kustomizations/#components
+    """
+    found: dict[Path, str] = {}
+    for body in (as_mapping(document.value) for file in files for document in file.documents):
+        spec = as_mapping(body.get("spec"))
+        if as_text(body.get("apiVersion")).startswith("kustomize.toolkit.fluxcd.io/"):
+            folder = find(as_text(spec.get("path"))) if as_list(spec.get("components")) else None
+            if folder is not None:
+                found[folder] = as_text(spec.get("targetNamespace"))
+    return found
+
+
 def beside_flux(options: dict[Path, str]) -> str:
     """The options of a folder that no Flux Kustomization names, in a tree with or without some.
 

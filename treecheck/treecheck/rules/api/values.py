@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
-from treecheck.model import Problem, as_text, at, show_path
+from treecheck.model import Problem, as_list, as_mapping, as_text, at, show_path
 from treecheck.registry import rule
 from treecheck.schemas import schemas
 from treecheck.wording import shown
@@ -74,7 +74,7 @@ def number_out_of_range(resource: Resource, cluster: Cluster) -> Iterator[Proble
     mode without its leading zero is another number). The API server refuses the manifest.
     """
     for error in _of(resource, "minimum", "maximum"):
-        if _overflows(error, cluster.version):
+        if _overflows(error, cluster.version) or _scales_to_none(resource, error.path):
             continue
         side = "at least" if error.keyword == "minimum" else "at most"
         yield Problem(
@@ -83,6 +83,17 @@ def number_out_of_range(resource: Resource, cluster: Cluster) -> Iterator[Proble
             fix=f"Write a number that is {side} {error.expected}.",
             path=error.path,
         )
+
+
+def _scales_to_none(resource: Resource, path: FieldPath) -> bool:
+    """Whether an autoscaler goes down to 0 by what it may: the gate HPAScaleToZero admits that."""
+    kinds = {
+        as_text(as_mapping(each).get("type")) for each in as_list(resource.spec.get("metrics"))
+    }
+    zero = resource.spec.get("minReplicas") == 0 and path == ("spec", "minReplicas")
+    return (
+        resource.kind == "HorizontalPodAutoscaler" and zero and bool(kinds & {"External", "Object"})
+    )
 
 
 @rule("number-too-large", source=_SOURCE)

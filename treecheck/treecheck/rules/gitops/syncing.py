@@ -103,10 +103,11 @@ def child_owns_enabled(cluster: Cluster) -> Iterator[Problem]:
             continue
         for child in resources_of(cluster, root):
             automated = as_mapping(sync_policy(child).get("automated"))
-            if child.kind == "Application" and "enabled" in automated:
+            made = child.maker is not None  # by an ApplicationSet, which puts back all of it
+            if child.kind == "Application" and automated.get("enabled") is True and not made:
                 yield Problem(
-                    f"it writes enabled: {str(automated['enabled']).lower()}, and Application "
-                    f"{root.name} puts that back after a rollback in the UI has switched it off",
+                    f"it writes enabled: true, and Application {root.name} puts that back after a "
+                    "rollback in the UI has switched it off",
                     fix=f"Leave enabled out, and let {root.name} ignore {POINTER} with "
                     "RespectIgnoreDifferences=true.",
                     path=("spec", "syncPolicy", "automated", "enabled"),

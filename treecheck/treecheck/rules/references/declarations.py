@@ -76,7 +76,7 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     A failing startup or liveness probe restarts the container for ever; a failing readiness probe
     keeps it out of its Service.
 
-    Numbers are compared only where the container declares ports at all; one on which several probes
+    Numbers are compared only where the container declares one TCP port; one on which several probes
     agree, or that is in the container's arguments or variables, is taken for a port of its own.
     """
     asked = [
@@ -88,6 +88,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
         agreed = len(asked) > 1 and set(asked) == {port}
         if not isinstance(port, int | str) or (isinstance(port, int) and (agreed or not ports)):
             continue
+        if isinstance(port, int) and sum(each.protocol == "TCP" for each in ports) != 1:
+            continue  # with several ports of its own a container may well have one more
         if find(ports, port) is None and not names_port(container, port):
             # What a container declares does not bind it, and so a number may be right.
             effect = "the probe fails unless something listens there undeclared"

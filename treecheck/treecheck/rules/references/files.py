@@ -30,14 +30,19 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     Application that syncs the folder it lies in is applied by hand and left alone. So is a file
     that a page, a script or another file of the repository names with its folder, one whose name,
     or whose folder's, says that it is an example, for debugging or for a bootstrap by hand, and one
-    that a program reads, such as Backstage.
+    that a program reads, such as Backstage. The roles for people that kubebuilder writes beside
+    each kind are for whoever installs the operator.
     """
     manifests = [as_mapping(document.value) for document in source.documents]
     first = next((body for body in manifests if as_text(body.get("kind"))), None)
     if first is not None and is_of_a_program(first):
         return
     words = f"{source.path.parent.name}/{source.path.name}"
+    if re.search(r"^rbac/\w+_(?:admin|editor|viewer)_role\.yaml$", words):
+        return
     is_example = re.search(r"debug|example|sample|template|^bootstrap/", words) is not None
+    if first is not None and "generateName" in as_mapping(first.get("metadata")):
+        return  # kustomize takes none of those: `kubectl create` makes a new one each time
     if source.unlisted and first is not None and not is_example:
         name = as_text(as_mapping(first.get("metadata")).get("name"))
         yield Problem(

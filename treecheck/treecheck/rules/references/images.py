@@ -8,7 +8,7 @@ from treecheck.files import line_of
 from treecheck.kube.images import listed_images, repository
 from treecheck.model import Problem, as_list, as_mapping, as_text, mappings_in
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by, closure
+from treecheck.rendering import built_by, closure, unrendered
 from treecheck.written import deletes, listed
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
 
     An entry is used when a rendered image has its new name (or, without one, its name), of any
     folder that builds on the kustomization. While one of those can't be built that is not known;
-    nor where a patch further out deletes, and a manifest as it is written has the image: the
-    entry changes what is deleted later.
+    nor where a remote base or a chart is not here; nor where a patch further out deletes, and a
+    manifest as it is written has the image: the entry changes what is deleted later.
     """
     for kustomization, resources in built_by(cluster.resources):
-        if kustomization.body.get("configurations"):
-            continue  # they may name fields of custom resources that hold images
+        if any(each.body.get("configurations") for each in _around(kustomization, cluster)):
+            continue  # they may name other fields that hold images
+        if unrendered(kustomization.folder):
+            continue  # which images those have is not known
         users = _users(resources)
         names = {repository(image) for image in users}
         for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
@@ -76,12 +78,16 @@ def _users_everywhere(kustomization: Kustomization, cluster: Cluster) -> dict[st
 
 def _deleted_later(kustomization: Kustomization, cluster: Cluster, name: str) -> bool:
     """Whether a folder that builds on a kustomization has the image, and deletes something."""
-    outer = _outer(kustomization, cluster)
-    around = [each for folder in outer for each in closure(folder)]
+    around = _around(kustomization, cluster)
     if not any(deletes(each) for each in around if each.file != kustomization.file):
         return False
     bodies = [body for each in around for body in listed(each)]
     return name in {repository(as_text(each.get("image"))) for each in mappings_in(bodies)}
+
+
+def _around(kustomization: Kustomization, cluster: Cluster) -> list[Kustomization]:
+    """A kustomization with all that build on it, or that those build on too."""
+    return [kustomization, *(e for each in _outer(kustomization, cluster) for e in closure(each))]
 
 
 def _outer(kustomization: Kustomization, cluster: Cluster) -> list[Path]:

@@ -132,6 +132,14 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     yield from _accounts_missing(resource, cluster)
 
 
+def _placed_by_hand(account: str, cluster: Cluster) -> bool:
+    """Whether a file that nobody applies here has the account, for `kubectl -n` to place."""
+    return any(
+        each.name == account and each.part.loose and "namespace" not in each.metadata
+        for each in cluster.of_kind("ServiceAccount")
+    )
+
+
 def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
     for place, subject in each(binding, "subjects"):
         if subject.get("kind") != "ServiceAccount":
@@ -139,7 +147,7 @@ def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
         account = as_text(subject.get("name"))
         where = as_text(subject.get("namespace")) or binding.namespace
         known = f"{where}/{account}" in cluster.facts.service_accounts or account == "default"
-        known = known or where.startswith(OF_OPENSHIFT)
+        known = known or where.startswith(OF_OPENSHIFT) or _placed_by_hand(account, cluster)
         if not known and cluster.get("ServiceAccount", where, account) is None:
             yield Problem(
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
@@ -190,6 +198,14 @@ def _homes(cluster: Cluster) -> dict[str, set[tuple[Path | None, Part]]]:
     return found
 
 
+def _same_text(one: Resource, other: Resource) -> bool:
+    """Whether two resources are one text, which has two paths by a symbolic link."""
+    ours, theirs = one.origin.file, other.origin.file
+    if None in (ours, theirs) or ours == theirs or one.origin.line != other.origin.line:
+        return False
+    return ours is not None and theirs is not None and ours.resolve() == theirs.resolve()
+
+
 @rule(
     "duplicate-resource",
     scope=Scope.CLUSTER,
@@ -208,7 +224,8 @@ def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
         homes = cluster.once("homes", lambda: _homes(cluster)).get(resource.part.name, ())
         where = resource.part if len(homes) > 1 else resource.part.name
         key = (where, *resource.key)
-        if resource.metadata.get("name") and seen.setdefault(key, resource) is not resource:
+        first = seen.setdefault(key, resource) if resource.metadata.get("name") else resource
+        if first is not resource and not _same_text(first, resource):
             wrong = f"{resource.title} is there twice; the second overwrites the first"
             if resource.maker is not None:
                 wrong = f"{resource.maker.title} makes two Applications called {resource.name}: "

@@ -65,7 +65,9 @@ def _unmet(
         if alone and kustomization.body.get("kind") == "Component":
             continue  # it patches what those bring who name it, and here nobody does
         for file, select in targets(kustomization):
-            if kustomization.body.get("kind") == "Component" and not SOME & set(select):
+            shared = not file.is_relative_to(kustomization.folder)
+            component = kustomization.body.get("kind") == "Component"
+            if (component or shared) and not SOME & set(select):
                 continue  # it is for each shape that a workload may have
             if not (
                 any(is_meant(select, each, affixes) for each in resources)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
+    from treecheck.kube.ports import Port
     from treecheck.model import Resource
 
 SERVICE = "https://kubernetes.io/docs/concepts/services-networking/service/"
@@ -66,7 +67,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     endpoint; a number that none declares is a connection refused.
 
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
-    that is in a container's arguments or variables is taken for a port of its own.
+    that is in a container's arguments or variables is taken for a port of its own. So is one
+    of pods that declare several, or of a Service that leads to the declared one too.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -76,6 +78,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
             continue
         if any(names_port(each, target) for pod in pods for _, each in pod.containers()):
+            continue
+        if isinstance(target, int) and not _only_other(resource, ports, protocol):
             continue
         # What a container declares does not bind it, and so a number may be right.
         effect = "connections to it fail unless something listens there undeclared"
@@ -89,6 +93,13 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             related=tuple(pod.owner for pod in pods),
             severity=None if named else Severity.WARNING,
         )
+
+
+def _only_other(service: Resource, ports: list[Port], protocol: str) -> bool:
+    """Whether pods declare one port of a protocol, and no port of their Service leads to it."""
+    declared = {port.number: port.name for port in ports if port.protocol == protocol}
+    reached = {target_of(port) for _, port in each(service, "spec", "ports")}
+    return len(declared) == 1 and not reached & {*declared, *declared.values()}
 
 
 @rule(

@@ -41,6 +41,8 @@ def image_name_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """
     for path, container in of_type(resource, cluster, "core.v1.Container"):
         image = as_text(container.get("image"))
+        if image.startswith("ko://"):
+            continue  # `ko resolve` builds it: https://ko.build/features/k8s/
         if image and not _REFERENCE.match(image):
             yield Problem(
                 f"{image[:200]!r} is not a name of an image: the container will never start",

@@ -204,6 +204,8 @@ def exposure_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     if resource.spec.get("type") not in {"LoadBalancer", "NodePort"}:
         return
+    if resource.spec.get("loadBalancerClass") == "tailscale":
+        return  # a pod in the cluster forwards
     network = Network(cluster)
     for port in map(as_mapping, as_list(resource.spec.get("ports"))):
         for template in selected_pods(resource, cluster):

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from treecheck.conformance import is_unquoted
-from treecheck.kinds import BUILT_IN_GROUPS, is_of_a_program
+from treecheck.kinds import BUILT_IN_GROUPS, is_of_a_program, is_sync_set_patch
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, as_text, show_path
 from treecheck.registry import rule
@@ -108,7 +108,7 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
     configuration of programs such as kind, Talos and istioctl looks like a manifest and needs no
     name.
     """
-    if is_of_a_program(resource.body):
+    if is_of_a_program(resource.body) or is_sync_set_patch(resource.body):
         return
     for field in ("apiVersion", "kind"):
         if not as_text(resource.body.get(field)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.kinds import BUILT_IN_GROUPS, is_of_a_program
+from treecheck.kinds import BUILT_IN_GROUPS, OF_OPENSHIFT, is_of_a_program, is_sync_set_patch
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, Severity
 from treecheck.registry import Family, rule
@@ -110,6 +110,7 @@ def removed_api(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             f"{_release(found.release)}: the API server refuses the manifest",
             fix=f"Use {found.instead}.",
             path=("apiVersion",),
+            hides=(("spec",),),  # which had other fields in that version
         )
 
 
@@ -138,7 +139,9 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     if not resource.api_version or not resource.kind or removal(resource) is not None:
         return
-    if is_of_a_program(resource.body):
+    if is_of_a_program(resource.body) or is_sync_set_patch(resource.body):
+        return
+    if (resource.api_version, resource.kind) in OF_OPENSHIFT:
         return
     known = {**schemas(cluster.version).kinds(), **custom_kinds()}
     if (resource.api_version, resource.kind) in known:

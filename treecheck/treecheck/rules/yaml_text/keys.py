@@ -37,6 +37,8 @@ def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
         if _is_glued(document):
             continue
         for each in document.duplicates:
+            if each.path[-1] == "_":
+                continue  # a name for what nobody reads
             yield Problem(
                 f"{show_path(each.path)} is there already, in line {each.first_line}: {effect}",
                 fix="Remove one of the two, or join them.",
