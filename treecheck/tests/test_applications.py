@@ -85,21 +85,32 @@ def test_a_folder_that_an_application_renders_is_not_there_a_second_time(tmp_pat
     assert report.findings == []
 
 
-def test_a_missing_path_is_compared_with_the_folders_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("others", "such_as"),
+    [
+        ({"dev": "overlays/dev/web"}, ", such as overlays/prod/web"),
+        # That folder is another Application's.
+        ({"dev": "overlays/dev/web", "other": "overlays/prod/web"}, ""),
+    ],
+)
+def test_a_missing_path_is_compared_with_the_folders_beside_it(
+    others: dict[str, str], such_as: str, tmp_path: Path
+) -> None:
     application = (
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
         "metadata: {name: NAME, namespace: argocd}\nspec:\n  project: default\n"
         "  source: {repoURL: https://git.example.com/shop.git, path: PATH}\n"
         "  destination: {server: https://kubernetes.default.svc, namespace: shop}\n"
     )
-    for name, path in (("dev", "overlays/dev/web"), ("prod", "overlays/production/web")):
+    for name, path in {**others, "prod": "overlays/production/web"}.items():
         file = tmp_path / "apps" / f"{name}.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_text(application.replace("NAME", name).replace("PATH", path), encoding="utf-8")
+    for name in ("dev", "prod"):
         (tmp_path / "overlays" / name / "web").mkdir(parents=True)
         (tmp_path / "overlays" / name / "web" / "empty.yaml").write_text("", encoding="utf-8")
 
     inputs = gather([str(tmp_path)], Facts())
     (finding,) = check(inputs, Facts(), (1, 32), only=["application-path-missing"]).findings
 
-    assert finding.fix == "Name the folder of its manifests, such as overlays/prod/web."
+    assert finding.fix == f"Name the folder of its manifests{such_as}."

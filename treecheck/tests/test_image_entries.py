@@ -142,3 +142,45 @@ def test_an_entry_of_what_a_folder_around_deletes_is_used(
     assert [each.rule for each in report.findings] == ["image-entry-unused"] * len(found)
     for name, finding in zip(found, report.findings, strict=True):
         assert f"has the image {name}, so" in finding.message
+
+
+WRONG = "images: [{name: wbe, newTag: '7'}]\n"
+CHART = "helmCharts: [{name: web, repo: https://charts.example.com}]\n"
+INFLATED = (
+    "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: a}\nname: web\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"web/kustomization.yaml": HEAD + "resources: [pod.yaml]\n" + WRONG}, 1),
+        ({"web/kustomization.yaml": HEAD + "resources: [pod.yaml]\n" + CHART + WRONG}, 0),
+        ({"web/kustomization.yaml": HEAD + "resources: [pod.yaml]\ngenerators: [chart.yaml]\n"
+          + WRONG, "web/chart.yaml": INFLATED}, 0),
+        ({"web/kustomization.yaml": HEAD
+          + "resources: [pod.yaml, 'https://github.com/example-org/web.git']\n" + WRONG}, 0),
+        # A file that is fetched for a ConfigMap has no container.
+        ({"web/kustomization.yaml": HEAD + "resources: [pod.yaml]\n" + WRONG
+          + "configMapGenerator: [{name: a, files: ['a=https://example.com/a.txt']}]\n"}, 1),
+        # The chart is in a folder below.
+        ({"web/kustomization.yaml": HEAD + "resources: [pod.yaml, below]\n" + WRONG,
+          "web/below/kustomization.yaml": HEAD + CHART}, 0),
+        # The chart is in the folder around, which a component changes and a base doesn't.
+        ({"web/kustomization.yaml": HEAD + "resources: [pod.yaml]\n" + WRONG,
+          "around/kustomization.yaml": HEAD + "resources: [../web]\n" + CHART}, 1),
+        ({"web/kustomization.yaml": TREE["web/kustomization.yaml"] + CHART,
+          "image/kustomization.yaml": COMPONENT + WRONG}, 0),
+    ],
+)  # fmt: skip
+def test_an_entry_may_be_of_containers_that_nobody_fetches(
+    files: dict[str, str], found: int, tmp_path: Path
+) -> None:
+    for name, text in ({"web/pod.yaml": POD.replace("NAME", "web")} | files).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-entry-unused"])
+
+    assert [each.rule for each in report.findings] == ["image-entry-unused"] * found

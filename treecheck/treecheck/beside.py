@@ -51,10 +51,23 @@ EXAMPLE, ARCHIVE = "example", "archive"
 
 
 def aside(path: Path, tree: Path) -> str:
-    """EXAMPLE or ARCHIVE, where a file or folder of a tree lies in a folder of such; else ""."""
+    """EXAMPLE or ARCHIVE, where a file or folder of a tree lies in a folder of such; else "".
+
+    What a test beside it reads is nothing that is deployed either.
+    """
     parts = path.relative_to(tree).parts if path.is_relative_to(tree) else ()
     names = {each.strip("_.-").casefold() for each in parts}
-    return ARCHIVE if names & (ARCHIVES | RECORDS) else EXAMPLE if names & EXAMPLES else ""
+    if names & (ARCHIVES | RECORDS) or _is_input_of_test(path):
+        return ARCHIVE
+    return EXAMPLE if names & EXAMPLES else ""
+
+
+def _is_input_of_test(file: Path) -> bool:
+    """Whether a test beside a file reads it: test_release.yaml, beside some test_*.py."""
+    stem = file.stem
+    if not (stem.startswith("test_") or stem.endswith("_test")):
+        return False
+    return any(any(file.parent.glob(each)) for each in ("test_*.py", "*_test.py", "*_test.go"))
 
 
 def left_out(archived: Iterable[Resource]) -> Iterator[str]:
@@ -62,7 +75,10 @@ def left_out(archived: Iterable[Resource]) -> Iterator[str]:
     parts = dict.fromkeys(each.part.name for each in archived)
     if parts:
         more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
-        yield f"{next(iter(parts))}{more} left out: a folder above says that nothing deploys it"
+        yield (
+            f"{next(iter(parts))}{more} left out: a folder above, or a test beside it, says that "
+            "nothing deploys it"
+        )
 
 
 def examples(resources: Iterable[Resource]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from treecheck import kustomize
 from treecheck.errors import InputError
 from treecheck.files import kustomization_file, load_text
+from treecheck.kube.fleet import overlaid_chart
 from treecheck.kube.renderers import UNRESTRICTED
 from treecheck.model import as_list, as_mapping
 from treecheck.partial import (
@@ -121,6 +122,8 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
         elif kustomization_file(target) is not None and target != folder.resolve():
             folders.append(target)
     files += [each for each in named_files(folder, body) if each not in files]
+    overlaid = overlaid_chart(folder)
+    files += [overlaid.file] if overlaid and overlaid.file not in files else []
     remote = tuple(
         text
         for field in ("resources", "components", "bases")
@@ -130,7 +133,7 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
     remote += tuple(fetched_files(body))
     return Kustomization(
         folder.resolve(), file.resolve(), body, tuple(files), tuple(folders), remote,
-        tuple(charts(body)), tuple(plugins(folder, body)),
+        (*charts(body), *([overlaid[1:]] if overlaid else [])), tuple(plugins(folder, body)),
     )  # fmt: skip
 
 
@@ -186,6 +189,17 @@ def unrendered(folder: Path) -> dict[str, str]:
         for name in each.plugins:
             found.setdefault(f"the plugin of {name} in {each.folder.name}", here)
     return found
+
+
+def brings_more(folder: Path) -> bool:
+    """Whether a chart, a plugin or a remote base brings manifests to a folder: nobody fetches it.
+
+    What a generator reads from an address becomes a text of a ConfigMap or Secret.
+    """
+    return any(
+        each.charts or each.plugins or set(each.remote) - set(fetched_files(each.body))
+        for each in closure(folder)
+    )
 
 
 def namespace_of(folder: Path) -> str:

@@ -74,6 +74,15 @@ def sync_policy(application: Resource) -> Manifest:
     return as_mapping(application.spec.get("syncPolicy"))
 
 
+def prunes(application: Resource) -> bool:
+    """Whether Argo CD deletes by itself what is no longer in git.
+
+    An Application's Prune=false or Prune=confirm counts for all of its resources (Argo CD 3.4).
+    """
+    keeps = {"Prune=false", "Prune=confirm"} & set(sync_options(application))
+    return bool(as_mapping(sync_policy(application).get("automated")).get("prune")) and not keeps
+
+
 def sync_options(application: Resource) -> list[str]:
     """The options of an Application's syncPolicy."""
     return [as_text(option) for option in as_list(sync_policy(application).get("syncOptions"))]

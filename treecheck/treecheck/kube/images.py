@@ -118,6 +118,14 @@ def tag(image: str) -> str:
     return name[len(repository(image)) + 1 :]
 
 
+def is_built_later(image: str) -> bool:
+    """Whether an image is the path of a Go program: `ko apply` builds it and writes its name.
+
+    Source: https://ko.build/features/k8s/
+    """
+    return image.startswith("ko://")
+
+
 def facts_of(image: str) -> ImageFacts:
     """What is known of an image; nothing for most.
 

@@ -54,8 +54,13 @@ def names_port(container: Manifest, number: int | str) -> bool:
     """
     told = [*as_list(container.get("command")), *as_list(container.get("args"))]
     told += [as_mapping(each).get("value") for each in as_list(container.get("env"))]
-    number_alone = re.compile(rf"(?<![\d.]){number}(?![\d.]*\d)")
-    return isinstance(number, int) and any(number_alone.search(str(each)) for each in told)
+    return isinstance(number, int) and names_number(told, number)
+
+
+def names_number(texts: Iterable[Any], number: int) -> bool:
+    """Whether a number stands in one of some texts, and not inside of another or of an address."""
+    alone = re.compile(rf"(?<![\d.]){number}(?![\d.]*\d)")
+    return any(alone.search(str(each)) for each in texts)
 
 
 def find(ports: Iterable[Port], wanted: int | str, protocol: str = "TCP") -> Port | None:

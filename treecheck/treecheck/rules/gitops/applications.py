@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
@@ -27,7 +26,7 @@ from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from treecheck.cluster import Cluster
@@ -117,11 +116,11 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
             continue
         known = cluster.once("folders", lambda: _folders(cluster)).get(url, {})
         if any(each is not resource for each in known.values()):
-            near = _beside(file, path) or _resembling(path, known)
+            near = _beside(file, path, known)
             field = ("source",) if "source" in resource.spec else ("sources", index)
             yield Problem(
                 f"the repository has no folder {path}: Argo CD can't make its manifests",
-                fix=f"Name the folder of its manifests{f', such as {near[0]}' if near else ''}.",
+                fix=f"Name the folder of its manifests{f', such as {near}' if near else ''}.",
                 path=("spec", *field, "path"),
             )
 
@@ -141,27 +140,25 @@ def _folders(cluster: Cluster) -> dict[object, dict[str, Resource]]:
     return found
 
 
-def _resembling(path: str, known: Iterable[str]) -> list[str]:
-    """The path most like another, of those with its last part or as many parts: the first 100."""
-    last, parts = path.rpartition("/")[2], path.count("/")
-    like = (each for each in known if each.endswith(last) or each.count("/") == parts)
-    return difflib.get_close_matches(path, itertools.islice(like, 100), n=1, cutoff=0.5)
+def _beside(file: Path, path: str, taken: Container[str]) -> str:
+    """The folder that a missing path becomes when its first missing part is spelled otherwise.
 
-
-def _beside(file: Path, path: str) -> list[str]:
-    """The folder that a missing path becomes when its first missing part is spelled otherwise."""
+    One that is already another Application's path is not what was meant; "" where none is near.
+    """
     parts = path.strip("/").split("/")
-    for base in (git_root(file.parent), *file.parents):
+    root = git_root(file.parent)
+    for base in (root, *file.parents):
         here, known = base, 0
         while here is not None and known < len(parts) and (here / parts[known]).is_dir():
             here, known = here / parts[known], known + 1
-        if here is None or known in {0, len(parts)}:
+        if here is None or known == len(parts) or (known == 0 and base != root):
             continue
         names = [each.name for each in here.iterdir() if each.is_dir()]
         for name in difflib.get_close_matches(parts[known], names, n=3, cutoff=0.5):
-            if here.joinpath(name, *parts[known + 1 :]).is_dir():
-                return ["/".join([*parts[:known], name, *parts[known + 1 :]])]
-    return []
+            near = "/".join([*parts[:known], name, *parts[known + 1 :]])
+            if (base or here).joinpath(near).is_dir() and near not in taken:
+                return near
+    return ""
 
 
 def _folder(file: Path, path: str) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.kube.applications import applications, resources_of, sync_policy
+from treecheck.kube.applications import applications, prunes, resources_of
 from treecheck.kube.config import find_store, references
 from treecheck.kube.waves import OPTIONS, words
 from treecheck.model import Problem, Severity, as_mapping, as_text, at
@@ -32,7 +32,7 @@ def cronjob_config_pruned(cluster: Cluster) -> Iterator[Problem]:
     (backoffLimit: 0, restartPolicy: Never) is left alone.
     """
     for application in applications(cluster):
-        if not as_mapping(sync_policy(application).get("automated")).get("prune"):
+        if not prunes(application):
             continue
         for resource in resources_of(cluster, application):
             if resource.kind == "CronJob" and resource.pod is not None and _starts_again(resource):

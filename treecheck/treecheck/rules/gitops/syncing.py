@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from treecheck.kube.alternatives import are_apart, are_roots
 from treecheck.kube.applications import (
     GROUP,
     applications,
+    prunes,
     resources_of,
     sync_options,
     sync_policy,
@@ -28,14 +30,14 @@ from treecheck.kube.waves import (
     is_hook,
     words,
 )
-from treecheck.model import Problem, as_list, as_mapping, as_text
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import FieldPath, Resource
 
 AUTOMATED = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/auto_sync/"
 POINTER = "/spec/syncPolicy/automated/enabled"
@@ -44,7 +46,10 @@ APPLICATION_OPTIONS = {
     "ApplyOutOfSyncOnly": ("true", "false"),
     "ClientSideApplyMigration": ("true", "false"),
     "CreateNamespace": ("true", "false"),
+    # For all resources, since Argo CD 3.4: https://github.com/argoproj/argo-cd/pull/23370
+    "Delete": ("false", "confirm"),
     "FailOnSharedResource": ("true", "false"),
+    "Prune": ("false", "confirm"),
     "PruneLast": ("true", "false"),
     "PrunePropagationPolicy": ("foreground", "background", "orphan"),
     "Replace": ("true", "false"),
@@ -53,6 +58,7 @@ APPLICATION_OPTIONS = {
     "SkipDryRunOnMissingResource": ("true", "false"),
     "Validate": ("true", "false"),
 }
+ARGO = "argocd.argoproj.io"
 NOTIFY = "notifications.argoproj.io"
 COMPARE = "argocd.argoproj.io/compare-options"
 RESOURCE_OPTIONS = {
@@ -74,11 +80,21 @@ ANNOTATIONS = (
     HOOK_DELETE,
     OPTIONS,
     COMPARE,
-    "argocd.argoproj.io/ignore-healthcheck",
-    "argocd.argoproj.io/manifest-generate-paths",
-    "argocd.argoproj.io/refresh",
-    "argocd.argoproj.io/skip-reconcile",
-    "argocd.argoproj.io/tracking-id",
+    # https://github.com/argoproj/argo-cd/blob/release-3.4/common/common.go
+    f"{ARGO}/application-set-refresh",
+    f"{ARGO}/client-side-apply-migration-manager",
+    f"{ARGO}/deletion-approved",
+    f"{ARGO}/hydrate",
+    f"{ARGO}/ignore-default-links",
+    f"{ARGO}/ignore-healthcheck",
+    f"{ARGO}/ignore-resource-updates",
+    f"{ARGO}/installation-id",
+    f"{ARGO}/managed-by",
+    f"{ARGO}/managed-by-url",
+    f"{ARGO}/manifest-generate-paths",
+    f"{ARGO}/refresh",
+    f"{ARGO}/skip-reconcile",
+    f"{ARGO}/tracking-id",
     "sealedsecrets.bitnami.com/cluster-wide",
     "sealedsecrets.bitnami.com/namespace-wide",
     "sealedsecrets.bitnami.com/managed",
@@ -130,12 +146,36 @@ def _ignores(root: Resource) -> bool:
 def sync_option_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A sync option that Argo CD does not know.
 
-    It is passed over in silence: with CreateNamespaces=true no namespace is made.
+    It is passed over in silence: with CreateNamespaces=true no namespace is made. Prune=true is
+    not an option of an Application: syncPolicy.automated.prune is.
     """
     for index, option in enumerate(sync_options(resource)):
+        path = ("spec", "syncPolicy", "syncOptions", index)
+        if option == "Prune=true":
+            yield _pruning_meant(resource, path)
+            continue
         wrong = _wrong_option(option, APPLICATION_OPTIONS)
-        if wrong:
-            yield Problem(wrong[0], wrong[1], path=("spec", "syncPolicy", "syncOptions", index))
+        if wrong and option.startswith("Force="):
+            fix = f"Annotate the one resource with {OPTIONS}: Force=true,Replace=true."
+            yield Problem(wrong[0], fix, path=path)
+        elif wrong:
+            yield Problem(wrong[0], wrong[1], path=path)
+
+
+def _pruning_meant(application: Resource, path: FieldPath) -> Problem:
+    """What Prune=true among an Application's options should have been."""
+    if prunes(application):
+        return Problem(
+            "Argo CD reads no sync option Prune=true: it prunes by syncPolicy.automated.prune",
+            "Remove the line.",
+            path=path,
+            severity=Severity.WARNING,
+        )
+    return Problem(
+        "Argo CD reads no sync option Prune=true: it does not delete what is no longer in git",
+        "Write syncPolicy.automated.prune: true.",
+        path=path,
+    )
 
 
 @rule("sync-annotation-unknown", source=SYNC_WAVES)
@@ -178,8 +218,8 @@ def sync_annotation_unknown(resource: Resource, cluster: Cluster) -> Iterator[Pr
 
 def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
     """Annotations that resemble one of Argo CD's, or of sealed-secrets', and are none."""
-    for key in resource.annotations:
-        meant = _meant_key(key)
+    for key, value in resource.annotations.items():
+        meant = _meant_key(key, as_text(value))
         meant = WAVE if meant in resource.annotations else meant
         if meant:
             yield Problem(
@@ -190,16 +230,43 @@ def _misspelt_keys(resource: Resource) -> Iterator[Problem]:
 
 
 @cache  # a tree has the same few keys on each of its resources
-def _meant_key(key: str) -> str:
-    """The annotation that a key was meant to be, or "" where it is a known one or another's."""
+def _meant_key(key: str, value: str) -> str:
+    """The annotation that a key was meant to be, or "" where it is a known one or another's.
+
+    Another name below Argo CD's domain is a note for people, unless it is almost a known one's, or
+    its value is one that Argo CD reads.
+    """
     domain, _, name = key.partition("/")
-    near = difflib.get_close_matches(key, ANNOTATIONS, n=1, cutoff=0.85)
-    known = key in ANNOTATIONS
-    short = f"argocd.argoproj.io/{name}" in ANNOTATIONS and domain == "argoproj.io"
-    meant = f"argocd.argoproj.io/{name}" if short else "".join(near)
+    if key in ANNOTATIONS or domain.endswith(f".{ARGO}"):  # link.argocd.argoproj.io/…
+        return ""
     if domain != NOTIFY and difflib.get_close_matches(domain, [NOTIFY], cutoff=0.9):
-        known, meant, short = False, f"{NOTIFY}/{name}", True
-    return meant if not known and (short or domain in meant or "argo" in domain) else ""
+        return f"{NOTIFY}/{name}"
+    if domain == "argoproj.io":  # with a part left out
+        return f"{ARGO}/{name}" if f"{ARGO}/{name}" in ANNOTATIONS else ""
+    domains = dict.fromkeys(each.partition("/")[0] for each in ANNOTATIONS)
+    for near in difflib.get_close_matches(domain, domains, n=1, cutoff=0.85):
+        names = {each.partition("/")[2]: each for each in ANNOTATIONS if each.startswith(near)}
+        plain = {each.replace("-", ""): each for each in names}
+        bare = re.sub(r"[-_.]", "", name.casefold())
+        # A word of Helm's, as in hook-weight, is not a note either.
+        least = 0.5 if re.split(r"[-_.]", name.casefold())[0] in {"hook", "sync"} else 0.85
+        for other in difflib.get_close_matches(bare, plain, n=1, cutoff=least):
+            return names[plain[other]]
+    return _meant_by_value(value) if domain == ARGO else ""
+
+
+def _meant_by_value(value: str) -> str:
+    """The annotation of Argo CD whose values a text is of, or ""."""
+    for key, known in (
+        (HOOK, (*PHASES, *OTHER_HOOKS)),
+        (HOOK_DELETE, DELETE_POLICIES),
+        (OPTIONS, tuple(RESOURCE_OPTIONS)),
+        (COMPARE, tuple(COMPARE_OPTIONS)),
+    ):
+        found = [word.partition("=")[0] for word in words(value)]
+        if found and all(word in known for word in found):
+            return key
+    return ""
 
 
 def _wrong_option(option: str, known: dict[str, tuple[str, ...]]) -> tuple[str, str] | None:
@@ -251,7 +318,7 @@ def durable_data_pruned(cluster: Cluster) -> Iterator[Problem]:
     resource does not say Prune=false.
     """
     for application in applications(cluster):
-        if not as_mapping(sync_policy(application).get("automated")).get("prune"):
+        if not prunes(application):
             continue
         for resource in resources_of(cluster, application):
             options = words(as_text(resource.annotations.get(OPTIONS)))

@@ -14,8 +14,9 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from treecheck.kube.config import find_store, references
 from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
-from treecheck.kube.ports import container_ports, find, names_port, shown
+from treecheck.kube.ports import container_ports, find, names_number, names_port, shown
 from treecheck.kube.probes import network_probes
 from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.model import Problem, Severity, as_mapping, as_text, containers
@@ -76,8 +77,10 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     A failing startup or liveness probe restarts the container for ever; a failing readiness probe
     keeps it out of its Service.
 
-    Numbers are compared only where the container declares one TCP port; one on which several probes
-    agree, or that is in the container's arguments or variables, is taken for a port of its own.
+    A name that no port has always fails. A number needs no declaration: it is reported only where
+    the container declares one port and nothing else says where it listens. One on which several
+    probes agree, or that is in the container's arguments, variables or mounted configuration, is
+    taken for a port of its own.
     """
     asked = [
         as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
@@ -85,11 +88,13 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     for path, container, name, handler in network_probes(resource):
         ports = container_ports(container)
         port = as_mapping(container[name])[handler].get("port")
-        agreed = len(asked) > 1 and set(asked) == {port}
-        if not isinstance(port, int | str) or (isinstance(port, int) and (agreed or not ports)):
+        if not isinstance(port, int | str):
             continue
-        if isinstance(port, int) and sum(each.protocol == "TCP" for each in ports) != 1:
-            continue  # with several ports of its own a container may well have one more
+        if isinstance(port, int):
+            agreed = len(asked) > 1 and set(asked) == {port}
+            several = sum(each.protocol == "TCP" for each in ports) != 1
+            if agreed or several or _is_configured(resource, cluster, port):
+                continue
         if find(ports, port) is None and not names_port(container, port):
             # What a container declares does not bind it, and so a number may be right.
             effect = "the probe fails unless something listens there undeclared"
@@ -103,6 +108,16 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 cause=f"{resource.title} {container.get('name')} {port}",
                 severity=None if isinstance(port, str) else Severity.WARNING,
             )
+
+
+def _is_configured(resource: Resource, cluster: Cluster, port: int) -> bool:
+    """Whether a ConfigMap that the pod reads has a port's number in it, or isn't known."""
+    for reference in references(resource.pod) if resource.pod else ():
+        if reference.kind == "ConfigMap":
+            store = find_store(cluster, "ConfigMap", resource.namespace, reference.name)
+            if store is None or store.keys is None or names_number(store.values.values(), port):
+                return True
+    return False
 
 
 @rule(

@@ -8,7 +8,7 @@ from treecheck.files import line_of
 from treecheck.kube.images import listed_images, repository
 from treecheck.model import Problem, as_list, as_mapping, as_text, mappings_in
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by, closure, unrendered
+from treecheck.rendering import brings_more, built_by, closure
 from treecheck.written import deletes, listed
 
 if TYPE_CHECKING:
@@ -33,14 +33,13 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
 
     An entry is used when a rendered image has its new name (or, without one, its name), of any
     folder that builds on the kustomization. While one of those can't be built that is not known;
-    nor where a remote base or a chart is not here; nor where a patch further out deletes, and a
-    manifest as it is written has the image: the entry changes what is deleted later.
+    nor where a chart, a plugin or a remote base brings containers that nobody fetches, nor where a
+    patch further out deletes, and a manifest as it is written has the image: the entry changes
+    what is deleted later.
     """
     for kustomization, resources in built_by(cluster.resources):
-        if any(each.body.get("configurations") for each in _around(kustomization, cluster)):
-            continue  # they may name other fields that hold images
-        if unrendered(kustomization.folder):
-            continue  # which images those have is not known
+        if not kustomization.body.get("images") or _changes_others(kustomization, cluster):
+            continue
         users = _users(resources)
         names = {repository(image) for image in users}
         for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
@@ -65,6 +64,18 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
                     file=kustomization.file,
                     line=line_of(kustomization.file, name),
                 )
+
+
+def _changes_others(kustomization: Kustomization, cluster: Cluster) -> bool:
+    """Whether entries may change other fields than containers', or containers of other trees.
+
+    They change what their kustomization builds on, and a component's what the folders around it do.
+    """
+    if any(each.body.get("configurations") for each in _around(kustomization, cluster)):
+        return True  # they may name other fields that hold images
+    component = kustomization.body.get("kind") == "Component"
+    around = _outer(kustomization, cluster) if component else []
+    return any(brings_more(folder) for folder in (kustomization.folder, *around))
 
 
 def _users_everywhere(kustomization: Kustomization, cluster: Cluster) -> dict[str, Resource] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kube.images import is_built_later
 from treecheck.model import Problem, as_text
 from treecheck.registry import rule
 from treecheck.typed import of_type
@@ -38,12 +39,12 @@ def image_name_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
     The API server takes any text; the kubelet then reports InvalidImageName and the container never
     starts. A name is in lower case, a tag has at most 128 letters, digits, `-`, `_` and `.`.
+
+    `ko://…` is the path of a Go program, which `ko apply` builds and writes the image's name for.
     """
     for path, container in of_type(resource, cluster, "core.v1.Container"):
         image = as_text(container.get("image"))
-        if image.startswith("ko://"):
-            continue  # `ko resolve` builds it: https://ko.build/features/k8s/
-        if image and not _REFERENCE.match(image):
+        if image and not is_built_later(image) and not _REFERENCE.match(image):
             yield Problem(
                 f"{image[:200]!r} is not a name of an image: the container will never start",
                 fix="Write one such as registry.example.com/team/app:1.4.2, in lower case.",

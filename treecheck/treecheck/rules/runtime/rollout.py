@@ -99,7 +99,8 @@ def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Pro
 
     terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
     after the hook's sleep is all that the process has for its requests in flight; then it is
-    killed. A program's drain is read from a variable such as DRAIN_SECONDS.
+    killed. A program's drain is read from a variable such as DRAIN_SECONDS. A grace period of 0 is
+    reported where a Service sends requests to the pods, or where they hold a volume.
     """
     if resource.pod is None:
         return
@@ -107,9 +108,11 @@ def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Pro
     for path, container in resource.pod.containers("containers"):
         sleeps = sleep_seconds(container)
         if grace == 0:
+            if not (lost := _lost(resource, cluster)):
+                return
             yield Problem(
                 f"container {container.get('name')} is killed at once, without being told to stop: "
-                "requests in flight are cut off, and data that is not on the disk yet is lost",
+                f"{lost}",
                 fix="Leave terminationGracePeriodSeconds out, or set it to what a stop takes.",
                 path=(*resource.pod.spec_path, "terminationGracePeriodSeconds"),
             )
@@ -131,6 +134,23 @@ def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Pro
                     f"{drains} s, and it is killed after {grace} s: requests in flight are cut off",
                     fix="Let terminationGracePeriodSeconds be longer than the drain.",
                 )
+
+
+def _lost(resource: Resource, cluster: Cluster) -> str:
+    """What is lost when a workload's pods are killed at once, or ""."""
+    pod = resource.pod
+    served = any(
+        matches(selector, pod.labels)
+        for service in cluster.of_kind("Service", namespace=resource.namespace)
+        if pod and (selector := as_mapping(service.spec.get("selector")))
+    )
+    volumes = as_list(pod.spec.get("volumes")) if pod else []
+    keeps = "volumeClaimTemplates" in resource.spec or any(
+        "persistentVolumeClaim" in as_mapping(each) for each in volumes
+    )
+    lost = ["requests in flight are cut off"] if served else []
+    lost += ["data that is not on the disk yet is lost"] if keeps else []
+    return ", and ".join(lost)
 
 
 def _drain(name: str, value: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.kube.images import tag
+from treecheck.kube.images import is_built_later, tag
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
 from treecheck.registry import Family, rule
 
@@ -32,7 +32,8 @@ def image_unpinned(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """
     for path, container in containers(resource):
         image = as_text(container.get("image"))
-        if image and "@sha256:" not in image and tag(image) in MOVING_TAGS:
+        fixed = not image or "@sha256:" in image or is_built_later(image)
+        if not fixed and tag(image) in MOVING_TAGS:
             yield Problem(
                 f"image {image} has {'the moving tag ' + tag(image) if tag(image) else 'no tag'}: "
                 "what runs is whatever the registry holds at the next pull",
