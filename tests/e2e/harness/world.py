@@ -82,7 +82,7 @@ SHORTER = (
         r"progressDeadlineSeconds: \d+",
         "progressDeadlineSeconds: 30",
     ),
-    ("base/coworking/migrate.yaml", r"activeDeadlineSeconds: \d+", "activeDeadlineSeconds: 30"),
+    ("base/coworking/migrate.yaml", r"activeDeadlineSeconds: \d+", "activeDeadlineSeconds: 60"),
     ("base/coworking/migrate.yaml", r"backoffLimit: \d+", "backoffLimit: 0"),
     (
         "argocd/apps/kustomization.yaml",
