@@ -133,7 +133,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _placed_by_hand(account: str, cluster: Cluster) -> bool:
-    """Whether a file that nobody applies here has the account, for `kubectl -n` to place."""
+    """Whether a file that nobody applies here has the account, for `kubectl -n NAME` to place."""
     return any(
         each.name == account and each.part.loose and "namespace" not in each.metadata
         for each in cluster.of_kind("ServiceAccount")
