@@ -176,6 +176,30 @@ def test_members_of_any_range_are_those_of_the_plain_query(
     walk(database, engine, Random(SEED + postgres_version), steps=20, ranges=2)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("2024-05-07 10:00", "2024-05-07 10:59:59.999999", "2024-05-07 11:00", "2024-05-08"),
+        *("2024-05-07", "2024-05-06 23:59:59.999999", "2024-05-01", "2024-06-01", "2024-01-01"),
+        *("2023-12-31 23:59:59.999999", "2025-01-01", "infinity", "-infinity"),
+    ],
+)
+def test_a_check_in_that_went_leaves_the_units_that_have_another_one(
+    database: Database, engine: Engine, other: str
+) -> None:
+    """The nearest ones before and after it say so, up to a unit's edge and no further."""
+    database.execute(
+        "INSERT INTO users VALUES (1, '', '', '2024-01-01')",
+        "INSERT INTO tokens (user_id, token, used_at) VALUES (1, 'gone', '2024-05-07 10:30')",
+        f"INSERT INTO tokens (user_id, token, used_at) VALUES (1, 'x', '{other}')",
+    )
+    rollups.fold(engine)
+    database.execute("DELETE FROM tokens WHERE token = 'gone'")
+    rollups.fold(engine)
+
+    assert not rollups.differences(engine).listed
+
+
 @pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("seed", range(10))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 # The newest revision; a database at one that is not in REVISIONS is a later release's.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 REQUIRED_REVISION = REVISIONS[-1]
 
 # The lock of a migration. Any number would do; this one is "migrate" on a telephone's keys.

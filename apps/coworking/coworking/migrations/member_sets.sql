@@ -133,8 +133,8 @@ begin
 end $function$;
 
 -- As before; then the sets, by what the one statement has taken from the deltas. A bit is set for a
--- check-in that came. Where one went, the tokens are asked whether the member has another one in
--- that hour, day, month or year. They may be of a later snapshot: what it sees beyond the first one
+-- check-in that came. Where one went, the tokens are asked for the member's nearest others of that
+-- year, by which the hour, day, month or year has another one or not. They may be of a later snapshot: what it sees beyond the first one
 -- is still a delta, whose member readers take from the tokens, and which the next fold takes.
 -- Without enable_seqscan = off a table that was empty when a statement was planned is read whole for
 -- each row that the statement itself adds to it: the first load of a million tokens took minutes.
@@ -239,15 +239,26 @@ begin
                  select start, number / $bits as chunk, $bit_or_numbers as members
                  from events where came group by 1, 2),
              $longer_sets,
-             gone as (
-                 select distinct unit, date_trunc(unit, start) as start, user_id, number
-                 from events cross join unnest('{hour,day,month,year}'::text[]) unit where went),
+             gone as materialized (
+                 select start, number, next, last
+                 from events cross join lateral (
+                     select min(used_at) filter (where used_at >= start) as next,
+                            max(used_at) filter (where used_at < start) as last
+                     from public.tokens t
+                     where t.user_id = events.user_id
+                       and t.used_at >= date_trunc('year', start)
+                       and t.used_at < date_trunc('year', start) + interval '1 year'
+                     offset 0) that_year
+                 where went),
              dead as (
-                 select unit, start, number / $bits as chunk, $bit_or_numbers as members
+                 select unit, date_trunc(unit, start) as start, number / $bits as chunk,
+                        $bit_or_numbers as members
                  from gone
-                 where (select true from public.tokens t
-                        where t.user_id = gone.user_id and t.used_at >= gone.start
-                          and date_trunc(gone.unit, t.used_at) = gone.start limit 1) is null
+                 cross join unnest('{hour,day,month,year}'::text[],
+                                   '{1 hour,1 day,1 month,1 year}'::interval[])
+                            units(unit, length)
+                 where (next < date_trunc(unit, start) + length) is not true
+                   and (last >= date_trunc(unit, start)) is not true
                  group by 1, 2, 3)
         insert into public.member_sets
         select unit, start, chunk, (coalesce(old.members, $none) | coalesce(new.members, $none))
