@@ -11,10 +11,11 @@ of quarter hours, and clocks differ by minutes. A check-in dated at the horizon 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
+from coworking import prepared
 from coworking.periods import EARLIEST, ONE_DAY, QUARTER_HOUR, Period, choose, local_date
 
 if TYPE_CHECKING:
@@ -95,14 +96,17 @@ class Extent(NamedTuple):
         return None
 
 
-_EXTENT = text("""
+# Both bounds of each count let it be planned for any values as what it is: a look into an index.
+_EXTENT = """
 SELECT (SELECT min(used_at) FROM public.tokens WHERE used_at >= :earliest AND used_at < :horizon),
        (SELECT max(used_at) FROM public.tokens WHERE used_at >= :earliest AND used_at < :horizon),
-       (SELECT count(*) FROM public.tokens WHERE used_at >= :horizon)
-       + (SELECT count(*) FROM public.tokens WHERE used_at < :earliest),
+       (SELECT count(*) FROM public.tokens WHERE used_at >= :horizon AND used_at <= 'infinity')
+       + (SELECT count(*) FROM public.tokens
+          WHERE used_at < :earliest AND used_at >= '-infinity'),
        not_verified_since, fault
 FROM public.rollup_checks
-""")
+"""
+_EXTENT_TYPES = {"earliest": "timestamp", "horizon": "timestamp"}
 _LONGEST_PAUSE = text("""
 SELECT max(pause) FROM (
     SELECT start - lag(start) OVER (ORDER BY start) AS pause FROM public.exact_quarter_hours
@@ -137,7 +141,8 @@ def extent_of(connection: Connection, now: datetime) -> Extent:
     read.
     """
     horizon = horizon_of(now)
-    oldest, newest, impossible, *checked = connection.execute(_EXTENT, _bounds(horizon)).one()
+    row: Sequence[Any] = prepared.run(connection, _EXTENT, _bounds(horizon), _EXTENT_TYPES).one()
+    oldest, newest, impossible, *checked = row
     if newest is None:
         return Extent(None, None, horizon, impossible, None, *checked)
     found = Extent(aware(oldest), aware(newest), horizon, impossible, None, *checked)

@@ -10,6 +10,7 @@ tokens.
 from __future__ import annotations
 
 from datetime import datetime, time
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -119,10 +120,9 @@ def members(connection: Connection, spans: Sequence[Span]) -> list[Counts]:
     spans = [Span(*(max(BEGINNING, each) for each in span)) for span in spans]
     if _are_many(connection):
         return _from_tokens(connection, spans)
-    sets, parameters = _sets_of(spans)
-    statement = sets + _SIZES.format(**_counts(len(spans)))
+    shape, parameters = _stretches(spans)
     types = {name: _type(name) for name in parameters}
-    row = prepared.run(connection, statement, parameters, types, sort=False).one()
+    row = prepared.run(connection, _sizes(shape), parameters, types, sort=False).one()
     counts = [one + other for one, other in zip(row.stored, row.direct, strict=True)]
     size = len(_FIGURES)
     return [Counts(*counts[n * size : (n + 1) * size]) for n in range(len(spans))]
@@ -133,11 +133,17 @@ def _are_many(connection: Connection) -> bool:
     return bool(prepared.run(connection, _ARE_MANY, {}, {}).scalar_one())
 
 
-def _sets_of(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
-    """The sets of the spans as the first part of a statement, and its parameters.
+class Edges(NamedTuple):
+    """The numbers of a span's edges among those of all spans; `joined` is of its end."""
 
-    It ends with `chunks`, a row for each chunk and in it a bitmap for each name in _FIGURES, and
-    with `direct`, a row for each changed member and in it whether they are in the set.
+    since: int
+    lately: int
+    until: int
+    joined: int
+
+
+def _stretches(spans: Sequence[Span]) -> tuple[tuple[Edges, ...], dict[str, object]]:
+    """Where the spans lie among their stretches, and the stretches as a statement's parameters.
 
     All their edges cut time into stretches, each of which is read once: part n is the members of
     the stretch n, and the set of any span is that of its stretches together.
@@ -147,19 +153,36 @@ def _sets_of(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
     parameters = _parameters("came", [pieces(*each) for each in pairwise(came)], 0)
     parameters |= _parameters("joined", [joined_pieces(*each) for each in pairwise(joined)], JOINED)
     parameters |= {f"e{number}": edge for number, edge in enumerate(came)}
+    shape = tuple(
+        Edges(
+            since=came.index(span.since),
+            lately=came.index(span.lately),
+            until=came.index(span.until),
+            joined=joined.index(span.until),
+        )
+        for span in spans
+    )
+    return shape, parameters
+
+
+@lru_cache(maxsize=100)
+def _sets(shape: Sequence[Edges]) -> str:
+    """The sets of the spans as the first part of a statement; its parameters are `_stretches`'s.
+
+    It ends with `chunks`, a row for each chunk and in it a bitmap for each name in _FIGURES, and
+    with `direct`, a row for each changed member and in it whether they are in the set.
+    """
     columns = {"active": f"part = {ACTIVE}"}
     came_there, joined_there = [], []
-    for number, span in enumerate(spans):
-        until = came.index(span.until)
-        for name, edge in (("here", span.since), ("lately", span.lately), ("ever", BEGINNING)):
-            since = came.index(edge)
+    for number, edges in enumerate(shape):
+        until = edges.until
+        for name, since in (("here", edges.since), ("lately", edges.lately), ("ever", 0)):
             columns[f"{name}{number}"] = f"part >= {since} AND part < {until}"
             within = f"used_at >= :e{since} AND used_at < :e{until}"
             came_there.append(f"coalesce(bool_or({within}), false) AS {name}{number}")
-        last = JOINED + joined.index(span.until)
-        columns[f"joined{number}"] = f"part >= {JOINED} AND part < {last}"
+        columns[f"joined{number}"] = f"part >= {JOINED} AND part < {JOINED + edges.joined}"
         joined_there.append(f"coalesce(joined_at < :e{until}, false) AS joined{number}")
-    statement = (_CHANGED + _SETS).format(
+    return (_CHANGED + _SETS).format(
         active=ACTIVE,
         changed=UNFOLDED,
         bits=SET_BITS,
@@ -169,7 +192,12 @@ def _sets_of(spans: Sequence[Span]) -> tuple[str, dict[str, object]]:
         joined=", ".join(joined_there),
         **_sources(),
     )
-    return statement, parameters
+
+
+@lru_cache(maxsize=100)
+def _sizes(shape: Sequence[Edges]) -> str:
+    """The statement that counts the members of the spans."""
+    return _sets(shape) + _SIZES.format(**_counts(len(shape)))
 
 
 # --- who they are ---------------------------------------------------------------------------------
@@ -225,7 +253,7 @@ def page_of(
     """
     if _are_many(connection):
         return None
-    sets, parameters = _sets_of([Span(*(max(BEGINNING, each) for each in span))])
+    shape, parameters = _stretches([Span(*(max(BEGINNING, each) for each in span))])
     names = [_numbered(name, 0) for name in figure]
     page = _PAGE.format(
         bitmap=" & ".join(names),
@@ -234,7 +262,7 @@ def page_of(
         none=NONE,
         many=MANY_LISTED,
     )
-    return sets + page, parameters
+    return _sets(shape) + page, parameters
 
 
 def _numbered(name: str, number: int) -> str:

@@ -7,6 +7,7 @@ joined_pieces(since, until)     # of joining times; what is before `since` may b
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Piece(NamedTuple):
     until: datetime
 
 
-def pieces(since: datetime, until: datetime, units: Sequence[str] = UNITS) -> list[Piece]:
+@lru_cache(maxsize=1_000)  # the same stretches are asked for until a quarter hour ends
+def pieces(since: datetime, until: datetime, units: Sequence[str] = UNITS) -> Sequence[Piece]:
     """Cut since ≤ moment < until into the longest stretches that there are sets of.
 
     >>> [str(each.unit) for each in pieces(datetime(2024, 1, 31, 23, 30), datetime(2024, 3, 1))]
@@ -43,10 +45,11 @@ def pieces(since: datetime, until: datetime, units: Sequence[str] = UNITS) -> li
         found += [Piece(shorter, since, first), Piece(shorter, end, until)]
         since, until, shorter = first, end, unit
     found.append(Piece(shorter, since, until))
-    return [each for each in found if each.since < each.until]
+    return tuple(each for each in found if each.since < each.until)
 
 
-def joined_pieces(since: datetime, until: datetime) -> list[Piece]:
+@lru_cache(maxsize=1_000)
+def joined_pieces(since: datetime, until: datetime) -> Sequence[Piece]:
     """The pieces of a stretch of joining times, and of some time before it if these are fewer.
 
     A span counts all who joined before its end, so a stretch may begin earlier: from 3 December to
