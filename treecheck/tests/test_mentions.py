@@ -83,3 +83,16 @@ def test_what_is_not_read_ends_no_search(file: Path, tmp_path: Path) -> None:
         (tmp_path / f"{name}.md").write_bytes(b"\xff\xfe\xff")
     (tmp_path / "i.sh").write_text(WORDS, encoding="utf-8")
     assert Mentions(tmp_path, {}).has(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("calico.yaml", True), ("my-calico.yaml", False), ("calico.yaml.bak", False)],
+)
+def test_a_script_that_adds_it_to_a_kustomization_mentions_it(
+    name: str, found: bool, file: Path, tmp_path: Path
+) -> None:
+    text = f"cd kind && $(KUSTOMIZE) edit add patch --path {name} ;\n"
+    (tmp_path / "Makefile").write_text(text, encoding="utf-8")
+
+    assert Mentions(tmp_path, {}).has(file) is found

@@ -262,7 +262,11 @@ def test_openshift_has_accounts_of_its_own(namespace: str, found: int, tmp_path:
         "subjects: [{kind: ServiceAccount, name: prometheus, namespace: NAMESPACE}]\n"
     ).replace("NAMESPACE", namespace)
 
-    assert rules(tmp_path, {"a.yaml": binding}, "role-missing") == ["role-missing"] * found
+    account = (
+        f"apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: other, namespace: {namespace}}}\n"
+    )
+    files = {"a.yaml": binding, "b.yaml": account}
+    assert rules(tmp_path, files, "role-missing") == ["role-missing"] * found
 
 
 @pytest.mark.parametrize(

@@ -157,11 +157,23 @@ def makes_more(template: SourceFile) -> bool:
 
 
 def is_patch(loose: Resource) -> bool:
-    """Whether a manifest that nothing lists is a patch: by its place, or by kustomize's words."""
+    """Whether a manifest that nothing lists is a patch: by its place, or by kustomize's words.
+
+    Or by what a patch leaves to the manifest that it changes: the selector and every image.
+    """
     file = loose.origin.file
     words = {*loose.body, *loose.metadata, *loose.spec}
     named = file is not None and (file.parent.name == "patches" or _PATCH.search(file.stem))
-    return bool(named) or not words.isdisjoint({"$patch", "$retainKeys"})
+    return bool(named) or not words.isdisjoint({"$patch", "$retainKeys"}) or _leaves_most(loose)
+
+
+def _leaves_most(loose: Resource) -> bool:
+    """Whether a workload has neither a selector nor an image."""
+    if loose.kind not in {"DaemonSet", "Deployment", "StatefulSet"} or loose.pod is None:
+        return False
+    containers = [container for _, container in loose.pod.containers()]
+    images = any("image" in each for each in containers)
+    return bool(containers) and "selector" not in loose.spec and not images
 
 
 def is_completed(loose: Resource) -> bool:

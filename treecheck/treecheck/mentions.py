@@ -71,7 +71,11 @@ class Mentions:
         that mentions it in a comment does not count.
         """
         name = f"{file.parent.name}/{file.name}"
-        return any(name in text for path, text in self._all() if path != file)
+        # `kustomize edit add patch --path env.yaml`
+        added = re.compile(rf"\bedit add \w+ [^\n]*(?<![\w.-]){re.escape(file.name)}(?![\w.-])")
+        return any(name in text for path, text in self._all() if path != file) or any(
+            added.search(text) for _, text in self._commands()
+        )
 
     def is_sealed(self, resource: Resource) -> bool:
         """Whether a script beside a Secret feeds it to kubeseal: then it is not applied itself."""

@@ -35,6 +35,7 @@ EMPTY = {
 _ADDRESS = re.compile(r"(?:^|=)https?://")
 CHART_FIELDS = ("helmCharts", "helmGlobals", "helmChartInflationGenerator")
 INFLATOR = "kind: HelmChartInflationGenerator"
+PATCH_FIELDS = ("patches", "patchesStrategicMerge", "patchesJson6902")
 PLUGIN_FIELDS = ("generators", "transformers", "validators")
 
 
@@ -49,12 +50,25 @@ def charts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def fetched_files(body: dict[str, Any]) -> Iterator[str]:
-    """The addresses that a kustomization's generators read instead of files."""
+    """The addresses that a kustomization's generators and patches read instead of files."""
+    for patch in _patches(body):
+        if _ADDRESS.match(path := _patch_path(patch)):
+            yield path
     for entry in _generators(body):
         for text in map(as_text, as_list(entry.get("files"))):
             found = _ADDRESS.search(text)
             if found is not None:
                 yield text[found.start() :].removeprefix("=")
+
+
+def _patches(body: dict[str, Any]) -> Iterator[Any]:
+    for field in PATCH_FIELDS:
+        yield from as_list(body.get(field))
+
+
+def _patch_path(patch: Any) -> str:
+    """The file or address that an entry of patches names, or ""."""
+    return as_text(as_mapping(patch).get("path")) or as_text(patch)
 
 
 def _generators(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -173,18 +187,14 @@ def _without(kustomization: Kustomization, known: set[tuple[str, str]]) -> dict[
         if away:  # the keys stay, with nothing in them
             entry["files"] = [each for each in files if each not in away]
             entry["literals"] = [*as_list(entry.get("literals")), *map(_empty, away)]
-    if "patches" in body:
-        body["patches"] = [
-            each
-            for each in as_list(body["patches"])
-            if as_mapping(each).get("target") or _hits(kustomization.folder, each, known)
-        ]
-    if "patchesStrategicMerge" in body:
-        body["patchesStrategicMerge"] = [
-            each
-            for each in as_list(body["patchesStrategicMerge"])
-            if _hits(kustomization.folder, each, known)
-        ]
+    for field in PATCH_FIELDS:
+        if field in body:
+            body[field] = [
+                each
+                for each in as_list(body[field])
+                if not _ADDRESS.match(_patch_path(each))
+                and (as_mapping(each).get("target") or _hits(kustomization.folder, each, known))
+            ]
     return body
 
 

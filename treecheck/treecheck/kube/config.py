@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 # The API server keeps this one in every namespace (root-ca-cert-publisher).
 EVERYWHERE = {("ConfigMap", "kube-root-ca.crt"): frozenset({"ca.crt"})}
+# What kubeadm, EKS and k3s make in kube-system: kinds -> names.
+OF_KUBE_SYSTEM = {
+    "ConfigMap": frozenset(
+        {
+            "aws-auth", "coredns", "extension-apiserver-authentication", "kube-proxy",
+            "kube-proxy-config", "kubeadm-config", "kubelet-config",
+        }
+    ),
+    "ServiceAccount": frozenset({"aws-node", "coredns", "kube-proxy"}),
+}  # fmt: skip
 # Lets the sealed-secrets controller add keys to a Secret that it did not make.
 PATCH = "sealedsecrets.bitnami.com/patch"
 
@@ -52,6 +62,11 @@ class Reference:
     use: str
 
 
+def comes_with_cluster(kind: str, namespace: str, name: str) -> bool:
+    """Whether a cluster's own installation makes it."""
+    return namespace == "kube-system" and name in OF_KUBE_SYSTEM.get(kind, ())
+
+
 def find_store(cluster: Cluster, kind: str, namespace: str, name: str) -> Store | None:
     """The ConfigMap or Secret of this name, whatever makes it; None if nothing does."""
     own = cluster.get(kind, namespace, name)
@@ -59,6 +74,8 @@ def find_store(cluster: Cluster, kind: str, namespace: str, name: str) -> Store 
         return _patched(cluster, _of_manifest(own), own)
     if (kind, name) in EVERYWHERE:
         return Store(EVERYWHERE[kind, name], {}, None)
+    if comes_with_cluster(kind, namespace, name):
+        return Store(None, {}, None)
     outside = cluster.facts.secrets if kind == "Secret" else cluster.facts.config_maps
     if f"{namespace}/{name}" in outside:
         return Store(None, {}, None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WAVE = "argocd.argoproj.io/sync-wave"
 HOOK = "argocd.argoproj.io/hook"
 HOOK_DELETE = "argocd.argoproj.io/hook-delete-policy"
+HELM_HOOK = "helm.sh/hook"  # in a chart's rendered output; Argo CD runs those as hooks too
 OPTIONS = "argocd.argoproj.io/sync-options"
 
 PHASES = ("PreSync", "Sync", "PostSync")
@@ -33,6 +34,14 @@ def is_hook(resource: Resource) -> bool:
     return bool(words(as_text(resource.annotations.get(HOOK))))
 
 
+def is_helm_hook(resource: Resource) -> bool:
+    """Whether Helm's annotation alone makes a resource a hook, which Argo CD honours.
+
+    Source: https://argo-cd.readthedocs.io/en/release-3.4/user-guide/helm/#helm-hooks
+    """
+    return bool(resource.annotations.get(HELM_HOOK)) and not is_hook(resource)
+
+
 def delete_policies(resource: Resource) -> list[str]:
     """When Argo CD deletes a hook: without a known policy, before it creates the next one.
 
@@ -43,7 +52,12 @@ def delete_policies(resource: Resource) -> list[str]:
 
 
 def position(resource: Resource) -> tuple[int, int] | None:
-    """(phase, wave) in which a sync applies a resource; None when a normal sync doesn't."""
+    """(phase, wave) in which a sync applies a resource; None when a normal sync doesn't.
+
+    When it runs a hook of Helm's is not known either: by Helm's own events and weights.
+    """
+    if is_helm_hook(resource):
+        return None
     hooks = words(as_text(resource.annotations.get(HOOK))) or ["Sync"]
     phases = [PHASES.index(hook) for hook in hooks if hook in PHASES]
     if not phases:

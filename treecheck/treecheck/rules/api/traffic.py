@@ -28,7 +28,7 @@ _FORBIDDEN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
 _WILDCARD = re.compile(r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 
 
-@rule("ingress-rules", source=_INGRESS, kinds=("Ingress",))
+@rule("ingress-rules", source=_INGRESS, kinds=("Ingress",), unless=("unknown-field",))
 def ingress_rules(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """An Ingress that leads nowhere, or with a host or path that can't be one.
 

@@ -39,6 +39,12 @@ _VOLUMES = (
     *("rbd", "scaleIO", "secret", "storageos", "vsphereVolume"),
 )
 
+# What only a pod has.
+_OF_PODS = {
+    *("configMap", "downwardAPI", "emptyDir", "ephemeral", "gitRepo", "persistentVolumeClaim"),
+    *("projected", "secret"),
+}
+
 # A type of Kubernetes' API -> its alternatives. A volume without a source is an emptyDir.
 ONE_OF: dict[str, OneOf] = {
     "core.v1.EnvFromSource": OneOf(("configMapRef", "secretRef"), needed=True),
@@ -48,7 +54,9 @@ ONE_OF: dict[str, OneOf] = {
         needed=True,
     ),
     "core.v1.LifecycleHandler": OneOf(("exec", "httpGet", "sleep", "tcpSocket"), needed=True),
-    "core.v1.PersistentVolumeSpec": OneOf(_VOLUMES, needed=True),
+    "core.v1.PersistentVolumeSpec": OneOf(
+        tuple(each for each in _VOLUMES if each not in _OF_PODS), needed=True
+    ),
     "core.v1.Probe": OneOf(("exec", "grpc", "httpGet", "tcpSocket"), needed=True),
     "core.v1.Volume": OneOf(_VOLUMES, needed=False),
     "core.v1.VolumeMount": OneOf(("subPath", "subPathExpr"), needed=False),

@@ -27,6 +27,7 @@ from treecheck.kube.waves import (
     OTHER_HOOKS,
     PHASES,
     WAVE,
+    is_helm_hook,
     is_hook,
     words,
 )
@@ -351,7 +352,8 @@ def job_not_replaceable(cluster: Cluster) -> Iterator[Problem]:
         for resource in resources_of(cluster, application):
             options = words(as_text(resource.annotations.get(OPTIONS)))
             named = "name" in resource.metadata
-            if resource.kind == "Job" and named and not is_hook(resource):
+            hook = is_hook(resource) or is_helm_hook(resource)
+            if resource.kind == "Job" and named and not hook:
                 if "Replace=true" in options or "Force=true" in options:
                     continue
                 yield Problem(

@@ -159,14 +159,17 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
 def _named_so(variable: str, ports: list[Port], variables: set[str]) -> Port | None:
     """The declared port `metrics` whose number a variable, as METRICS_PORT, says.
 
-    It does not where it goes with a host, or where two ports have the word in their names.
+    It does not where it goes with a host, where two ports have the word in their names, or where
+    the port's name says more: UNIFI_HTTP_PORT is not of `guest-http`.
     """
+    told = {*variable.casefold().split("_"), "http", "https", "tcp"}
     word = variable.removesuffix("_PORT").casefold().rpartition("_")[2]
     paired = {f"{variable.removesuffix('PORT')}{end}" for end in ("HOST", "HOSTNAME", "ADDR")}
     if not variable.endswith("_PORT") or paired & variables:
         return None
     named = [port for port in ports if word in port.name.casefold().split("-")]
-    return named[0] if len(named) == 1 else None
+    whole = len(named) == 1 and told.issuperset(named[0].name.casefold().split("-"))
+    return named[0] if whole else None
 
 
 @rule(

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.kube.applications import GROUP
+from treecheck.kube.config import comes_with_cluster
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 
@@ -48,6 +49,8 @@ def service_account_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     name = as_text(resource.pod.spec.get(field))
     known = cluster.facts.service_accounts
     if not name or name == "default" or f"{resource.namespace}/{name}" in known:
+        return
+    if comes_with_cluster("ServiceAccount", resource.namespace, name):
         return
     if cluster.get("ServiceAccount", resource.namespace, name) is None:
         yield Problem(
@@ -140,6 +143,16 @@ def _placed_by_hand(account: str, cluster: Cluster) -> bool:
     )
 
 
+def _is_of_others(namespace: str, account: str, cluster: Cluster) -> bool:
+    """Whether the tree brings nothing that runs in a namespace, and no account of that name at all.
+
+    The binding lets in what another repository, or a team by hand, runs there.
+    """
+    accounts = [*cluster.of_kind("ServiceAccount")]
+    runs = any(cluster.pods(namespace)) or any(each.namespace == namespace for each in accounts)
+    return not runs and not any(each.name == account for each in accounts)
+
+
 def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
     for place, subject in each(binding, "subjects"):
         if subject.get("kind") != "ServiceAccount":
@@ -148,6 +161,8 @@ def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
         where = as_text(subject.get("namespace")) or binding.namespace
         known = f"{where}/{account}" in cluster.facts.service_accounts or account == "default"
         known = known or where.startswith(OF_OPENSHIFT) or _placed_by_hand(account, cluster)
+        known = known or comes_with_cluster("ServiceAccount", where, account)
+        known = known or _is_of_others(where, account, cluster)
         if not known and cluster.get("ServiceAccount", where, account) is None:
             yield Problem(
                 f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",

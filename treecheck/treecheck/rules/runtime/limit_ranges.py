@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from treecheck.kube.alternatives import may_meet
 from treecheck.kube.quotas import amount_shown, asked, given, total
 from treecheck.model import Problem, as_mapping, as_text, at, each
 from treecheck.quantities import quantity
@@ -39,6 +40,8 @@ def limit_range_exceeded(cluster: Cluster) -> Iterator[Problem]:
         for _, item in each(limits, "spec", "limits"):
             kind = as_text(item.get("type"))
             for pod in cluster.pods(limits.namespace):
+                if not may_meet(limits, pod.owner, cluster):
+                    continue
                 found = _of_pod(pod, item, defaults) if kind == "Pod" else ()
                 if kind == "Container":
                     found = _of_containers(pod, item, defaults)

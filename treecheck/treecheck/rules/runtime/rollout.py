@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from treecheck.model import Resource
 
 DEPLOYMENT = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
+# In the names of classes and of their provisioners: `freenas-nfs-csi`, `rancher.io/local-path`.
+_UNATTACHED = re.compile(r"(?<![a-z])(?:nfs|efs|smb|cifs|azurefile|local-path|hostpath)(?![a-z])")
 SHARED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
 
 
@@ -34,7 +36,8 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """A Deployment whose pods need a volume that one node at a time can have.
 
     With several replicas, or while a rolling update has the old and the new pod at once, the pod on
-    the other node waits for the volume: FailedAttachVolume, Multi-Attach error.
+    the other node waits for the volume: FailedAttachVolume, Multi-Attach error. Storage that no
+    node attaches (NFS, SMB, a folder of a node), by its StorageClass, is left alone.
     """
     if resource.pod is None:
         return
@@ -43,6 +46,8 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
         claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
         if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
+            continue
+        if _is_unattached(claim, cluster):
             continue
         if most > 1 or is_rolling(resource):
             when = f"with {most} replicas" if most > 1 else "during a rolling update"
@@ -54,6 +59,17 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 path=(*resource.pod.spec_path, *place),
                 related=(claim,),
             )
+
+
+def _is_unattached(claim: Resource, cluster: Cluster) -> bool:
+    """Whether a claim's storage is not attached to a node, so that its access mode binds nobody.
+
+    Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
+    """
+    name = as_text(claim.spec.get("storageClassName"))
+    found = cluster.get("StorageClass", "", name)
+    provisioner = as_text(found.body.get("provisioner")) if found else ""
+    return _UNATTACHED.search(f"{name} {provisioner}") is not None
 
 
 @rule(

@@ -63,7 +63,8 @@ def _wrong_label(key: str, values: list[str]) -> tuple[str, str] | None:
             (label for label in (HOST, ZONE, REGION_LABEL) if key == label.split("/")[1]), ""
         )
         if bare:
-            return f"no node has a label {key}", f"Write {bare}."
+            told = f"no node comes with a label {key}, and nothing in the tree gives it to one"
+            return told, f"Write {bare}."
         if "/" in key and (domain in DOMAINS or alike > 0.92):
             hint = _meant_label(key) or (near[0] if near else "")
             hint = hint or "one of " + ", ".join(sorted(NODE_LABELS))
