@@ -228,3 +228,156 @@ def test_a_rollback_leaves_what_is_off_as_it_is(enabled: str, found: int, tmp_pa
 
     names = rules(tmp_path, files, "child-owns-enabled")
     assert names == ["child-owns-enabled"] * found
+
+
+@pytest.mark.parametrize(("key", "found"), [("WEB_SERVICE_HOST", 0), ("WEB_HOST", 1)])
+def test_the_kubelet_defines_the_variables_of_services(
+    key: str, found: int, tmp_path: Path
+) -> None:
+    pod = SERVER.replace("name: web, image", f"args: ['$({key})'], name: web, image")
+
+    names = rules(tmp_path, {"a.yaml": pod.replace("PORTS", "")}, "variable-undefined")
+    assert names == ["variable-undefined"] * found
+
+
+@pytest.mark.parametrize(
+    ("store", "key", "found"),
+    [
+        ("keystores: {pkcs12: {create: true}}", "keystore.p12", 0),
+        ("keystores: {jks: {create: true}}", "keystore.p12", 1),
+        ("additionalOutputFormats: [{type: CombinedPEM}]", "tls-combined.pem", 0),
+        ("usages: []", "tls-combined.pem", 1),
+    ],
+)
+def test_a_certificate_may_bring_other_forms_of_its_key(
+    store: str, key: str, found: int, tmp_path: Path
+) -> None:
+    certificate = (
+        "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: a, namespace: shop}\n"
+        f"spec: {{secretName: web-tls, issuerRef: {{name: a}}, {store}}}\n---\n"
+    )
+    reads = "env: [{name: A, valueFrom: {secretKeyRef: {name: web-tls, key: KEY}}}], name: web, im"
+    pod = SERVER.replace("name: web, im", reads.replace("KEY", key)).replace("PORTS", "")
+
+    names = rules(tmp_path, {"a.yaml": certificate + pod}, "config-key-missing")
+    assert names == ["config-key-missing"] * found
+
+
+@pytest.mark.parametrize(("annotation", "found"), [("helm.sh/hook: post-install", 0), ("a: b", 1)])
+def test_a_hook_of_helm_is_one_of_argo_cd(annotation: str, found: int, tmp_path: Path) -> None:
+    job = (
+        f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: a, annotations: {{{annotation}}}}}\n"
+        "spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: 'a:1'}]}}}\n"
+    )
+    source = "{repoURL: https://git.example.com/shop.git, path: web}"
+    root = APPLICATION.replace("NAME", "web").replace("SOURCE", source)
+
+    names = rules(tmp_path, {"root.yaml": root, "web/job.yaml": job}, "job-not-replaceable")
+    assert names == ["job-not-replaceable"] * found
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("01-assert.yaml", 0), ("00-errors.yaml", 0), ("a-invalid.yaml", 0), ("web.yaml", 1)],
+)
+def test_what_a_test_expects_is_no_manifest(name: str, found: int, tmp_path: Path) -> None:
+    half = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 1}\n"
+
+    names = rules(tmp_path, {f"kuttl/web/{name}": half} | DEPLOYED, "required-field")
+    assert sorted({*names}) == ["required-field"] * found
+
+
+def test_what_is_switched_off_by_its_name_is_not_deployed(tmp_path: Path) -> None:
+    half = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 1}\n"
+
+    assert rules(tmp_path, {"web.disabled/a.yaml": half} | DEPLOYED, "required-field") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("{{OPERATOR_NAME}}", 0), ("REPLACE_ME", 0), ("the operator", 1)]
+)
+def test_a_program_fills_in_what_it_installs(value: str, found: int, tmp_path: Path) -> None:
+    text = SETTINGS.replace("namespace: shop", f"labels: {{a: '{value}'}}")
+    files = {"app/kustomization.yaml": HEAD + "resources: [a.yaml]\n", "app/a.yaml": text}
+
+    assert rules(tmp_path, files, "label-syntax") in ([], ["label-syntax"] * found)
+
+
+@pytest.mark.parametrize(("load", "found"), [("LoadRestrictionsNone", 0), ("None", 1)])
+def test_a_makefile_may_lift_the_restriction(load: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "Makefile": f"all:\n\tkustomize build --load-restrictor {load} app\n",
+        "app/kustomization.yaml": HEAD + "resources: [../shared.yaml]\n",
+        "shared.yaml": SETTINGS,
+    }
+
+    assert rules(tmp_path, files, "folder-unbuildable") == ["folder-unbuildable"] * found
+
+
+@pytest.mark.parametrize(("why", "found"), [("  # moved to the other cluster\n", 0), ("", 1)])
+def test_a_comment_says_that_a_workload_is_off(why: str, found: int, tmp_path: Path) -> None:
+    text = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n"
+        f"{why}  replicas: 0\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n"
+        "    metadata: {labels: {app: web}}\n    spec: {containers: [{name: a, image: 'a:1'}]}\n"
+    )
+    files = {"a.yaml": text + "---\n" + SERVICE.replace("PORTS", "{port: 80}")}
+
+    assert rules(tmp_path, files, "replicas-zero") == ["replicas-zero"] * found
+
+
+@pytest.mark.parametrize(("tool", "found"), [("helmfile.yaml", 0), ("charts.yaml", 1)])
+def test_helmfile_brings_what_is_not_here(tool: str, found: int, tmp_path: Path) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        "metadata: {name: a, namespace: shop}\nspec: {podSelector: {matchLabels: {app: gone}}}\n"
+    )
+    pod = SERVER.replace("PORTS", "")
+    files = {"a.yaml": f"{policy}---\n{pod}", tool: "releases: [{name: a, chart: b/c}]\n"}
+
+    names = rules(tmp_path, files, "network-policy-selects-nothing")
+    assert names == ["network-policy-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("namespace", "found"), [("shop", 1), ("bare", 0)])
+def test_of_what_the_tree_does_not_run_the_services_are_not_known(
+    namespace: str, found: int, tmp_path: Path
+) -> None:
+    ingress = HOST.replace("HOST", "example.com").replace("name: web, port", "name: gone, port")
+    files = {"a.yaml": ingress.replace("shop", namespace), "b.yaml": SERVER.replace("PORTS", "")}
+    files["d.yaml"] = SETTINGS.replace("shop", "bare")
+
+    names = rules(tmp_path, files, "ingress-backend-missing")
+    assert names == ["ingress-backend-missing"] * found
+
+
+@pytest.mark.parametrize(("folder", "found"), [("web.off", 0), ("web", 1)])
+def test_a_set_whose_folders_are_all_off_makes_nothing_on_purpose(
+    folder: str, found: int, tmp_path: Path
+) -> None:
+    source = "repoURL: https://git.example.com/shop.git"
+    text = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: a}\n"
+        f"spec:\n  generators:\n    - git: {{{source}, revision: main, directories: "
+        "[{path: apps/*.x}, {path: apps/*.off, exclude: true}]}\n"
+        "  template: {metadata: {name: '{{path.basename}}'}, spec: {project: default, "
+        f"source: {{{source}, path: '{{{{path}}}}'}}, destination: {{name: in-cluster}}}}}}\n"
+    )
+    files = {"sets/a.yaml": text, f"apps/{folder}/a.yaml": SETTINGS}
+    here = "{repoURL: https://git.example.com/shop.git, targetRevision: main, path: sets}"
+    files["root.yaml"] = APPLICATION.replace("NAME", "root").replace("SOURCE", here)
+
+    names = rules(tmp_path, files, "application-set-makes-nothing")
+    assert names == ["application-set-makes-nothing"] * found
+
+
+@pytest.mark.parametrize(("namespace", "found"), [("shop", 1), ("kube-system", 0)])
+def test_the_platform_runs_pods_of_its_own(namespace: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "a.yaml": SERVICE.replace("PORTS", "{port: 80}").replace("app: web", "app: gone"),
+        "b.yaml": SERVER.replace("PORTS", ""),
+    }
+    files = {name: text.replace("shop", namespace) for name, text in files.items()}
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+    assert names == ["service-selects-nothing"] * found

@@ -35,7 +35,7 @@ TESTS = frozenset({"chainsaw.kyverno.io", "cli.kyverno.io", "kuttl.dev", "test.g
 
 # Folders of manifests for people to look at. `test` may be an environment.
 EXAMPLES = frozenset(
-    {"demos", "doc", "docs", "e2e", "example", "examples", "fixtures", "sample", "samples"}
+    {"demos", "doc", "docs", "e2e", "example", "examples", "sample", "samples"}
     | {"slides", "tests", "third_party", "tutorial", "tutorials"}
 )
 # Folders of what is no longer deployed.
@@ -44,8 +44,12 @@ ARCHIVES = frozenset(
     | {"old", "retired", "unused", "vendor"}
 )
 # Folders of what a test of a program reads, or compares its output with.
-RECORDS = frozenset({"expected", "golden", "goldens", "test_data", "testdata"})
+RECORDS = frozenset({"expected", "fixtures", "golden", "goldens", "test_data", "testdata"})
 
+
+# A file of them: KUTTL's `01-assert.yaml`, a fault that a test looks for, what is switched off.
+_RECORD = re.compile(r"^\d+-(?:assert|errors?)\b|\binvalid\b")
+_OFF = re.compile(r"[._-](?:bak|disabled?|deprecated|off|old)$")
 
 EXAMPLE, ARCHIVE = "example", "archive"
 
@@ -57,6 +61,8 @@ def aside(path: Path, tree: Path) -> str:
     """
     parts = path.relative_to(tree).parts if path.is_relative_to(tree) else ()
     names = {each.strip("_.-").casefold() for each in parts}
+    if any(_OFF.search(each) for each in names) or (parts and _RECORD.search(parts[-1])):
+        return ARCHIVE
     if names & (ARCHIVES | RECORDS) or _is_input_of_test(path):
         return ARCHIVE
     return EXAMPLE if names & EXAMPLES else ""

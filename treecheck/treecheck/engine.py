@@ -115,7 +115,7 @@ def check(
     unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])
     filled = inputs.substituted or any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
     for cluster in clusters:
-        found = _cluster(cluster, chosen.values(), substituted=filled)
+        found = _cluster(cluster, chosen.values(), filled, cluster.name in inputs.apart)
         raised += known_lacks(found, cluster, clusters, inputs, unknown)
     raised = list(_kept(raised))
     raised += apply_waivers(
@@ -181,7 +181,12 @@ def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
     return raised
 
 
-def _cluster(cluster: Cluster, rules: Iterable[Rule], *, substituted: bool = False) -> list[Raised]:
+def _cluster(
+    cluster: Cluster,
+    rules: Iterable[Rule],
+    substituted: bool = False,
+    apart: bool = False,
+) -> list[Raised]:
     """The rules of every layer in order, so that later ones see what earlier ones fixed."""
     raised: list[Raised] = []
     for rule in rules:
@@ -194,10 +199,10 @@ def _cluster(cluster: Cluster, rules: Iterable[Rule], *, substituted: bool = Fal
                 if not resource.checked:
                     continue
                 raised += _call(rule, resource, cluster)
-    return [each for each in raised if _is_judged(each, substituted=substituted)]
+    return [each for each in raised if _is_judged(each, substituted=substituted, apart=apart)]
 
 
-def _is_judged(raised: Raised, *, substituted: bool) -> bool:
+def _is_judged(raised: Raised, *, substituted: bool, apart: bool) -> bool:
     """Whether a rule may speak about a resource, and a field of it.
 
     Of a Rollout no schema is known here: its pods are there for what selects or starts them, and
@@ -206,13 +211,15 @@ def _is_judged(raised: Raised, *, substituted: bool) -> bool:
     only looked at by itself.
     """
     resource, path = raised.resource, raised.problem.path
-    if resource is not None and is_filled_in_later(resource, path, substituted=substituted):
+    if resource is not None and is_filled_in_later(
+        resource, path, substituted=substituted, apart=apart
+    ):
         return False
     if resource is not None and resource.part.shown and raised.rule.id == "not-base64":
         return False  # a word for the secret that somebody has
-    if resource is not None and raised.rule.id == "removed-api" and resource.part.loose:
-        file = resource.origin.file
-        return file is None or not is_bundle(file.parent)  # OLM knows which releases it was for
+    file = resource.origin.file if resource is not None and resource.part.loose else None
+    if file is not None and is_bundle(file.parent):  # OLM adds more, where the release fits
+        return raised.rule.layer in STRUCTURAL and raised.rule.id != "removed-api"
     if resource is not None and (resource.part.chart or resource.part.shown):
         return raised.rule.layer in STRUCTURAL
     rollout = raised.resource is not None and raised.resource.kind == "Rollout"

@@ -99,7 +99,8 @@ def is_cluster_scoped(group: str, kind: str) -> bool:
 _OF_PROGRAMS = frozenset(
     {
         "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io", "backstage.io",
-        "chainsaw.kyverno.io", "cli.kyverno.io", "controller-runtime.sigs.k8s.io",
+        "chainsaw.kyverno.io", "cli.kyverno.io", "clusterctl.cluster.x-k8s.io",
+        "controller-runtime.sigs.k8s.io",
         "install.istio.io", "k0s.k0sproject.io", "k0sctl.k0sproject.io", "k3d.io", "kind.x-k8s.io",
         "imgpkg.carvel.dev", "kapp.k14s.io", "kbld.k14s.io",
         "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",

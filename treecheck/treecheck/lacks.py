@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 
 _NAMED = re.compile(r"\b(?:Secret|ConfigMap|Service|ServiceAccount) [a-z0-9][\w.-]*\w")
+# Kinds that point at pods or accounts of a namespace.
+_POINTERS = frozenset(
+    {"ClusterRoleBinding", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "RoleBinding"}
+    | {"Service", "ServiceMonitor"}
+)
 
 
 def around(cluster: Cluster, clusters: Iterable[Cluster], inputs: Inputs) -> Cluster | None:
@@ -70,6 +75,8 @@ def known_lacks(
             _by_hand(each, inputs)
             or each.problem.unsure
             or _unplaced(each, cluster)
+            or _unpeopled(each, wider or cluster)
+            or _of_platform(each)
             or _elsewhere(each, cluster)
         ):
             unknown.setdefault(unsure)
@@ -106,6 +113,29 @@ def _unplaced(raised: Raised, cluster: Cluster) -> str:
         f"{resource.kind} {resource.name} in {resource.part.name} names no namespace, as others in "
         f"{group} do, so what is missing where it lands can't be known"
     )
+
+
+def _unpeopled(raised: Raised, cluster: Cluster) -> str:
+    """Why an Ingress's Service may be there, in a namespace of whose pods the tree has none, or "".
+
+    Whatever installs those, a chart say, brings their Services too.
+    """
+    resource, place = raised.resource, raised.problem.absent
+    if resource is None or resource.kind != "Ingress" or not resource.part.loose:
+        return ""
+    if not place or cluster.pods(place) or "namespace" not in resource.metadata:
+        return ""
+    return f"nothing in the tree runs in namespace {place}, so what is there can't be known"
+
+
+def _of_platform(raised: Raised) -> str:
+    """Why pods and accounts may be there that only the platform itself brings, or ""."""
+    resource, place = raised.resource, raised.problem.absent or ""
+    if resource is None or resource.kind not in _POINTERS:
+        return ""
+    if place != "kube-system" and not place.startswith("openshift-"):
+        return ""
+    return f"the platform itself runs more in namespace {place}"
 
 
 def _elsewhere(raised: Raised, cluster: Cluster) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from treecheck.sets import Inputs
 
 SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
-SCRIPT_NAMES = frozenset({"Makefile", "justfile", "Justfile", ".justfile"})
+SCRIPT_NAMES = frozenset({"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"})
 LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
@@ -110,6 +110,15 @@ class Mentions:
         """Whether a page or script fills in variables: `kustomize build . | envsubst`."""
         return any("envsubst" in text for _, text in self._commands())
 
+    def helmfile(self) -> Path | None:
+        """A file of helmfile, which installs charts: https://helmfile.readthedocs.io."""
+        found = (path for path, _ in self._all() if path.name.startswith("helmfile.yaml"))
+        return next(found, next(self.folder.glob("helmfile.d"), None))
+
+    def unrestricted(self) -> bool:
+        """Whether a page, a script or Argo CD's settings build without the load restrictor."""
+        return any("LoadRestrictionsNone" in text for _, text in self._all())
+
     def _commands(self) -> Iterator[tuple[Path, str]]:
         """The pages and scripts, a command a line."""
         for path, text in self._all():
@@ -164,6 +173,8 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
         why = f"Terraform in {show(folder, inputs.root)} may make more"
         inputs.miss(why, [place] if place else ())
     inputs.substituted = mentions.substitutes()
+    if (charts := mentions.helmfile()) is not None:
+        inputs.miss(f"{show(charts, inputs.root)} installs charts")
     inputs.by_hand.update(mentions.creates())
     for place, path in mentions.installs().items():
         why = f"{show(path, inputs.root)} installs a chart in namespace {place}"

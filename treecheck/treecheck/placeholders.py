@@ -42,11 +42,13 @@ _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
 _PLACE = re.compile(r"\{\{|\$[{(]")
 # A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
-    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*"
+    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*|_+"
 )
 
 # What a person writes a value of their own over, in a file that they copy.
 _TO_FILL = re.compile(r"<[A-Za-z][^<>\n]*>|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b")
+# What a program that installs itself writes a value over.
+_SET = re.compile(r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE)[A-Z_]*\b")
 
 
 def template_of(text: str, *, helm: bool = False) -> str:
@@ -108,7 +110,9 @@ def has_place(text: str) -> bool:
     return _PLACE.search(text) is not None
 
 
-def is_filled_in_later(resource: Resource, path: FieldPath, *, substituted: bool) -> bool:
+def is_filled_in_later(
+    resource: Resource, path: FieldPath, *, substituted: bool, apart: bool = False
+) -> bool:
     """Whether a field's value comes only when SOPS decrypts it, or Flux fills in its variables.
 
     Or when a person does, in a copy of what nothing deploys: `host: <your domain>`.
@@ -117,12 +121,15 @@ def is_filled_in_later(resource: Resource, path: FieldPath, *, substituted: bool
         resource: what has the field.
         path: the field.
         substituted: whether Flux runs in this tree, or a script calls envsubst.
+        apart: whether no Application brings the resource.
     """
     value = at(resource.body, *path)
     if value is None:  # one of a wrong type has been taken out
         value = next((each.value for each in resource.schema_errors if each.path == path), None)
     if isinstance(value, str) and (
-        (substituted and "${" in value) or (resource.part.to_copy and _TO_FILL.search(value))
+        (substituted and "${" in value)
+        or (resource.part.to_copy and _TO_FILL.search(value))
+        or (apart and _SET.search(value))
     ):
         return True
     if not resource.encrypted:

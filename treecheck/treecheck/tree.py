@@ -66,6 +66,7 @@ class Sorter:
         self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
         self.archived: list[Resource] = []
         self.flux: dict[Path, str] = {}  # the folders that Flux builds, and how
+        self.free = ""  # how all others are built
         self.followed: set[Path] = set()  # folders that an Application renders, with its options
         self.deploys = True  # whether more lies here than examples and archives
 
@@ -91,6 +92,7 @@ class Sorter:
         used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
         self.flux = flux_options(self.inputs.files.values(), self._flux_folder)
+        self.free = beside_flux(unrestricted=bool(self.flux) or self.mentions.unrestricted())
         rendered = self._render([self._root(e) for e in roots if self._aside(e) != ARCHIVE])
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
@@ -100,7 +102,7 @@ class Sorter:
         aided = flux_components(self.inputs.files.values(), self._flux_folder)
         for folder, place in aided.items():
             why = f"Flux adds components to {show(folder, self.inputs.root)}"
-            self.inputs.miss(why, [place] if place and "$" not in place else ())
+            self.inputs.miss(why, [place] if place and "$" not in place else (), folder=folder)
         tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)), aided)
 
     def _tell_templates(self, used: set[Path]) -> None:
@@ -130,7 +132,7 @@ class Sorter:
                 yield part, directory
 
     def _root(self, folder: Path) -> Part:
-        part = self._part(folder, options=self.flux.get(folder, beside_flux(self.flux)))
+        part = self._part(folder, options=self.flux.get(folder, self.free))
         return replace(part, shown=self._aside(folder) == EXAMPLE)
 
     def _aside(self, path: Path) -> str:

@@ -40,7 +40,7 @@ INSTALL = re.compile(
 )
 NOT_INSTALLED = {"AppProject", "IngressClass", "PriorityClass", "RuntimeClass", "StorageClass"}
 # Kinds of these groups that do make pods and Services.
-LOUD_KINDS = frozenset({"Prometheus", "Alertmanager", "ThanosRuler", "PrometheusAgent"})
+LOUD_KINDS = frozenset({"Prometheus", "Alertmanager", "ThanosRuler", "PrometheusAgent", "ArgoCD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Unseen:
     Attributes:
         namespace: where its resources land, or None where they may land anywhere.
         why: what it is, as a clause: `folder one can't be built`.
-        folder: the folder, where it is one that can't be built.
+        folder: the folder, where it is one that can't be built, or that gets more elsewhere.
     """
 
     namespace: str | None

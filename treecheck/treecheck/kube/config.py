@@ -128,6 +128,22 @@ def _patched(cluster: Cluster, store: Store, own: Resource) -> Store:
     return Store(store.keys | added, store.values, own)
 
 
+def _keys_of(certificate: Resource) -> frozenset[str]:
+    """The keys of the Secret that cert-manager makes: https://cert-manager.io/docs/reference/api-docs."""
+    forms = {
+        as_text(as_mapping(each).get("type"))
+        for each in as_list(certificate.spec.get("additionalOutputFormats"))
+    }
+    stores = set(as_mapping(certificate.spec.get("keystores")))
+    more = {"CombinedPEM": {"tls-combined.pem"}, "DER": {"key.der"}}
+    files = {
+        "pkcs12": {"keystore.p12", "truststore.p12"},
+        "jks": {"keystore.jks", "truststore.jks"},
+    }
+    added = [names for key, names in (more | files).items() if key in forms | stores]
+    return frozenset({"tls.crt", "tls.key", "ca.crt"}.union(*added))
+
+
 def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:
     """A Secret that a controller makes: sealed-secrets, cert-manager, external-secrets."""
     for sealed in cluster.of_kind("SealedSecret", namespace=namespace):
@@ -141,7 +157,7 @@ def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:
             return Store(frozenset(keys), {}, sealed)
     for certificate in cluster.of_kind("Certificate", namespace=namespace):
         if certificate.spec.get("secretName") == name:
-            return Store(frozenset({"tls.crt", "tls.key", "ca.crt"}), {}, certificate)
+            return Store(_keys_of(certificate), {}, certificate)
     for external in cluster.of_kind("ExternalSecret", namespace=namespace):
         target = as_text(as_mapping(external.spec.get("target")).get("name")) or external.name
         if target == name:

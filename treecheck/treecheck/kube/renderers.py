@@ -103,13 +103,14 @@ def flux_components(
     return found
 
 
-def beside_flux(options: dict[Path, str]) -> str:
+def beside_flux(*, unrestricted: bool) -> str:
     """The options of a folder that no Flux Kustomization names, in a tree with or without some.
 
-    Flux builds what it does build without the load restrictor, and a base of it so too.
+    Flux builds what it does build without the load restrictor, and a base of it so too. So does
+    `kustomize build --load-restrictor LoadRestrictionsNone`.
     Source: https://fluxcd.io/flux/faq/#what-is-the-behavior-of-kustomize-used-by-flux
     """
-    return json.dumps({UNRESTRICTED: True}) if options else ""
+    return json.dumps({UNRESTRICTED: True}) if unrestricted else ""
 
 
 def image_override(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kinds import BUILT_IN_GROUPS
@@ -68,6 +69,9 @@ def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         return
     if resource.group.endswith(".openshift.io"):
         return  # served by an API server of its own, whose rules we don't know
+    custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
+    if custom and resource.part.loose and re.fullmatch(r"(?:[A-Z][a-z0-9]+)+", name):
+        return  # a class's name: the file is the input of a program
     form = NAME_FORMS.get((resource.group, resource.kind), SUBDOMAIN)
     if not fits(name, form):
         wanted = MEANINGS.get(str(form["pattern"]), "a name without / and %").partition(

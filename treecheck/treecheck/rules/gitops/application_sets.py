@@ -188,7 +188,7 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
             continue
         if root is None or not _finds_nothing(generator, resource, root, cluster):
             continue
-        if any(_matches_deeper(entry, root) for _, entry in leaves):
+        if any(_matches_deeper(entry, root) or _excludes(entry, root) for _, entry in leaves):
             continue
         patterns = [
             as_text(one.get("path"))
@@ -258,6 +258,16 @@ def _matches_deeper(entry: Manifest, root: Path) -> bool:
         for path in (_files_below(root) if patterns else ())
         for one in patterns
     )
+
+
+def _excludes(entry: Manifest, root: Path) -> bool:
+    """Whether patterns take out folders on purpose, and one of those is there: all are off."""
+    patterns = [
+        as_text(one.get("path"))
+        for one in map(as_mapping, as_list(entry.get("directories")))
+        if one.get("exclude") is True
+    ]
+    return any(next(root.glob(one), None) for one in patterns if one and one[0] not in "/{")
 
 
 def _files_below(root: Path) -> Iterator[str]:

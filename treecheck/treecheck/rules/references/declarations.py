@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store, references
 from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
-from treecheck.kube.ports import container_ports, find, names_number, names_port, shown
+from treecheck.kube.ports import container_ports, find, names_number, names_port, pod_ports, shown
 from treecheck.kube.probes import network_probes
 from treecheck.kube.variables import LISTENS, variables_of
 from treecheck.model import Problem, Severity, as_mapping, as_text, containers
@@ -80,7 +80,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     A name that no port has always fails. A number needs no declaration: it is reported only where
     the container declares one port and nothing else says where it listens. One on which several
     probes agree, or that is in the container's arguments, variables or mounted configuration, is
-    taken for a port of its own.
+    taken for a port of its own. Another container
+    of the pod may answer too: the kubelet asks the pod.
     """
     asked = [
         as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
@@ -93,7 +94,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
         if isinstance(port, int):
             agreed = len(asked) > 1 and set(asked) == {port}
             several = sum(each.protocol == "TCP" for each in ports) != 1
-            if agreed or several or _is_configured(resource, cluster, port):
+            aside = resource.pod is not None and find(pod_ports(resource.pod), port) is not None
+            if aside or agreed or several or _is_configured(resource, cluster, port):
                 continue
         if find(ports, port) is None and not names_port(container, port):
             # What a container declares does not bind it, and so a number may be right.

@@ -213,9 +213,14 @@ def _homes(cluster: Cluster) -> dict[str, set[tuple[Path | None, Part]]]:
     return found
 
 
-def _same_text(one: Resource, other: Resource) -> bool:
-    """Whether two resources are one text, which has two paths by a symbolic link."""
+def _is_the_same(one: Resource, other: Resource) -> bool:
+    """Whether two resources are one text, which has two paths by a symbolic link.
+
+    Or samples of one kind in two versions, of which one is to be taken.
+    """
     ours, theirs = one.origin.file, other.origin.file
+    if one.api_version != other.api_version and ours and ours.parent.name == "samples":
+        return True
     if None in (ours, theirs) or ours == theirs or one.origin.line != other.origin.line:
         return False
     return ours is not None and theirs is not None and ours.resolve() == theirs.resolve()
@@ -240,7 +245,7 @@ def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
         where = resource.part if len(homes) > 1 else resource.part.name
         key = (where, *resource.key)
         first = seen.setdefault(key, resource) if resource.metadata.get("name") else resource
-        if first is not resource and not _same_text(first, resource):
+        if first is not resource and not _is_the_same(first, resource):
             wrong = f"{resource.title} is there twice; the second overwrites the first"
             if resource.maker is not None:
                 wrong = f"{resource.maker.title} makes two Applications called {resource.name}: "

@@ -64,6 +64,8 @@ def _unmet(
         alone = {each.part.folder for each in resources} <= {kustomization.folder}
         if alone and kustomization.body.get("kind") == "Component":
             continue  # it patches what those bring who name it, and here nobody does
+        if any(each.folder == kustomization.folder for each in cluster.unseen):
+            continue  # what it patches comes from elsewhere
         for file, select in targets(kustomization):
             shared = not file.is_relative_to(kustomization.folder)
             component = kustomization.body.get("kind") == "Component"

@@ -86,5 +86,5 @@ def _wrong_rule(groups: list[str], kinds: list[str]) -> tuple[str, str]:
         near = difflib.get_close_matches(kind, sorted(here), n=1, cutoff=0.7)
         hint = f"{kind} is of group {homes[0] or 'core'}" if homes else ""
         hint = hint or f"Write {near[0] if near else 'the plural name of a kind of that group'}"
-        return f"names {kind} in API group {' or '.join(groups) or 'core'}", hint
+        return f"names {kind} in API group {' or '.join(group or 'core' for group in groups)}", hint
     return "", ""

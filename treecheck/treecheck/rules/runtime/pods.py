@@ -91,6 +91,10 @@ def container_port_twice(resource: Resource, cluster: Cluster) -> Iterator[Probl
             seen.setdefault(key, port.get("name"))
 
 
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_OF_SERVICES = re.compile(r"_SERVICE_(?:HOST|PORT(?:_\w+)?)$|_PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)$")
+
+
 @rule(
     "variable-undefined",
     source="https://kubernetes.io/docs/tasks/inject-data-application/"
@@ -100,7 +104,7 @@ def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """A $(NAME) that no variable of the container has.
 
     It is not replaced: the program gets the four letters and the brackets. In `env` a name has to
-    be defined above its use.
+    be defined above its use. The variables of Services (WEB_SERVICE_HOST) come from the kubelet.
     """
     pod = resource.pod
     for path, container in pod.containers() if pod else ():
@@ -114,6 +118,8 @@ def variable_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem
             for found in REFERENCE.finditer(text):
                 name = found[2]
                 # A shell runs `$(date)`; in capitals it is a variable, also in a shell's line.
+                if name and _OF_SERVICES.search(name):
+                    continue
                 if name and name not in known and not (shell and not name.isupper()):
                     yield Problem(
                         f"container {container.get('name')} uses $({name}), and no variable of "

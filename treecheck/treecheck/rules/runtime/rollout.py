@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
+from treecheck.files import load_text
 from treecheck.kube.alternatives import may_meet
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import (
@@ -218,6 +219,14 @@ def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
             )
 
 
+def _is_off(resource: Resource) -> bool:
+    """Whether a comment, above `replicas: 0` or behind it, says why a workload is off."""
+    file = resource.origin.file
+    if file is None:
+        return False
+    return re.search(r"#.*\n\s*replicas: 0|replicas: 0 +#", load_text(file)) is not None
+
+
 @rule("replicas-zero", kinds=("Deployment", "StatefulSet"), source=DEPLOYMENT)
 def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """No replica of a workload that a Service leads to.
@@ -225,13 +234,14 @@ def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     Somebody scaled it down for an hour and committed it. Every connection to the Service is
     refused.
 
-    The pods of a Deployment that a Rollout's workloadRef names are the Rollout's own.
+    The pods of a Deployment that a Rollout's workloadRef names are the Rollout's own. Where a
+    comment at the line says why, it stays so.
     """
     if resource.spec.get("replicas") != 0 or any(autoscalers(cluster, resource)):
         return
     if is_rolled_out(cluster, resource):
         return
-    if any(cluster.of_kind("ScaledObject", namespace=resource.namespace)):
+    if any(cluster.of_kind("ScaledObject", namespace=resource.namespace)) or _is_off(resource):
         return
     for service in cluster.of_kind("Service", namespace=resource.namespace):
         selector = as_mapping(service.spec.get("selector"))
