@@ -68,7 +68,8 @@ def _is_reference(resource: Resource, path: FieldPath) -> bool:
 def written(resource: Resource, path: FieldPath, value: Any = None) -> str:
     """The text of a scalar as its file has it, or "" where it can't be found.
 
-    Of a list or mapping in one line it is the piece that reads as `value`.
+    Of a list or mapping in one line it is the piece that reads as `value`. A line that holds
+    another value is not where this one was written: a replacement set it.
     """
     file, line = blame(resource, path)
     if file is None or not line:
@@ -81,8 +82,10 @@ def written(resource: Resource, path: FieldPath, value: Any = None) -> str:
     if re.search(r"[\[{].*[\]}]", text):
         pieces = re.split(r"[,\[\]{}]|: ", text)
         return next((piece.strip() for piece in pieces if _reads_as(piece, value)), "")
-    _, colon, value = text.rpartition(": ")
-    return (value if colon else text).strip(" -,{}[]\"'").partition(" #")[0].strip()
+    before, colon, after = text.partition(" #")[0].rpartition(": ")
+    scalar = (after if colon else before + after).strip()
+    scalar = scalar if colon else scalar.removeprefix("- ").strip()
+    return scalar if _reads_as(scalar, value) else ""
 
 
 def _reads_as(text: str, value: Any) -> bool:

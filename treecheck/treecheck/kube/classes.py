@@ -90,17 +90,26 @@ def is_slip(name: str, meant: str) -> bool:
 def is_sibling(name: str, meant: str) -> bool:
     """Whether a name is a slip of another one, or another word for it in the same family of names.
 
-    All words but the last are the same, and one of the last words begins with the other. Whoever
-    makes a family of classes makes them in one place.
+    All words but the last are the same, and the last ones are words and not numbers. Whoever makes
+    a family of classes makes them in one place.
 
-    >>> is_sibling("shop-lowest", "shop-low"), is_sibling("shop-high", "shop-low")
+    >>> is_sibling("shop-high", "shop-low"), is_sibling("shop-low2", "shop-low")
     (True, False)
     """
     *ours, last = _SEPARATOR.split(name)
     *theirs, other = _SEPARATOR.split(meant)
-    short, long = sorted((last, other), key=len)
-    family = bool(ours) and ours == theirs and len(short) > 2 and long.startswith(short)
-    return is_slip(name, meant) or (family and long[len(short) :].isalpha())
+    family = bool(ours) and ours == theirs and min(len(last), len(other)) > 2
+    return is_slip(name, meant) or (family and (last + other).isalpha())
+
+
+def is_longer(name: str, meant: str) -> bool:
+    """Whether a name is another one and words after it.
+
+    >>> is_longer("gp3-encrypted", "gp3"), is_longer("gp3-2", "gp3")
+    (True, False)
+    """
+    words, begin = _SEPARATOR.split(name), _SEPARATOR.split(meant)
+    return words[: len(begin)] == begin and "".join(words[len(begin) :]).isalpha()
 
 
 def _one_letter_apart(one: str, other: str) -> bool:

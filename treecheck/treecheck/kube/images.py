@@ -72,7 +72,14 @@ IMAGES: dict[str, ImageFacts] = {
         scripts=SCRIPTS,
         root=True,
     ),
-    "mongo": ImageFacts("/data/db", "", ("/tmp",), scripts=SCRIPTS, root=True),  # noqa: S108
+    "mongo": ImageFacts(
+        "/data/db",
+        "",
+        ("/tmp",),  # noqa: S108
+        one_server=True,
+        scripts=SCRIPTS,
+        root=True,
+    ),
     "nginx": ImageFacts(
         "", "", ("/var/cache/nginx",), settings=("/etc/nginx", "nginx.conf"), root=True
     ),

@@ -79,7 +79,8 @@ def target_of(service_port: Manifest) -> int | str:
 
 def shown(ports: Iterable[Port]) -> str:
     """Ports as a message lists them: `http (8080), metrics (9090)`."""
-    return ", ".join(f"{p.name} ({p.number})" if p.name else str(p.number) for p in ports) or "none"
+    texts = (f"{port.name} ({port.number})" if port.name else str(port.number) for port in ports)
+    return ", ".join(dict.fromkeys(texts)) or "none"
 
 
 def is_port(value: Any) -> bool:

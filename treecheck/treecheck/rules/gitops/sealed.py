@@ -162,14 +162,17 @@ def ciphertext_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """A value under encryptedData that is not ciphertext.
 
     It is base64 of two bytes with the length of the RSA part, that part, and the AES-GCM part with
-    its tag. A value cut short by an editor, or a plain text, can't be opened.
+    its tag. A value cut short by an editor can't be opened. One that is base64 of plain text can't
+    either, and has leaked the secret.
     """
     for key, value in as_mapping(resource.spec.get("encryptedData")).items():
         wrong = _wrong(as_text(value))
         if wrong:
             yield Problem(
                 f"key {key} is not ciphertext: {wrong}",
-                fix="Seal the value again.",
+                fix="Change the secret wherever it is valid, and seal the new value."
+                if wrong == READABLE
+                else "Seal the value again.",
                 path=("spec", "encryptedData", key),
             )
 
@@ -211,11 +214,25 @@ def _label(sealed: Resource) -> str:
     return sealed.namespace if namespace_wide else f"{sealed.namespace}/{sealed.name}"
 
 
+READABLE = "it is base64 of plain text, so whoever can read the repository has the secret"
+
+
+def _is_readable(data: bytes) -> bool:
+    """Whether bytes are text that somebody can read; ciphertext begins with the bytes 2 and 0."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and text.rstrip("\n").isprintable()
+
+
 def _wrong(value: str) -> str:
     try:
         data = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return "it is not base64"
+    if _is_readable(data):
+        return READABLE
     length = int.from_bytes(data[:2], "big")
     if length not in RSA_LENGTHS:
         return f"its RSA part would be {length} bytes, and is 512 for a 4096-bit key"

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.kube.classes import comes_with_clusters, is_sibling, is_slip
+from treecheck.kube.classes import (
+    USUAL_CLASSES,
+    comes_with_clusters,
+    is_longer,
+    is_sibling,
+    is_slip,
+)
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import rule
 
@@ -38,47 +45,81 @@ def class_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     by nobody, and pods with an unknown PriorityClass or RuntimeClass are refused.
 
     Where the facts list the classes of a kind, every other name is missing that the tree does not
-    bring. Where they don't, a name is reported that is a slip of one in the tree (of a
-    PriorityClass also one of the same family: shop-lowest beside shop-low); whether the
-    cluster came with another one is not known, and the summary says so. An empty
-    storageClassName asks for no class at all, and a claim may wait for a volume of the tree that
-    names the same class: such a class need not exist.
+    bring. Where they don't, a name is reported that is a slip of one in the tree, of one that
+    several others name, or of an IngressClass that everybody knows (`ngnix`). A PriorityClass is
+    also reported where the tree has one of the same family (shop-critical beside shop-low), and a
+    StorageClass where it is one of the tree and another word (gp3-fast beside gp3) and no claim
+    names that one. Whether the cluster came with another class is not known, and the summary says
+    so. An empty storageClassName asks for no class at all, and a claim may wait for a volume of the
+    tree that names the same class: such a class need not exist.
     """
     for wanted in _classes(resource, cluster):
-        listed = cluster.facts.knows(wanted.key)
         in_tree = {found.name for found in cluster.of_kind(wanted.kind)}
-        if not listed and not in_tree:
-            continue
         for path, name in wanted.uses:
-            if name and name not in wanted.known | in_tree:
-                yield _missing(wanted, path, name, in_tree, listed=listed)
+            if not name or name in wanted.known | in_tree:
+                continue
+            if cluster.facts.knows(wanted.key):
+                yield _not_listed(wanted, path, name, in_tree)
+            elif meant := _meant(cluster, wanted.kind, name, in_tree):
+                yield _slip(wanted, path, name, meant)
+            elif in_tree:
+                yield _slip(wanted, path, name, [])
 
 
-def _missing(
-    wanted: Class, path: FieldPath, name: str, in_tree: set[str], *, listed: bool
-) -> Problem:
+def _not_listed(wanted: Class, path: FieldPath, name: str, in_tree: set[str]) -> Problem:
     known = ", ".join(sorted(wanted.known | in_tree)) or "none"
-    fix = (
-        f"Name one of these, add the {wanted.kind} to the tree, or name it under {wanted.key} in "
-        "the facts."
+    return Problem(
+        f"there is no {wanted.kind} {name} on the cluster; known: {known}",
+        fix=f"Name one of these, add the {wanted.kind} to the tree, or name it under {wanted.key} "
+        "in the facts.",
+        path=path,
+        lacking=wanted.kind,
     )
-    if listed:
-        wrong = f"there is no {wanted.kind} {name} on the cluster; known: {known}"
-        return Problem(wrong, fix=fix, path=path, lacking=wanted.kind)
-    near = is_sibling if wanted.kind == "PriorityClass" else is_slip
-    meant = [each for each in sorted(in_tree) if near(name, each)]
-    usual = comes_with_clusters(wanted.kind, name)
+
+
+def _slip(wanted: Class, path: FieldPath, name: str, meant: list[str]) -> Problem:
     unsure = (
         f"{wanted.kind} {name} is not in this tree, and the facts don't list {wanted.key}, so "
         "whether the cluster has it can't be known"
     )
+    slip = any(is_slip(name, each) for each in meant)
+    near = "very likely a slip of" if slip else "and its family in the tree is"
     return Problem(
-        f"unknown {wanted.kind} {name}, very likely a slip of {' or '.join(meant)}",
+        f"unknown {wanted.kind} {name}, {near} {' or '.join(meant)}",
         fix=f"Write {' or '.join(meant)}, or name {name} under {wanted.key} in the facts.",
         path=path,
         absent="",
         lacking=wanted.kind,
-        unsure="" if meant and not usual else unsure,
+        unsure="" if meant and not comes_with_clusters(wanted.kind, name) else unsure,
+    )
+
+
+def _meant(cluster: Cluster, kind: str, name: str, in_tree: set[str]) -> list[str]:
+    """The classes for one of which a name that the tree does not define very probably stands."""
+    uses = cluster.once("class uses", lambda: _uses(cluster))
+    near = is_sibling if kind == "PriorityClass" else is_slip
+    found = {each for each in in_tree if near(name, each)}
+    if kind == "StorageClass":
+        found |= {each for each in in_tree if is_longer(name, each) and not uses[kind, each]}
+    known = USUAL_CLASSES[kind] if kind == "IngressClass" else frozenset()
+    known |= {
+        other for of, other in uses if of == kind and uses[kind, other] > max(1, uses[kind, name])
+    }
+    return sorted(found | {each for each in known if is_slip(name, each) and _framed(name, each)})
+
+
+def _framed(name: str, meant: str) -> bool:
+    """Whether two names begin and end alike: `nginxb` beside `nginx` may be another class."""
+    return (name[0], name[-1]) == (meant[0], meant[-1])
+
+
+def _uses(cluster: Cluster) -> Counter[tuple[str, str]]:
+    """(kind, name) of each class that resources name -> how often."""
+    return Counter(
+        (wanted.kind, name)
+        for resource in cluster.resources
+        for wanted in _classes(resource, cluster)
+        for _, name in wanted.uses
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
     from treecheck.rendering import Kustomization
 
 
@@ -54,16 +54,42 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
                 and wanted not in others
                 and not _deleted_later(kustomization, cluster, name)
             ):
-                written = entry.get("newTag") or entry.get("digest")
-                what = f"tag {written}" if written else f"name {wanted}"
-                yield Problem(
-                    f"no container of {kustomization.folder.name} has the image {name}, so the "
-                    f"{what} written here reaches no pod{_there(names | others)}",
-                    fix="Let `name` be the image as the base's container writes it.",
-                    resource=_left_bare(users),
-                    file=kustomization.file,
-                    line=line_of(kustomization.file, name),
-                )
+                yield _unused(cluster, kustomization, entry, users, everywhere)
+
+
+def _unused(
+    cluster: Cluster,
+    kustomization: Kustomization,
+    entry: Manifest,
+    users: dict[str, Resource],
+    everywhere: dict[str, Resource],
+) -> Problem:
+    folder, name = kustomization.folder, as_text(entry.get("name"))
+    written = entry.get("newTag") or entry.get("digest")
+    what = f"tag {written}" if written else f"name {as_text(entry.get('newName'))}"
+    bare = next((user for user in cluster.resources if name in listed_images(user.body)), None)
+    if bare is not None and kustomization.body.get("kind") == "Component":
+        around = bare.part.folder.name if bare.part.folder else bare.part.name
+        wrong = (
+            f"{bare.title} has the image {name}, and folder {around} does not name the component "
+            f"{folder.name}, so the {what} written here does not reach it"
+        )
+        fix = f"Name {folder.name} under `components` in {around}'s kustomization."
+    else:
+        images = sorted({repository(image) for image in (*users, *everywhere)})
+        there = f"; the images are {', '.join(images)}" if images else ""
+        wrong = (
+            f"no container of {folder.name} has the image {name}, so the {what} written here "
+            f"reaches no pod{there}"
+        )
+        fix = "Let `name` be the image as the base's container writes it."
+    return Problem(
+        wrong,
+        fix=fix,
+        resource=_left_bare(users),
+        file=kustomization.file,
+        line=line_of(kustomization.file, name),
+    )
 
 
 def _changes_others(kustomization: Kustomization, cluster: Cluster) -> bool:
@@ -120,10 +146,6 @@ def _users(resources: list[Resource]) -> dict[str, Resource]:
         for image in listed_images(resource.body):
             found.setdefault(image, resource)
     return found
-
-
-def _there(names: set[str]) -> str:
-    return f"; the images are {', '.join(sorted(names))}" if names else ""
 
 
 def _left_bare(users: dict[str, Resource]) -> Resource | None:

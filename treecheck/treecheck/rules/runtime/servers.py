@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.images import facts_of, is_official
+from treecheck.kube.images import facts_of, is_official, repository
 from treecheck.kube.pages import POSTGRES_IMAGE, SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import replicas
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
 
 PRIVILEGED_PORTS = 1024
 UNPRIVILEGED_START = "net.ipv4.ip_unprivileged_port_start"
@@ -109,21 +110,35 @@ def database_not_replicated(resource: Resource, cluster: Cluster) -> Iterator[Pr
     """Several replicas of a database image that does not replicate by itself.
 
     Each pod has data of its own, and a Service sends each connection to another one: what was
-    written is there at one time and not at the next. A pod with init containers or a command of
-    its own may set up replication and is left alone.
+    written is there at one time and not at the next. A pod with init containers, a command or
+    arguments of its own may set up replication and is left alone. PostgreSQL's settings (`-c …`)
+    alone don't: a standby also needs a copy of the primary's data and a file standby.signal.
     """
     if resource.pod is None or "initContainers" in resource.pod.spec:
         return
     most = replicas(cluster, resource).most
     for _, container in resource.pod.containers("containers"):
         known = facts_of(as_text(container.get("image")))
-        if most > 1 and known.one_server and not {"command", "args"} & set(container):
+        if most > 1 and known.one_server and not _may_replicate(container):
             yield Problem(
                 f"{most} replicas of {container.get('image')} are {most} databases that know "
                 "nothing of each other",
                 fix="Run one replica, or an operator that sets up replication.",
                 path=("spec", "replicas") if "replicas" in resource.spec else ("spec",),
             )
+
+
+def _may_replicate(container: Manifest) -> bool:
+    """Whether a database's container may make itself one of a cluster."""
+    image = as_text(container.get("image"))
+    words = [as_text(word) for word in as_list(container.get("args"))]
+    if not words or "command" in container:
+        return "command" in container
+    mounts = [as_text(mount.get("mountPath")) for _, mount in each(container, "volumeMounts")]
+    scripts = any(mount.startswith(facts_of(image).scripts) for mount in mounts)
+    postgres = is_official(image) and repository(image).rpartition("/")[2] == "postgres"
+    settings = words[0].startswith("-") and not re.search(r"standby|primary_", " ".join(words))
+    return scripts or not postgres or not settings
 
 
 @rule(

@@ -168,6 +168,7 @@ def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     Whoever breaks into the program is then the cluster's administrator; and system:unauthenticated
     is everyone who can reach the API server. A group or user whose name says that it runs the
     cluster (admin, owner, platform) is meant to; any other reads every Secret and deletes anything.
+    In a RoleBinding the role counts for one namespace: for its Secrets, Roles and RoleBindings too.
     """
     role = as_mapping(resource.body.get("roleRef")).get("name")
     for place, subject in each(resource, "subjects"):
@@ -176,20 +177,20 @@ def binding_too_broad(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             what = f"{role} is given to {who}, which is anybody"
         elif role == "cluster-admin" and subject.get("kind") == "ServiceAccount":
             what = f"service account {who} is made cluster-admin"
-        elif role == "cluster-admin" and _is_of_people(resource, subject):
+        elif role == "cluster-admin" and _is_of_people(subject):
             kind = as_text(subject.get("kind")).lower()
-            what = f"{kind} {who} is made cluster-admin, and so reads every Secret"
+            where = f" of {resource.namespace}" if resource.kind == "RoleBinding" else ""
+            what = f"{kind} {who} is made cluster-admin, and so reads every Secret{where}"
         else:
             continue
         yield Problem(what, fix="Bind a role with the rights needed.", path=place)
 
 
-def _is_of_people(binding: Resource, subject: Manifest) -> bool:
-    """Whether a binding for the whole cluster is of people whose name does not say: admin."""
+def _is_of_people(subject: Manifest) -> bool:
+    """Whether a subject is people whose name does not say: admin."""
     name = as_text(subject.get("name")).casefold()
     return (
-        binding.kind == "ClusterRoleBinding"
-        and subject.get("kind") in {"Group", "User"}
+        subject.get("kind") in {"Group", "User"}
         and name != "system:masters"
         and not ADMINISTRATORS.search(name)
     )

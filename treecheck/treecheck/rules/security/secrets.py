@@ -31,6 +31,13 @@ IN_TEXT = re.compile(
     re.IGNORECASE,
 )
 BEARER = re.compile(r"(Bearer|Basic|Token) +(?P<value>[\w.~+/=-]{16,})$")
+# A key of 128 to 512 bits under a name that says no more than that it is one.
+HEX_KEY = re.compile(r"([0-9a-f]{32}|[0-9a-f]{48}|[0-9a-f]{64}|[0-9a-f]{128})", re.IGNORECASE)
+KEY_NAME = re.compile(
+    r"^(?!(.*[_.-])?(PUBLIC|PUB|CACHE|SITE|KMS|PARTITION|ROUTING|OBJECT|STATE|HASH)[_-]?KEY$)"
+    r".*[_.-]KEY$",
+    re.IGNORECASE,
+)
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -112,7 +119,7 @@ def _suspicion(name: str, value: str) -> str:
         return f"has by its look a password in it ({len(within['value'])} characters),"
     if "\n" not in value and SECRET_NAME.search(CAMEL.sub("_", name)):
         return f"is by its name a secret, and its value ({len(value)} characters) is"
-    if is_random(value):
+    if is_random(value) or (KEY_NAME.search(CAMEL.sub("_", name)) and HEX_KEY.fullmatch(value)):
         return f"is by its look drawn at random, and its value ({len(value)} characters) is"
     return ""
 

@@ -39,10 +39,12 @@ def unquoted_value(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
             text = "" if is_hidden else written(resource, error.path, error.value)
             read = shown(error.value)
             reading = f"{text} without quotes is {read}" if text else f"{read} is not text"
+            quoted = f'"{text or error.value}"'
+            replaced = f"Write {quoted}; where a replacement sets it, quote the value it replaces."
             yield Problem(
                 f"{show_path(error.path)}: {reading}, and text belongs there: the API server can't "
                 "read the manifest",
-                fix=f'Put it in quotes: "{text or error.value}".',
+                fix=f"Put it in quotes: {quoted}." if text or is_hidden else replaced,
                 path=error.path,
             )
 
