@@ -35,7 +35,7 @@ TESTS = frozenset({"chainsaw.kyverno.io", "cli.kyverno.io", "kuttl.dev", "test.g
 
 # Folders of manifests for people to look at. `test` may be an environment.
 EXAMPLES = frozenset(
-    {"demos", "doc", "docs", "e2e", "example", "examples", "sample", "samples"}
+    {"demos", "doc", "docs", "example", "examples", "sample", "samples"}
     | {"slides", "tests", "third_party", "tutorial", "tutorials"}
 )
 # Folders of what is no longer deployed.
@@ -44,11 +44,12 @@ ARCHIVES = frozenset(
     | {"old", "retired", "unused", "vendor"}
 )
 # Folders of what a test of a program reads, or compares its output with.
-RECORDS = frozenset({"expected", "fixtures", "golden", "goldens", "test_data", "testdata"})
+RECORDS = frozenset({"e2e", "expected", "fixtures", "golden", "goldens", "test_data", "testdata"})
 
 
 # A file of them: KUTTL's `01-assert.yaml`, a fault that a test looks for, what is switched off.
 _RECORD = re.compile(r"^\d+-(?:assert|errors?)\b|\binvalid\b")
+_LESSON = re.compile(r"(?:^|[-_])(?:course|exercises?|lessons?|study|workshop)(?:[-_]|$)")
 _OFF = re.compile(r"[._-](?:bak|disabled?|deprecated|off|old)$")
 
 EXAMPLE, ARCHIVE = "example", "archive"
@@ -65,7 +66,8 @@ def aside(path: Path, tree: Path) -> str:
         return ARCHIVE
     if names & (ARCHIVES | RECORDS) or _is_input_of_test(path):
         return ARCHIVE
-    return EXAMPLE if names & EXAMPLES else ""
+    taught = any(_LESSON.search(each) for each in names)
+    return EXAMPLE if taught or names & EXAMPLES else ""
 
 
 def _is_input_of_test(file: Path) -> bool:

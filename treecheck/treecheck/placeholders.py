@@ -39,14 +39,16 @@ _WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+
 _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
 # What of an encrypted manifest depends on what is in it, or is SOPS's own.
 _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
-_PLACE = re.compile(r"\{\{|\$[{(]")
+_PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
 # A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
     r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*|_+"
 )
 
 # What a person writes a value of their own over, in a file that they copy.
-_TO_FILL = re.compile(r"<[A-Za-z][^<>\n]*>|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b")
+_TO_FILL = re.compile(
+    r"<[A-Za-z][^<>\n]*>|\{\{ *[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
+)
 # What a program that installs itself writes a value over.
 _SET = re.compile(r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE)[A-Z_]*\b")
 
@@ -124,6 +126,8 @@ def is_filled_in_later(
         apart: whether no Application brings the resource.
     """
     value = at(resource.body, *path)
+    if any(isinstance(step, str) and "${" in step for step in path[-1:]):
+        return True  # no key has that
     if value is None:  # one of a wrong type has been taken out
         value = next((each.value for each in resource.schema_errors if each.path == path), None)
     if isinstance(value, str) and (

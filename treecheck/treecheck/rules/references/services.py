@@ -86,7 +86,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         named = isinstance(target, str)
         yield Problem(
             f"port {service_port.get('port')} leads to {protocol} port {target} of the pods, and "
-            f"their containers declare only {shown(ports)}: "
+            f"their containers declare {'only ' if ports else ''}{shown(ports)}: "
             f"{'connections to it fail' if named else effect}",
             fix="Set targetPort to the name or number of a port that a container declares.",
             path=(*place, "targetPort" if "targetPort" in service_port else "port"),
