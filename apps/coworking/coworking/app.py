@@ -91,7 +91,7 @@ def create_app(config: Config, *, stopping: Callable[[], bool] = lambda: False) 
     register(app)
     app.after_request(note_route)
     app.wsgi_app = Edge(  # type: ignore[method-assign]  # as Flask's documentation says
-        app.wsgi_app, services.metrics, stopping, Full(services, app.url_map.iter_rules()).refusal
+        app.wsgi_app, services.metrics, stopping, Full(services, app.url_map.iter_rules())
     )
     return app
 

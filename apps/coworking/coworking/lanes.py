@@ -39,11 +39,14 @@ class Lanes:
         pool: connections for building reports; a quarter of them stays free for short reports.
 
     Attributes:
+        most_of_one: how many places the requests for one address may have, so that those for
+            others find some.
         working: how many work at this moment.
     """
 
     def __init__(self, *, threads: int, pool: int) -> None:
-        self._free = max(1, threads * 3 // 4)
+        self._places = self._free = max(1, threads * 3 // 4)
+        self.most_of_one = max(1, threads // 2)
         self.working = 0
         self._counting = threading.Lock()
         self._turns = threading.Semaphore(max(1, min(MOST_WORKERS, pool * 3 // 4)))
@@ -65,6 +68,11 @@ class Lanes:
     def full(self) -> bool:
         """Whether no place is free."""
         return self._free == 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether half of the places are taken, or more."""
+        return self._free <= self._places // 2
 
     def take_place(self, refusal: str) -> None:
         """Take a place, which the caller gives back by `give_place`.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from werkzeug.test import EnvironBuilder
 
 from coworking.access import new_key
 from coworking.app import create_app
@@ -149,6 +150,24 @@ def test_a_refusal_needs_no_view_and_is_the_view_s_own(
     assert value("coworking_http_requests_total", labels) == 2
 
 
+def test_one_address_does_not_take_all_places(client: FlaskClient, database: Any) -> None:
+    """Two hundred clients of one view took every place from the others."""
+    app = client.application
+    client.get("/")
+    full_of = app.wsgi_app._full
+    asked = [EnvironBuilder(path="/").get_environ() for _ in range(17)]
+
+    assert [full_of.refusal(each) for each in asked[:16]] == [None] * 16
+    assert [client.get("/").status_code for _ in range(2)] == [503, 503]
+    assert client.get("/api/v1/overview").status_code == 200
+    assert client.get("/?by=week").status_code == 200
+    full_of.left(asked[0])
+    assert [client.get("/").status_code for _ in range(20)] == [200] * 20
+    for each in asked[1:16]:
+        full_of.left(each)
+    assert not full_of._inside
+
+
 def test_what_needs_no_place_is_answered_while_all_are_taken(
     client: FlaskClient, database: Any
 ) -> None:
@@ -209,7 +228,7 @@ def test_one_renders_a_page_for_those_who_ask_at_the_same_time(
     assert len(made) == 1
 
 
-def test_while_all_places_are_taken_readiness_asks_the_database_less_often(
+def test_while_half_of_the_places_are_taken_readiness_asks_the_database_less_often(
     client: FlaskClient, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = client.application.extensions[EXTENSION]
@@ -220,7 +239,11 @@ def test_while_all_places_are_taken_readiness_asks_the_database_less_often(
     for _ in range(3):
         client.get("/readiness_check")
     assert len(asked) == 3
-    with full(services.lanes):
+    with contextlib.ExitStack() as places:
+        for _ in range(12):
+            assert not services.lanes.busy
+            places.enter_context(services.lanes.place())
+        assert services.lanes.busy
         began = time.monotonic()
         while time.monotonic() < began + 2 * BUSY_AGE:
             assert client.get("/readiness_check").status_code == 200

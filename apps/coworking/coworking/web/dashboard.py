@@ -13,13 +13,14 @@ from coworking import reports
 from coworking.comparisons import Compare, compared
 from coworking.errors import ServiceError
 from coworking.extent import horizon_of, period_of
-from coworking.lanes import Busy
+from coworking.lanes import FULL, Busy
 from coworking.members import AtRisk
 from coworking.periods import Granularity, ParameterError, Period, local_date, zone_names
 from coworking.presets import named
 from coworking.reports import Overview
 from coworking.web import charts, choice, mistakes, notices, services, words
 from coworking.web.errors import note
+from coworking.web.full import CROWDED
 from coworking.web.headline import headline, judged
 from coworking.web.pages import address, answered, frame, page, rendered
 from coworking.web.problems import RETRY_AFTER
@@ -97,6 +98,8 @@ def dashboard() -> Response | Redirect:
     picked = {name: value for name, value in request.args.items() if value}
     arrived = time.monotonic()
     try:
+        if CROWDED in request.environ:
+            raise Busy(FULL)
         asked = choice.read(picked)
         now = datetime.now(UTC)
         answer = services().freshness.answer(

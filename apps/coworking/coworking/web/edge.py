@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from coworking.metrics import Metrics
-    from coworking.web.full import NoPlace
+    from coworking.web.full import Full, NoPlace
 
 # As proxies and tracing libraries make them; anything else could forge or break log lines.
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
@@ -81,7 +81,7 @@ class Edge:
         metrics: where answers are counted.
         stopping: whether the process was told to stop; clients that keep their connection are
             then asked to open their next one, which finds another process.
-        refusal: the answer to a request that the app need not see, or None.
+        full: refuses what the app need not see.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class Edge:
         app: WSGIApplication,
         metrics: Metrics,
         stopping: Callable[[], bool],
-        refusal: Callable[[WSGIEnvironment], NoPlace | None],
+        full: Full,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._stopping = stopping
-        self._refusal = refusal
+        self._full = full
         self._prefix = urandom(8).hex()
         self._numbers = count(1)
 
@@ -118,8 +118,14 @@ class Edge:
                 headers.append(("Connection", "close"))
             return start_response(status, headers, exc_info)
 
-        refused = self._refusal(environ)
-        body = self._app(environ, start) if refused is None else _refuse(refused, environ, start)
+        refused = self._full.refusal(environ)
+        if refused is None:
+            try:
+                body = self._app(environ, start)
+            finally:
+                self._full.left(environ)
+        else:
+            body = _refuse(refused, environ, start)
         self._note(environ, int(statuses[-1][:3]), request_id, time.perf_counter() - started)
         return body
 

@@ -6,6 +6,8 @@ with refusals alone: one made here costs a sixth of one made by a view.
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from coworking.lanes import FULL
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from coworking.web import Services
 
+ADDRESS = "coworking.address"  # what a request is counted under
+CROWDED = "coworking.crowded"  # that a view has to refuse the request
 STATUS = "503 SERVICE UNAVAILABLE"
 
 
@@ -48,14 +52,41 @@ class Full:
         # Kept answers that may be a little old are given without a place.
         self._paths = frozenset(placed if services.config.report_max_age == 0 else ())
         self._problem = problem_body(503, FULL).encode()
+        self._inside: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def refusal(self, environ: WSGIEnvironment) -> NoPlace | None:
         """The answer to a request, if it would find no place; None if a view has to look at it."""
-        of = self._services
-        if not of.lanes.full or environ["REQUEST_METHOD"] != "GET":
+        if environ["PATH_INFO"] not in self._paths or environ["REQUEST_METHOD"] != "GET":
             return None
-        path, closed = environ["PATH_INFO"], of.keys.closed
-        if path not in self._paths or (closed and not may_enter(of, environ)):
+        if not self._services.lanes.full and self._entered(environ):
+            return None
+        environ[CROWDED] = True
+        return self._refused(environ)
+
+    def left(self, environ: WSGIEnvironment) -> None:
+        """Note that a request which had no refusal has its answer."""
+        address = environ.get(ADDRESS)
+        if address is not None:
+            with self._counting:
+                self._inside[address] -= 1
+                if not self._inside[address]:
+                    del self._inside[address]
+
+    def _entered(self, environ: WSGIEnvironment) -> bool:
+        """Count a request as one of those for its address, if they are not too many."""
+        address = f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+        with self._counting:
+            if self._inside[address] >= self._services.lanes.most_of_one:
+                return False
+            self._inside[address] += 1
+        environ[ADDRESS] = address
+        return True
+
+    def _refused(self, environ: WSGIEnvironment) -> NoPlace | None:
+        of, path = self._services, environ["PATH_INFO"]
+        closed = of.keys.closed
+        if closed and not may_enter(of, environ):
             return None
         if path != "/":
             return NoPlace(STATUS, _headers(PROBLEM_TYPE, self._problem), self._problem, FULL)

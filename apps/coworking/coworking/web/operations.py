@@ -33,7 +33,7 @@ def readiness_check() -> Response:
     """
     if services().stopping():
         raise Stopping("this process is stopping")
-    age = BUSY_AGE if services().lanes.full else 0.0
+    age = BUSY_AGE if services().lanes.busy else 0.0
     schema.require(services().freshness.check(age).revision)
     return Response("ok")
 
