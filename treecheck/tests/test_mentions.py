@@ -96,3 +96,10 @@ def test_a_script_that_adds_it_to_a_kustomization_mentions_it(
     (tmp_path / "Makefile").write_text(text, encoding="utf-8")
 
     assert Mentions(tmp_path, {}).has(file) is found
+
+
+def test_a_script_creates_by_a_variable_too(tmp_path: Path) -> None:
+    text = 'cmd_create="kubectl -n shop create"\neval "${cmd_create}" configmap web --from-file=a\n'
+    (tmp_path / "a.sh").write_text(text, encoding="utf-8")
+
+    assert Mentions(tmp_path, {}).creates() == {"ConfigMap web": tmp_path / "a.sh"}

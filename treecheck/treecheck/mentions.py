@@ -26,9 +26,10 @@ LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
 _HELM = re.compile(r"\bhelm\b[^\n]*?\b(?:install|upgrade)\b[^\n]*")
 _NAMESPACE = re.compile(r"(?:\s-n|--namespace)[ =]+[\"']?([a-z0-9-]+)(?=[\s\"'`]|$)")
-# `kubectl create secret generic web`
+# `kubectl create secret generic web`, and `"${cmd_create}" secret generic web`
 _CREATE = re.compile(
-    r"\bkubectl\b[^\n]*?\bcreate +(secret|configmap|serviceaccount)"
+    r"(?:\bkubectl\b[^\n]*?\bcreate|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
+    r" +(secret|configmap|serviceaccount)"
     r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
 )
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap", "serviceaccount": "ServiceAccount"}

@@ -12,6 +12,7 @@ A variable with alternatives separated by `|` is there when one of them is.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.kube.config import find_store, references
@@ -80,8 +81,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     A name that no port has always fails. A number needs no declaration: it is reported only where
     the container declares one port and nothing else says where it listens. One on which several
     probes agree, or that is in the container's arguments, variables or mounted configuration, is
-    taken for a port of its own. Another container
-    of the pod may answer too: the kubelet asks the pod.
+    taken for a port of its own. Another container of the pod may answer too: the kubelet asks the
+    pod.
     """
     asked = [
         as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
@@ -93,9 +94,9 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
             continue
         if isinstance(port, int):
             agreed = len(asked) > 1 and set(asked) == {port}
-            several = sum(each.protocol == "TCP" for each in ports) != 1
             aside = resource.pod is not None and find(pod_ports(resource.pod), port) is not None
-            if aside or agreed or several or _is_configured(resource, cluster, port):
+            known = agreed or aside or not _serves_by_one(ports)
+            if known or _is_configured(resource, cluster, port):
                 continue
         if find(ports, port) is None and not names_port(container, port):
             # What a container declares does not bind it, and so a number may be right.
@@ -110,6 +111,12 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 cause=f"{resource.title} {container.get('name')} {port}",
                 severity=None if isinstance(port, str) else Severity.WARNING,
             )
+
+
+def _serves_by_one(ports: list[Port]) -> bool:
+    """Whether a container declares one TCP port, and not that of a webhook or of its numbers."""
+    names = [each.name for each in ports if each.protocol == "TCP"]
+    return len(names) == 1 and not re.search(r"webhook|metrics|prom|debug|admin|dns", names[0])
 
 
 def _is_configured(resource: Resource, cluster: Cluster, port: int) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from treecheck.cluster import matches
 from treecheck.kube.nodes import is_declared
 from treecheck.kube.services import nearest
-from treecheck.model import Problem, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def node_label_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
                 f"{wrong[0]}: what asks for it matches no node",
                 fix=wrong[1],
                 path=path,
+                severity=None if "/" in key else Severity.WARNING,  # a person may give it by hand
             )
 
 
