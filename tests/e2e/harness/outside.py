@@ -10,6 +10,8 @@ import base64
 import ipaddress
 import secrets
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.tree import outside
@@ -54,9 +56,7 @@ class OutsideDatabase:
     def __init__(self, world: World, *, has_role: bool = True) -> None:
         self.password = secrets.token_hex(16)
         self._cluster = Cluster(NAMESPACE)
-        folder = world.scratch / "outside"
-        folder.mkdir()
-        self.authority = Authority(folder)
+        self.authority = Authority(Path(tempfile.mkdtemp(dir=world.scratch)))
         self._start(world)
         address = self._cluster.get("pod", "tls")["status"]["podIP"]
         self.network = str(ipaddress.ip_network(f"{address}/16", strict=False))
