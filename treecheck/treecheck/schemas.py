@@ -8,6 +8,7 @@ beyond its schema, as data) are written into them, so that one pass checks both.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.util
 import json
@@ -23,6 +24,8 @@ from treecheck.limits.words import BASE64_PATTERN, QUANTITY_PATTERN
 from treecheck.reading import read_documents
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from treecheck.model import FieldPath
 
 _CUSTOM = ("argoproj.io/v1alpha1", "bitnami.com/v1alpha1")
@@ -160,6 +163,16 @@ class Schemas:
             self._fields[definition] = found
         return self._fields[definition]
 
+    def part(self, definition: str, path: FieldPath) -> dict[str, Any]:
+        """The schema of what lies at a path in a type; {} where there is none."""
+        found = self.definition(definition)
+        for step in path:
+            inner = found.get("items") if isinstance(step, int) else None
+            if isinstance(step, str):
+                inner = found.get("properties", {}).get(step)
+            found = self.resolve(inner) if isinstance(inner, dict) else {}
+        return found
+
     def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
         """The definition that a schema refers to, or the schema itself."""
         reference = schema.get("$ref")
@@ -213,6 +226,30 @@ def custom_part(api_version: str, kind: str, path: FieldPath) -> dict[str, Any]:
         if "$ref" in found:
             found = parts.get(str(found["$ref"]).removeprefix(_REF), {})
     return found
+
+
+def misspelt_step(version: tuple[int, int], group: str, kind: str, path: FieldPath) -> str:
+    """The field that a path's first unknown step resembles; "" where it may be right.
+
+    The kind may be of any version of its group. What no schema describes may have any field.
+    """
+    near: list[str] = []
+    own = [each for each in custom_kinds() if each[1] == kind and each[0].startswith(f"{group}/")]
+    for api_version, of in own:
+        near.append(_resembled(functools.partial(custom_part, api_version, of), path))
+    known = schemas(version)
+    for (api_version, of), definition in known.kinds().items():
+        if of == kind and api_version.rpartition("/")[0] == group:
+            near.append(_resembled(functools.partial(known.part, definition), path))
+    return near[0] if near and all(near) else ""
+
+
+def _resembled(part: Callable[[FieldPath], dict[str, Any]], path: FieldPath) -> str:
+    for index, step in enumerate(path):
+        fields = part(path[:index]).get("properties", {})
+        if isinstance(step, str) and fields and step not in fields:
+            return next(iter(difflib.get_close_matches(step, fields, n=1, cutoff=0.75)), "")
+    return ""
 
 
 @functools.cache

@@ -9,10 +9,12 @@ import fnmatch
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.files import git_root
 from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
@@ -41,6 +43,14 @@ def sources(application: Resource) -> list[Manifest]:
     """An Application's sources, one or several."""
     several = as_list(application.spec.get("sources"))
     return list(map(as_mapping, several or [application.spec.get("source")]))
+
+
+def source_folder(file: Path, path: str) -> Path | None:
+    """The folder that a source's path means, from the root of the repository of a file."""
+    for base in (git_root(file.parent), *file.parents):
+        if base is not None and (base / path).is_dir():
+            return base / path
+    return None
 
 
 def destination(application: Resource) -> Manifest:
@@ -137,6 +147,16 @@ def ignored_pointers(application: Resource, resource: Resource) -> Iterator[tupl
         if all(fits):
             for index, pointer in enumerate(as_list(entry.get("jsonPointers"))):
                 yield (*place, "jsonPointers", index), as_text(pointer)
+
+
+def steps(pointer: str) -> FieldPath:
+    """A JSON pointer (RFC 6901) as a path; what looks like a number is a place in a list.
+
+    >>> steps("/spec/ports/0/name")
+    ('spec', 'ports', 0, 'name')
+    """
+    parts = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def keeps_ignored(application: Resource) -> bool:

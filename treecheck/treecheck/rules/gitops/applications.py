@@ -16,7 +16,9 @@ from treecheck.kube.applications import (
     keeps_ignored,
     means_own_cluster,
     resources_of,
+    source_folder,
     sources,
+    steps,
     sync_options,
     sync_policy,
 )
@@ -24,6 +26,7 @@ from treecheck.kube.pages import SYNC_OPTIONS
 from treecheck.kube.pod_security import level_faults, unknown_modes
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
 from treecheck.registry import Scope, rule
+from treecheck.schemas import misspelt_step
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -112,7 +115,7 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
     for index, source in enumerate(sources(resource)):
         path = as_text(source.get("path"))
         url = as_text(source.get("repoURL"))
-        if not url or not path or _folder(file, path):
+        if not url or not path or source_folder(file, path):
             continue
         known = cluster.once("folders", lambda: _folders(cluster)).get(url, {})
         if any(each is not resource for each in known.values()):
@@ -135,7 +138,12 @@ def _folders(cluster: Cluster) -> dict[object, dict[str, Resource]]:
         for source in sources(each) if each.origin.file else ():
             path = as_text(source.get("path"))
             there = found.setdefault(source.get("repoURL"), {})
-            if path and each.origin.file and path not in there and _folder(each.origin.file, path):
+            if (
+                path
+                and each.origin.file
+                and path not in there
+                and source_folder(each.origin.file, path)
+            ):
                 there[path] = each
     return found
 
@@ -159,14 +167,6 @@ def _beside(file: Path, path: str, taken: Container[str]) -> str:
             if (base or here).joinpath(near).is_dir() and near not in taken:
                 return near
     return ""
-
-
-def _folder(file: Path, path: str) -> Path | None:
-    """The folder that a path from the repository's root means, as seen from a file of it."""
-    for base in (git_root(file.parent), *file.parents):
-        if base is not None and (base / path).is_dir():
-            return base / path
-    return None
 
 
 @rule("application-finalizer", kinds=("Application",), source=DELETION)
@@ -210,14 +210,23 @@ def ignored_difference(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An entry of ignoreDifferences that can match nothing.
 
     A pointer of RFC 6901 starts with `/`; a group has no version in it; a kind is written as in a
-    manifest. Argo CD passes over others in silence, and goes on to see and to heal the difference.
+    manifest, and so is each field. Argo CD passes over others in silence, and goes on to see and to
+    heal the difference.
     """
     kinds = {(each.group, each.kind) for each in resources_of(cluster, resource)}
     entries = as_list(resource.spec.get("ignoreDifferences"))
     for index, entry in enumerate(map(as_mapping, entries)):
         place: FieldPath = ("spec", "ignoreDifferences", index)
+        group, kind = as_text(entry.get("group")), as_text(entry.get("kind"))
         for number, pointer in enumerate(as_list(entry.get("jsonPointers"))):
             text = as_text(pointer)
+            meant = misspelt_step(cluster.version, group, kind, steps(text))
+            if meant and not text.startswith("/status/"):
+                yield Problem(
+                    f"{kind} has no field {text}, so the entry ignores nothing",
+                    fix=f"Write {meant} for the part that is misspelt.",
+                    path=(*place, "jsonPointers", number),
+                )
             if not text.startswith("/"):
                 meant = "/" + text.strip(".").replace(".", "/")
                 yield Problem(
@@ -254,8 +263,7 @@ def ignored_difference_applied(cluster: Cluster) -> Iterator[Problem]:
             continue
         for resource in resources_of(cluster, application):
             for path, pointer in ignored_pointers(application, resource):
-                steps = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")]
-                places = [int(part) if part.isdecimal() else part for part in steps[1:]]
+                places = steps(pointer)
                 if places and at(resource.body, *places) not in (None, "", [], {}):
                     yield Problem(
                         f"it ignores {pointer} of {resource.title}, which git writes: the next sync"
