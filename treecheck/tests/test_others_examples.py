@@ -37,7 +37,10 @@ def test_a_shell_fills_in_a_name(name: str, found: int, tmp_path: Path) -> None:
     assert rules(tmp_path, {"a.yaml": text}, "resource-name") == ["resource-name"] * found
 
 
-@pytest.mark.parametrize(("image", "found"), [("a:{{ ENV.TAG }}", 0), ("a: b", 1)])
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [("a:{{ ENV.TAG }}", 0), ("a/PROJECT_ID/b:1", 0), ("$IMAGE", 0), ("a: b", 1)],
+)
 def test_a_program_fills_in_a_value(image: str, found: int, tmp_path: Path) -> None:
     text = SERVER.replace("registry.example.com/web:1", image).replace("PORTS", "")
 

@@ -79,7 +79,9 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             continue
         if any(names_port(each, target) for pod in pods for _, each in pod.containers()):
             continue
-        if isinstance(target, int) and not _only_other(resource, ports, protocol):
+        numbers = {port.number for port in ports}  # of another protocol
+        unlike = isinstance(target, int) and target not in numbers
+        if unlike and not _only_other(resource, ports, protocol):
             continue
         # What a container declares does not bind it, and so a number may be right.
         effect = "connections to it fail unless something listens there undeclared"

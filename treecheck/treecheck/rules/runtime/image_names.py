@@ -30,6 +30,10 @@ _ECR = re.compile(
 )
 
 
+# Words that stand for what a person has, in a file that nothing applies.
+_TO_FILL = re.compile(r"\$[A-Z]|\b[A-Z]{2,}_[A-Z_]*[A-Z]\b|^[A-Z]+-docker\.")
+
+
 @rule(
     "image-name-invalid",
     source="https://github.com/distribution/reference: the grammar of a reference to an image.",
@@ -44,6 +48,8 @@ def image_name_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """
     for path, container in of_type(resource, cluster, "core.v1.Container"):
         image = as_text(container.get("image"))
+        if resource.part.to_copy and _TO_FILL.search(image):
+            continue  # a person writes their own there: PROJECT_ID, $IMAGE
         if image and not is_built_later(image) and not _REFERENCE.match(image):
             yield Problem(
                 f"{image[:200]!r} is not a name of an image: the container will never start",
