@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.files import kustomization_file
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
 
+# Addresses that Argo CD fetches itself; idpbuilder's `cnoe://` begins at another folder.
+FETCHED = re.compile(r"(https?|ssh|git)://|[\w.-]+@")
 READ = {".json", ".jsonnet", ".yaml", ".yml"}  # what Argo CD reads of a folder
 OTHERS = {"chart", "directory", "helm", "kustomize", "plugin"}  # ways of reading it otherwise
 
@@ -39,7 +42,8 @@ def application_children_missed(resource: Resource, cluster: Cluster) -> Iterato
     if file is None or folder is None or more or resource.maker or OTHERS & set(source):
         return
     here = [each for each in folder.iterdir() if each.suffix in READ and each != file]
-    if here or kustomization_file(folder) or (folder / "Chart.yaml").exists():
+    elsewhere = not path.strip("./") or not FETCHED.match(as_text(url))
+    if elsewhere or here or kustomization_file(folder) or (folder / "Chart.yaml").exists():
         return
     missed = [
         child
