@@ -5,7 +5,6 @@ The throw-away cluster's volumes have no size: tests/postgres/test_mishaps.py tr
 
 from __future__ import annotations
 
-import contextlib
 import random
 import re
 import threading
@@ -21,7 +20,6 @@ from tests.e2e.harness.witnesses import writer
 
 if TYPE_CHECKING:
     from tests.e2e.harness.prod_backups import ProdBackups
-    from tests.e2e.harness.witnesses import Witness
     from tests.e2e.harness.world import World
 
 pytestmark = pytest.mark.long
@@ -29,9 +27,6 @@ LOSSES = 10  # how often the volume is lost
 SAMPLED = 600.0  # seconds
 RPO = 60.0  # seconds
 AWAY = 75.0  # seconds
-# PostgreSQL's processes get SIGKILL; the first one, which nobody inside can kill, finds no
-# data to start with. Nothing is archived on the way: the log is gone before.
-KILL = "kill -9 -1; rm -rf /var/lib/postgresql/data/pgdata"
 # The age of the newest log in the repository: of the segment's last byte, not of its arrival.
 ARCHIVED = (
     "SELECT extract(epoch FROM now() - f.modification) FROM pg_ls_waldir() f, pg_stat_archiver a"
@@ -88,16 +83,16 @@ def test_22_no_more_than_a_minute_is_lost_whenever_postgresql_is_killed_and_its_
 ) -> None:
     chance = random.Random(20261129)
     for loss in range(LOSSES):
-        with writer(world, 400_000 + 50_000 * loss) as writing:
+        with writer(world, 400_000 + 20_000 * loss) as writing:
             time.sleep(40)  # the log before is archived, as in any prod that runs
             with Ages(backups) as ages:
                 time.sleep(chance.uniform(1, 35))
-            killed = _kill(world)
-            acknowledged = _before(writing, killed)
+            killed = backups.kill()
+            acknowledged = writing.acknowledged(killed)
         backups.lose_the_volume()
         began = time.monotonic()
         backups.restore("latest")
-        there = _numbers(world)
+        there = backups.numbers()
         lost = [at for number, at in acknowledged.items() if number not in there]
         seconds = killed - min(lost) if lost else 0.0
         world.figure(
@@ -110,28 +105,11 @@ def test_22_no_more_than_a_minute_is_lost_whenever_postgresql_is_killed_and_its_
     until("status is well", lambda: "prod: well" in backups.status(), within=120, poll=2)
 
 
-def _kill(world: World) -> float:
-    """Kill PostgreSQL and take its data; returns when."""
-    killed = time.time()
-    with contextlib.suppress(Refused):  # the container ends with its server
-        world.prod.run("exec", POD, "-c", "postgresql", "--", "bash", "-c", KILL)
-    return killed
-
-
-def _before(writing: Witness, moment: float) -> dict[int, float]:
-    """The numbers that were acknowledged before a moment, and when."""
-    return {deed.number: deed.ended for deed in writing.deeds() if deed.ok and deed.ended <= moment}
-
-
-def _numbers(world: World) -> set[int]:
-    return {int(each) for each in world.prod.sql("SELECT token FROM tokens").split()}
-
-
 @pytest.mark.timeout(600, func_only=True)
 def test_22_prod_serves_while_the_bucket_is_away_and_all_is_archived_afterwards(
     world: World, backups: ProdBackups
 ) -> None:
-    with writer(world, 1_000_000) as writing:
+    with writer(world, 700_000) as writing:
         with backups.s3.away():
             time.sleep(AWAY)
             until(
@@ -146,7 +124,7 @@ def test_22_prod_serves_while_the_bucket_is_away_and_all_is_archived_afterwards(
         seconds = time.monotonic() - back
         until("status is well", lambda: "prod: well" in backups.status(), within=120, poll=2)
         deeds = writing.deeds()
-        there = _numbers(world)
+        there = backups.numbers()
 
     world.figure(
         f"{seconds:6.1f} s  after the bucket was back all {waiting} segments were archived; of"

@@ -56,8 +56,12 @@ class ArgoAccess:
         }
 
     def open(self) -> None:
-        """Wait for argocd-server, trust its certificate, and log in as admin."""
+        """Reach argocd-server from now on, and log in."""
         self._thread.start()
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Wait for argocd-server, trust the certificate that it has made, and log in as admin."""
         secret = until(
             "argocd-server has a certificate",
             lambda: self._argo.get("secret", "argocd-secret").get("data", {}).get("tls.crt"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import TYPE_CHECKING
 
 from ci.argocd.client import ArgoError
@@ -28,6 +29,9 @@ IMAGE = "overlays/{}/postgres/image/kustomization.yaml"
 WHERE = "overlays/prod/postgres/backups"
 POD = "postgresql-0"
 ROWS = 2_000_000  # about 130 MB beside the tokens, so that a restore lasts some seconds
+# PostgreSQL's processes get SIGKILL; the first one, which nobody inside can kill, finds no
+# data to start with. Nothing is archived on the way: the log is gone before.
+KILL = "kill -9 -1; rm -rf /var/lib/postgresql/data/pgdata"
 TRUSTED = """\
       - PGBACKREST_REPO1_STORAGE_CA_FILE=/etc/pgbackrest/ca.pem
   - name: postgresql-settings
@@ -171,6 +175,10 @@ class ProdBackups:
         except Refused:
             return ""
 
+    def numbers(self) -> set[int]:
+        """The numbers of the writers' tokens that are there."""
+        return {int(each) for each in self._world.prod.sql("SELECT token FROM tokens").split()}
+
     # --- doing ------------------------------------------------------------------------------------
 
     def restore(self, to: str) -> str:
@@ -178,6 +186,13 @@ class ProdBackups:
         said = self._world.repo.ci("restore", "prod", "--to", to, "--push", stdin="prod\n")
         self._world.repo.pull()
         return said
+
+    def kill(self) -> float:
+        """Kill PostgreSQL and take its data; returns when (epoch)."""
+        killed = time.time()
+        with contextlib.suppress(Refused):  # the container ends with its server
+            self._world.prod.run("exec", POD, "-c", "postgresql", "--", "bash", "-c", KILL)
+        return killed
 
     def lose_the_volume(self) -> None:
         """Lose the volume that is served; the lines of docs/restore.md make an empty one."""

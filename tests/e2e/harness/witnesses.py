@@ -133,6 +133,10 @@ class Witness:
         assert not failing, f"{self._name} fails to the end: {failing[-1].said}"
         return found
 
+    def acknowledged(self, until: float) -> dict[int, float]:
+        """The numbers that had succeeded by a moment, and when each did (epoch)."""
+        return {deed.number: deed.ended for deed in self.deeds() if deed.ok and deed.ended <= until}
+
     def longest_wait(self, since: float = 0) -> float:
         """The longest time in seconds between two successes, the second of which was after."""
         ended = [deed.ended for deed in self.deeds() if deed.ok]
@@ -141,7 +145,10 @@ class Witness:
 
 @contextlib.contextmanager
 def writer(world: World, first: int) -> Iterator[Witness]:
-    """Write tokens into prod, numbered from `first`, about fifteen in a second."""
+    """Write tokens into prod, numbered from `first`, about fifteen in a second.
+
+    A token has six digits at most.
+    """
     pod = world.pod(
         "e2e-writer",
         WRITER.format(first=first),

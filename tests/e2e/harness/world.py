@@ -236,7 +236,7 @@ class World:
             programs: the lines to type begin with one of these; none: all lines.
         """
         with Upstream(self.settings.upstream, self.scratch) as upstream:
-            variables = upstream.variables(*self._direct())
+            variables = upstream.variables(*self.direct())
             for line in bootstrap.runnable(bootstrap.lines()):
                 if line.startswith(programs or ("",)):
                     self.measure(
@@ -250,7 +250,7 @@ class World:
         """Type a line of a page into a shell in the copy; returns what it printed."""
         return bootstrap.type_line(line, self.repo.folder, variables)
 
-    def _direct(self) -> tuple[str, ...]:
+    def direct(self) -> tuple[str, ...]:
         """The hosts that no proxy stands before: the API server, and git's."""
         config = ("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
         return host_of(self.all.run(*config)), host_of(self.settings.git_url)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 PAGE = bootstrap.ROOT / "docs" / "aws.md"
 
 
-def test_26_the_page_s_lines_leave_no_load_balancer_and_keep_prod_s_volume(world: World) -> None:
+def test_27_the_page_s_lines_leave_no_load_balancer_and_keep_prod_s_volume(world: World) -> None:
     volumes = [volume["metadata"]["uid"] for volume in _volumes(world)]
     assert _balancers(world) == ["coworking-prod/coworking"]
 
