@@ -68,7 +68,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
 
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
     that is in a container's arguments or variables is taken for a port of its own. So is one
-    of pods that declare several, or of a Service that leads to the declared one too.
+    of pods that declare several, unless it differs in a digit from one of them, or of a Service
+    that leads to a declared one too.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -81,7 +82,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             continue
         numbers = {port.number for port in ports}  # of another protocol
         unlike = isinstance(target, int) and target not in numbers
-        if unlike and not _only_other(resource, ports, protocol):
+        if unlike and not _is_mistaken(int(target), resource, ports, protocol):
             continue
         # What a container declares does not bind it, and so a number may be right.
         effect = "connections to it fail unless something listens there undeclared"
@@ -97,11 +98,22 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         )
 
 
-def _only_other(service: Resource, ports: list[Port], protocol: str) -> bool:
-    """Whether pods declare one port of a protocol, and no port of their Service leads to it."""
+def _is_mistaken(target: int, service: Resource, ports: list[Port], protocol: str) -> bool:
+    """Whether a number that pods don't declare was meant to be one that they do.
+
+    No port of their Service leads to a declared one, and they declare one alone, or one that
+    differs in a digit.
+    """
     declared = {port.number: port.name for port in ports if port.protocol == protocol}
     reached = {target_of(port) for _, port in each(service, "spec", "ports")}
-    return len(declared) == 1 and not reached & {*declared, *declared.values()}
+    if reached & {*declared, *declared.values()}:
+        return False
+    return len(declared) == 1 or any(_one_digit_apart(target, number) for number in declared)
+
+
+def _one_digit_apart(one: int, other: int) -> bool:
+    ours, theirs = str(one), str(other)
+    return len(ours) == len(theirs) and sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
 
 @rule(
