@@ -51,6 +51,9 @@ class Person:
         self._world, self._backups = world, backups
         self.home = world.scratch / "home"
         self.home.mkdir()
+        # The S3's own certificate authority has its file in the suite's folder.
+        self._beside = world.scratch / "upstream"
+        self._beside.mkdir()
         self.clone = self.home / "coworking"
         user, token = world.settings.git_user, world.settings.git_token
         (self.home / ".gitconfig").write_text(
@@ -89,7 +92,7 @@ class Person:
         elif line.startswith("python -m ci restore"):
             self.type(f"echo prod | {line}")
         elif not NOT_TYPED.match(line):
-            with Upstream(world.settings.upstream, world.scratch) as upstream:
+            with Upstream(world.settings.upstream, self._beside) as upstream:
                 self.type(line, **upstream.variables(*world.direct()))
         world.figure(f"          restore.md: {line}")
 
