@@ -39,15 +39,24 @@ _WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+
 _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
 # What of an encrypted manifest depends on what is in it, or is SOPS's own.
 _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
+# `IMAGE|-nginx:1.27-|`: a name, and what it becomes where nobody gives it a value.
+_DEFAULT = re.compile(r"\b[A-Z][A-Z0-9_]+\|-[^\n]{0,300}?-\|")
+# A line of one such word, where a field belongs: a script replaces it by a whole one.
+_BARE = re.compile(
+    rf"^[ \t]*(?:- )?(?:[A-Z][A-Z0-9-]*(?:_[A-Z0-9-]+)+|\$[A-Z_]+)[ \t]*$\n?|{_DEFAULT.pattern}",
+    re.MULTILINE,
+)
+_DATA = re.compile(r"^(?:data|stringData):", re.MULTILINE)  # its keys may be such words
 _PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
 # A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
     r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*|_+"
 )
 
-# What a person writes a value of their own over, in a file that they copy.
+# What a person writes a value of their own over, in a file that they copy; or a script does.
 _TO_FILL = re.compile(
     r"<[A-Za-z][^<>\n]*>|\{\{ *[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
+    r"|^\$[A-Za-z_]\w*$"
 )
 # What a program that installs itself writes a value over.
 _SET = re.compile(r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE)[A-Z_]*\b")
@@ -66,7 +75,27 @@ def template_of(text: str, *, helm: bool = False) -> str:
         places = re.compile(pattern, re.DOTALL)
         if places.search(text) and _is_yaml(_filled(text, places)):
             return f"a template with {mark}"
-    return "a template with {{ }}" if _COMMAND.search(text) else ""
+    if _COMMAND.search(text):
+        return "a template with {{ }}"
+    return "a template with words to replace" if _has_bare_words(text) else ""
+
+
+def _has_bare_words(text: str) -> bool:
+    """Whether a text is a manifest but for words such as DATE_LABEL in the place of a field.
+
+    No field of a manifest has such a name, but a key of a ConfigMap, and one that was written
+    without its value is a mistake.
+    """
+    is_data = _DATA.search(text) is not None and not _DEFAULT.search(text)
+    if is_data or "apiVersion:" not in text or not _BARE.search(text):
+        return False
+    return _is_yaml(_BARE.sub(_default, text))
+
+
+def _default(found: re.Match[str]) -> str:
+    """What stands for a word to replace: its default, or nothing for a whole line."""
+    _, mark, default = found[0].partition("|-")
+    return default.removesuffix("-|") if mark else ""
 
 
 def _filled(text: str, places: re.Pattern[str]) -> str:
@@ -91,7 +120,7 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
 
     In a Helm chart it is one with any place at all. A file whose name says so is one anyway.
     """
-    if _NAMED.search(source.path.name):
+    if _NAMED.search(source.path.name) or has_default(source.text):
         return True
     if charted and "{{" in source.text:
         return any("apiVersion" in as_mapping(each.value) for each in source.documents)
@@ -105,6 +134,11 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
         )
         if "apiVersion" in body
     )
+
+
+def has_default(text: str) -> bool:
+    """Whether a script fills in a text, by the form that says what stands there otherwise."""
+    return "-|" in text and _DEFAULT.search(text) is not None
 
 
 def has_place(text: str) -> bool:

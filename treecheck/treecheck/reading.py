@@ -121,6 +121,9 @@ def read_documents(text: str, name: str) -> list[Document]:
 
 def _line_of(error: Any) -> int:
     mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    # A line without its colon: libyaml notices at the next one, and knows where it began.
+    if getattr(error, "context", None) == "while scanning a simple key":
+        mark = getattr(error, "context_mark", None) or mark
     return int(mark.line) + 1 if mark else 1
 
 
