@@ -11,15 +11,15 @@ from treecheck.files import load_text
 from treecheck.kube.projects import glob
 from treecheck.kube.targets import is_meant
 from treecheck.mentions import LEVELS
-from treecheck.model import as_list, as_mapping, as_text
-from treecheck.rendering import read_kustomization
+from treecheck.model import as_list, as_mapping, as_text, at
+from treecheck.rendering import closure, read_kustomization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from treecheck.files import SourceFile
-    from treecheck.model import Manifest, Resource
+    from treecheck.model import Manifest, Part, Resource
 
 # Files that another program makes manifests of, by their names' ends, and manifests in JSON, which
 # Argo CD and kubectl read too: https://argo-cd.readthedocs.io/en/stable/user-guide/directory/.
@@ -139,6 +139,43 @@ def test_folders(files: Iterable[SourceFile], tree: Path) -> set[Path]:
     }
 
 
+def of_policies(files: Iterable[SourceFile]) -> set[str]:
+    """What generators of policies read and change, or only compare: ends of paths.
+
+    Open Cluster Management's PolicyGenerator, and OpenShift's PolicyGenTemplate before it, patch a
+    part of a manifest into a policy, and a policy that informs is of as much as it compares.
+    https://github.com/open-cluster-management-io/policy-generator-plugin
+    """
+    return {
+        name
+        for source in files
+        for document in source.documents
+        for name in _sources_of(as_mapping(document.value))
+        if name
+    }
+
+
+def is_for_policies(loose: Resource, policies: set[str]) -> bool:
+    """Whether a generator of policies makes of a manifest what is applied, or compared."""
+    path = loose.origin.file.as_posix() if policies and loose.origin.file else ""
+    return any(path.endswith(f"/{each}") for each in policies)
+
+
+def _sources_of(generator: Manifest) -> Iterator[str]:
+    if generator.get("kind") == "PolicyGenTemplate":  # whose files the folder of that name has
+        for entry in map(as_mapping, as_list(at(generator, "spec", "sourceFiles"))):
+            yield f"source-crs/{as_text(entry.get('fileName'))}"
+    if generator.get("kind") != "PolicyGenerator":
+        return
+    defaults = as_mapping(generator.get("policyDefaults"))
+    for policy in map(as_mapping, as_list(generator.get("policies"))):
+        for entry in map(as_mapping, as_list(policy.get("manifests"))):
+            action = [each.get("remediationAction") for each in (entry, policy, defaults)]
+            enforced = next(filter(None, action), "inform") == "enforce"
+            if not enforced or "patches" in entry:
+                yield as_text(entry.get("path")).removeprefix("./")
+
+
 def made_beside(loose: Iterable[Resource]) -> Iterator[tuple[Path, str]]:
     """(file, namespace): what makes more manifests beside some, and where those land."""
     makers: dict[Path, Path | None] = {}
@@ -182,6 +219,38 @@ def _leaves_most(loose: Resource) -> bool:
     containers = [container for _, container in loose.pod.containers()]
     images = any("image" in each for each in containers)
     return bool(containers) and "selector" not in loose.spec and not images
+
+
+def is_part(loose: Resource, policies: set[str]) -> bool:
+    """Whether such a manifest is applied, if at all, with what another program adds to it.
+
+    `policies` is what `of_policies` finds.
+    """
+    return is_patch(loose) or is_completed(loose) or is_for_policies(loose, policies)
+
+
+def twin_of(loose: Resource, made: Iterable[Resource]) -> Resource | None:
+    """What kustomizations make that is the same as a manifest which none names, or None.
+
+    Of a Namespace the name says it all: a component may bring one that `namespace:` renames.
+    """
+    if is_patch(loose):
+        return None
+    body = {key: value for key, value in loose.body.items() if key != "metadata"}
+    for each in made:
+        if (each.group, each.kind, each.name) != (loose.group, loose.kind, loose.name):
+            continue
+        same = body == {key: value for key, value in each.body.items() if key != "metadata"}
+        if loose.kind == "Namespace" or (same and (len(body) > 2 or each.key == loose.key)):
+            return each
+    return None
+
+
+def builds_on(part: Part | None, deployed: set[Path | None]) -> bool:
+    """Whether a folder builds on files that Applications deploy from another folder."""
+    if part is None or part.folder is None:
+        return False
+    return any(file in deployed for each in closure(part.folder)[1:] for file in each.files)
 
 
 def is_completed(loose: Resource) -> bool:

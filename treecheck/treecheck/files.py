@@ -24,7 +24,8 @@ class SourceFile:
     """A YAML file: its text, and its documents or the error that reading it ended with.
 
     `merged` tells that kustomize reads it, by YAML 1.2, and not kubectl as it is, by YAML 1.1;
-    `unlisted` that it lies in the folder of a kustomization and that none names it.
+    `unlisted` that it lies in the folder of a kustomization and that none names it; `twin` is the
+    file from which what it has is applied all the same, as it is printed.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class SourceFile:
     error: YamlError | None = None
     merged: bool = True
     unlisted: bool = False
+    twin: str = ""
 
     @property
     def is_kustomization(self) -> bool:

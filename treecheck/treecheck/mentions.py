@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from treecheck.model import Resource
     from treecheck.sets import Inputs
 
-SCRIPTS = frozenset({".md", ".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
+PAGES = frozenset({".adoc", ".md", ".rst"})
+SCRIPTS = PAGES | frozenset({".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
 SCRIPT_NAMES = frozenset({"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"})
 LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
@@ -76,6 +77,16 @@ class Mentions:
         added = re.compile(rf"\bedit add \w+ [^\n]*(?<![\w.-]){re.escape(file.name)}(?![\w.-])")
         return any(name in text for path, text in self._all() if path != file) or any(
             added.search(text) for _, text in self._commands()
+        )
+
+    def lists(self, file: Path) -> bool:
+        """Whether a page has a file's name, and the path of its folder: somebody applies it."""
+        folder = file.parent.as_posix().removeprefix(f"{self.folder.as_posix()}/")
+        name = re.compile(rf"(?<![\w./-]){re.escape(file.name)}(?![\w.-])")
+        return any(
+            folder in text and name.search(text)
+            for path, text in self._all()
+            if path.suffix in PAGES
         )
 
     def is_sealed(self, resource: Resource) -> bool:

@@ -12,17 +12,19 @@ from treecheck.beside import (
     ARCHIVE,
     EXAMPLE,
     aside,
+    builds_on,
     called,
     chart_of,
     examples,
     has_kind,
-    is_completed,
-    is_patch,
+    is_part,
     is_read,
     left_out,
     made_beside,
     makes_more,
+    of_policies,
     test_folders,
+    twin_of,
 )
 from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, read_any, yaml_files
@@ -296,7 +298,7 @@ class Sorter:
             if is_read(file, part.folder, self.directories.get(part, {}))
         ]
 
-    def _is_unlisted(self, resource: Resource) -> bool:
+    def _is_unlisted(self, resource: Resource, made: list[Resource]) -> bool:
         """Whether a manifest lies beside a kustomization that does not name it; notes it if so.
 
         The Application that syncs its own folder is applied by hand, once, and may.
@@ -306,11 +308,15 @@ class Sorter:
             return file is not None and is_left_out(file)
         left_out = is_left_out(file)
         if resource.group == ARGO and resource.kind == "Application" and not left_out:
-            paths = [as_text(source.get("path")) for source in sources(resource)]
-            if any(self.repositories.find(path) == file.parent.resolve() for path in paths if path):
+            paths = filter(None, (as_text(each.get("path")) for each in sources(resource)))
+            if any(self.repositories.find(path) == file.parent.resolve() for path in paths):
                 return False
         known = left_out or self._aside(file) or self.mentions.has(file)
-        self.inputs.files[file].unlisted = not known
+        source = self.inputs.files[file]
+        if len(source.documents) == 1 and (twin := twin_of(resource, made)) is not None:
+            known = known or twin.kind == "Namespace" or self.mentions.lists(file)
+            source.twin = show(twin.origin.file or file, self.inputs.root)
+        source.unlisted = not known
         return True
 
     def _place_the_rest(self, rendered: dict[Part, list[Resource]], plain: list[Resource]) -> None:
@@ -319,9 +325,11 @@ class Sorter:
         Another overlay of a base that Applications deploy, perhaps of another cluster, does too.
         So does a folder most of whose resources one before it brings: it is another form of that.
         """
-        taken, placed = self._keys(), self._names()
+        taken = {each.key for found in self.clusters.values() for each in found}
+        placed = self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
-        left = self._loose(plain, deployed)
+        made = [each for found in (*self.clusters.values(), *rendered.values()) for each in found]
+        left = self._loose(plain, made)
         only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
         sets = [
             (part, part.name, found)
@@ -341,7 +349,7 @@ class Sorter:
             target = name
             alone = part is None and name != LOOSE
             keys = {each.key for each in new if part is not None and each.kind != "Namespace"}
-            overlay = self._is_another_overlay(part, deployed)
+            overlay = builds_on(part, deployed)
             if only is not None and not alone and not overlay and 2 * len(met & keys) <= len(keys):
                 target = only
                 met |= keys
@@ -354,17 +362,18 @@ class Sorter:
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
 
-    def _loose(self, plain: list[Resource], deployed: set[Path | None]) -> list[Resource]:
+    def _loose(self, plain: list[Resource], made: list[Resource]) -> list[Resource]:
         """The manifests that neither an Application nor a kustomization applies."""
+        deployed = {each.origin.file for found in self.clusters.values() for each in found}
         tests = test_folders(self.inputs.files.values(), self.folder)
+        policies = of_policies(self.inputs.files.values())
         left = [
             each
             for each in plain
             if each.origin.file not in deployed
-            and not self._is_unlisted(each)
+            and not self._is_unlisted(each, made)
             and not self._is_template(each.origin.file)
-            and not is_patch(each)
-            and not is_completed(each)
+            and not is_part(each, policies)
             and not self.mentions.is_sealed(each)
             and not (each.origin.file and tests & {*each.origin.file.parents})
         ]
@@ -377,9 +386,6 @@ class Sorter:
         for file, place in made_beside(resources):
             self.inputs.miss(f"{show(file, self.inputs.root)} makes more", [place], name)
 
-    def _keys(self) -> set[tuple[str, str, str, str]]:
-        return {each.key for found in self.clusters.values() for each in found}
-
     def _names(self) -> set[tuple[str, str, str]]:
         # Without a namespace of its own a resource goes where its Application says.
         return {_name(each) for found in self.clusters.values() for each in found}
@@ -387,13 +393,6 @@ class Sorter:
     def _is_template(self, path: Path | None) -> bool:
         """Whether a path lies in a folder that a plugin of Argo CD makes manifests of."""
         return path is not None and any(path.is_relative_to(each) for each in self.templates)
-
-    def _is_another_overlay(self, part: Part | None, deployed: set[Path | None]) -> bool:
-        """Whether a folder builds on files that Applications deploy from another folder."""
-        if part is None or part.folder is None:
-            return False
-        bases = closure(part.folder)[1:]
-        return any(file in deployed for each in bases for file in each.files)
 
 
 def _name(resource: Resource) -> tuple[str, str, str]:

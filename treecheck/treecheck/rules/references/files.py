@@ -30,8 +30,8 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     Application that syncs the folder it lies in is applied by hand and left alone. So is a file
     that a page, a script or another file of the repository names with its folder, one whose name,
     or whose folder's, says that it is an example, for debugging or for a bootstrap by hand, and one
-    that a program reads, such as Backstage. The roles for people that kubebuilder writes beside
-    each kind are for whoever installs the operator.
+    that a program reads, such as Backstage, and a Namespace that comes from elsewhere. The roles
+    for people that kubebuilder writes beside each kind are for whoever installs the operator.
     """
     manifests = [as_mapping(document.value) for document in source.documents]
     first = next((body for body in manifests if as_text(body.get("kind"))), None)
@@ -44,11 +44,16 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     if first is not None and "generateName" in as_mapping(first.get("metadata")):
         return  # kustomize takes none of those: `kubectl create` makes a new one each time
     if source.unlisted and first is not None and not is_example:
-        name = as_text(as_mapping(first.get("metadata")).get("name"))
+        what = f"{first['kind']} {as_text(as_mapping(first.get('metadata')).get('name'))}"
+        text = f"no kustomization names {source.path.name}, so its {what} is neither applied nor "
+        text += "patched"
+        fix = "Name it under resources or patches of the kustomization beside it, or remove it."
+        if source.twin:
+            text = f"{what} comes from {source.twin}, and no kustomization names this copy of it"
+            fix = "Remove the copy."
         yield Problem(
-            f"no kustomization names {source.path.name}, so its {first['kind']} {name} is neither "
-            "applied nor patched",
-            fix="Name it under resources or patches of the kustomization beside it, or remove it.",
+            text,
+            fix=fix,
             file=source.path,
             line=1,
         )
