@@ -87,6 +87,11 @@ def reason(output: str) -> str:
     if found.startswith("kustomization.yaml is empty"):
         where = re.findall(r"for path '([^']*)'", output)
         return f"{where[-1]}/{found}" if where else found
+    way = re.findall(
+        r"(?:recursed accumulation of|couldn't make target for) path '([^']*)'", output
+    )
+    if way and found.startswith("error unmarshaling"):
+        return f"in path '{way[-1]}': {found}"  # which says nothing of the file
     return found or output.strip()
 
 
@@ -127,6 +132,11 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"resource with name (\S+) does not match", "it sets replicas of {0}, which is not there"),
     (r"^panic: |runtime error: ", "kustomize crashes on it"),
     (r"invalid Kustomization: [^\"]*(unknown field \"[^\"]+\")", "{0}"),
+    (
+        r"cannot unmarshal \w+ into Go struct field \w+\.(\w+)",
+        "what its {0} has is not of the form that kustomize reads there",
+    ),
+    (r"(unknown field \\?\"[^\"\\]+)", '{0}"'),
     (r"yaml: (line \d+: [^\n]*)", "YAML, {0}"),
 )  # fmt: skip
 LONGEST = 240  # characters of what kustomize says in its own words

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import git_root, line_of
 from treecheck.kustomize import plain_reason
+from treecheck.model import as_list, as_text
 from treecheck.partial import strings
 from treecheck.placeholders import has_place
-from treecheck.rendering import closure, namespace_of
+from treecheck.rendering import closure, namespace_of, read_kustomization
 from treecheck.sets import Unbuilt, show
+from treecheck.written import mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _GONE = re.compile(r"evalsymlink failure on '([^']+)'")
 _NONE_IN = re.compile(r"unable to find one of 'kustomization\.yaml'.* in directory '([^']+)'")
 _OUTSIDE = re.compile(r"security; file '([^']+)' is not in or below '([^']+)'")
+_UNKNOWN = re.compile(r"unknown field \\?\"([\w-]+)")
+_WAY = re.compile(r"in path '([^']+)': ")
 TIMEOUT = 20  # seconds
 
 
@@ -76,12 +80,36 @@ def unbuilt(folder: Path, message: str, root: Path) -> Unbuilt:
     path = Path((gone or outside or [""])[1 if gone or outside else 0])
     at = _naming(folder, path) if path.is_absolute() else None
     if at is None:
-        return Unbuilt([name], plain_reason(message, folder), None)
+        return _misread(folder, message, root) or Unbuilt(
+            [name], plain_reason(message, folder), None
+        )
     kustomization, text = at
     own = kustomization.folder == folder.resolve()
     who = "it" if own else show(kustomization.file, root)
     why = f"names {text}, which is not there" if gone else f"reads {text}, outside of its folder"
     return Unbuilt([name], f"{who} {why}", kustomization.file, line_of(kustomization.file, text))
+
+
+def _misread(folder: Path, message: str, root: Path) -> Unbuilt | None:
+    """Why a folder can't be built, where kustomize does not know a field of one of its files.
+
+    Kustomize names the folder at most. The field is in a file of `configurations`, if one there
+    has it, or in the kustomization itself.
+    """
+    found, way = _UNKNOWN.search(message), _WAY.search(message)
+    kustomization = read_kustomization(Path(way[1]) if way else folder)
+    if found is None or kustomization is None:
+        return None
+    key = found[1]
+    settings = [as_text(each) for each in as_list(kustomization.body.get("configurations"))]
+    files = [kustomization.folder / each for each in settings]
+    if not way or "invalid Kustomization" in message:
+        files = [kustomization.file]
+    for file in files:
+        if file.is_file() and any(key in each for each in mappings(file)):
+            why = f"{show(file, root)} has a field {key}, which kustomize does not know there"
+            return Unbuilt([show(folder, root)], why, file, line_of(file, f"{key}:"))
+    return None
 
 
 def tell_failures(
