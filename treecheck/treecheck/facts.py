@@ -39,6 +39,10 @@ class Waiver:
     line: int
 
 
+# The API server makes it: https://kubernetes.io/docs/concepts/services-networking/service/.
+OWN_SERVICES = frozenset({"default/kubernetes"})
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a rule may take to exist.
@@ -61,7 +65,7 @@ class Facts:
     namespaces: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     config_maps: frozenset[str] = frozenset()
-    services: frozenset[str] = frozenset()
+    services: frozenset[str] = OWN_SERVICES
     service_accounts: frozenset[str] = frozenset()
     dns_namespace: str = "kube-system"
     dns_labels: dict[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
@@ -116,6 +120,7 @@ def read_facts(path: Path) -> Facts:
         for key, attribute in NAME_LISTS.items()
         if key in body
     }
+    values["services"] = values.get("services", frozenset()) | OWN_SERVICES
     if "kubernetes" in body:
         (values["kubernetes"],) = _names(path, "kubernetes", body["kubernetes"])
     if "defaultStorageClass" in body:

@@ -98,7 +98,7 @@ def is_cluster_scoped(group: str, kind: str) -> bool:
 # Files that a program reads, in the form of a manifest; no API server gets them.
 _OF_PROGRAMS = frozenset(
     {
-        "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io", "backstage.io",
+        "ambassador", "apiserver.config.k8s.io", "apiserver.k8s.io", "audit.k8s.io", "backstage.io",
         "chainsaw.kyverno.io", "cli.kyverno.io", "clusterctl.cluster.x-k8s.io",
         "controller-runtime.sigs.k8s.io",
         "install.istio.io", "k0s.k0sproject.io", "k0sctl.k0sproject.io", "k3d.io", "kind.x-k8s.io",
@@ -136,5 +136,7 @@ def is_of_a_program(body: dict[str, Any]) -> bool:
     version, kind = str(body.get("apiVersion")), body.get("kind")
     if (version, kind) == ("v1", "Config"):
         return True  # a kubeconfig
+    if kind == "AgentConfig" and version in {"v1alpha1", "v1beta1"}:
+        return True  # of openshift-install
     talos = version == "v1alpha1" and kind not in OWN_GROUPS
     return talos or version.partition("/")[0] in _OF_PROGRAMS

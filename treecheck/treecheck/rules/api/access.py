@@ -49,11 +49,13 @@ def role_rule(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
 
 @rule("role-binding", source=_RBAC, kinds=("RoleBinding", "ClusterRoleBinding"))
-def role_binding(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+def role_binding(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A binding whose role or subject can't be one.
 
     A ClusterRoleBinding binds a ClusterRole, and says of which namespace a ServiceAccount is. A
-    ServiceAccount has no API group; that of a User or Group is rbac.authorization.k8s.io.
+    ServiceAccount has no API group; that of a User or Group is rbac.authorization.k8s.io. In a
+    base that sets no namespace, kustomize adds that of whoever builds on it, where the base has
+    the ServiceAccount too.
     """
     role = as_mapping(resource.body.get("roleRef"))
     if resource.kind == "ClusterRoleBinding" and role.get("kind") == "Role":
@@ -67,7 +69,8 @@ def role_binding(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         kind, group = subject.get("kind"), as_text(subject.get("apiGroup"))
         account = kind == "ServiceAccount"
         homeless = account and not subject.get("namespace")
-        if homeless and resource.kind == "ClusterRoleBinding":
+        homeless = homeless and resource.kind == "ClusterRoleBinding"
+        if homeless and not _is_placed_later(resource, as_text(subject.get("name")), cluster):
             yield Problem(
                 "a ServiceAccount as subject needs its namespace",
                 fix="Add the namespace.",
@@ -89,6 +92,21 @@ def role_binding(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
                 fix="Remove apiGroup.",
                 path=(*path, "apiGroup"),
             )
+
+
+def _is_placed_later(binding: Resource, account: str, cluster: Cluster) -> bool:
+    """Whether `namespace:` of a kustomization around a binding's folder reaches its subject.
+
+    https://github.com/kubernetes-sigs/kustomize/blob/master/api/filters/namespace/namespace.go
+    An Application's namespace is not kustomize's: the API server gets the subject as it is.
+    """
+    part = binding.part
+    if part.folder is None or part.namespace:
+        return False
+    return any(
+        each.part == part and each.name == account and "namespace" not in each.metadata
+        for each in cluster.of_kind("ServiceAccount")
+    )
 
 
 @rule(

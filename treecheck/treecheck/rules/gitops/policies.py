@@ -38,7 +38,6 @@ BUILT_IN_ROLES = {"role:admin", "role:readonly"}
 OBJECT = re.compile(r"(/[*\w.-]+)?/[*\w.-]+")
 QUOTED = re.compile(r'"[^"]+"')
 FIELDS = 6  # of a policy: p, subject, resource, action, object, effect
-LABELLED = {"argocd-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm"}
 PART_OF = "app.kubernetes.io/part-of"
 
 
@@ -188,11 +187,14 @@ def argocd_settings_unlabelled(resource: Resource, cluster: Cluster) -> Iterator
 
     It looks for those with the label app.kubernetes.io/part-of: argocd, and goes on with its
     defaults, or fails to start, without. One that is applied server-side may add to a ConfigMap
-    that has the label.
+    that has the label, and an operator labels what it makes. Known hosts, certificates and GPG
+    keys are mounted into Argo CD's pods, whatever their labels.
     """
     if "ServerSideApply=true" in as_text(resource.annotations.get(OPTIONS)):
         return
-    if resource.name in LABELLED and resource.labels.get(PART_OF) != "argocd":
+    if resource.namespace.startswith("openshift-") or any(cluster.of_kind("ArgoCD")):
+        return
+    if resource.name == "argocd-cm" and resource.labels.get(PART_OF) != "argocd":
         yield Problem(
             f"it has no label {PART_OF}: argocd, so Argo CD does not read it",
             fix=f"Add the label {PART_OF}: argocd.",

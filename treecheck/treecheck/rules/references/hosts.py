@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from treecheck.kube.hosts import Dependency
     from treecheck.model import Resource
 
-# The API server makes its own Service, in every cluster.
-OWN_SERVICE = "default/kubernetes"
 SOURCE = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
 
 
@@ -45,7 +43,7 @@ def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     for each in dependencies(cluster, resource.pod):
         yield from _pod_unknown(each, cluster)
         name = f"{each.namespace}/{each.service}"
-        outside = name in cluster.facts.services or name == OWN_SERVICE
+        outside = name in cluster.facts.services
         if each.target(cluster) is not None or outside or _elsewhere(cluster, each):
             continue
         names = [s.name for s in cluster.of_kind("Service", namespace=each.namespace)]

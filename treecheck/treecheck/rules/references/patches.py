@@ -9,7 +9,7 @@ from treecheck.files import line_of, load_text
 from treecheck.kube.targets import is_meant, matches_name
 from treecheck.model import Origin, Part, Problem, Resource, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
-from treecheck.rendering import built_by, closure, unrendered
+from treecheck.rendering import built_by, closure, read_kustomization, unrendered
 from treecheck.written import commented_out, listed, mappings
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _unmet(
             continue  # it patches what those bring who name it, and here nobody does
         if any(each.folder == kustomization.folder for each in cluster.unseen):
             continue  # what it patches comes from elsewhere
+        builders = _builders(kustomization, resources)
         for file, select in targets(kustomization):
             shared = not file.is_relative_to(kustomization.folder)
             component = kustomization.body.get("kind") == "Component"
@@ -73,8 +74,8 @@ def _unmet(
                 continue  # it is for each shape that a workload may have
             if not (
                 any(is_meant(select, each, affixes) for each in resources)
-                or unrendered(kustomization.folder)
-                or any(_is_named(select, each) for each in listed(kustomization))
+                or any(map(unrendered, (each.folder for each in builders)))
+                or any(_is_named(select, body) for each in builders for body in listed(each))
                 or any(is_meant(select, each, affixes) for each in _around(kustomization, cluster))
                 or any(is_meant(select, each, affixes) for each in _for_later(kustomization))
             ):
@@ -85,6 +86,14 @@ def _unmet(
                     file=file,
                     line=line_of(file, as_text(select.get("name")) or "target:"),
                 )
+
+
+def _builders(kustomization: Kustomization, resources: list[Resource]) -> list[Kustomization]:
+    """The kustomizations whose resources one changes: of a component, those that name it."""
+    if kustomization.body.get("kind") != "Component":
+        return [kustomization]
+    folders = dict.fromkeys(each.part.folder for each in resources if each.part.folder is not None)
+    return [found for each in folders if (found := read_kustomization(each)) is not None]
 
 
 def _around(kustomization: Kustomization, cluster: Cluster) -> Iterator[Resource]:

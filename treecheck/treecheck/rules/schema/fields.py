@@ -106,10 +106,12 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
 
     Nothing can be done with it: it is not known what it is, or under which name it is kept. The
     configuration of programs such as kind, Talos and istioctl looks like a manifest and needs no
-    name.
+    name. A form in which every field is empty is for people to fill in.
     """
     if is_of_a_program(resource.body) or is_sync_set_patch(resource.body):
         return
+    if not any(resource.body.values()):
+        return  # a form to fill in
     for field in ("apiVersion", "kind"):
         if not as_text(resource.body.get(field)):
             yield Problem(
