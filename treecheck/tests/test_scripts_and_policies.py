@@ -111,8 +111,14 @@ def test_what_an_application_applies_no_script_fills_in(tmp_path: Path) -> None:
         (GENERATOR.replace("ACTION", "enforce").replace("ENTRY", "patches: [{spec: {}}]"), 0),
         (GENERATOR.replace("ACTION", "enforce").replace("ENTRY", "remediationAction: inform"), 0),
         (GENERATOR.replace("ACTION", "enforce").replace(", ENTRY", ""), 1),
-        (GENERATOR.replace("ACTION", "inform").replace("claim.yaml, ENTRY", "other.yaml"), 1),
+        (
+            GENERATOR.replace("ACTION", "inform").replace(
+                "source-crs/storage/claim.yaml, ENTRY", "a.yaml"
+            ),
+            1,
+        ),
         (TEMPLATE, 0),
+        (TEMPLATE.replace("storage/claim", "other"), 0),
         (SHOP, 1),
     ],
 )
@@ -283,3 +289,58 @@ def test_the_service_of_the_api_server_is_always_there(
 )
 def test_what_no_api_server_gets_is_left_alone(text: str, tmp_path: Path) -> None:
     assert run(tmp_path, {"one.yaml": text}).findings == []
+
+
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [
+        ("cat volume.yaml | sed 's/size/5Gi/g' | kubectl apply -f -\n", 0),
+        ("sed -e 's#size#5Gi#' \\\n  volume.yaml | kubectl apply -f -\n", 0),
+        ("cat other.yaml | sed 's/size/5Gi/g' | kubectl apply -f -\n", 1),
+        ("cat volume.yaml | sed 's/sizes/5Gi/g' | kubectl apply -f -\n", 1),
+        ("cat volume.yaml\nsed 's/size/5Gi/g' other.txt\n", 1),
+    ],
+)
+def test_a_value_that_a_script_replaces_is_not_judged(
+    page: str, count: int, tmp_path: Path
+) -> None:
+    volume = (
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: data}\n"
+        "spec: {capacity: {storage: size}, accessModes: [ReadWriteOnce], hostPath: {path: /data}}\n"
+    )
+    files = {"volume.yaml": volume, "steps/1.md": page}
+    assert len(found(tmp_path, files, "malformed-quantity")) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [
+        ("apps/README.md", "See `more.yaml`, which is not in the kustomization.\n", 0),
+        ("apps/README.md", "See `some-more.yaml`.\n", 1),
+        ("README.md", "See `more.yaml`.\n", 1),
+        (".taskfiles/Taskfile.yaml", "vars: {KEY: ./apps/more.yaml}\n", 0),
+    ],
+)
+def test_a_file_that_a_page_beside_it_names_is_left_out_on_purpose(
+    name: str, text: str, count: int, tmp_path: Path
+) -> None:
+    files = {
+        "apps/kustomization.yaml": HEAD + "resources: [settings.yaml]\n",
+        "apps/settings.yaml": SETTINGS,
+        "apps/more.yaml": SETTINGS.replace("settings", "more"),
+        name: text,
+    }
+    assert len(found(tmp_path, files, "manifest-unlisted")) == count
+
+
+def test_two_copies_of_one_autoscaler_do_not_undo_each_other(tmp_path: Path) -> None:
+    scaler = (
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n"
+        "metadata: {name: front}\nspec:\n  maxReplicas: 3\n"
+        "  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: front}\n"
+    )
+    files = {"one/pod.yaml": POD, "one/scale.yaml": scaler, "two/scale.yaml": scaler}
+    again = {"two/scale.yaml": scaler.replace("{name: front}\nspec", "{name: more}\nspec")}
+
+    assert found(tmp_path / "copies", files, "autoscaled-twice") == []
+    assert len(found(tmp_path / "two", files | again, "autoscaled-twice")) == 1

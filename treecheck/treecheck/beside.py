@@ -158,6 +158,8 @@ def of_policies(files: Iterable[SourceFile]) -> set[str]:
 def is_for_policies(loose: Resource, policies: set[str]) -> bool:
     """Whether a generator of policies makes of a manifest what is applied, or compared."""
     path = loose.origin.file.as_posix() if policies and loose.origin.file else ""
+    if "/source-crs/" in path and any(each.startswith("source-crs/") for each in policies):
+        return True  # the folder of such sources alone
     return any(path.endswith(f"/{each}") for each in policies)
 
 

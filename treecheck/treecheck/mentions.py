@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 PAGES = frozenset({".adoc", ".md", ".rst"})
 SCRIPTS = PAGES | frozenset({".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
-SCRIPT_NAMES = frozenset({"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"})
+SCRIPT_NAMES = frozenset(
+    {"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"}
+    | {"Taskfile.yaml", "Taskfile.yml"}
+)
 LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
@@ -33,6 +36,9 @@ _CREATE = re.compile(
     r" +(secret|configmap|serviceaccount)"
     r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
 )
+# `s/size/5Gi/`, and a file's name
+_REPLACED = re.compile(r"\bs([/#|@,])(\w[\w.-]*)\1")
+_FILE = re.compile(r"([\w.-]+\.ya?ml)\b")
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap", "serviceaccount": "ServiceAccount"}
 
 
@@ -57,6 +63,11 @@ def _comments_out(folder: Path, file: Path) -> bool:
         return False
 
 
+def _names(text: str, file: Path) -> bool:
+    """Whether a text has a file's name, and not as the end of another one."""
+    return re.search(rf"(?<![\w./-]){re.escape(file.name)}(?![\w-])", text) is not None
+
+
 class Mentions:
     """The texts of a folder, read once somebody asks."""
 
@@ -69,22 +80,22 @@ class Mentions:
     def has(self, file: Path) -> bool:
         """Whether a page, a script or a manifest names a file with its folder: `kind/calico.yaml`.
 
-        Somebody applies it by hand then, or another tool reads it by its address. A kustomization
-        that mentions it in a comment does not count.
+        Somebody applies it by hand then, or another tool reads it by its address. A page beside it
+        needs no folder. A kustomization that mentions it in a comment does not count.
         """
         name = f"{file.parent.name}/{file.name}"
         # `kustomize edit add patch --path env.yaml`
         added = re.compile(rf"\bedit add \w+ [^\n]*(?<![\w.-]){re.escape(file.name)}(?![\w.-])")
         return any(name in text for path, text in self._all() if path != file) or any(
-            added.search(text) for _, text in self._commands()
+            added.search(text) or (path.parent == file.parent and _names(text, file))
+            for path, text in self._commands()
         )
 
     def lists(self, file: Path) -> bool:
         """Whether a page has a file's name, and the path of its folder: somebody applies it."""
         folder = file.parent.as_posix().removeprefix(f"{self.folder.as_posix()}/")
-        name = re.compile(rf"(?<![\w./-]){re.escape(file.name)}(?![\w.-])")
         return any(
-            folder in text and name.search(text)
+            folder in text and _names(text, file)
             for path, text in self._all()
             if path.suffix in PAGES
         )
@@ -117,6 +128,17 @@ class Mentions:
             for path, text in self._commands()
             for kind, name in _CREATE.findall(text)
         }
+
+    def replaced(self) -> frozenset[tuple[str, str]]:
+        """(word, name of a file) of what scripts replace: `sed s/size/5Gi/ pv.yaml`."""
+        return frozenset(
+            (word, name)
+            for _, text in self._commands()
+            for line in text.splitlines()
+            if "sed" in line
+            for _, word in _REPLACED.findall(line)
+            for name in _FILE.findall(line)
+        )
 
     def substitutes(self) -> bool:
         """Whether a page or script fills in variables: `kustomize build . | envsubst`."""
@@ -184,7 +206,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     for folder, place in mentions.terraform(loose):
         why = f"Terraform in {show(folder, inputs.root)} may make more"
         inputs.miss(why, [place] if place else ())
-    inputs.substituted = mentions.substitutes()
+    inputs.substituted, inputs.replaced = mentions.substitutes(), mentions.replaced()
     if (charts := mentions.helmfile()) is not None:
         inputs.miss(f"{show(charts, inputs.root)} installs charts")
     inputs.by_hand.update(mentions.creates())

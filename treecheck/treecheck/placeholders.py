@@ -175,6 +175,15 @@ def is_filled_in_later(
     return path[:1] in _ENCRYPTED or (isinstance(value, str) and value.startswith("ENC["))
 
 
+def is_replaced(
+    resource: Resource | None, path: FieldPath, replaced: frozenset[tuple[str, str]]
+) -> bool:
+    """Whether a script puts another value in the place of a field: `sed s/size/5Gi/ pv.yaml`."""
+    if not replaced or resource is None or resource.part.file is None:
+        return False
+    return (as_text(at(resource.body, *path)), resource.part.file.name) in replaced
+
+
 def namespaces_in(text: str) -> set[str]:
     """The namespaces that a template names; none where one of them is still to be filled in."""
     found = set(re.findall(r"\bnamespace: *[\"']?([^\s,\"'}]+)", text))

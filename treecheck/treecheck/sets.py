@@ -45,6 +45,7 @@ class Inputs:
         named: the files that were asked for by name: where one can't be read, the run fails.
         by_hand: `Secret web` -> the page or script of the tree that says how to make it.
         substituted: whether a script of the tree fills in variables (envsubst) before it applies.
+        replaced: (word, name of a file) of what a script of the tree replaces before it applies.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
     """
@@ -62,6 +63,7 @@ class Inputs:
     named: set[Path] = field(default_factory=set)
     by_hand: dict[str, Path] = field(default_factory=dict)
     substituted: bool = False
+    replaced: frozenset[tuple[str, str]] = frozenset()
     ignored: tuple[str, ...] = ()
     whole: bool = False
 

@@ -153,7 +153,7 @@ def autoscaled_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
     )
     both = list(autoscalers(cluster, workload)) if workload else []
-    if len(both) > 1 and resource is both[-1]:
+    if len({each.key for each in both}) > 1 and resource is both[-1]:  # not copies of one
         yield Problem(
             f"{both[0].name} scales {workload.title if workload else ''} too; they undo each other",
             fix="Keep one autoscaler, with both metrics in it.",
