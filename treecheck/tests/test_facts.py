@@ -50,7 +50,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     lists = [sorted(getattr(facts, attribute)) for attribute in NAME_LISTS.values()]
     assert lists == [
         *(["a"], ["b"], ["c"], ["d"], ["example.com/E"]),
-        *(["f"], ["f/g"], ["f/h"], ["f/i"], ["f/j"]),
+        *(["f"], ["f/g"], ["f/h"], ["default/kubernetes", "f/i"], ["f/j"]),
     ]
     assert facts.kubernetes == "1.32"
     assert (facts.dns_namespace, facts.dns_labels) == ("dns", {"app": "core"})

@@ -81,9 +81,9 @@ def template_of(text: str, *, helm: bool = False) -> str:
 
 
 def _has_bare_words(text: str) -> bool:
-    """Whether a text is a manifest but for words such as DATE_LABEL in the place of a field.
+    """Whether a text is a manifest without its words such as DATE_LABEL in the place of a field.
 
-    No field of a manifest has such a name, but a key of a ConfigMap, and one that was written
+    No field of a manifest has such a name. A key of a ConfigMap may have, and one that was written
     without its value is a mistake.
     """
     is_data = _DATA.search(text) is not None and not _DEFAULT.search(text)

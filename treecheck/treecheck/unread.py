@@ -40,7 +40,8 @@ NOT_YAML = engine_rule(
         severity=Severity.ERROR,
         explanation="Whatever reads it stops at this line: kubectl, kustomize and Argo CD refuse "
         "it. The rest of the tree is checked. A template of Helm, Go, Jinja or envsubst is not "
-        "YAML yet: it is listed as not known, unless an Application applies it as it is.",
+        "YAML yet, nor is a manifest with a word such as DATE_LABEL in the place of a field, which "
+        "a script replaces: it is listed as not known, unless an Application applies it as it is.",
         source=YAML_TEXT,
         scope=Scope.ENGINE,
         kinds=frozenset(),

@@ -28,10 +28,11 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     Nothing renders it, so nothing applies it: a new file that was forgotten under `resources` or
     `patches`, or one that was to be deleted. With pruning, what it made before is deleted. The
     Application that syncs the folder it lies in is applied by hand and left alone. So is a file
-    that a page, a script or another file of the repository names with its folder, one whose name,
-    or whose folder's, says that it is an example, for debugging or for a bootstrap by hand, and one
-    that a program reads, such as Backstage, and a Namespace that comes from elsewhere. The roles
-    for people that kubebuilder writes beside each kind are for whoever installs the operator.
+    that a page, a script or another file of the repository names with its folder, or a page beside
+    it by its name alone, one whose name, or whose folder's, says that it is an example, for
+    debugging or for a bootstrap by hand, one that a program reads, such as Backstage, and a
+    Namespace that comes from elsewhere. The roles for people that kubebuilder writes beside each
+    kind are for whoever installs the operator.
     """
     manifests = [as_mapping(document.value) for document in source.documents]
     first = next((body for body in manifests if as_text(body.get("kind"))), None)
