@@ -15,7 +15,7 @@ from treecheck.inputs import show
 from treecheck.kube.secrets import without_forms
 from treecheck.lacks import known_lacks
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
-from treecheck.placeholders import encrypted_in, is_filled_in_later, is_replaced
+from treecheck.placeholders import encrypted_in, is_filled_in_later
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
 from treecheck.rendering import reading_once
 from treecheck.unread import NOT_YAML, UNBUILDABLE, failed_inputs, unread
@@ -116,10 +116,7 @@ def check(
     filled = inputs.substituted or any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
     for cluster in clusters:
         found = _cluster(cluster, chosen.values(), filled, cluster.name in inputs.apart)
-        raised += known_lacks(
-            (e for e in found if not is_replaced(e.resource, e.problem.path, inputs.replaced)),
-            cluster, clusters, inputs, unknown,
-        )  # fmt: skip
+        raised += known_lacks(found, cluster, clusters, inputs, unknown)
     raised = list(_kept(raised))
     raised += apply_waivers(
         raised, inputs, facts, set(chosen), today or datetime.datetime.now(tz=datetime.UTC).date()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import Cluster
+from treecheck.placeholders import is_replaced
 from treecheck.registry import Scope
 from treecheck.sets import show
 
@@ -55,11 +56,14 @@ def known_lacks(
 ) -> Iterator[Raised]:
     """The problems without those whose lack can't be known; why goes to `unknown`.
 
+    Nor is it known what a value is that a script replaces.
     The cluster with what is around it, of `clusters`, is made where something lacks.
     """
     wider: Cluster | None = None
     asked = False
     for each in raised:
+        if is_replaced(each.resource, each.problem.path, inputs.replaced):
+            continue
         namespace = each.problem.absent
         if namespace is None:
             yield each

@@ -328,8 +328,6 @@ class Sorter:
         taken = {each.key for found in self.clusters.values() for each in found}
         placed = self._names()
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
-        made = [each for found in (*self.clusters.values(), *rendered.values()) for each in found]
-        left = self._loose(plain, made)
         only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
         sets = [
             (part, part.name, found)
@@ -342,7 +340,7 @@ class Sorter:
             return each.key not in taken and named
 
         met: set[tuple[str, str, str, str]] = set()
-        for part, name, found in [*sets, *by_file(left, is_new)]:
+        for part, name, found in [*sets, *by_file(self._loose(plain, rendered), is_new)]:
             new = [*filter(is_new, found)]
             if not new and not (part is not None and unrendered(part.folder or Path())):
                 continue
@@ -362,8 +360,9 @@ class Sorter:
             if part is not None:
                 self.inputs.miss_remote(part, found, target)
 
-    def _loose(self, plain: list[Resource], made: list[Resource]) -> list[Resource]:
+    def _loose(self, plain: list[Resource], rendered: dict[Part, list[Resource]]) -> list[Resource]:
         """The manifests that neither an Application nor a kustomization applies."""
+        made = [each for found in (*self.clusters.values(), *rendered.values()) for each in found]
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
         tests = test_folders(self.inputs.files.values(), self.folder)
         policies = of_policies(self.inputs.files.values())

@@ -53,9 +53,8 @@ def role_binding(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A binding whose role or subject can't be one.
 
     A ClusterRoleBinding binds a ClusterRole, and says of which namespace a ServiceAccount is. A
-    ServiceAccount has no API group; that of a User or Group is rbac.authorization.k8s.io. In a
-    base that sets no namespace, kustomize adds that of whoever builds on it, where the base has
-    the ServiceAccount too.
+    ServiceAccount has no API group; that of a User or Group is rbac.authorization.k8s.io. Where a
+    base has the ServiceAccount too, kustomize adds the namespace of whoever builds on it.
     """
     role = as_mapping(resource.body.get("roleRef"))
     if resource.kind == "ClusterRoleBinding" and role.get("kind") == "Role":
@@ -68,9 +67,7 @@ def role_binding(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         path = ("subjects", index)
         kind, group = subject.get("kind"), as_text(subject.get("apiGroup"))
         account = kind == "ServiceAccount"
-        homeless = account and not subject.get("namespace")
-        homeless = homeless and resource.kind == "ClusterRoleBinding"
-        if homeless and not _is_placed_later(resource, as_text(subject.get("name")), cluster):
+        if account and _is_homeless(resource, subject, cluster):
             yield Problem(
                 "a ServiceAccount as subject needs its namespace",
                 fix="Add the namespace.",
@@ -94,17 +91,18 @@ def role_binding(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def _is_placed_later(binding: Resource, account: str, cluster: Cluster) -> bool:
-    """Whether `namespace:` of a kustomization around a binding's folder reaches its subject.
+def _is_homeless(binding: Resource, account: Manifest, cluster: Cluster) -> bool:
+    """Whether a ClusterRoleBinding's subject has no namespace, and gets none from kustomize.
 
+    `namespace:` of a kustomization around the folder reaches the subject where the folder has the
+    ServiceAccount too. An Application's namespace does not: the API server gets it as it is.
     https://github.com/kubernetes-sigs/kustomize/blob/master/api/filters/namespace/namespace.go
-    An Application's namespace is not kustomize's: the API server gets the subject as it is.
     """
     part = binding.part
-    if part.folder is None or part.namespace:
+    if binding.kind != "ClusterRoleBinding" or account.get("namespace"):
         return False
-    return any(
-        each.part == part and each.name == account and "namespace" not in each.metadata
+    return not (part.folder is not None and not part.namespace) or not any(
+        each.part == part and each.name == account.get("name") and "namespace" not in each.metadata
         for each in cluster.of_kind("ServiceAccount")
     )
 
