@@ -11,6 +11,9 @@ from tests.infra.eksctl_rules import refusals
 
 ROOT = Path(__file__).parents[2]
 DESCRIBED: Any = yaml.safe_load((ROOT / "infra/eksctl/cluster.yaml").read_text(encoding="utf-8"))
+# A tree with one more environment has more of them.
+NODES: int = DESCRIBED["managedNodeGroups"][0]["desiredCapacity"]
+MOST: int = DESCRIBED["managedNodeGroups"][0]["maxSize"]
 AUTOSCALER = {"namespace": "kube-system", "serviceAccountName": "a"}
 RIGHTS = {"wellKnownPolicies": {"autoScaler": True}}
 
@@ -32,9 +35,15 @@ def of_group(**fields: Any) -> dict[str, Any]:
             of_group(iam={"withAddonPolicies": {"autoScaler": True}}),
             "disablePodIMDS and managedNodeGroups[0].iam.withAddonPolicies cannot be set",
         ),
-        (of_group(minSize=3), "cannot use --nodes-min=3 and --nodes=2"),
-        (of_group(desiredCapacity=3), "cannot use --nodes-max=2 and --nodes=3"),
-        (of_group(updateConfig={"maxUnavailable": 3}), "maxUnavailable=3 cannot be greater"),
+        (of_group(minSize=NODES + 1), f"cannot use --nodes-min={NODES + 1} and --nodes={NODES}"),
+        (
+            of_group(desiredCapacity=MOST + 1),
+            f"cannot use --nodes-max={MOST} and --nodes={MOST + 1}",
+        ),
+        (
+            of_group(updateConfig={"maxUnavailable": MOST + 1}),
+            f"maxUnavailable={MOST + 1} cannot be greater",
+        ),
         (of_group(updateConfig={}), "invalid UpdateConfig"),
         (of_group(instanceTypes=["t3a.small"]), "only one of instanceType or instanceTypes"),
         (of_group(labels={"node.kubernetes.io/role": "a"}), "labels are disallowed"),
