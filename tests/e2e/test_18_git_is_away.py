@@ -129,7 +129,7 @@ def _reaches_git(world: World) -> bool:
 def _resume(world: World, token: str, old: str) -> None:
     world.repo.ci_as(token, "resume", "prod")
     assert world.prod.serving(old)
-    assert world.is_settled("coworking-prod")
+    world.settle("coworking-prod")
 
 
 def test_18_a_rollback_serves_the_old_version_while_git_hangs_also_after_a_restart(

@@ -139,7 +139,10 @@ class World:
         return done and seen and (app.sync, app.health) == ("Synced", "Healthy")
 
     def settle(self, name: str, *, within: float = 120, commit: str = "") -> None:
-        """Wait until an Application is settled."""
+        """Wait until an Application is settled.
+
+        New pods have no metrics for some seconds, and Argo CD calls their autoscaler degraded.
+        """
         until(f"{name} is Synced and Healthy", lambda: self.is_settled(name, commit), within=within)
 
     def deployed(self, environment: str, tag: str, *, within: float = 120) -> None:
