@@ -50,6 +50,16 @@ def test_another_file_does_not(name: str, file: Path, tmp_path: Path) -> None:
     assert not Mentions(tmp_path, {}).has(file)
 
 
+def test_a_virtual_environment_does_not(file: Path, tmp_path: Path) -> None:
+    """Thousands of packages' texts, in a folder of any name."""
+    (tmp_path / "env/lib").mkdir(parents=True)
+    (tmp_path / "env/lib/a.md").write_text(WORDS, encoding="utf-8")
+    assert Mentions(tmp_path, {}).has(file)
+
+    (tmp_path / "env/pyvenv.cfg").touch()
+    assert not Mentions(tmp_path, {}).has(file)
+
+
 def test_the_largest_script_is_read_and_a_larger_one_or_a_link_is_not(
     file: Path, tmp_path: Path
 ) -> None:

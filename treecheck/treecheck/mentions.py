@@ -25,6 +25,8 @@ SCRIPT_NAMES = frozenset(
     {"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"}
     | {"Taskfile.yaml", "Taskfile.yml"}
 )
+# What programs keep in a checkout: none of it is the repository's own text.
+_KEPT = SKIPPED_FOLDERS | {".git", ".nox", ".terraform", ".tox"}
 LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
@@ -66,6 +68,11 @@ def _comments_out(folder: Path, file: Path) -> bool:
 def _names(text: str, file: Path) -> bool:
     """Whether a text has a file's name, and not as the end of another one."""
     return re.search(rf"(?<![\w./-]){re.escape(file.name)}(?![\w-])", text) is not None
+
+
+def _is_installed(folder: Path) -> bool:
+    """Whether a program keeps a folder for itself; a virtual environment of Python is one."""
+    return folder.name in _KEPT or (folder / "pyvenv.cfg").exists()
 
 
 class Mentions:
@@ -184,7 +191,7 @@ class Mentions:
 
     def _scripts(self) -> Iterator[tuple[Path, str]]:
         for top, folders, names in os.walk(self.folder):
-            folders[:] = [each for each in folders if each not in SKIPPED_FOLDERS | {".git"}]
+            folders[:] = [each for each in folders if not _is_installed(Path(top, each))]
             for name in names:
                 path = Path(top, name)
                 known = path.suffix in SCRIPTS or name in SCRIPT_NAMES
