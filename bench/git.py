@@ -95,13 +95,6 @@ def _size(file: Path) -> int:
         return 0
 
 
-class Generated(Git):
-    """The generated repository, as the stand-in for Argo CD reads it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = str(folder)
-
-
 def main() -> None:
     """Measure the verbs; the status is 1 when a promise is broken."""
     results = Results("git")
@@ -141,7 +134,7 @@ def main() -> None:
 
 def _status(results: Results, remote: Path, scratch: Path, plain: float) -> None:
     """Measure `status` of prod, with git as it is and with one that hangs."""
-    argo = FakeArgo(Generated(remote))
+    argo = FakeArgo(Git(remote, url=str(remote)))
     argo.database = Database()
     argo.sync()
     with serve(argo), socket.create_server(("127.0.0.1", 0)) as hangs:

@@ -38,12 +38,20 @@ class Git:
     """A bare repository with prod's overlay, and the commits that a test makes in it.
 
     A commit is one process here, where a clone's add, commit and push are ten.
+
+    Args:
+        folder: where it is made.
+        url: one that is there already, instead.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.url = str(folder / "remote.git")
+    def __init__(self, folder: Path, url: str = "") -> None:
+        self.url = url or str(folder / "remote.git")
         self._written: dict[str, str] = {}
         self._known: dict[tuple[str, ...], str] = {}
+        if not url:
+            self._make(folder)
+
+    def _make(self, folder: Path) -> None:
         self._run(folder, "init", "-q", "--bare", "-b", "main", "--template=", self.url)
         with Path(self.url, "config").open("a") as config:
             config.write("[receive]\n\tautogc = false\n")
