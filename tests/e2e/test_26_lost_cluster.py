@@ -91,7 +91,9 @@ class Person:
             until(f"status says {said}", lambda: self._says(line, said), within=240, poll=2)
         elif line.startswith("python -m ci restore"):
             self.type(f"echo prod | {line}")
-        elif not NOT_TYPED.match(line):
+        elif NOT_TYPED.match(line):
+            return
+        else:
             with Upstream(world.settings.upstream, self._beside) as upstream:
                 self.type(line, **upstream.variables(*world.direct()))
         world.figure(f"          restore.md: {line}")
