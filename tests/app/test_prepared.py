@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import exc, text
 
 from coworking import prepared
-from coworking.extent import extent_of
 from tests.app.versions import BOTH
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from tests.app.conftest import Database
 
 DOUBLE = "SELECT :number % 100 * 2, :words::text[]"
 TYPES = {"number": "int", "words": "text[]"}
@@ -100,26 +96,3 @@ def test_a_statement_that_fails_is_not_taken_for_prepared(engine: Engine) -> Non
             with pytest.raises(exc.ProgrammingError, match="nowhere"):
                 ask(connection, 1, "SELECT :number, :words FROM nowhere")
             connection.rollback()
-
-
-@BOTH
-def test_the_extent_is_found_in_an_index_whatever_it_is_planned_for(
-    postgres_version: int, database: Database, engine: Engine
-) -> None:
-    """Planned for any values, one bound alone was taken for a third of the tokens.
-
-    Of ten million, other processes were started to read them.
-    """
-    database.execute(
-        "INSERT INTO users VALUES (1, '', '', '2024-01-01')",
-        "INSERT INTO tokens (user_id, token, used_at) SELECT 1, 'x', timestamp '2024-01-01'"
-        " + g * interval '1 minute' FROM generate_series(1, 20000) g",
-        "VACUUM ANALYZE tokens",
-    )
-    with engine.connect() as connection:
-        assert extent_of(connection, datetime.now(UTC)).impossible == 0
-        (name,) = connection.execute(text("SELECT name FROM pg_prepared_statements")).scalars()
-        asked = f"EXPLAIN EXECUTE {name} ('1900-01-01', '2026-01-01')"
-        plan = "\n".join(connection.execute(text(asked)).scalars())
-
-    assert max(int(rows) for rows in re.findall(r"rows=(\d+)", plan)) < 1000, plan
