@@ -69,9 +69,10 @@ def test_22_for_ten_minutes_the_newest_archived_log_is_at_most_a_minute_old(
 ) -> None:
     with writer(world, 350_000) as writing, Ages(backups) as ages:
         time.sleep(SAMPLED)
+        written = len(writing.deeds())
     world.figure(
         f"{max(ages.seen):6.1f} s  was the newest archived log old at the most, in"
-        f" {len(ages.seen)} samples of {SAMPLED:.0f} s ({len(writing.deeds())} writes)"
+        f" {len(ages.seen)} samples of {SAMPLED:.0f} s ({written} writes)"
     )
     assert len(ages.seen) > SAMPLED / 4
     assert max(ages.seen) <= RPO
