@@ -93,15 +93,14 @@ def test_22_no_more_than_a_minute_is_lost_whenever_postgresql_is_killed_and_its_
         backups.lose_the_volume()
         began = time.monotonic()
         backups.restore("latest")
-        there = backups.numbers()
-        lost = [at for number, at in acknowledged.items() if number not in there]
-        seconds = killed - min(lost) if lost else 0.0
+        lost = backups.lost(acknowledged, killed)
         world.figure(
-            f"{seconds:6.1f} s  of acknowledged writes lost ({len(lost)} of {len(acknowledged)}"
-            f" rows) when the volume was; restored in {time.monotonic() - began:.0f} s; the newest"
+            f"{lost.seconds:6.1f} s  of acknowledged writes lost ({lost.rows} of"
+            f" {len(acknowledged)} rows) when the volume was; restored in"
+            f" {time.monotonic() - began:.0f} s; the newest"
             f" archived log was at most {max(ages.seen):.0f} s old ({len(ages.seen)} samples)"
         )
-        assert seconds <= RPO
+        assert lost.seconds <= RPO
         assert max(ages.seen) <= RPO
     until("status is well", lambda: "prod: well" in backups.status(), within=120, poll=2)
 

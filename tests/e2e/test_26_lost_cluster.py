@@ -123,14 +123,12 @@ def test_26_prod_comes_back_on_a_new_cluster_by_the_page_s_lines(
         person.follow(line)
     seconds = time.monotonic() - began
 
-    there = backups.numbers()
-    lost = [at for number, at in acknowledged.items() if number not in there]
-    lost_seconds = killed - min(lost) if lost else 0.0
+    lost = backups.lost(acknowledged, killed)
     world.figure(
         f"{seconds:6.1f} s  from an empty cluster to a prod that serves its backup;"
-        f" {lost_seconds:.1f} s of acknowledged writes lost ({len(lost)} of {len(acknowledged)})"
+        f" {lost.seconds:.1f} s of acknowledged writes lost ({lost.rows} of {len(acknowledged)})"
     )
-    assert lost_seconds <= RPO
+    assert lost.seconds <= RPO
     world.repo.pull()
     changed = world.repo.git("diff", "--name-only", before, "HEAD").splitlines()
     assert all(each.startswith("overlays/prod/postgres/") for each in changed), changed

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ci.argocd.client import ArgoError
 from tests.e2e.harness import bootstrap, images
@@ -45,6 +45,13 @@ REACHED = """\
         path: /spec/egress/0/to/-
         value: {{ipBlock: {{cidr: {}/32}}}}
 """
+
+
+class Lost(NamedTuple):
+    """How many acknowledged rows are missing, and seconds from the first of them to the loss."""
+
+    rows: int
+    seconds: float
 
 
 class ProdBackups:
@@ -178,6 +185,12 @@ class ProdBackups:
     def numbers(self) -> set[int]:
         """The numbers of the writers' tokens that are there."""
         return {int(each) for each in self._world.prod.sql("SELECT token FROM tokens").split()}
+
+    def lost(self, acknowledged: dict[int, float], killed: float) -> Lost:
+        """What of a writer's acknowledged rows is missing after it was killed (epoch)."""
+        there = self.numbers()
+        missing = [at for number, at in acknowledged.items() if number not in there]
+        return Lost(len(missing), killed - min(missing) if missing else 0.0)
 
     # --- doing ------------------------------------------------------------------------------------
 
