@@ -13,7 +13,7 @@ from treecheck.quantities import quantity
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.model import Manifest, Resource
@@ -118,9 +118,9 @@ def _run(name: str, namespace: str, cluster: Cluster) -> NamespaceSum:
     """What the pods ask for that run all the time."""
     where, what = COUNTED.get(name, ("", "pods"))
     asked, defaults = NamespaceSum(what), given(cluster, namespace)
-    for pod in cluster.pods(namespace):
-        owner = pod.owner
-        if owner.kind not in {*REPLICATED, "Pod"}:
+    for owner in _each_once(pod.owner for pod in cluster.pods(namespace)):
+        pod = owner.pod
+        if pod is None or owner.kind not in {*REPLICATED, "Pod"}:
             continue
         count = 1 if owner.kind == "Pod" else replicas(cluster, owner).least
         amount = total(pod, where, what, defaults) if where else Decimal(1)
@@ -152,9 +152,14 @@ def _claimed(
         if amount is not None and of_class in {"", as_text(spec.get("storageClassName"))}:
             asked.parts.append((owner, count, amount))
 
-    for claim in cluster.of_kind("PersistentVolumeClaim", namespace=namespace):
+    for claim in _each_once(cluster.of_kind("PersistentVolumeClaim", namespace=namespace)):
         add(claim, 1, claim.body)
-    for owner in cluster.of_kind("StatefulSet", namespace=namespace):
+    for owner in _each_once(cluster.of_kind("StatefulSet", namespace=namespace)):
         for _, template in each(owner, "spec", "volumeClaimTemplates"):
             add(owner, replicas(cluster, owner).least, template)
     return asked
+
+
+def _each_once(owners: Iterable[Resource]) -> Iterable[Resource]:
+    """What is written twice is one object in the cluster (duplicate-resource reports it)."""
+    return {owner.key: owner for owner in owners}.values()
