@@ -37,12 +37,16 @@ def rules(tmp_path: Path, files: dict[str, str], rule: str) -> list[str]:
     return [each.rule for each in run(tmp_path, files, rule).findings]
 
 
+@pytest.mark.parametrize("archive", [False, True])
 @pytest.mark.parametrize(
     ("ignored", "found"), [("env/\n", 0), ("*.env\n", 0), ("other/\n", 1), ("", 1)]
 )
-def test_a_file_that_git_ignores_is_not_known(ignored: str, found: int, tmp_path: Path) -> None:
+def test_a_file_that_git_ignores_is_not_known(
+    ignored: str, found: int, archive: bool, tmp_path: Path
+) -> None:
     tmp_path.joinpath("tree").mkdir()
-    subprocess.run(["git", "init", "-q", str(tmp_path / "tree")], check=True)
+    if not archive:
+        subprocess.run(["git", "init", "-q", str(tmp_path / "tree")], check=True)
     generator = "secretGenerator: [{name: a, envs: [env/token.env]}]\n"
     files = {"app/kustomization.yaml": HEAD + generator, ".gitignore": ignored}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,22 +56,35 @@ def made_in(folder: Path) -> Path | None:
 
 
 def _is_ignored(path: Path) -> bool:
-    """Whether git ignores a path: https://git-scm.com/docs/git-check-ignore."""
-    there = next(folder for folder in path.parents if folder.is_dir())
-    root = git_root(there)
-    if root is None:
+    """Whether git ignores a path: https://git-scm.com/docs/git-check-ignore.
+
+    A tree without git's own folder, such as an archive of one, still has its .gitignore: git reads
+    that beside an empty repository.
+    """
+    asked = ["check-ignore", "-q", "--no-index", str(path)]
+    if own := git_root(next(folder for folder in path.parents if folder.is_dir())):
+        return _git(["-C", str(own), *asked]) == 0
+    above = [folder for folder in path.parents if (folder / ".gitignore").is_file()]
+    if not above:
         return False
+    with tempfile.TemporaryDirectory() as empty:
+        work = ["-C", str(above[-1]), f"--git-dir={empty}/.git", f"--work-tree={above[-1]}"]
+        return _git(["init", "-q", empty]) == 0 and _git([*work, *asked]) == 0
+
+
+def _git(words: list[str]) -> int:
+    """How git ends; without git, nothing says that a file is ignored."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), "check-ignore", "-q", "--no-index", str(path)],
+            ["git", *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False  # without git, nothing says that it is ignored
-    return done.returncode == 0
+        return -1
+    return done.returncode
 
 
 def unbuilt(folder: Path, message: str, root: Path) -> Unbuilt:
