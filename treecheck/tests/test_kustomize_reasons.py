@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from treecheck.kustomize import plain_reason
+from treecheck.kustomize import plain_reason, reason
 
 MERGED = (
     "merging from generator &{0x2e25ec6a2000 0x2e25ecd23c80}: id resid.ResId{Gvk:resid.Gvk{"
@@ -45,3 +45,12 @@ FOLDER = Path("/tree/overlays/prod")
 )  # fmt: skip
 def test_a_reason_is_a_clause_without_addresses_of_memory(said: str, plain: str) -> None:
     assert plain_reason(f"{FOLDER} can't be rendered: {said}", FOLDER) == plain
+
+
+def test_a_warning_is_no_reason() -> None:
+    said = (
+        "# Warning: 'bases' is deprecated. Please use 'resources' instead.\n"
+        "error: field specified in var 'place' not found in corresponding resource\n"
+    )
+
+    assert reason(said) == "field specified in var 'place' not found in corresponding resource"

@@ -199,7 +199,7 @@ def makes_more(template: SourceFile) -> bool:
     What a chart makes is the Applications' concern, unless it makes Applications itself.
     """
     charted = any((folder / "Chart.yaml").is_file() for folder in template.path.parents)
-    kind = r"^kind: *(Application|HelmRelease)\b" if charted else "^kind:"
+    kind = r"^kind: *(Application(?:Set)?|HelmRelease)\b" if charted else "^kind:"
     return re.search(kind, template.text, re.MULTILINE) is not None
 
 

@@ -38,6 +38,9 @@ _WAY = re.compile(
     re.DOTALL,
 )
 
+# `# Warning: 'bases' is deprecated. …`: no reason not to build.
+_WARNING = re.compile(r"^# Warning: .*\n|^I\d{4} .*\n", re.MULTILINE)
+
 
 def kubectl() -> Path:
     """The kubectl that our requirements installed."""
@@ -83,7 +86,8 @@ def render(folder: Path, *, program: Path | None = None, restricted: bool = True
 
 def reason(output: str) -> str:
     """What kustomize says of the fault itself, without its way through the folders to it."""
-    found = _WAY.split(output.strip())[-1].strip()
+    output = _WARNING.sub("", output).strip()
+    found = _WAY.split(output)[-1].strip()
     if found.startswith("kustomization.yaml is empty"):
         where = re.findall(r"for path '([^']*)'", output)
         return f"{where[-1]}/{found}" if where else found
@@ -92,7 +96,7 @@ def reason(output: str) -> str:
     )
     if way and found.startswith("error unmarshaling"):
         return f"in path '{way[-1]}': {found}"  # which says nothing of the file
-    return found or output.strip()
+    return found.removeprefix("error: ") or output
 
 
 def render_objects(folder: Path) -> list[Resource]:

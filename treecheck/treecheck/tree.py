@@ -29,7 +29,7 @@ from treecheck.beside import (
 from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, read_any, yaml_files
 from treecheck.kube.alternatives import LOOSE, by_file
-from treecheck.kube.applications import cluster_of, destination, sources
+from treecheck.kube.applications import cluster_of, destination, lands_in, sources, sources_of
 from treecheck.kube.applicationsets import generated
 from treecheck.kube.renderers import beside_flux, flux_components, flux_options, kustomize_options
 from treecheck.kube.templates import NotKnown
@@ -232,11 +232,10 @@ class Sorter:
             try:
                 bodies = generated(each, git_root(self.folder) or self.folder, self.facts)
             except NotKnown as error:
-                template = as_mapping(at(each.spec, "template", "spec", "destination"))
-                place = as_text(template.get("namespace"))
+                template = as_mapping(at(each.spec, "template", "spec"))
                 self.inputs.miss(
                     f"ApplicationSet {each.name} {error}, which only Argo CD can expand",
-                    [place] if place and "{{" not in place else (),
+                    lands_in(template, sources_of(template), each.namespace),
                 )
                 self.inputs.notes.append(
                     f"ApplicationSet {each.name} {error}, so its Applications are not known, and "
@@ -256,7 +255,9 @@ class Sorter:
             if folder is None:
                 if "ref" not in source or "path" in source or "chart" in source:
                     why = f"{called(source)} of Application {application.name} is not in this tree"
-                    places = [namespace] if namespace else ()
+                    charted = self.repositories.folder_of(source) is not None  # told by its files
+                    own = "" if charted else application.namespace
+                    places = lands_in(application.spec, [source], own)
                     self.inputs.miss(why, places, cluster or "the cluster")
                 continue
             key = (cluster, application.name, str(folder))

@@ -41,8 +41,24 @@ def applications(cluster: Cluster, name: str = "") -> Iterator[Resource]:
 
 def sources(application: Resource) -> list[Manifest]:
     """An Application's sources, one or several."""
-    several = as_list(application.spec.get("sources"))
-    return list(map(as_mapping, several or [application.spec.get("source")]))
+    return sources_of(application.spec)
+
+
+def sources_of(spec: Manifest) -> list[Manifest]:
+    """The sources of an Application's spec, or of a template of one."""
+    return list(map(as_mapping, as_list(spec.get("sources")) or [spec.get("source")]))
+
+
+def lands_in(spec: Manifest, unseen: list[Manifest], own: str) -> list[str]:
+    """The namespace into which sources that nobody sees bring resources; none where it is any.
+
+    Argo CD's own namespace, `own`, is where Applications land, and those bring more anywhere; its
+    own charts (argo-cd, argo-rollouts) are no Applications.
+    """
+    place = as_text(as_mapping(spec.get("destination")).get("namespace"))
+    charts = [as_text(each.get("chart")) for each in unseen]
+    of_argo = all(each.startswith("argo") and "apps" not in each for each in charts)
+    return [] if "{{" in place or not place or (place == own and not of_argo) else [place]
 
 
 def source_folder(file: Path, path: str) -> Path | None:

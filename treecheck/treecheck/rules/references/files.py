@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kinds import is_of_a_program
 from treecheck.model import Problem, Severity, as_mapping, as_text
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @rule(
     "manifest-unlisted",
+    family=Family.POLICY,
     scope=Scope.FILE,
     severity=Severity.WARNING,
     source="https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/resources/",
@@ -26,7 +27,9 @@ def manifest_unlisted(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     """A manifest or patch beside a kustomization that does not name it.
 
     Nothing renders it, so nothing applies it: a new file that was forgotten under `resources` or
-    `patches`, or one that was to be deleted. With pruning, what it made before is deleted. The
+    `patches`, or one that was to be deleted. With pruning, what it made before is deleted. Most
+    often nothing else asks for it, so it is of the family `policy`: where something does, such as a
+    pod whose ConfigMap is missing, another rule reports that as a fault. The
     Application that syncs the folder it lies in is applied by hand and left alone. So is a file
     that a page, a script or another file of the repository names with its folder, or a page beside
     it by its name alone, one whose name, or whose folder's, says that it is an example, for
