@@ -64,7 +64,7 @@ def aside(path: Path, tree: Path) -> str:
     names = {each.strip("_.-").casefold() for each in parts}
     if any(_OFF.search(each) for each in names) or (parts and _RECORD.search(parts[-1])):
         return ARCHIVE
-    if names & (ARCHIVES | RECORDS) or _is_input_of_test(path):
+    if names & (ARCHIVES | RECORDS) or _is_input_of_test(path) or _is_data_of_chart(path):
         return ARCHIVE
     taught = any(_LESSON.search(each) for each in names)
     return EXAMPLE if taught or names & EXAMPLES else ""
@@ -76,6 +76,13 @@ def _is_input_of_test(file: Path) -> bool:
     if not (stem.startswith("test_") or stem.endswith("_test")):
         return False
     return any(any(file.parent.glob(each)) for each in ("test_*.py", "*_test.py", "*_test.go"))
+
+
+def _is_data_of_chart(path: Path) -> bool:
+    """Whether a Helm chart's templates read a file as data (`.Files.Get`): it lies below files/."""
+    return any(
+        each.name == "files" and (each.parent / "Chart.yaml").is_file() for each in path.parents
+    )
 
 
 def left_out(archived: Iterable[Resource]) -> Iterator[str]:

@@ -136,6 +136,8 @@ def is_of_a_program(body: dict[str, Any]) -> bool:
     version, kind = str(body.get("apiVersion")), body.get("kind")
     if (version, kind) == ("v1", "Config"):
         return True  # a kubeconfig
+    if kind == "EnvoyGateway" and version.startswith("gateway.envoyproxy.io/"):
+        return True  # what Envoy Gateway reads when it starts
     if kind == "AgentConfig" and version in {"v1alpha1", "v1beta1"}:
         return True  # of openshift-install
     talos = version == "v1alpha1" and kind not in OWN_GROUPS

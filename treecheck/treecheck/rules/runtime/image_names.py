@@ -45,9 +45,13 @@ def image_name_invalid(resource: Resource, cluster: Cluster) -> Iterator[Problem
     starts. A name is in lower case, a tag has at most 128 letters, digits, `-`, `_` and `.`.
 
     `ko://…` is the path of a Go program, which `ko apply` builds and writes the image's name for.
+    The annotation image.openshift.io/triggers lets OpenShift fill in an image that is left blank.
     """
+    triggers = as_text(resource.annotations.get("image.openshift.io/triggers"))
     for path, container in of_type(resource, cluster, "core.v1.Container"):
         image = as_text(container.get("image"))
+        if not image.strip() and as_text(container.get("name")) in triggers:
+            continue  # OpenShift writes the image of an ImageStreamTag there
         if resource.part.to_copy and _TO_FILL.search(image):
             continue  # a person writes their own there: PROJECT_ID, $IMAGE
         if image and not is_built_later(image) and not _REFERENCE.match(image):

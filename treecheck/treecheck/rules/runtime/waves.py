@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.kube.config import find_store, references
 from treecheck.kube.hosts import dependencies
 from treecheck.kube.images import repository
@@ -19,7 +20,15 @@ from treecheck.kube.waves import (
     position,
     shown,
 )
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
+from treecheck.model import (
+    Problem,
+    Severity,
+    as_list,
+    as_mapping,
+    as_text,
+    containers,
+    mappings_in,
+)
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -169,7 +178,8 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
     With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
     stays Pending until a pod uses it, Argo CD waits for the claim, and the pod is in a later wave.
     Of a class that is not in the tree the mode is not known, and it is a warning. A CronJob's pods
-    come at their hour: when nothing else uses the claim, the later waves wait until then.
+    come at their hour: when nothing else uses the claim, the later waves wait until then. A custom
+    resource that names the claim may have a pod made for it, in a wave that is not known.
     """
     here = position(resource)
     name = as_text(resource.spec.get("storageClassName"))
@@ -185,6 +195,8 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
     if storage and users and all(user.kind == "CronJob" for user in users):
         yield from _waits_for_schedule(resource, here, users, cluster)
         return
+    if any(_may_run(each, resource) for each in cluster.of_part(resource.part.name)):
+        return  # an operator's pod, whose wave is not known
     places = [place for place in map(position, users) if place is not None]
     bound = "is bound only when a pod uses it"
     bound = bound if storage else f"may be one that {bound} (its class is not in the tree)"
@@ -197,6 +209,14 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
             related=tuple(users),
             severity=None if storage else Severity.WARNING,
         )
+
+
+def _may_run(resource: Resource, claim: Resource) -> bool:
+    """Whether a custom resource names a claim: an operator makes a pod that uses it, perhaps."""
+    if "." not in resource.group or resource.group in BUILT_IN_GROUPS:
+        return False
+    name = claim.name
+    return any(each.get("claimName") == name for each in mappings_in(resource.spec))
 
 
 def _waits_for_schedule(

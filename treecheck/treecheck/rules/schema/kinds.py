@@ -10,9 +10,10 @@ from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, Severity
 from treecheck.registry import Family, rule
 from treecheck.schemas import custom_kinds, schemas
+from treecheck.unseen import QUIET_GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.model import Resource
@@ -135,7 +136,8 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A kind or API version that Kubernetes does not have.
 
     In the groups of Kubernetes itself every kind is known; a group without a dot is always one of
-    them. Kinds of other groups come from CustomResourceDefinitions and are not looked at.
+    them. Kinds of other groups come from CustomResourceDefinitions and are not looked at. A file
+    that nothing applies, of a group and kind like none that a cluster has, is a program's own.
     """
     if not resource.api_version or not resource.kind or removal(resource) is not None:
         return
@@ -151,6 +153,8 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     )
     if resource.group not in BUILT_IN_GROUPS and "." in resource.group and not ours:
         return
+    if resource.part.loose and _is_foreign(resource, {kind for _, kind in known}):
+        return
     versions = sorted(version for version, kind in known if kind == resource.kind)
     kinds = [kind for version, kind in known if version == resource.api_version]
     near = difflib.get_close_matches(resource.kind, kinds, n=1)
@@ -163,6 +167,19 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         fix=fix,
         path=(field,),
     )
+
+
+def _is_foreign(resource: Resource, kinds: Iterable[str]) -> bool:
+    """Whether a file's group and kind are like none that a cluster has: a program's own form.
+
+    Cloud Build's notifiers have `cloud-build-notifiers/v1`, and nothing applies them.
+    """
+    group = resource.group
+    labels = [each.partition(".")[0] for each in BUILT_IN_GROUPS | QUIET_GROUPS if each]
+    if not group or "." in group or group in BUILT_IN_GROUPS:
+        return False
+    near = difflib.get_close_matches(group, labels, n=1)
+    return not near and not difflib.get_close_matches(resource.kind, kinds, n=1, cutoff=0.8)
 
 
 def _group(api_version: str) -> str:
