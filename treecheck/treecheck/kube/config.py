@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from treecheck.kube.copies import is_copied, is_copy
 from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def find_store(cluster: Cluster, kind: str, namespace: str, name: str) -> Store 
     if f"{namespace}/{name}" in outside:
         return Store(None, {}, None)
     made = _made_secret(cluster, namespace, name) if kind == "Secret" else None
-    if made is None and _may_be_made_at_run_time(cluster, kind, namespace, name):
+    if made is None and (
+        is_copied(cluster, kind, namespace, name)
+        or _may_be_made_at_run_time(cluster, kind, namespace, name)
+    ):
         return Store(None, {}, None)
     return made
 
@@ -109,6 +113,8 @@ def _may_be_made_at_run_time(cluster: Cluster, kind: str, namespace: str, name: 
 def _of_manifest(resource: Resource) -> Store:
     if resource.body.get("type") == "kubernetes.io/service-account-token":
         return Store(None, {}, resource)  # the cluster writes the token into it
+    if is_copy(resource):
+        return Store(None, {}, resource)
     data = as_mapping(resource.body.get("data"))
     keys = {*data, *as_mapping(resource.body.get("binaryData"))}
     keys |= set(as_mapping(resource.body.get("stringData")))

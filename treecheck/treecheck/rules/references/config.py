@@ -45,8 +45,8 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             seen.add((ref.kind, ref.name))
             names = _names(cluster, resource, ref.kind)
             yield Problem(
-                f"{ref.use} refers to {ref.kind} {ref.name}, which does not exist in namespace "
-                f"{resource.namespace}: {_effect(ref)}",
+                f"{ref.use} refers to {ref.kind} {ref.name}, which nothing in the tree makes in "
+                f"namespace {resource.namespace}: {_effect(ref)}",
                 fix=f"Name one that exists{_similar(ref.name, names)}, add it, or mark the "
                 "reference optional.",
                 path=ref.path,
@@ -60,7 +60,8 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 def _effect(ref: Reference) -> str:
     """What follows: without a pull secret the kubelet tries to pull as anybody could."""
     pulls = ref.use == "imagePullSecrets"
-    return "no private image can be pulled" if pulls else "the pods will not start"
+    effect = "no private image can be pulled" if pulls else "the pods will not start"
+    return f"{effect} without it"
 
 
 @rule(

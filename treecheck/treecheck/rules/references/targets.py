@@ -294,8 +294,8 @@ def ingress_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
             )
         if name and store is None:
             yield Problem(
-                f"there is no Secret {name} in namespace {resource.namespace}: the controller "
-                "serves a certificate of its own, and browsers warn",
+                f"nothing in the tree makes Secret {name} in namespace {resource.namespace}: "
+                "without it the controller serves a certificate of its own, and browsers warn",
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
                 path=(*place, "secretName"),
                 related=cluster.lookalikes("Secret", name),
