@@ -235,22 +235,31 @@ def argocd_account(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 @rule("notification-undefined", kinds=("ConfigMap",), source=NOTIFICATIONS)
 def notification_undefined(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A notification by a trigger, or with a template, that is not there.
+    """A notification by a trigger, with a template or through a service that is not there.
 
     Nobody gets the message, and only the controller's log says why. The rule looks where the
-    ConfigMap has triggers, or templates, of its own.
+    ConfigMap has triggers, templates or services of its own. A recipient is `SERVICE` or
+    `SERVICE:WHOM`, and a template's `webhook` has a key for each service it is written for.
     """
     data = as_mapping(resource.body.get("data"))
     if resource.name != "argocd-notifications-cm":
         return
     triggers, templates = _named(data, "trigger."), _named(data, "template.")
+    # service.slack is called slack; service.webhook.pager is called pager.
+    services = [name.rpartition(".")[2] for name in _named(data, "service.")]
     wanted: list[tuple[str, str, str, list[str]]] = []
     for key, text in data.items():
-        items = list(map(as_mapping, as_list(_parsed(text))))
+        parsed = _parsed(text)
+        items = list(map(as_mapping, as_list(parsed)))
         if key == "subscriptions":
             wanted += [(key, "trigger", each, triggers) for each in _all(items, "triggers")]
+            by = [each.partition(":")[0] for each in _all(items, "recipients")]
+            wanted += [(key, "service", each, services) for each in by]
         elif key.startswith("trigger."):
             wanted += [(key, "template", each, templates) for each in _all(items, "send")]
+        elif key.startswith("template."):
+            by = list(as_mapping(as_mapping(parsed).get("webhook")))
+            wanted += [(key, "service", each, services) for each in by]
     for key, what, name, known in wanted:
         if known and name not in known:
             place: FieldPath = ("data", key)
@@ -258,6 +267,7 @@ def notification_undefined(resource: Resource, cluster: Cluster) -> Iterator[Pro
                 f"{key} names {what} {name}, which is not there: nobody gets the message",
                 fix=suggest(name, known),
                 path=place,
+                cause=f"{what} {name}",
             )
 
 
