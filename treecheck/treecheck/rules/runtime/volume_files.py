@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SECRETS = "https://kubernetes.io/docs/concepts/configuration/secret/"
 # Nothing in an image lies there: what a variable names in such a folder comes from a mount.
 RUN_TIME = ("/run/secrets", "/var/run/secrets", "/mnt/secrets", "/etc/secrets")
+# `/conf/app.conf`, `--config=/conf/app.conf`, `config_file=/conf/app.conf`: with a dot in the name,
+# since without one it may be a folder or a socket that the program makes.
+PATH_ARGUMENT = re.compile(r"(?:-{0,2}[\w.-]+=)?(/[\w./-]*\w\.\w+)")
 SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY)_FILE$")
 # What an admission webhook mounts (EKS, Azure, Vault), in a folder named after its domain.
 INJECTED = re.compile(r"/(var/)?run/secrets/[^/]+\.|/(var/)?run/secrets/azure/|/vault/")
@@ -32,12 +35,13 @@ ROOT_GROUP = 0
 
 @rule("mounted-file-missing", source=SECRETS, unless=("config-missing", "mount-without-volume"))
 def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A variable that names a file which the pod's volumes do not have.
+    """A variable or an argument that names a file which the pod's volumes do not have.
 
     DB_PASSWORD_FILE says where the password lies. Misspelt, or with the Secret mounted elsewhere,
-    the program finds no file and ends. Looked at are variables that end in _FILE: a path below a
-    mounted ConfigMap or Secret has to be one of its files, and one that can come from a mount only
-    has to lie below one. Pods into which a webhook injects more are left alone.
+    the program finds no file and ends. Looked at are variables that end in _FILE, and the paths of
+    command and args (`/conf/app.conf`, `--config=/conf/app.conf`): a path below a mounted ConfigMap
+    or Secret has to be one of its files, and a variable's that can come from a mount only has to
+    lie below one. Pods into which a webhook injects more are left alone.
     """
     pod = resource.pod
     if pod is None or any("inject" in key for key in pod.annotations):
@@ -60,6 +64,34 @@ def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Probl
                     related=(resource,),
                     cause=f"{wrong[0]} {value}",
                 )
+        yield from _missing_arguments(path, container, mine)
+
+
+def _missing_arguments(
+    path: FieldPath, container: Manifest, mine: list[Mount]
+) -> Iterator[Problem]:
+    """The files that a command line names below a mounted ConfigMap or Secret without them."""
+    for field in ("command", "args"):
+        for index, word in enumerate(as_list(container.get(field))):
+            named = PATH_ARGUMENT.fullmatch(as_text(word))
+            file = PurePosixPath(named[1]) if named else None
+            if file is None or not any(mount.place in file.parents for mount in mine):
+                continue
+            wrong = _not_there(file, "", mine)
+            if wrong and not _is_folder(file, mine):
+                yield Problem(
+                    f"{field} of container {container.get('name')} names {file}, and {wrong[0]}: "
+                    "the program finds no file there",
+                    fix=wrong[1],
+                    path=(*path, field, index),
+                    cause=f"{wrong[0]} {file}",
+                )
+
+
+def _is_folder(path: PurePosixPath, mine: list[Mount]) -> bool:
+    """Whether a path is the folder of a file, or of a mount, below a mount."""
+    files = [mount.place / name for mount in mine for name in mount.files or ()]
+    return any(path in each.parents for each in (*files, *(mount.place / "_" for mount in mine)))
 
 
 def _not_there(file: PurePosixPath, name: str, mine: list[Mount]) -> tuple[str, str] | None:
