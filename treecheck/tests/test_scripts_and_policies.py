@@ -344,3 +344,24 @@ def test_two_copies_of_one_autoscaler_do_not_undo_each_other(tmp_path: Path) -> 
 
     assert found(tmp_path / "copies", files, "autoscaled-twice") == []
     assert len(found(tmp_path / "two", files | again, "autoscaled-twice")) == 1
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_field_that_kustomize_does_not_know_is_blamed_where_it_is(
+    root: bool, tmp_path: Path
+) -> None:
+    patch = "  - target:\n      kind: ConfigMap\n      apiVersion: v1\n    path: p.yaml\n"
+    files = {
+        "app/kustomization.yaml": HEAD + "resources: [a.yaml]\npatches:\n" + patch,
+        "app/a.yaml": SETTINGS,
+        "app/p.yaml": SETTINGS,
+    }
+    if root:
+        files["kustomization.yaml"] = HEAD + "resources: [app]\n"
+
+    report = run(tmp_path, files)
+
+    (one,) = [each for each in report.findings if each.rule == "folder-unbuildable"]
+    line = files["app/kustomization.yaml"].splitlines().index("      apiVersion: v1") + 1
+    assert (one.file.endswith("app/kustomization.yaml"), one.line) == (True, line)
+    assert "has a field patches[0].target.apiVersion, which" in one.message

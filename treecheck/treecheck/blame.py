@@ -269,17 +269,18 @@ def _by_field(
         for index, entry in enumerate(as_list(body.get("images"))):
             if image.startswith(str(at(entry, "newName") or at(entry, "name"))):
                 written = next((k for k in ("newTag", "digest", "newName") if k in entry), "name")
-                return _in_file(file, ("images", index, written), body)
+                return in_file(file, ("images", index, written), body)
     if path == ("spec", "replicas"):
         for index, entry in enumerate(as_list(body.get("replicas"))):
             if at(entry, "name") == resource.name:
-                return _in_file(file, ("replicas", index, "count"), body)
+                return in_file(file, ("replicas", index, "count"), body)
     if path == ("metadata", "namespace") and "namespace" in body:
-        return _in_file(file, ("namespace",), body)
+        return in_file(file, ("namespace",), body)
     return None
 
 
-def _in_file(file: Path, path: FieldPath, body: Any) -> tuple[Path, int]:
+def in_file(file: Path, path: FieldPath, body: Any) -> tuple[Path, int]:
+    """A file and the line in it of the deepest part of `path` that its first document has."""
     nodes = _documents(file)
     return file, _locate(nodes[0], body, path)[0] if nodes else 1
 

@@ -94,7 +94,7 @@ def reason(output: str) -> str:
     way = re.findall(
         r"(?:recursed accumulation of|couldn't make target for) path '([^']*)'", output
     )
-    if way and found.startswith("error unmarshaling"):
+    if way and found.startswith(("error unmarshaling", "invalid Kustomization")):
         return f"in path '{way[-1]}': {found}"  # which says nothing of the file
     return found.removeprefix("error: ") or output
 

@@ -6,11 +6,12 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from treecheck.blame import in_file
 from treecheck.files import git_root, line_of
 from treecheck.kustomize import plain_reason
-from treecheck.model import as_list, as_text
+from treecheck.model import as_list, as_text, show_path
 from treecheck.partial import strings
 from treecheck.placeholders import has_place
 from treecheck.rendering import closure, namespace_of, read_kustomization
@@ -18,8 +19,9 @@ from treecheck.sets import Unbuilt, show
 from treecheck.written import mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Iterable, Iterator
 
+    from treecheck.model import FieldPath
     from treecheck.rendering import Kustomization
     from treecheck.sets import Inputs
 
@@ -28,6 +30,7 @@ _GONE = re.compile(r"evalsymlink failure on '([^']+)'")
 _NONE_IN = re.compile(r"unable to find one of 'kustomization\.yaml'.* in directory '([^']+)'")
 _OUTSIDE = re.compile(r"security; file '([^']+)' is not in or below '([^']+)'")
 _UNKNOWN = re.compile(r"unknown field \\?\"([\w-]+)")
+_HEAD = {("apiVersion",), ("kind",), ("metadata",)}  # of each kustomization
 _WAY = re.compile(r"in path '([^']+)': ")
 TIMEOUT = 20  # seconds
 
@@ -114,16 +117,35 @@ def _misread(folder: Path, message: str, root: Path) -> Unbuilt | None:
     kustomization = read_kustomization(Path(way[1]) if way else folder)
     if found is None or kustomization is None:
         return None
-    key = found[1]
+    key, own = found[1], kustomization.file
     settings = [as_text(each) for each in as_list(kustomization.body.get("configurations"))]
-    files = [kustomization.folder / each for each in settings]
-    if not way or "invalid Kustomization" in message:
-        files = [kustomization.file]
-    for file in files:
-        if file.is_file() and any(key in each for each in mappings(file)):
-            why = f"{show(file, root)} has a field {key}, which kustomize does not know there"
-            return Unbuilt([show(folder, root)], why, file, line_of(file, f"{key}:"))
+    files = [kustomization.folder / each for each in settings if each]
+    for file in [own] if "invalid Kustomization" in message else [*files, own]:
+        places = [
+            place
+            for body in (mappings(file) if file.is_file() else ())
+            for place in _places(body, key)
+            if file != own or place not in _HEAD
+        ]
+        if places:
+            field = show_path(places[0])
+            why = f"{show(file, root)} has a field {field}, which kustomize does not know there"
+            _, line = in_file(file, places[0], mappings(file)[0])
+            return Unbuilt([show(folder, root)], why, file, line)
     return None
+
+
+def _places(value: Any, key: str) -> Iterator[FieldPath]:
+    """Where a key is in a value, the outermost first."""
+    inner: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+        if key in value:
+            yield (key,)
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for step, each in inner:
+        yield from ((step, *place) for place in _places(each, key))
 
 
 def tell_failures(
