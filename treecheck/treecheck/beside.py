@@ -101,7 +101,10 @@ def examples(resources: Iterable[Resource]) -> Iterator[str]:
     parts = dict.fromkeys(each.part.name for each in resources if each.part.shown)
     if parts:
         more = f" and {len(parts) - 1} more are examples" if len(parts) > 1 else " is an example"
-        yield f"{next(iter(parts))}{more}: only what the API server says of it is checked"
+        yield (
+            f"{next(iter(parts))}{more} or commented out: only what the API server says of it is "
+            "checked"
+        )
 
 
 def chart_of(file: Path, tree: Path) -> Path | None:

@@ -40,6 +40,7 @@ from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
 from treecheck.unbuilt import tell_failures
+from treecheck.written import taken_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,6 +71,7 @@ class Sorter:
         self.flux: dict[Path, str] = {}  # the folders that Flux builds, and how
         self.free = ""  # how all others are built
         self.followed: set[Path] = set()  # folders that an Application renders, with its options
+        self.out: set[Path] = set()  # folders that kustomizations name in a comment
         self.deploys = True  # whether more lies here than examples and archives
 
     def add(self) -> None:
@@ -82,6 +84,7 @@ class Sorter:
             if (path.parent / path.name) == kustomization_file(path.parent)
             for each in closure(path.parent)
         }
+        self.out = taken_out(kustomizations.values())
         inner = {sub for each in kustomizations.values() for sub in each.folders}
         roots = [
             folder
@@ -139,10 +142,9 @@ class Sorter:
 
     def _aside(self, path: Path) -> str:
         """EXAMPLE or ARCHIVE, where nothing deploys what lies in such a folder; else ""."""
-        here = any(
-            each in some for each in (path, path.parent) for some in (self.flux, self.followed)
-        )
-        return aside(path, self.folder) if self.deploys and not here else ""
+        here = not {path, path.parent}.isdisjoint({*self.flux, *self.followed})
+        out = EXAMPLE if path in self.out else ""
+        return aside(path, self.folder) or out if self.deploys and not here else ""
 
     def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
         shown = show(folder, self.inputs.root)

@@ -12,7 +12,7 @@ from treecheck.reading import read_documents
 from treecheck.rendering import closure, read_kustomization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from treecheck.model import Manifest
@@ -64,6 +64,15 @@ def commented_out(kustomization: Kustomization) -> Iterator[Manifest]:
             yield from listed(inner)
         elif path.is_file():
             yield from mappings(path)
+
+
+def taken_out(kustomizations: Iterable[Kustomization]) -> set[Path]:
+    """The folders that some kustomizations name in a comment: `# - ../../web`."""
+    return {
+        (each.folder / name).resolve()
+        for each in kustomizations
+        for name in _COMMENT.findall(load_text(each.file))
+    }
 
 
 def deletes(kustomization: Kustomization) -> bool:
