@@ -11,7 +11,7 @@ from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import replicas
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers, each
-from treecheck.registry import rule
+from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ def image_runs_as_root(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
 @rule(
     "privileged-port",
+    family=Family.POLICY,
     severity=Severity.WARNING,
     source="https://man7.org/linux/man-pages/man7/capabilities.7.html",
 )
