@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.cluster import Cluster
+from treecheck.cluster import Cluster, matches
+from treecheck.model import as_mapping
 from treecheck.placeholders import is_replaced
 from treecheck.registry import Scope
 from treecheck.sets import show
@@ -80,6 +81,7 @@ def known_lacks(
             or each.problem.unsure
             or _unplaced(each, cluster)
             or _unpeopled(each, wider or cluster)
+            or _podless(each, wider or cluster)
             or _of_platform(each)
             or _elsewhere(each, cluster)
         ):
@@ -130,6 +132,23 @@ def _unpeopled(raised: Raised, cluster: Cluster) -> str:
     if not place or cluster.pods(place) or "namespace" not in resource.metadata:
         return ""
     return f"nothing in the tree runs in namespace {place}, so what is there can't be known"
+
+
+def _podless(raised: Raised, cluster: Cluster) -> str:
+    """Why a Service may have pods in a namespace of which the tree has none, or "".
+
+    A chart or operator that is installed there by other means labels its pods by qualified keys, as
+    `app.kubernetes.io/name`. Where pods of another namespace have the labels, it is the Service's
+    namespace that is wrong.
+    """
+    resource, place = raised.resource, raised.problem.absent
+    if resource is None or resource.kind != "Service" or not place or cluster.pods(place):
+        return ""
+    selector = as_mapping(resource.spec.get("selector"))
+    qualified = selector and all("/" in key for key in selector)
+    if not qualified or any(matches(selector, pod.labels) for pod in cluster.pods()):
+        return ""
+    return f"nothing in the tree runs in namespace {place}, so whose pods are there can't be known"
 
 
 def _of_platform(raised: Raised) -> str:

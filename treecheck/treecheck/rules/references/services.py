@@ -69,7 +69,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
     that is in a container's arguments or variables is taken for a port of its own. So is one
     of pods that declare several, unless it differs in a digit from one of them, or of a Service
-    that leads to a declared one too.
+    that leads to a declared one too; and UDP beside TCP of the same number.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -84,6 +84,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         unlike = isinstance(target, int) and target not in numbers
         if unlike and not _is_mistaken(int(target), resource, ports, protocol):
             continue
+        if not unlike and _is_led_to(target, resource, ports):
+            continue
         # What a container declares does not bind it, and so a number may be right.
         effect = "connections to it fail unless something listens there undeclared"
         named = isinstance(target, str)
@@ -96,6 +98,17 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             related=tuple(pod.owner for pod in pods),
             severity=None if named else Severity.WARNING,
         )
+
+
+def _is_led_to(target: int | str, service: Resource, ports: list[Port]) -> bool:
+    """Whether a Service leads to a number in the protocol that its pods declare too.
+
+    Programs that listen by both, as for DNS, BitTorrent or HTTP/3, often declare TCP alone.
+    """
+    return isinstance(target, int) and any(
+        target_of(port) == target and find(ports, target, as_text(port.get("protocol")) or "TCP")
+        for _, port in each(service, "spec", "ports")
+    )
 
 
 def _is_mistaken(target: int, service: Resource, ports: list[Port], protocol: str) -> bool:
@@ -126,7 +139,8 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
     """A Service that also selects pods which do not serve its port.
 
     A selector that is too broad takes in the pods of a migration Job, say, or of a database. They
-    count as endpoints as soon as they are Ready, and their share of the connections is refused.
+    count as endpoints as soon as they are Ready, and their share of the connections is refused;
+    those of a Job until it ends.
 
     Pods that serve the port next to pods that declare other ports, or none, and never will. Where
     the Service names its port (`targetPort: http`), a pod without a port of that name gets no
@@ -148,9 +162,11 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
         ]
         if serving and strangers:
             names = " and ".join(pod.owner.title for pod in strangers)
+            end = all(pod.owner.kind in {"Job", "CronJob"} for pod in strangers)
             yield Problem(
                 f"it also selects the pods of {names}, which do not listen on port {target}: "
-                "their share of the connections fails",
+                f"{'while one of them runs, its' if end else 'their'} share of the connections "
+                "fails",
                 fix="Give the selector a label that only the serving pods have, such as "
                 "app.kubernetes.io/component.",
                 path=("spec", "selector"),
