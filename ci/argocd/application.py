@@ -75,6 +75,7 @@ class Application(NamedTuple):
         sync: Synced, OutOfSync or Unknown.
         revision: the git commit that it was last compared with.
         health: Healthy, Progressing, Degraded, Suspended, Missing or Unknown.
+        health_since: since when it has been so; None where Argo CD doesn't say.
         entries: the history, oldest first.
         operation: the newest sync, or None.
         resources: its resources.
@@ -92,6 +93,7 @@ class Application(NamedTuple):
     sync: str
     revision: str
     health: str
+    health_since: datetime | None
     entries: tuple[Entry, ...]
     operation: Operation | None
     resources: tuple[ResourceStatus, ...]
@@ -105,6 +107,7 @@ class Application(NamedTuple):
         spec, status = answer["spec"], answer.get("status") or {}
         source = spec.get("source") or {}
         sync = status.get("sync") or {}
+        health = status.get("health") or {}
         return cls(
             name=answer["metadata"]["name"],
             namespace=(spec.get("destination") or {}).get("namespace", ""),
@@ -114,7 +117,8 @@ class Application(NamedTuple):
             auto_sync=_auto_sync(spec),
             sync=sync.get("status", "Unknown"),
             revision=sync.get("revision", ""),
-            health=(status.get("health") or {}).get("status", "Unknown"),
+            health=health.get("status", "Unknown"),
+            health_since=time_of(health.get("lastTransitionTime")),
             entries=tuple(_entry(line) for line in status.get("history") or []),
             operation=_operation(status.get("operationState")),
             resources=tuple(_resource(item) for item in status.get("resources") or []),

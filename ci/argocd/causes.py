@@ -27,6 +27,9 @@ _FAULTS = ("BackOff", "Error", "OOMKilled", "ErrImagePull", "InvalidImageName", 
 _WORST = re.compile(r"\b(PANIC|FATAL|CRITICAL)\b")
 _GRAVE = re.compile(rf"{_WORST.pattern}|\bERROR\b|^[\w.]*(Error|Exception)\b")
 _LINES, _WIDTH = 3, 300  # how much of a log is shown
+# It has no metrics while all pods are new, and Argo CD calls that degraded. By itself it is no
+# fault: the Application's health becomes Degraded with it, and says since when.
+AUTOSCALER = "HorizontalPodAutoscaler"
 _MOST = 5  # sentences; ten pods of one version fail for one reason
 
 
@@ -55,7 +58,7 @@ def causes(api: ArgoCD, app: Application, *, short: bool = False) -> tuple[Cause
         Cause(
             f"{resource.kind}/{resource.name} is {resource.health}"
             + (f": {resource.message}" if resource.message else ""),
-            is_fault=True,
+            is_fault=resource.kind != AUTOSCALER,
         )
         for resource in app.resources
         if resource.health in ("Degraded", "Missing")

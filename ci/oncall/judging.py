@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ci.argocd.causes import AUTOSCALER
 from ci.argocd.environment import SERVICE, when
+from ci.oncall.workloads import SHORT_FOR
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +42,7 @@ def judge(
     person, underway = _of_its_sync(app, environment)
     if late := old_news(app, now):
         person.insert(0, late)
-    if app.health in ("Degraded", "Missing"):
+    if app.health in ("Degraded", "Missing") and not _waits_for_metrics(app, now):
         person.append(f"it is {app.health}")
     elif app.health != "Healthy":
         underway.append(f"it is {app.health}")
@@ -75,6 +77,17 @@ def _of_its_sync(app: Application, environment: str) -> tuple[list[str], list[st
     if operation and (operation.phase in ("Failed", "Error") or operation.retries):
         person += operation.failures
     return person, underway
+
+
+def _waits_for_metrics(app: Application, now: datetime) -> bool:
+    """Whether only its autoscaler is degraded, and since so short that its pods may be new."""
+    unwell = {each.kind for each in app.resources if each.health in ("Degraded", "Missing")}
+    return (
+        app.health == "Degraded"
+        and unwell == {AUTOSCALER}
+        and app.health_since is not None
+        and now - app.health_since < SHORT_FOR
+    )
 
 
 def old_news(app: Application, now: datetime) -> str:

@@ -12,7 +12,7 @@ from ci.argocd.causes import Cause
 from ci.oncall.judging import UNSEEN_AFTER, judge, unseen
 from ci.oncall.reports import Git as Tip
 from ci.oncall.versions import was_rolled_back
-from ci.oncall.workloads import Readiness
+from ci.oncall.workloads import SHORT_FOR, Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,23 @@ def test_some_kinds_of_health_need_a_person(
     healthy: Application, health: str, person: tuple[str, ...], underway: tuple[str, ...]
 ) -> None:
     assert judge(healthy._replace(health=health), (), "prod", NOW) == (person, underway)
+
+
+def test_new_pods_without_metrics_need_a_person_only_after_a_minute(healthy: Application) -> None:
+    scaler = ResourceStatus(
+        "HorizontalPodAutoscaler", "coworking", False, False, False, "Degraded", "no metrics"
+    )
+    degraded = healthy._replace(health="Degraded", resources=(scaler,), health_since=NOW)
+
+    def asked(age: timedelta, **fields: Any) -> tuple[int, int]:
+        person, underway = judge(degraded._replace(**fields), (), "prod", NOW + age)
+        return len(person), len(underway)
+
+    assert asked(SHORT_FOR - SECOND) == (0, 1)
+    assert asked(SHORT_FOR) == (1, 0)
+    assert asked(SECOND, health_since=None) == (1, 0)
+    assert asked(SECOND, resources=(scaler, scaler._replace(kind="Service"))) == (1, 0)
+    assert asked(SECOND, resources=()) == (1, 0)
 
 
 def test_the_causes_of_what_needs_a_person_are_told_with_it(healthy: Application) -> None:
