@@ -16,10 +16,11 @@ from treecheck.model import as_mapping, as_text, at
 from treecheck.reading import read_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
+    from pathlib import Path
 
     from treecheck.files import SourceFile
-    from treecheck.model import FieldPath, Resource
+    from treecheck.model import FieldPath, Part, Resource
 
 # What marks a place that is filled in, for people -> its pattern. A line of nothing else is a
 # command, such as `{{- if .Values.enabled }}`.
@@ -50,7 +51,8 @@ _DATA = re.compile(r"^(?:data|stringData):", re.MULTILINE)  # its keys may be su
 _PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
 # A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
-    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*|_+"
+    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*"
+    r"(?:-[a-z0-9.-]+)?|_+"
 )
 
 # What a person writes a value of their own over, in a file that they copy; or a script does.
@@ -134,6 +136,28 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
         )
         if "apiVersion" in body
     )
+
+
+def without_templates(
+    rendered: dict[Part, list[Resource]], flux: Container[Path | None], unknown: list[str]
+) -> dict[Part, list[Resource]]:
+    """What folders make, without those that people copy to fill in their names; says so of these.
+
+    What Flux builds, it builds as it is.
+    """
+    to_fill = {
+        part: f"{part.name} is a template: its names are not filled in"
+        for part, found in rendered.items()
+        if part.folder not in flux and any(map(_is_to_fill, found))
+    }
+    unknown += [f"{why}, so what it makes can't be known" for why in to_fill.values()]
+    return {part: found for part, found in rendered.items() if part not in to_fill}
+
+
+def _is_to_fill(resource: Resource) -> bool:
+    """Whether a name of a resource is still a word to replace: `<app>-config`, `APPNAME`."""
+    names = (as_text(resource.metadata.get(key)) for key in ("name", "namespace"))
+    return any("{{" in each or _WORD.fullmatch(each) for each in names)
 
 
 def has_default(text: str) -> bool:

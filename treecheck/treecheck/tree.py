@@ -35,7 +35,7 @@ from treecheck.kube.renderers import beside_flux, flux_components, flux_options,
 from treecheck.kube.templates import NotKnown
 from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
-from treecheck.placeholders import is_template, namespaces_in, template_of
+from treecheck.placeholders import is_template, namespaces_in, template_of, without_templates
 from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
@@ -98,7 +98,8 @@ class Sorter:
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
         self.flux = flux_options(self.inputs.files.values(), self._flux_folder)
         self.free = beside_flux(unrestricted=bool(self.flux) or self.mentions.unrestricted())
-        rendered = self._render([self._root(e) for e in roots if self._aside(e) != ARCHIVE])
+        built = self._render([self._root(e) for e in roots if self._aside(e) != ARCHIVE])
+        rendered = without_templates(built, self.flux, self.inputs.unknown)
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
         self._tell_templates(used)

@@ -31,17 +31,37 @@ def may_meet(one: Resource, other: Resource, cluster: Cluster) -> bool:
     """Whether something says that two resources run on one cluster.
 
     Two files of examples don't, nor do two folders of plain files that nothing applies together,
-    nor what Applications of two environments bring, each of a folder of its own.
+    nor files of a folder that has a resource twice: people apply one of them. Nor does what
+    Applications of two environments bring, each of a folder of its own, nor what an Application
+    brings and what none does.
     """
     if one.part == other.part:
         return True
     files = one.origin.file, other.origin.file
     if one.part.loose and other.part.loose and files[0] and files[1]:
-        return files[0].parent == files[1].parent and not _is_shown(one)
+        together = files[0].parent == files[1].parent and not _is_shown(one)
+        return together and files[0].parent not in _to_choose_from(cluster)
     if _is_shown(one) or _is_shown(other):
         return False
     homes = [list(applications(cluster, each.part.name)) for each in (one, other)]
-    return not all(homes) or any(not are_apart(a, b) for a in homes[0] for b in homes[1])
+    if not all(homes):
+        return next(applications(cluster), None) is None
+    return any(not are_apart(a, b) for a in homes[0] for b in homes[1])
+
+
+def _to_choose_from(cluster: Cluster) -> set[Path]:
+    """The folders of plain files of which two have a resource of the same name."""
+
+    def find() -> set[Path]:
+        first: dict[tuple[object, ...], Path] = {}
+        return {
+            file.parent
+            for each in cluster.resources
+            if each.part.loose and each.kind != "Namespace" and (file := each.origin.file)
+            if first.setdefault((file.parent, each.key), file) != file
+        }
+
+    return cluster.once("files to choose from", find)
 
 
 def _is_shown(resource: Resource) -> bool:

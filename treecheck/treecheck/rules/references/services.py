@@ -159,6 +159,7 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
             and pod.owner.key not in keys  # the same one in another file: only one of them is there
             and isinstance(target, int)
             and (pod_ports(pod) or pod.owner.kind in {"Job", "CronJob"})
+            and may_meet(resource, pod.owner, cluster)
         ]
         if serving and strangers:
             names = " and ".join(pod.owner.title for pod in strangers)

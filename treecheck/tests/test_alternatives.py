@@ -1,0 +1,61 @@
+"""What nobody applies together, or as it is: other forms of something, and templates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from test_unknown import HEAD, IN_SHOP, OWN, POD, application, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = POD.replace("metadata: {name: front}", "metadata: {name: other, namespace: shop}")
+PLACED = POD.replace("metadata: {name: front}", "metadata: {name: front, namespace: shop}")
+ALSO = application("other", "{repoURL: https://git.example.com/shop.git, path: other}")
+
+
+@pytest.mark.parametrize(("more", "found"), [({"apps/other.yaml": ALSO}, 2), ({}, 0)])
+def test_what_no_application_brings_does_not_meet_what_one_does(
+    more: dict[str, str], found: int, tmp_path: Path
+) -> None:
+    files = {
+        "apps/front.yaml": OWN,
+        "front/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "front/a.yaml": PLACED,
+        "other/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "other/a.yaml": OTHER,
+    }
+
+    report = run(tmp_path, files | more, "selectors-overlap")
+
+    assert [each.rule for each in report.findings] == ["selectors-overlap"] * found
+
+
+@pytest.mark.parametrize(("also", "found"), [("", 2), (IN_SHOP, 0)])
+def test_files_of_a_folder_that_has_something_twice_are_to_choose_from(
+    also: str, found: int, tmp_path: Path
+) -> None:
+    files = {"k8s/a.yaml": IN_SHOP + "---" + PLACED, "k8s/b.yaml": f"{also}---\n{OTHER}"}
+
+    report = run(tmp_path, files, "selectors-overlap")
+
+    assert [each.rule for each in report.findings] == ["selectors-overlap"] * found
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("APPNAME", 0), ("NAME-front", 0), ('"<app>-front"', 0), ("Front", 1), ("FRONT", 1)],
+)
+def test_a_folder_whose_names_are_to_be_filled_in_is_a_template(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "base/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "base/a.yaml": PLACED.replace("{name: front, namespace", f"{{name: {name}, namespace"),
+    }
+
+    report = run(tmp_path, files, "resource-name")
+
+    assert [each.rule for each in report.findings] == ["resource-name"] * found
+    assert ("base is a template" in " ".join(report.unknown)) == (not found)
