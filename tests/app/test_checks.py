@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.app.conftest import Database
 
 # On 15 in `make test-long`: 34 rotations are half a minute, and what they run is the same SQL.
-VERSIONS = [pytest.param(15, marks=pytest.mark.slow), 18]
+VERSIONS = [pytest.param(15, marks=pytest.mark.thorough), 18]
 BOTH = pytest.mark.parametrize("postgres_version", VERSIONS, indirect=True)
 SEED = int(os.environ.get("CHECKS_SEED", "20261"))
 USERS = """

@@ -200,7 +200,7 @@ def test_a_check_in_that_went_leaves_the_units_that_have_another_one(
     assert not rollups.differences(engine).listed
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @BOTH
 @pytest.mark.parametrize("seed", range(10))
 def test_members_of_ten_thousand_ranges_are_those_of_the_plain_query(

@@ -184,7 +184,7 @@ def test_it_reports_what_is_noticed_and_what_survives(tree: Path) -> None:
     assert changed == b""
 
 
-@pytest.mark.slow  # the whole bench once more; its first test here runs it in `make test`
+@pytest.mark.thorough  # the whole bench once more; its first test here runs it in `make test`
 def test_a_change_that_never_ends_is_noticed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUTANTS_SECONDS", "1")
     done = mutants(tree, "--at=ci/version/limits.py:18")
@@ -192,7 +192,7 @@ def test_a_change_that_never_ends_is_noticed(tree: Path, monkeypatch: pytest.Mon
     assert "          no end after 1 s\n" in done.stdout
 
 
-@pytest.mark.slow  # the whole bench once more; its first test here runs it in `make test`
+@pytest.mark.thorough  # the whole bench once more; its first test here runs it in `make test`
 def test_a_test_that_fails_by_itself_notices_nothing(tree: Path) -> None:
     file = tree / "tests/ci/version/test_limits.py"
     file.write_text(f"{TESTS}\n\ndef test_it_fails():\n    assert few([1, 2, 3])\n")
@@ -201,7 +201,7 @@ def test_a_test_that_fails_by_itself_notices_nothing(tree: Path) -> None:
     assert "SURVIVED  ci/version/limits.py:9  sorted -> list" in done.stdout
 
 
-@pytest.mark.slow  # the whole bench once more; its first test here runs it in `make test`
+@pytest.mark.thorough  # the whole bench once more; its first test here runs it in `make test`
 def test_a_test_that_is_too_slow_to_be_recorded_is_asked_all_the_same(tree: Path) -> None:
     file = tree / "tests/ci/version/test_limits.py"
     late = "import sys\n\ndef test_late():\n    few([1])\n    assert sys.gettrace() is None\n"

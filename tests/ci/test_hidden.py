@@ -225,7 +225,7 @@ TRACED = [
     *[("set-image", "text"), ("status", "json")],
 ]
 OTHERS = [
-    pytest.param(verb, form, marks=pytest.mark.slow)
+    pytest.param(verb, form, marks=pytest.mark.thorough)
     for verb, _ in TRACED
     for form in FORMS
     if (verb, form) not in TRACED

@@ -109,7 +109,7 @@ def test_each_step_has_its_place(title: str, copy: Path) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     "title",
-    [pytest.param(each, marks=[pytest.mark.slow] * (each in LONG)) for each in WITH_STEPS],
+    [pytest.param(each, marks=[pytest.mark.thorough] * (each in LONG)) for each in WITH_STEPS],
 )
 def test_the_steps_are_complete(
     title: str, copy: Path, run: Callable[[str], subprocess.CompletedProcess[str]]

@@ -198,7 +198,7 @@ def test_it_survives_every_kind_with_a_list_for_its_spec(tmp_path: Path) -> None
 
 
 # `make test` has a third of them.
-SEEDS = [*range(40), *(pytest.param(each, marks=pytest.mark.slow) for each in range(40, 120))]
+SEEDS = [*range(40), *(pytest.param(each, marks=pytest.mark.thorough) for each in range(40, 120))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -59,7 +59,7 @@ def build(source: Path, folder: Path) -> Path:
 # The root's wheel has the same files, which is tested; what it installs runs in `make test-long`.
 SOURCES = [
     pytest.param(PACKAGE, id="package"),
-    pytest.param(PACKAGE.parent, id="root", marks=pytest.mark.slow),
+    pytest.param(PACKAGE.parent, id="root", marks=pytest.mark.thorough),
 ]
 
 

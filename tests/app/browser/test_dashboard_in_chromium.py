@@ -213,7 +213,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     [  # each look of one of them in `make test`, and all that differ in `make test-long`
         *[("report", "light"), ("error", "dark"), ("hours", "phone")],
         *(
-            pytest.param(*each, marks=pytest.mark.slow)
+            pytest.param(*each, marks=pytest.mark.thorough)
             for each in (
                 *[("report", "dark"), ("report", "phone"), ("hour", "dark")],
                 *[("empty", "light"), ("error", "light")],
@@ -234,7 +234,7 @@ def test_axe_finds_nothing_wrong(visit: Callable[..., Page], place: str, look: s
 @pytest.mark.parametrize(
     "place",
     [
-        pytest.param(place, marks=[pytest.mark.slow] * (place in ("empty", "error", "hours")))
+        pytest.param(place, marks=[pytest.mark.thorough] * (place in ("empty", "error", "hours")))
         for place in PLACES
     ],
 )
@@ -280,7 +280,7 @@ def test_the_api_s_page_works_under_its_policy(visit: Callable[..., Page]) -> No
     expect(page.get_by_text("/api/v1/heatmap")).to_be_visible()
 
 
-@pytest.mark.slow  # pictures for people; each of their pages has tests of its own
+@pytest.mark.thorough  # pictures for people; each of their pages has tests of its own
 def test_screenshots_are_written(
     visit: Callable[..., Page],
     request: pytest.FixtureRequest,

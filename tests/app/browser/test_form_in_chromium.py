@@ -106,7 +106,7 @@ def test_no_edit_is_lost_in_any_order_of_using_the_form(visit: Callable[..., Pag
         walk.step()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_no_edit_is_lost_in_long_walks(visit: Callable[..., Page], seed: int) -> None:
     walk = Walk(visit("/", clock=True), seed)

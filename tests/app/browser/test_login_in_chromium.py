@@ -125,7 +125,7 @@ def test_an_open_page_shows_the_login_when_its_key_is_gone(
     [
         *[("light", False), ("dark", True)],
         *(
-            pytest.param(*each, marks=pytest.mark.slow)
+            pytest.param(*each, marks=pytest.mark.thorough)
             for each in [("dark", False), ("phone", False), ("light", True), ("phone", True)]
         ),
     ],
@@ -143,7 +143,7 @@ def test_axe_finds_nothing_wrong(
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
 
 
-@pytest.mark.slow  # the page beside its button is the report, which axe sees above
+@pytest.mark.thorough  # the page beside its button is the report, which axe sees above
 def test_axe_finds_nothing_wrong_with_the_logout(
     visit: Callable[..., Page], closed_site: Any
 ) -> None:

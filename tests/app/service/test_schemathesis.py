@@ -21,9 +21,9 @@ class Database(Protocol):
 
 
 WITH_A_KEY = pytest.param(new_key(), id="with an access key")
-ALL = pytest.param("examples,coverage,fuzzing", 40, marks=pytest.mark.slow)
+ALL = pytest.param("examples,coverage,fuzzing", 40, marks=pytest.mark.thorough)
 # In `make test` with a key alone: all is asked of the closed door that is asked of the open one.
-OPEN = pytest.param("", id="open", marks=pytest.mark.slow)
+OPEN = pytest.param("", id="open", marks=pytest.mark.thorough)
 
 
 @pytest.mark.thorough

@@ -151,7 +151,7 @@ def test_it_seals_changes_and_removes_the_old_one(
     assert git.tip() == tip
 
 
-@pytest.mark.slow  # two rotations; in `make test` a dry run says that the second would begin
+@pytest.mark.thorough  # two rotations; in `make test` a dry run says that the second would begin
 def test_a_password_that_was_rotated_is_rotated_again(cluster: SecretCluster, git: Git) -> None:
     run(git, "--push")
     tip, used = git.tip(), cluster.secret["DB_PASSWORD"]

@@ -116,7 +116,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(400)  # for all of them
 @pytest.mark.parametrize(
     "dependent",
-    [pytest.param(QUICK, id="quick"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
+    [pytest.param(QUICK, id="quick"), pytest.param(LONG, id="long", marks=pytest.mark.thorough)],
 )
 def test_a_configured_fork_passes_the_tests_that_read_its_settings(
     fork: Path, tmp_path: Path, dependent: dict[str, str]

@@ -115,7 +115,7 @@ def branched(tmp_path: Path, first_branched: Remote) -> Remote:
     [
         *[(1, "true"), (2, "false"), (5, "true")],
         *(
-            pytest.param(*each, marks=pytest.mark.slow)
+            pytest.param(*each, marks=pytest.mark.thorough)
             for each in [(1, "false"), (2, "true"), (5, "false"), (1000, "true"), (1000, "false")]
         ),
     ],

@@ -25,7 +25,7 @@ REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/coworking"
 MANIFEST = '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "schemaVersion": 2}'
 
 
-slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+thorough = functools.partial(pytest.param, marks=pytest.mark.thorough)
 
 
 @pytest.mark.thorough
@@ -76,11 +76,11 @@ def test_a_commits_own_tag_stays_at_its_first_build(world: World, aws: str) -> N
         ("docker push", {}, "post_build", 1),
         # The phase `build` breaks in the test without ABORT; test_build_steps.py has what a step
         # fails by.
-        slow("", {"AWS_ACCOUNT_ID": "111122223333"}, "pre_build", 0),
-        slow("docker login", {}, "pre_build", 0),
-        slow("docker build", {}, "build", 0),
-        slow("image", {}, "build", 0),
-        slow("", {"ARTIFACTS_BUCKET": "no-such-bucket"}, "post_build", 4),
+        thorough("", {"AWS_ACCOUNT_ID": "111122223333"}, "pre_build", 0),
+        thorough("docker login", {}, "pre_build", 0),
+        thorough("docker build", {}, "build", 0),
+        thorough("image", {}, "build", 0),
+        thorough("", {"ARTIFACTS_BUCKET": "no-such-bucket"}, "post_build", 4),
     ],
 )
 def test_a_failure_leaves_git_untouched_and_the_build_red(

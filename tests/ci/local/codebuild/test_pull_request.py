@@ -51,7 +51,7 @@ def propose(world: World, old: str, new: str) -> None:
     subprocess.run(["git", *identity, "commit", "-qam", "A"], cwd=world.source, check=True)
 
 
-@pytest.mark.slow  # a build, as the next one; what they come to is below, by the commands alone
+@pytest.mark.thorough  # a build, as the next one; what they come to is below, by the commands alone
 def test_a_good_proposal_is_green_and_its_comment_says_what_changes(
     world: World, pull_request: dict[str, str], github: GitHub
 ) -> None:
@@ -68,7 +68,7 @@ def test_a_good_proposal_is_green_and_its_comment_says_what_changes(
     assert world.git("rev-parse", "main") == world.commit
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_proposal_with_a_fault_is_red_and_is_commented_all_the_same(
     world: World, pull_request: dict[str, str], github: GitHub
 ) -> None:
@@ -104,7 +104,7 @@ def test_the_comment_is_made_whatever_the_checker_finds_and_each_failure_is_red(
     assert all("--report reports/validate.xml" in call for call in reports)
 
 
-@pytest.mark.slow  # a build; what the comment's step does is tested in tests/ci/review
+@pytest.mark.thorough  # a build; what the comment's step does is tested in tests/ci/review
 def test_without_a_token_the_comment_is_in_the_log_and_the_build_is_green(
     world: World, pull_request: dict[str, str], aws: str, github: GitHub
 ) -> None:

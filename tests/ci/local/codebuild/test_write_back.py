@@ -223,7 +223,7 @@ def _codebuild(world: World, secret: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow  # a whole build; the next one runs in `make test`
+@pytest.mark.thorough  # a whole build; the next one runs in `make test`
 def test_the_verb_says_when_the_write_back_fails(world: World, tag: str) -> None:
     done = _codebuild(world, "no/such/secret")
     assert done.returncode == 1

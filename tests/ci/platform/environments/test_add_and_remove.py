@@ -31,7 +31,7 @@ COPIED = (
 )
 FIRST, LAST = overlays.first(), overlays.last()
 # None that this tree is likely to have; with the plainer one two come and go in `make test`.
-NAMES = ["a-2nd-one", pytest.param("qa", marks=pytest.mark.slow)]
+NAMES = ["a-2nd-one", pytest.param("qa", marks=pytest.mark.thorough)]
 BACKUPS = re.compile(r"postgres/(backups|claim)/")
 
 

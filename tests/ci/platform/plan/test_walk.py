@@ -210,7 +210,7 @@ def because(seen: dict[str, Any], name: str) -> str:
     return str(next(step["because"] for step in seen["steps"] if step["name"] == name))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning")  # moto's, of a stack's rest
 def test_from_nothing_done_to_all_done_each_step_is_followed_by_the_one_that_check_names(
