@@ -59,3 +59,32 @@ def test_a_folder_whose_names_are_to_be_filled_in_is_a_template(
 
     assert [each.rule for each in report.findings] == ["resource-name"] * found
     assert ("base is a template" in " ".join(report.unknown)) == (not found)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("|\n    # the file, in base64", 0), ("<base64 of it>", 0), ("your-file", 0), ("it's", 1)],
+)
+def test_what_a_person_writes_over_is_not_base64_yet(
+    value: str, found: int, tmp_path: Path
+) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login, namespace: shop}\n"
+
+    report = run(tmp_path, {"k8s/login.yaml": f"{secret}data:\n  file: {value}\n"}, "not-base64")
+
+    assert [each.rule for each in report.findings] == ["not-base64"] * found
+
+
+@pytest.mark.parametrize(("value", "found"), [("web", 0), ('"<its account>"', 0), ("Web", 1)])
+def test_a_value_of_a_folder_that_nothing_brings_may_be_to_fill_in(
+    value: str, found: int, tmp_path: Path
+) -> None:
+    account = f"    spec:\n      serviceAccountName: {value}\n      containers:"
+    files = {
+        "base/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "base/a.yaml": PLACED.replace("    spec:\n      containers:", account),
+    }
+
+    report = run(tmp_path, files, "malformed-text")
+
+    assert [each.rule for each in report.findings] == ["malformed-text"] * found

@@ -125,6 +125,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ),
     (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
     (r"missing metadata\.name in object", "one of its resources has no name"),
+    (r"(?:^|\s)(?:\./)?kustomization\.yaml is empty", "the kustomization is empty"),
     (r"(\S+)/kustomization\.yaml is empty", "the kustomization of {0} is empty"),
     (
         r"apiVersion for (\w+) should be kustomize\.config\.k8s\.io/(\w+)",

@@ -60,8 +60,17 @@ _TO_FILL = re.compile(
     r"<[A-Za-z][^<>\n]*>|\{\{ *[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
     r"|^\$[A-Za-z_]\w*$|\$\([a-z][\w./-]* [^()\n]*\)"  # and `$(base64 -w0 key)` in a page's command
 )
-# What a program that installs itself writes a value over.
-_SET = re.compile(r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE)[A-Z_]*\b")
+# What stands where a person is to put what only they have: `# your kubeconfig`, `<base64>`, `...`.
+_HINT = re.compile(
+    r"\A(?:[ \t]*#[^\n]*\n?)+\Z|base-?64|\b(?:your|change|replace|insert|enter|put)[-_ ]?"
+    r"|placeholder|\A[.xX*_-]+\Z",
+    re.IGNORECASE,
+)
+# What a program that installs itself writes a value over, or a person does: `<your domain>`.
+_SET = re.compile(
+    r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE)[A-Z_]*\b"
+    r"|\A[^<>\n]*<[A-Za-z][^<>\n]*>[^<>\n]*\Z"
+)
 
 
 def template_of(text: str, *, helm: bool = False) -> str:
@@ -163,6 +172,11 @@ def _is_to_fill(resource: Resource) -> bool:
 def has_default(text: str) -> bool:
     """Whether a script fills in a text, by the form that says what stands there otherwise."""
     return "-|" in text and _DEFAULT.search(text) is not None
+
+
+def is_hint(text: str) -> bool:
+    """Whether a text tells a person which secret of theirs belongs in its place."""
+    return _HINT.search(text) is not None
 
 
 def has_place(text: str) -> bool:

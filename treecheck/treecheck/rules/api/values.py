@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
 from treecheck.model import Problem, as_list, as_mapping, as_text, at, show_path
+from treecheck.placeholders import is_hint
 from treecheck.registry import rule
 from treecheck.schemas import schemas
 from treecheck.wording import shown
@@ -145,9 +146,12 @@ def not_base64(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """Plain text where base64 belongs.
 
     `data` of a Secret and `binaryData` of a ConfigMap hold base64; the API server can't read
-    anything else there. Plain text goes into `stringData` or `data`.
+    anything else there. Plain text goes into `stringData` or `data`. In a plain file that nothing
+    applies, a comment or `<base64 of …>` is for a person to write over.
     """
     for error in _of(resource, "pattern"):
+        if resource.part.to_copy and is_hint(str(error.value)):
+            continue  # nothing says that anybody applies it as it is
         if error.expected == BASE64_PATTERN and "{{" not in str(error.value):
             plain = "stringData" if resource.kind == "Secret" else "data"
             yield Problem(

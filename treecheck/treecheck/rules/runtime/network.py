@@ -214,10 +214,11 @@ def exposure_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             if declared is None or _admits_outside(network, server, declared.number):
                 continue
             names = ", ".join(policy.name for policy in network.isolating(server, "Ingress"))
+            kind = as_text(resource.spec.get("type"))
+            way = "load balancer" if kind == "LoadBalancer" else "nodes' port"
             yield Problem(
-                f"its pods admit only what {names} allow, and none of them allows "
-                f"port {declared.number} from outside the cluster: clients of the load balancer "
-                "time out",
+                f"NetworkPolicy {names} isolates its pods, and nothing allows port "
+                f"{declared.number} from outside the cluster: clients of the {way} time out",
                 fix=f"Add an ingress rule for port {declared.number} without `from`, or with the "
                 "clients' ipBlock.",
                 path=("spec", "type"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
 
 PROBES = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 READINESS = re.compile(r"/-?/?(ready|readyz|readiness)(\b|_)", re.IGNORECASE)
@@ -105,8 +105,8 @@ def liveness_asks_readiness(resource: Resource, cluster: Cluster) -> Iterator[Pr
             )
 
 
-# An argument that says that a server encrypts: `--tls-cert-file=…`, `-enable-tls`, `--https`.
-TLS = re.compile(r"\b(tls|ssl|https|cert)\b", re.IGNORECASE)
+# What says that a server encrypts: `--tls-cert-file=…`, `SERVER_SSL_ENABLED`, `/etc/certs`.
+TLS = re.compile(r"(?<![a-z])(tls|ssl|https(?!://)|certs?)(?![a-z])", re.IGNORECASE)
 
 
 @rule("probe-scheme-mismatch", severity=Severity.WARNING, source=PROBES)
@@ -114,8 +114,8 @@ def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Prob
     """A probe that speaks HTTPS to a port called http, or HTTP to one called https.
 
     If the port is what its name says, the server answers with an error of the other protocol, and
-    the probe always fails. A container whose arguments speak of TLS is left alone: it may well
-    serve HTTPS on the port.
+    the probe always fails. A container whose arguments, variables or mounts speak of TLS is left
+    alone: it may well serve HTTPS on the port.
     """
     seen: set[object] = set()
     for path, container, name, handler in network_probes(resource):
@@ -124,8 +124,7 @@ def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Prob
         scheme = as_text(probe.get("scheme")) or "HTTP"
         if handler != "httpGet" or port is None or {port.name, scheme.lower()} != {"http", "https"}:
             continue
-        told = [*as_list(container.get("command")), *as_list(container.get("args"))]
-        if scheme == "HTTPS" and any(TLS.search(str(each)) for each in told):
+        if scheme == "HTTPS" and _speaks_of_tls(container):
             continue
         if (port, scheme) not in seen:
             seen.add((port, scheme))
@@ -136,6 +135,11 @@ def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Prob
                 fix=f"Set scheme to {port.name.upper()}.",
                 path=(*path, name, handler, "scheme" if "scheme" in probe else "port"),
             )
+
+
+def _speaks_of_tls(container: Manifest) -> bool:
+    told = (container.get(key) for key in ("command", "args", "env", "envFrom", "volumeMounts"))
+    return any(TLS.search(str(each)) for each in told if each)
 
 
 @rule("probe-host-local", source=PROBES)
