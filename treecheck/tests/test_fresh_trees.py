@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import SETTINGS, rules
-from test_unknown import HEAD
+from test_unknown import HEAD, POD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,3 +31,39 @@ def test_a_folder_that_a_kustomization_names_in_a_comment_is_taken_out(
     files["shop/kustomization.yaml"] = HEAD + "resources: [gone.yaml]\n"
 
     assert len(rules(tmp_path, files, "folder-unbuildable")) == found
+
+
+@pytest.mark.parametrize(("name", "found"), [("rules.yaml", 0), ("values.yaml", 1)])
+def test_what_a_generator_takes_as_it_is_may_have_a_key_twice(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "kustomization.yaml": HEAD + f"configMapGenerator: [{{name: a, files: [{name}]}}]\n",
+        name: "allow:\n  group: here\n  group: there\n",
+    }
+
+    assert len(rules(tmp_path, files, "duplicate-key")) == found
+
+
+@pytest.mark.parametrize(
+    ("page", "kept", "found"),
+    [
+        ("kubectl create secret generic other --from-literal=a=b\n", "other", 0),
+        ("kubectl create secret generic other --from-literal=a=b\n", "shop", 1),
+        ("kubectl create configmap other --from-literal=a=b\n", "other", 1),
+    ],
+)
+def test_a_page_that_makes_a_secret_says_that_people_make_them(
+    page: str, kept: str, found: int, tmp_path: Path
+) -> None:
+    pod = POD.replace("{name: front}\nspec", "{name: front, namespace: shop}\nspec")
+    sealed = "kind: SealedSecret\napiVersion: bitnami.com/v1alpha1\n"
+    files = {
+        "a.yaml": pod.replace("name: front, image", "name: front, envFrom: [FROM], image").replace(
+            "FROM", "{secretRef: {name: token}}"
+        ),
+        "b.yaml": sealed + f"metadata: {{name: c, namespace: {kept}}}\n",
+        "README.md": page,
+    }
+
+    assert len(rules(tmp_path, files, "config-missing")) == found

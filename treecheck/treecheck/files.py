@@ -24,6 +24,7 @@ class SourceFile:
     """A YAML file: its text, and its documents or the error that reading it ended with.
 
     `merged` tells that kustomize reads it, by YAML 1.2, and not kubectl as it is, by YAML 1.1;
+    `opaque` that a generator takes it as it is, for a program that may read it in its own way;
     `unlisted` that it lies in the folder of a kustomization and that none names it; `twin` is the
     file from which what it has is applied all the same, as it is printed.
     """
@@ -33,6 +34,7 @@ class SourceFile:
     documents: list[Document] = field(default_factory=list)
     error: YamlError | None = None
     merged: bool = True
+    opaque: bool = False
     unlisted: bool = False
     twin: str = ""
 

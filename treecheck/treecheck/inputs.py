@@ -13,6 +13,7 @@ from treecheck.rendering import closure, reading_once
 from treecheck.sets import Inputs, add_file, render_part, resources_of, show
 from treecheck.tree import Sorter
 from treecheck.unbuilt import made_elsewhere, not_in_git, unbuilt, unfilled
+from treecheck.written import mark_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,7 @@ def _add_kustomization(inputs: Inputs, folder: Path) -> None:
     for kustomization in closure(folder):
         for path in (kustomization.file, *kustomization.files):
             add_file(inputs, path)
+    mark_data(closure(folder), inputs.files)
     try:
         resources = render_part(inputs, Part(name, name, folder=folder))
         outer = _outermost(folder)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import Cluster, matches
+from treecheck.kube.config import keeps_secrets
 from treecheck.model import as_mapping
 from treecheck.placeholders import is_replaced
 from treecheck.registry import Scope
@@ -77,7 +78,7 @@ def known_lacks(
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
         elif unsure := (
-            _by_hand(each, inputs)
+            _by_hand(each, inputs, wider or cluster)
             or each.problem.unsure
             or _unplaced(each, cluster)
             or _unpeopled(each, wider or cluster)
@@ -90,15 +91,27 @@ def known_lacks(
             yield each
 
 
-def _by_hand(raised: Raised, inputs: Inputs) -> str:
-    """Which page or script of the tree says how to make what is missing, as a sentence, or ""."""
-    for what in _NAMED.findall(raised.problem.message):
+def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:
+    """Which page or script of the tree says how to make what is missing, as a sentence, or "".
+
+    One that makes any Secret says that people do, in namespaces of which the tree has none.
+    """
+    missing = _NAMED.findall(raised.problem.message)
+    for what in missing:
         if path := inputs.by_hand.get(what):
             return (
                 f"{show(path, inputs.root)} makes {what} outside of git, so whether it is there "
                 "can't be known"
             )
-    return ""
+    place = raised.problem.absent or ""
+    page = next((path for what, path in inputs.by_hand.items() if what.startswith("Secret ")), None)
+    secret = any(what.startswith("Secret ") for what in missing)
+    if page is None or not secret or not place or keeps_secrets(cluster, place):
+        return ""
+    return (
+        f"{show(page, inputs.root)} makes Secrets outside of git, and the tree has none of "
+        f"namespace {place}, so which are there can't be known"
+    )
 
 
 def _unplaced(raised: Raised, cluster: Cluster) -> str:

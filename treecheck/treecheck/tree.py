@@ -40,7 +40,7 @@ from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
 from treecheck.unbuilt import tell_failures
-from treecheck.written import taken_out
+from treecheck.written import mark_data, taken_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,6 +96,7 @@ class Sorter:
                 self.groups.setdefault(each.folder, show(root, self.inputs.root))
         used = {f for each in kustomizations.values() for f in (each.file, *each.files)}
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
+        mark_data(kustomizations.values(), self.inputs.files)
         self.flux = flux_options(self.inputs.files.values(), self._flux_folder)
         self.free = beside_flux(unrestricted=bool(self.flux) or self.mentions.unrestricted())
         built = self._render([self._root(e) for e in roots if self._aside(e) != ARCHIVE])
@@ -236,14 +237,11 @@ class Sorter:
                 bodies = generated(each, git_root(self.folder) or self.folder, self.facts)
             except NotKnown as error:
                 template = as_mapping(at(each.spec, "template", "spec"))
-                self.inputs.miss(
-                    f"ApplicationSet {each.name} {error}, which only Argo CD can expand",
-                    lands_in(template, sources_of(template), each.namespace),
-                )
-                self.inputs.notes.append(
-                    f"ApplicationSet {each.name} {error}, so its Applications are not known, and "
-                    "not checked"
-                )
+                places = lands_in(template, sources_of(template), each.namespace)
+                why = f"ApplicationSet {each.name} {error}"
+                self.inputs.miss(f"{why}, which only Argo CD can expand", places)
+                note = f"{why}, so its Applications are not known, and not checked"
+                self.inputs.notes.append(note)
                 continue
             found += [Resource(body, each.part, each.origin, maker=each) for body in bodies]
         return found

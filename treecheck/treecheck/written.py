@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from treecheck.files import SourceFile
     from treecheck.model import Manifest
     from treecheck.rendering import Kustomization
 
@@ -73,6 +74,17 @@ def taken_out(kustomizations: Iterable[Kustomization]) -> set[Path]:
         for each in kustomizations
         for name in _COMMENT.findall(load_text(each.file))
     }
+
+
+def mark_data(kustomizations: Iterable[Kustomization], files: dict[Path, SourceFile]) -> None:
+    """Mark the files that generators take as they are, but those that Helm reads: values.yaml."""
+    for each in kustomizations:
+        for field in ("configMapGenerator", "secretGenerator"):
+            for entry in map(as_mapping, as_list(each.body.get(field))):
+                for text in map(as_text, as_list(entry.get("files"))):
+                    path = (each.folder / text.rpartition("=")[2]).resolve()
+                    if path in files and not path.name.startswith("values"):
+                        files[path].opaque = True
 
 
 def deletes(kustomization: Kustomization) -> bool:

@@ -259,6 +259,19 @@ def made_by_hand(cluster: Cluster, namespace: str) -> str:
     )
 
 
+def keeps_secrets(cluster: Cluster, namespace: str) -> bool:
+    """Whether the tree has any Secret of a namespace, in whatever form."""
+
+    def found() -> set[str]:
+        return {
+            each.namespace
+            for each in (*cluster.tree, *cluster.resources)
+            if each.encrypted or each.kind in {*_ENCRYPTED, "Secret", "Certificate"}
+        }
+
+    return namespace in cluster.once("namespaces with secrets", found)
+
+
 def _kept(cluster: Cluster) -> Container[str]:
     """The namespaces whose Secrets the tree has, in whatever form."""
     all_of_them = [*cluster.tree, *cluster.resources]

@@ -28,8 +28,11 @@ def _is_glued(document: Document) -> bool:
 def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     """A key that is written twice in one mapping.
 
-    kustomize refuses the file; kubectl takes the second value and drops the first in silence.
+    kustomize refuses the file; kubectl takes the second value and drops the first in silence. What
+    a generator puts into a ConfigMap, its program may read in another way.
     """
+    if source.opaque:
+        return
     effect = "kustomize refuses the file, and others drop the first value"
     if not source.merged:
         effect = "the first value is dropped"
