@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("entry", "found"), [("# - ../../shop", 0), ("# ../../shop comes later", 1)]
+    ("entry", "found"),
+    [("# - ../../shop", 0), ("# - ../../shop  # not yet", 0), ("# ../../shop comes later", 1)],
 )
 def test_a_folder_that_a_kustomization_names_in_a_comment_is_taken_out(
     entry: str, found: int, tmp_path: Path

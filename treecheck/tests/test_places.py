@@ -77,15 +77,17 @@ def test_a_chart_of_applications_brings_what_they_deploy(
     assert names == ["service-selects-nothing"] * found
 
 
-@pytest.mark.parametrize(("name", "found"), [("a", 0), ("b", 1)])
-def test_a_plain_copy_of_an_ingress_is_another_form_of_it(
-    name: str, found: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "place", "found"), [("a", "plain", 0), ("b", "plain", 0), ("b", "front", 1)]
+)
+def test_an_ingress_that_no_application_brings_is_another_form_of_one(
+    name: str, place: str, found: int, tmp_path: Path
 ) -> None:
-    copy = INGRESS.replace("NAME", name).replace("namespace: shop", "namespace: prod")
+    other = INGRESS.replace("NAME", name).replace("namespace: shop", "namespace: prod")
     files = {
         "apps/a.yaml": application("a", "front"),
         "front/a.yaml": INGRESS.replace("NAME", "a"),
-        "plain/a.yaml": copy,
+        f"{place}/b.yaml": other,
     }
 
     assert rules(tmp_path, files, "ingress-path-twice") == ["ingress-path-twice"] * found

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest
     from treecheck.rendering import Kustomization
 
-_COMMENT = re.compile(r"^[ \t]*#[# \t]*-[ \t]*[\"']?([\w./-]{1,200})[\"']?[ \t]*$", re.MULTILINE)
+_COMMENT = re.compile(
+    r"^[ \t]*#[# \t]*-[ \t]*[\"']?([\w./-]{1,200})[\"']?[ \t]*(?:#[^\n]*)?$", re.MULTILINE
+)
 _DELETE = re.compile(r"\$patch[\"']?: *[\"']?delete|\bop[\"']?: *[\"']?remove\b")
 
 
