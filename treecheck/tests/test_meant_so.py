@@ -17,12 +17,7 @@ WEB = (
     "spec:\n  replicas: 1\n  selector: {matchLabels: {app: web}}\n  template:\n"
     "    metadata: {labels: {app: web}}\n    spec: {containers: [{name: web, image: 'IMAGE'}]}\n"
 )
-SERVICE = (
-    "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
-    "spec: {selector: {app: web}, ports: [{port: 80}]}\n"
-)
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\n"
-OFF = "resources: [web.yaml, service.yaml, other.yaml]\nreplicas: [{name: web, count: 0}]\n"
 
 
 @pytest.mark.parametrize(
@@ -86,21 +81,29 @@ def test_a_command_stands_for_what_a_person_fills_in(
 
 
 @pytest.mark.parametrize(
-    ("replicas", "named", "found"),
-    [("replicas: 1", "api", 0), ("replicas: 1", "web", 1), ("replicas: 0", "api", 1)],
+    ("value", "found"), [("<path:secret/data/shop#ca | base64encode>", 0), ("<ca>", 1)]
 )
-def test_an_overlay_takes_out_what_nothing_names(
-    replicas: str, named: str, found: int, tmp_path: Path
+def test_a_plugin_of_argo_cd_fills_in_a_path_of_vault(
+    value: str, found: int, tmp_path: Path
 ) -> None:
-    web = WEB.replace("NOTES", "{}").replace("IMAGE", "registry.example.com/web:1")
     files = {
-        "kustomization.yaml": HEAD + OFF,
-        "web.yaml": web.replace("replicas: 1", replicas),
-        "service.yaml": SERVICE,
-        "other.yaml": SETTINGS + f"data: {{url: 'http://{named}/'}}\n",
+        "kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "a.yaml": f"{SECRET}data: {{key: '{value}'}}\n",
     }
 
-    assert rules(tmp_path, files, "replicas-zero") == ["replicas-zero"] * found
+    assert rules(tmp_path, files, "not-base64") == ["not-base64"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("PLACEHOLDER_ACCOUNT", 0), ("Web_Account", 1)])
+def test_an_overlay_fills_in_a_placeholder(name: str, found: int, tmp_path: Path) -> None:
+    binding = (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: web}\n"
+        "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}\n"
+        f"subjects: [{{kind: ServiceAccount, name: {name}, namespace: shop}}]\n"
+    )
+    files = {"web/kustomization.yaml": HEAD + "resources: [a.yaml]\n", "web/a.yaml": binding}
+
+    assert rules(tmp_path, files, "role-binding") == ["role-binding"] * found
 
 
 @pytest.mark.parametrize(("folder", "found"), [("files", 0), ("crds", 1)])

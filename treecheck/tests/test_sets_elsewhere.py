@@ -63,3 +63,21 @@ def test_a_chart_that_makes_sets_brings_what_is_not_known(
     report = run(tmp_path, files)
 
     assert [each.rule for each in report.findings] == ["service-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("names", "found"), [(("root", "root"), 0), (("root", "top"), 1)])
+def test_what_one_of_several_first_applications_brings_is_not_known(
+    names: tuple[str, str], found: int, tmp_path: Path
+) -> None:
+    files = {
+        f"{folder}/a.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"
+        for folder, name in (("one", "a"), ("two", "b"), ("base", "b"))
+    }
+    for folder, name in (("one", names[0]), ("two", names[1]), ("base", "base")):
+        source = f"{{repoURL: 'https://git.example.com/a.git', path: {folder}}}"
+        root = APPLICATION.replace("root", name).replace("SOURCE", source)
+        files[f"{folder}/root.yaml"] = root.replace("PLACE", "shop")
+
+    report = run(tmp_path, files, "shared-resource")
+
+    assert [each.rule for each in report.findings] == ["shared-resource"] * found

@@ -68,7 +68,7 @@ _HINT = re.compile(
 )
 # What a program that installs itself writes a value over, or a person does: `<your domain>`.
 _SET = re.compile(
-    r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE)[A-Z_]*\b"
+    r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE|PLACEHOLDER)[A-Z_]*\b"
     r"|\A[^<>\n]*<[A-Za-z][^<>\n]*>[^<>\n]*\Z"
 )
 
@@ -203,7 +203,8 @@ def is_filled_in_later(
     if value is None:  # one of a wrong type has been taken out
         value = next((each.value for each in resource.schema_errors if each.path == path), None)
     if isinstance(value, str) and (
-        (substituted and "${" in value)
+        value.startswith("<path:")  # by Argo CD's Vault plugin
+        or (substituted and "${" in value)
         or (resource.part.to_copy and _TO_FILL.search(value))
         or (apart and _SET.search(value))
     ):

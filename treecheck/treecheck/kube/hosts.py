@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HOST_NAME = re.compile(r"(^PG|^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
 # Where a server listens is not a host that it talks to.
 LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
+NO_HOSTS = frozenset({"false", "localhost", "no", "none", "null", "true", "yes"})
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 URL = re.compile(r"([a-z][a-z0-9.-]*)(\+[a-z0-9]+)?://[^/\s\"',;]+", re.IGNORECASE)
 WAITS = re.compile(r"\b(?:nc|ncat)(?: -\w+)* ([a-z][\w.-]*) (\d+)\b")
@@ -216,7 +217,7 @@ def _service(cluster: Cluster, namespace: str, host: str) -> tuple[str, str] | N
     """(namespace, Service) that a host name means in a pod of `namespace`; None if outside."""
     inside = CLUSTER_SUFFIX.search(host)
     labels = CLUSTER_SUFFIX.sub("", host).split(".")
-    if host == "localhost" or not all(LABEL.fullmatch(label) for label in labels):
+    if host.casefold() in NO_HOSTS or not all(LABEL.fullmatch(label) for label in labels):
         return None
     if inside:
         return (labels[-1], labels[-2]) if len(labels) > 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -295,7 +296,10 @@ def shared_resource(cluster: Cluster) -> Iterator[Problem]:
     one deletes the other's. It reports the first resource that two of them share.
     """
     owners: dict[tuple[str, str, str, str], Resource] = {}
+    several = Counter(each.key for each in applications(cluster))
     for application in applications(cluster):
+        if several[application.key] > 1:
+            continue  # each the first of an Argo CD: nothing says which one brings what
         for resource in resources_of(cluster, application):
             first = owners.setdefault(resource.key, application)
             if resource.group == GROUP and are_roots(first, application):

@@ -152,7 +152,7 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
             meant = _named_so(name, ports, set(variables.named))
             if not value.isdecimal() or (name not in LISTENS and meant is None):
                 continue
-            undeclared = find(ports, int(value)) is None
+            undeclared = all(port.number != int(value) for port in ports)
             if undeclared or (meant is not None and meant.number != int(value)):
                 declares = "only " + shown(ports) if undeclared or not meant else shown([meant])
                 yield Problem(
@@ -174,6 +174,7 @@ def _named_so(variable: str, ports: list[Port], variables: set[str]) -> Port | N
     told = {*variable.casefold().split("_"), "http", "https", "tcp"}
     word = variable.removesuffix("_PORT").casefold().rpartition("_")[2]
     paired = {f"{variable.removesuffix('PORT')}{end}" for end in ("HOST", "HOSTNAME", "ADDR")}
+    paired |= {f"{variable.removesuffix('PORT')}LISTEN_PORT"}  # then this one is what others see
     if not variable.endswith("_PORT") or paired & variables:
         return None
     named = [port for port in ports if word in port.name.casefold().split("-")]

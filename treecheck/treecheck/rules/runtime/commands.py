@@ -67,18 +67,29 @@ def shell_words_lost(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Words after a shell's script that the script never sees.
 
     `sh -c SCRIPT WORD…` runs SCRIPT alone; the words become $0, $1 and so on. A program's options
-    that are written as further items are dropped.
+    that are written as further items are dropped. Options of the shell itself may stand before the
+    script: `bash -c -- SCRIPT`.
     """
     for path, container, words in _lines(resource):
-        script = words[2:3] if _is_shell(words[0]) and words[1:2] == ["-c"] else []
-        lost = words[3:]
+        at = _script_at(words) if _is_shell(words[0]) and words[1:2] == ["-c"] else 0
+        script, lost = words[at : at + 1] if at else [], words[at + 1 :]
         if script and lost and not re.search(r"\$[\d@*{]", script[0]):
             yield Problem(
                 f"the shell of container {container.get('name')} runs {script[0][:40]!r} and drops "
                 f"what follows: {' '.join(lost)[:40]}",
                 fix="Write the whole line as the one item after -c.",
-                path=(*path, 3),
+                path=(*path, at + 1),
             )
+
+
+def _script_at(words: list[str]) -> int:
+    """Where the script of `sh -c` is: behind further options, as in `bash -c -- SCRIPT`."""
+    for index, word in enumerate(words[2:], 2):
+        if word == "--":
+            return index + 1
+        if not re.fullmatch(r"[-+][A-Za-z]+", word):
+            return index
+    return len(words)
 
 
 @rule("variable-needs-shell", source=COMMAND)

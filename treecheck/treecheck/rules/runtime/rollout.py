@@ -18,7 +18,6 @@ from treecheck.kube.workloads import (
     sleep_seconds,
 )
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
-from treecheck.partial import strings
 from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
@@ -228,22 +227,13 @@ def _is_off(resource: Resource) -> bool:
     return re.search(r"#.*\n\s*replicas: 0|replicas: 0 +#", load_text(file)) is not None
 
 
-def _is_taken_out(resource: Resource, service: Resource, cluster: Cluster) -> bool:
-    """Whether an overlay sets to 0 what its base runs, and nothing there names its Service."""
-    file = resource.origin.file
-    if file is None or not re.search(r"\breplicas: *[1-9]", load_text(file)):
-        return False
-    name = re.compile(rf"(?<![\w-]){re.escape(service.name)}(?![\w-])")
-    others = (each for each in cluster.resources if each not in (resource, service))
-    return not any(
-        name.search(text)
-        for each in others
-        if each.namespace == service.namespace
-        for text in strings({**each.body, "metadata": None})
-    )
-
-
-@rule("replicas-zero", kinds=("Deployment", "StatefulSet"), source=DEPLOYMENT)
+@rule(
+    "replicas-zero",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    kinds=("Deployment", "StatefulSet"),
+    source=DEPLOYMENT,
+)
 def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """No replica of a workload that a Service leads to.
 
@@ -251,8 +241,7 @@ def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     refused.
 
     The pods of a Deployment that a Rollout's workloadRef names are the Rollout's own. Where a
-    comment at the line says why, or an overlay alone sets 0 and nothing names the Service, it stays
-    so.
+    comment at the line says why, it stays so.
     """
     if resource.spec.get("replicas") != 0 or any(autoscalers(cluster, resource)):
         return
@@ -263,8 +252,6 @@ def replicas_zero(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     for service in cluster.of_kind("Service", namespace=resource.namespace):
         selector = as_mapping(service.spec.get("selector"))
         if resource.pod and selector and matches(selector, resource.pod.labels):
-            if _is_taken_out(resource, service, cluster):
-                return
             yield Problem(
                 f"replicas is 0, so {service.title} leads to no pod",
                 fix="Set replicas to the number of pods that are to serve.",
@@ -298,7 +285,13 @@ def rollout_takes_all(resource: Resource, cluster: Cluster) -> Iterator[Problem]
         )
 
 
-@rule("update-held-back", kinds=("Deployment", "StatefulSet", "DaemonSet"), source=DEPLOYMENT)
+@rule(
+    "update-held-back",
+    family=Family.POLICY,
+    severity=Severity.WARNING,
+    kinds=("Deployment", "StatefulSet", "DaemonSet"),
+    source=DEPLOYMENT,
+)
 def update_held_back(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A workload that does not take up a new version by itself.
 
