@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from treecheck.registry import Raised
 
 
-_NAMED = re.compile(r"\b(?:Secret|ConfigMap|Service|ServiceAccount) [a-z0-9][\w.-]*\w")
+_NAMED = re.compile(
+    r"\b(?:Secret|ConfigMap|PersistentVolumeClaim|Service|ServiceAccount) [a-z0-9][\w.-]*\w"
+)
 # Kinds that point at pods or accounts of a namespace.
 _POINTERS = frozenset(
     {"ClusterRoleBinding", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "RoleBinding"}
@@ -135,12 +137,14 @@ def _unplaced(raised: Raised, cluster: Cluster) -> str:
 
 
 def _unpeopled(raised: Raised, cluster: Cluster) -> str:
-    """Why an Ingress's Service may be there, in a namespace of whose pods the tree has none, or "".
+    """Why an Ingress's Service, or a NetworkPolicy's pods, may be in a namespace, or "".
 
-    Whatever installs those, a chart say, brings their Services too.
+    Of its pods the tree has none: whatever installs those, a chart say, brings their Services too.
     """
     resource, place = raised.resource, raised.problem.absent
-    if resource is None or resource.kind != "Ingress" or not resource.part.loose:
+    if resource is None or not resource.part.loose:
+        return ""
+    if resource.kind not in {"Ingress", "NetworkPolicy"}:
         return ""
     if not place or cluster.pods(place) or "namespace" not in resource.metadata:
         return ""
@@ -175,8 +179,14 @@ def _of_platform(raised: Raised) -> str:
 
 
 def _elsewhere(raised: Raised, cluster: Cluster) -> str:
-    """Why what is missing may be there: the tree has it without saying in which namespace."""
+    """Why what is missing may be there: the tree has it without saying in which namespace.
+
+    Or nothing says in which namespace the plain file lands that asks for it.
+    """
     found = cluster.once("unplaced", lambda: _without_namespace(cluster))
+    asking = raised.resource
+    if asking is not None and asking.part.loose and "namespace" not in asking.metadata:
+        found = found | {f"{each.kind} {each.name}" for each in cluster.tree if each.namespace}
     for what in _NAMED.findall(raised.problem.message):
         if what in found and raised.problem.absent:
             return (

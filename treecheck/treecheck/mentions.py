@@ -129,11 +129,11 @@ class Mentions:
         return found
 
     def creates(self) -> dict[str, Path]:
-        """`Secret web` -> a page or script that creates it."""
+        """`Secret web` -> a page, a script or a manifest's comment that creates it."""
         return {
             f"{_KINDS[kind]} {name}": path
-            for path, text in self._commands()
-            for kind, name in _CREATE.findall(text)
+            for path, text in self._all()
+            for kind, name in _CREATE.findall(text.replace("\\\n", " "))
         }
 
     def replaced(self) -> frozenset[tuple[str, str]]:

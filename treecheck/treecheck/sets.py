@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from treecheck.files import SourceFile, kustomization_file, read_source
-from treecheck.model import Origin, Part, Resource
+from treecheck.model import Origin, Part, Resource, as_text
 from treecheck.rendering import items, render, unrendered
 from treecheck.unseen import Unseen
 
@@ -106,8 +106,10 @@ class Inputs:
 
 
 def is_manifest(body: Any) -> bool:
-    """Whether a document is meant for Kubernetes."""
-    return isinstance(body, dict) and "apiVersion" in body and "kind" in body
+    """Whether a document is meant for Kubernetes, and SOPS has not encrypted all of it."""
+    if not isinstance(body, dict) or "apiVersion" not in body:
+        return False
+    return "kind" in body and not as_text(body["kind"]).startswith("ENC[")
 
 
 def show(path: Path, root: Path) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.applications import applications, sources
-from treecheck.model import as_text
+from treecheck.model import Resource, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Manifest, Resource
+    from treecheck.model import Manifest
 
 LOOSE = "the manifests"  # the set of those that nothing applies
 # Folders of manifests for people to look at, each file by itself.
@@ -107,7 +107,8 @@ def by_file(
     """What nothing applies, as one set; a file with something that is deployed too is one itself.
 
     Such a file is another form of that: an example of a page, or an older one. A Helm chart is a
-    set of its own too.
+    set of its own too, and so is each of the folders that define the same resource, with what all
+    of a cluster share: its classes, its projects.
     """
     files: dict[str, list[Resource]] = {}
     for each in loose:
@@ -116,5 +117,29 @@ def by_file(
     mixed = {name for name, found in files.items() if len({*map(is_new, found)}) > 1} | charts
     rest = [each for each in loose if (each.part.chart or each.part.name) not in mixed]
     yield from ((None, name, files[name]) for name in files if name in mixed)
-    if rest:
-        yield None, LOOSE, rest
+    others = _clashing(rest)
+    last = [each for each in rest if each.part.group not in others]
+    shared = [each for each in last if each.kind == "AppProject" or not each.namespace]
+    for folder in others:
+        found = [each for each in rest if each.part.group == folder]
+        yield None, folder, [*found, *map(_context, shared)]
+    if last:
+        yield None, LOOSE, last
+
+
+def _context(resource: Resource) -> Resource:
+    """A resource as others may refer to it; it is checked elsewhere."""
+    body, part, origin = resource.body, resource.part, resource.origin
+    return Resource(body, part, origin, checked=False, maker=resource.maker)
+
+
+def _clashing(loose: list[Resource]) -> dict[str, None]:
+    """The folders of which another one defines the same resource: lessons, say, one after another.
+
+    Whoever applies one does not apply the other.
+    """
+    folders: dict[tuple[str, ...], dict[str, None]] = {}
+    for each in loose:
+        if each.kind != "Namespace":
+            folders.setdefault(each.key, {})[each.part.group] = None
+    return {name: None for found in folders.values() if len(found) > 1 for name in found}

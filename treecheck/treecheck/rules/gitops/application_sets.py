@@ -234,7 +234,8 @@ def _finds_nothing(generator: Manifest, resource: Resource, root: Path, cluster:
 
 def _home(entry: Manifest, file: Path, cluster: Cluster) -> Path | None:
     """The root of what a git generator looks through; None where the tree does not show it."""
-    bases = [base for base in (git_root(file.parent), *file.parents) if base is not None]
+    own = git_root(file.parent)
+    bases = [base for base in (own, *file.parents) if base is not None]
     revision = as_text(entry.get("revision")) or "HEAD"
     paths = [
         as_text(source.get("path"))
@@ -243,7 +244,9 @@ def _home(entry: Manifest, file: Path, cluster: Cluster) -> Path | None:
         if source.get("repoURL") == entry.get("repoURL")
         and (as_text(source.get("targetRevision")) or "HEAD") == revision
     ]
-    return next((base for base in bases for p in paths if p and (base / p).is_dir()), None)
+    # Every folder has a folder ".": such a path tells the root of a git checkout alone.
+    told = [p for p in paths if p.strip("./") or own is not None]
+    return next((base for base in bases for p in told if (base / p).is_dir()), None)
 
 
 def _matches_deeper(entry: Manifest, root: Path) -> bool:

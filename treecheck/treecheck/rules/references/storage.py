@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.alternatives import may_meet
+from treecheck.kube.storage import DEFAULT, is_default
 from treecheck.model import Problem, Severity, as_mapping, each
 from treecheck.registry import Scope, rule
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, Resource
 
 CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
-DEFAULT = "storageclass.kubernetes.io/is-default-class"
-BETA = "storageclass.beta.kubernetes.io/is-default-class"
 
 
 @rule("default-class-missing", source=CLASSES + "#default-storageclass")
@@ -30,7 +29,7 @@ def default_class_missing(resource: Resource, cluster: Cluster) -> Iterator[Prob
     facts = cluster.facts
     if not facts.knows("defaultStorageClass") or facts.default_storage_class:
         return
-    if any(_is_default(each) for each in cluster.of_kind("StorageClass")):
+    if any(is_default(each) for each in cluster.of_kind("StorageClass")):
         return
     for path, spec in _claims(resource):
         # An empty name asks for no class, and a named volume has its own.
@@ -56,10 +55,6 @@ def _claims(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
             yield path, as_mapping(template.get("spec"))
 
 
-def _is_default(resource: Resource) -> bool:
-    return "true" in {resource.annotations.get(DEFAULT), resource.annotations.get(BETA)}
-
-
 @rule(
     "default-class-twice",
     scope=Scope.CLUSTER,
@@ -73,7 +68,7 @@ def default_class_twice(cluster: Cluster) -> Iterator[Problem]:
     A claim without a class gets the one that was made last. Which that is depends on the order of
     the sync, and differs between clusters.
     """
-    found = [each for each in cluster.of_kind("StorageClass") if _is_default(each)]
+    found = [each for each in cluster.of_kind("StorageClass") if is_default(each)]
     for other in found[1:]:
         if other.name == found[0].name or not may_meet(found[0], other, cluster):
             continue

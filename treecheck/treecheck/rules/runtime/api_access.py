@@ -252,7 +252,8 @@ def role_names_new(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     When something is created the API server does not know its name yet, so `create` with
     resourceNames grants nothing, and neither does deletecollection. Of a part of a resource, such
-    as pods/exec, the name is known. A program that asks the API server about rights of its own
+    as pods/exec, the name is known, and so it is by server-side apply, which asks for patch too: a
+    rule with both is left alone. A program that asks the API server about rights of its own
     (a SubjectAccessReview) may name what it wants: other groups are looked at where the tree has
     their CustomResourceDefinition.
     """
@@ -267,12 +268,14 @@ def role_names_new(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         }
         if not item.get("resourceNames") or not verbs or not whole or not asked:
             continue
+        if "patch" in as_list(item.get("verbs")):
+            verbs.discard("create")
         for verb in sorted(verbs):
             missing = [kind for kind in whole if not _grants(rules, item, kind, verb)]
             if missing:
                 yield Problem(
                     f"it allows to {verb} {', '.join(missing)} by name, and whoever asks to "
-                    f"{verb} names none: this grants nothing",
+                    f"{verb} names none: the verb {verb} grants nothing here",
                     fix=f"Give {verb} in a rule of its own, without resourceNames.",
                     path=(*place, "resourceNames"),
                 )

@@ -7,12 +7,14 @@ A workload may say what its data is worth, in an annotation:
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import OLD_FOLDER, ImageFacts, facts_of
 from treecheck.kube.pages import POSTGRES_IMAGE, VOLUMES
+from treecheck.kube.storage import is_formatted, may_be_disk
 from treecheck.kube.variables import variables_of
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import rule
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 SERVERS = ("Deployment", "StatefulSet", "ReplicaSet")
+
+
+# `--config /etc/mongo/mongod.conf`, `--dbpath=/srv`, `-D /srv`, `-c data_directory=/srv`
+_CONFIGURED = re.compile(
+    r"(?:^|\s)-(?:f|D)\b|--(?:config|dbpath|datadir|defaults-file)\b"
+    r"|(?:config_file|data_directory) *="
+)
 
 
 class DataFolder(NamedTuple):
@@ -68,10 +77,11 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
     """A database whose data folder lies outside every volume.
 
     The data is written into the container's own layer and is gone with the next restart, also where
-    a volume is mounted, just elsewhere.
+    a volume is mounted, just elsewhere. A server that is started with settings of its own may keep
+    it elsewhere.
     """
     for store in data_folders(cluster, resource.pod) if resource.pod else ():
-        if store.mount is None:
+        if store.mount is None and not _is_configured(store.container):
             moved = _mount_of(store.container, PurePosixPath(OLD_FOLDER)) is not None
             at_old = moved and store.folder.name == "docker"
             name = store.container.get("name")
@@ -80,18 +90,34 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 f" {store.folder} since PostgreSQL 18: it refuses to start"
                 if at_old
                 else f"container {name} keeps its data in {store.folder}, which no volume holds: "
-                + _loss(store.container),
+                + _loss(store),
                 fix=f"Mount the volume at {store.folder.parents[1]}."
                 if at_old
-                else f"Mount a volume at {store.folder.parent}, or at a parent of it.",
+                else f"Mount a volume at {_place(store)}, or at a parent of it.",
                 path=(*store.path, "volumeMounts" if "volumeMounts" in store.container else "name"),
             )
 
 
-def _loss(container: Manifest) -> str:
-    """What comes of data in a container's own layer."""
-    context = as_mapping(container.get("securityContext"))
-    if context.get("readOnlyRootFilesystem") is True:
+def _place(store: DataFolder) -> PurePosixPath:
+    """Where to mount a volume for a data folder, which must not always be the volume's root."""
+    return store.folder.parent if store.image.strict_folder else store.folder
+
+
+def _is_configured(container: Manifest) -> bool:
+    """Whether the server is started with a file of settings or a folder of data of its own."""
+    words = [*as_list(container.get("command")), *as_list(container.get("args"))]
+    return any(_CONFIGURED.search(as_text(word)) for word in words)
+
+
+def _loss(store: DataFolder) -> str:
+    """What comes of data in a container's own layer.
+
+    The folder that an image declares as its volume can be written to whatever the root file system
+    is: the container runtime makes a new one for each container.
+    """
+    context = as_mapping(store.container.get("securityContext"))
+    own = store.folder.is_relative_to(store.image.data)
+    if context.get("readOnlyRootFilesystem") is True and not own:
         return "its root file system is read-only, and it ends at its start"
     return "the data is lost when the container restarts"
 
@@ -105,13 +131,15 @@ def data_in_volume_root(resource: Resource, cluster: Cluster) -> Iterator[Proble
     """A PostgreSQL whose data folder is the root of a disk.
 
     A new file system has a folder lost+found in its root and belongs to root, and initdb refuses
-    a folder that is not empty. PGDATA has to be a folder below the mount.
+    a folder that is not empty. PGDATA has to be a folder below the mount. A folder of a node or of
+    a file server has none: looked at is a claim whose class is known to be disks.
     """
     for store in data_folders(cluster, resource.pod) if resource.pod else ():
         mount = store.mount
         if not store.image.strict_folder or mount is None or "subPath" in mount:
             continue
-        on_disk = store.volume is None or "persistentVolumeClaim" in store.volume
+        claim = _claim_of(resource, store, cluster)
+        on_disk = claim is not None and is_formatted(claim, cluster)
         if on_disk and str(store.folder) == as_text(mount.get("mountPath")).rstrip("/"):
             yield Problem(
                 f"the data folder {store.folder} is the root of volume {mount.get('name')}, where "
@@ -120,6 +148,22 @@ def data_in_volume_root(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 f"{store.folder}/pgdata.",
                 path=(*store.path, "env" if "env" in store.container else "volumeMounts"),
             )
+
+
+def _claim_of(resource: Resource, store: DataFolder, cluster: Cluster) -> Manifest | None:
+    """The spec of the claim that a data folder's volume is, where the tree has it."""
+    if store.volume is not None:
+        name = as_text(as_mapping(store.volume.get("persistentVolumeClaim")).get("claimName"))
+        claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
+        return claim.spec if claim else None
+    name = as_text(as_mapping(store.mount).get("name"))
+    return dict(_templates(resource)).get(name)
+
+
+def _templates(resource: Resource) -> Iterator[tuple[str, Manifest]]:
+    """(name, spec) of each claim that a StatefulSet makes for a pod."""
+    for claim in map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates"))):
+        yield as_text(as_mapping(claim.get("metadata")).get("name")), as_mapping(claim.get("spec"))
 
 
 @rule("data-ephemeral", kinds=SERVERS, source=VOLUMES + "#emptydir")
@@ -270,10 +314,7 @@ def volume_owned_by_root(resource: Resource, cluster: Cluster) -> Iterator[Probl
 
 def _disks(resource: Resource, cluster: Cluster) -> set[str]:
     """The names of a pod's volumes that are disks of one node at a time."""
-    found = {
-        as_text(as_mapping(claim.get("metadata")).get("name")): as_mapping(claim.get("spec"))
-        for claim in map(as_mapping, as_list(resource.spec.get("volumeClaimTemplates")))
-    }
+    found = dict(_templates(resource))
     for volume in map(
         as_mapping, as_list(resource.pod.spec.get("volumes") if resource.pod else ())
     ):
@@ -282,4 +323,8 @@ def _disks(resource: Resource, cluster: Cluster) -> set[str]:
         if claim is not None:
             found[as_text(volume.get("name"))] = claim.spec
     shared = {"ReadWriteMany", "ReadOnlyMany"}
-    return {n for n, spec in found.items() if not shared & set(as_list(spec.get("accessModes")))}
+    return {
+        name
+        for name, spec in found.items()
+        if not shared & set(as_list(spec.get("accessModes"))) and may_be_disk(spec, cluster)
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from treecheck.cluster import matches
 from treecheck.files import load_text
 from treecheck.kube.alternatives import may_meet
+from treecheck.kube.storage import is_disk, may_be_disk
 from treecheck.kube.variables import variables_of
 from treecheck.kube.workloads import (
     autoscalers,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from treecheck.model import Resource
 
 DEPLOYMENT = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
-# In the names of classes and of their provisioners: `freenas-nfs-csi`, `rancher.io/local-path`.
-_UNATTACHED = re.compile(r"(?<![a-z])(?:nfs|efs|smb|cifs|azurefile|local-path|hostpath)(?![a-z])")
 SHARED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
 
 
@@ -38,7 +37,8 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
     With several replicas, or while a rolling update has the old and the new pod at once, the pod on
     the other node waits for the volume: FailedAttachVolume, Multi-Attach error. Storage that no
-    node attaches (NFS, SMB, a folder of a node), by its StorageClass, is left alone.
+    node attaches (NFS, SMB, a folder of a node), by its StorageClass, is left alone, and for a
+    single replica so is a claim without a class, where the tree doesn't tell what the default is.
     """
     if resource.pod is None:
         return
@@ -48,29 +48,20 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
         claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
         if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
             continue
-        if _is_unattached(claim, cluster):
-            continue
-        if most > 1 or is_rolling(resource):
-            when = f"with {most} replicas" if most > 1 else "during a rolling update"
+        if most > 1:
+            when = f"with {most} replicas" if may_be_disk(claim.spec, cluster) else ""
+        else:
+            rolls = is_rolling(resource) and is_disk(claim.spec, cluster)
+            when = "during a rolling update" if rolls else ""
+        if when:
             yield Problem(
-                f"claim {name} can be mounted by one node at a time, and {when} pods on two nodes "
-                "need it: one of them never starts",
+                f"claim {name} can be mounted by one node at a time, and {when} its pods may be on "
+                "two: then one of them never starts",
                 fix="Use a StatefulSet with volumeClaimTemplates, or one replica with strategy "
                 "Recreate, or a ReadWriteMany claim.",
                 path=(*resource.pod.spec_path, *place),
                 related=(claim,),
             )
-
-
-def _is_unattached(claim: Resource, cluster: Cluster) -> bool:
-    """Whether a claim's storage is not attached to a node, so that its access mode binds nobody.
-
-    Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
-    """
-    name = as_text(claim.spec.get("storageClassName"))
-    found = cluster.get("StorageClass", "", name)
-    provisioner = as_text(found.body.get("provisioner")) if found else ""
-    return _UNATTACHED.search(f"{name} {provisioner}") is not None
 
 
 @rule(

@@ -89,10 +89,12 @@ def image_never_pulled(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An image that no node ever pulls.
 
     imagePullPolicy Never works where somebody has loaded the image onto the node, as on a
-    developer's machine. On a new node: ErrImageNeverPull.
+    developer's machine. On a new node: ErrImageNeverPull. An image without a registry in its name
+    is taken for one that is loaded.
     """
     for path, container in containers(resource):
-        if container.get("imagePullPolicy") == "Never":
+        registry, slash, _ = as_text(container.get("image")).partition("/")
+        if container.get("imagePullPolicy") == "Never" and slash and "." in registry:
             yield Problem(
                 f"container {container.get('name')} has imagePullPolicy Never: on a node that does "
                 "not have the image yet it never starts",

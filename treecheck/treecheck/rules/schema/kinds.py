@@ -137,7 +137,8 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     In the groups of Kubernetes itself every kind is known; a group without a dot is always one of
     them. Kinds of other groups come from CustomResourceDefinitions and are not looked at. A file
-    that nothing applies, of a group and kind like none that a cluster has, is a program's own.
+    that nothing applies, of a group and kind like none that a cluster has, is a program's own, and
+    so it is where several such files are of kinds in v1 that are near none of Kubernetes'.
     """
     if not resource.api_version or not resource.kind or removal(resource) is not None:
         return
@@ -153,7 +154,10 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     )
     if resource.group not in BUILT_IN_GROUPS and "." in resource.group and not ours:
         return
-    if resource.part.loose and _is_foreign(resource, {kind for _, kind in known}):
+    if resource.part.loose and (
+        _is_foreign(resource, {kind for _, kind in known})
+        or (resource.api_version == "v1" and _has_own_v1(cluster, {*known}))
+    ):
         return
     versions = sorted(version for version, kind in known if kind == resource.kind)
     kinds = [kind for version, kind in known if version == resource.api_version]
@@ -180,6 +184,23 @@ def _is_foreign(resource: Resource, kinds: Iterable[str]) -> bool:
         return False
     near = difflib.get_close_matches(group, labels, n=1)
     return not near and not difflib.get_close_matches(resource.kind, kinds, n=1, cutoff=0.8)
+
+
+def _has_own_v1(cluster: Cluster, known: set[tuple[str, str]]) -> bool:
+    """Whether the tree has manifests of a program that calls its own API v1, as Kubernetes does.
+
+    Then it has several kinds that are near none of Kubernetes', in files that nothing applies.
+    """
+    core = [kind for version, kind in known if version == "v1"]
+    everywhere = {kind for _, kind in known} | {kind for _, kind in OF_OPENSHIFT}
+
+    def strange() -> set[str]:
+        kinds = {
+            each.kind for each in cluster.tree if each.part.loose and each.api_version == "v1"
+        } - everywhere
+        return {kind for kind in kinds if not difflib.get_close_matches(kind, core, n=1)}
+
+    return len(cluster.once("kinds of another v1", strange)) > 1
 
 
 def _group(api_version: str) -> str:

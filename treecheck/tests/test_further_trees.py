@@ -1,0 +1,126 @@
+"""What further trees mean: another program's kinds, encrypted files, lessons, what people make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from test_unknown import POD, application, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = "apiVersion: v1\nkind: KIND\nmetadata: {name: a}\nspec: {}\n"
+SEALED = (
+    "apiVersion: ENC[AES256_GCM,data:Zm9v,iv:YQ==,tag:Yg==,type:str]\n"
+    "kind: ENC[AES256_GCM,data:YmFy,iv:YQ==,tag:Yg==,type:str]\nclusters: []\n"
+)
+SET = (
+    "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\n"
+    "spec:\n  serviceName: db\n  selector: {matchLabels: {app: LABEL}}\n"
+    "  template:\n    metadata: {labels: {app: LABEL}}\n"
+    "    spec: {containers: [{name: db, image: 'registry.example.com/db:1'}]}\n"
+    "---\napiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"
+    "spec: {clusterIP: None, selector: {app: SELECTED}, ports: [{port: 5432}]}\n"
+)
+READER = (
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: reader}\n"
+    "spec:\n  containers: [{name: a, image: a, volumeMounts: [{name: d, mountPath: /d}]}]\n"
+    "  volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n"
+)
+CLAIM = (
+    "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: NAME, namespace: stock}\n"
+    "spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}\n"
+)
+
+
+def rules(tmp_path: Path, files: dict[str, str], rule: str) -> list[str]:
+    return [each.rule for each in run(tmp_path, files, rule).findings]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [
+        (["VirtualNetwork", "VpnTunnel", "Server"], 0),
+        (["VirtualNetwork", "Server"], 2),
+        (["Servise", "Confgmap"], 2),
+    ],
+)
+def test_another_program_may_call_its_own_api_v1(
+    kinds: list[str], found: int, tmp_path: Path
+) -> None:
+    files = {f"{kind}.yaml": OTHER.replace("KIND", kind) for kind in kinds}
+
+    assert rules(tmp_path, files, "unknown-kind") == ["unknown-kind"] * found
+
+
+def test_a_file_that_sops_encrypted_as_a_whole_is_no_manifest(tmp_path: Path) -> None:
+    assert run(tmp_path, {"kubeconfig.enc.yaml": SEALED}).findings == []
+
+
+@pytest.mark.parametrize(("selected", "found"), [("b", 0), ("other", 1)])
+def test_each_lesson_has_a_service_of_its_own(selected: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "lesson-1/db.yaml": SET.replace("LABEL", "a").replace("SELECTED", "a"),
+        "lesson-2/db.yaml": SET.replace("LABEL", "b").replace("SELECTED", selected),
+    }
+
+    names = rules(tmp_path, files, "governing-service-missing")
+
+    assert names == ["governing-service-missing"] * found
+
+
+@pytest.mark.parametrize(("allowed", "found"), [("shop.git", 0), ("other.git", 2)])
+def test_lessons_share_what_a_cluster_has_once(allowed: str, found: int, tmp_path: Path) -> None:
+    own = application("shop", "{repoURL: 'https://git.example.com/shop.git', path: gone}")
+    own = own.replace("project: default", "project: shop")
+    project = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n"
+        "metadata: {name: shop, namespace: argocd}\n"
+        f"spec: {{sourceRepos: ['https://git.example.com/{allowed}'],"
+        " destinations: [{server: '*', namespace: '*'}]}\n"
+    )
+    files = {"one/a.yaml": own, "two/a.yaml": own, "projects/shop.yaml": project}
+
+    names = rules(tmp_path, files, "project-forbids-source")
+
+    assert names == ["project-forbids-source"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("data", 0), ("other", 1)])
+def test_a_pod_without_a_namespace_may_land_where_its_claim_is(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    files = {"jobs/a.yaml": READER, "b/claim.yaml": CLAIM.replace("NAME", name)}
+
+    assert rules(tmp_path, files, "claim-missing") == ["claim-missing"] * found
+
+
+@pytest.mark.parametrize(("comment", "found"), [("# First: kubectl -n shop", 0), ("# No", 1)])
+def test_a_comment_says_how_to_make_what_is_missing(
+    comment: str, found: int, tmp_path: Path
+) -> None:
+    pod = POD.replace(
+        "{name: front, image", "{envFrom: [{configMapRef: {name: script}}], name: a, image"
+    )
+    text = f"{comment} create configmap script --from-file=run.py\n{pod}"
+
+    assert rules(tmp_path, {"a.yaml": text}, "config-missing") == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(("other", "found"), [("shop", 1), ("", 0)])
+def test_pods_of_a_namespace_in_which_nothing_of_the_tree_runs_come_from_elsewhere(
+    other: str, found: int, tmp_path: Path
+) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        "metadata: {name: web, namespace: shop}\n"
+        "spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}\n"
+    )
+    files = {"a.yaml": policy}
+    if other:
+        files["b.yaml"] = POD.replace("{name: front}", f"{{name: front, namespace: {other}}}")
+
+    names = rules(tmp_path, files, "network-policy-selects-nothing")
+
+    assert names == ["network-policy-selects-nothing"] * found
