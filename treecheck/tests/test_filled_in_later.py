@@ -24,6 +24,8 @@ BROKEN = SETTINGS + "data: {LOG_LEVEL: [}\n"
         ("go.yaml", SETTINGS + "data: {LOG_LEVEL: {{ .Values.level }} }\n", "{{ }}"),
         ("helm.yaml", "{{- if .Values.on }}\n" + SETTINGS + "{{- end }}\n", "{{ }}"),
         ("jinja.yml", SETTINGS + "data:\n{% for a in b %}\n  {{ a }}: 1\n{% endfor %}\n", "{% %}"),
+        ("three.yaml", "{{{- if .on }}}\n" + SETTINGS + "{{{- end }}}\n", "{{{ }}}"),
+        ("more.yaml", SETTINGS + "data: {LOG_LEVEL: {{{ .level }}} }\n", "{{{ }}}"),
         ("env.yaml", SETTINGS + "data: [a, b${TAIL]}, {${MORE}: 1}]\n", "${ }"),
     ],
 )
@@ -67,6 +69,21 @@ def test_only_helm_knows_what_its_templates_become(
 
     assert [each.rule for each in report.findings] == ["not-yaml"] * found
     assert [each for each in report.unknown if f"web/{place} is a template" in each] != [] or found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#@ load("@ytt:data", "data")\n' + BROKEN,
+        "#@ if data.values.on:\n" + SETTINGS + "#@ end\n" + BROKEN,
+        BROKEN + "replicas: #@ data.values.replicas\n",
+    ],
+)
+def test_only_ytt_knows_what_its_templates_become(text: str, tmp_path: Path) -> None:
+    report = run(tmp_path, {"k8s/settings.yaml": text})
+
+    assert report.findings == []
+    assert [each for each in report.unknown if "is a template of ytt" in each] != []
 
 
 @pytest.mark.parametrize("text", [BROKEN, SETTINGS + "data: {LOG_LEVEL: {{ .Values.level }} }\n"])

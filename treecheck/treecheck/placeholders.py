@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # command, such as `{{- if .Values.enabled }}`.
 MARKS: dict[str, str] = {
     "{{ }}": r"\{\{.*?\}\}",
+    "{{{ }}}": r"\{\{\{.*?\}\}\}",
     "{% %}": r"\{%.*?%\}|\{#.*?#\}|\{\{.*?\}\}",
     "<% %>": r"<%.*?%>",
     "${ }": r"\$\{[^}\n]*\}",
@@ -37,7 +38,7 @@ MARKS: dict[str, str] = {
 _NAMED = re.compile(r"\.(?:erb|ftl|gotmpl|j2|jinja2?|mustache|tmpl|tpl)\.ya?ml$")
 # A line that begins with a command of a template: text of alerts has the same marks elsewhere.
 _WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+ :?="
-_COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{\{{-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
+_COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{{{2,3}}-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
 # What of an encrypted manifest depends on what is in it, or is SOPS's own.
 _ENCRYPTED = {("data",), ("stringData",), ("binaryData",), ("type",), ("sops",)}
 # `IMAGE|-nginx:1.27-|`: a name, and what it becomes where nobody gives it a value.
@@ -48,6 +49,11 @@ _BARE = re.compile(
     re.MULTILINE,
 )
 _DATA = re.compile(r"^(?:data|stringData):", re.MULTILINE)  # its keys may be such words
+# What ytt reads in comments: `#@ load("@ytt:data", "data")`, `replicas: #@ data.values.replicas`.
+_YTT = re.compile(
+    r"^[ \t]*#@[ \t]*(?:load\(|(?:if|for|def|end)\b|(?:data|overlay|schema|library)/)|: #@ ?\w",
+    re.MULTILINE,
+)
 _PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
 # A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
@@ -82,6 +88,8 @@ def template_of(text: str, *, helm: bool = False) -> str:
     """
     if helm and "{{" in text:
         return "a template with {{ }}"
+    if _YTT.search(text):
+        return "a template of ytt"
     for mark, pattern in MARKS.items():
         places = re.compile(pattern, re.DOTALL)
         if places.search(text) and _is_yaml(_filled(text, places)):
@@ -131,7 +139,7 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
 
     In a Helm chart it is one with any place at all. A file whose name says so is one anyway.
     """
-    if _NAMED.search(source.path.name) or has_default(source.text):
+    if _NAMED.search(source.path.name) or has_default(source.text) or _YTT.search(source.text):
         return True
     if charted and "{{" in source.text:
         return any("apiVersion" in as_mapping(each.value) for each in source.documents)
