@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import FLUX, SETTINGS, rules
-from test_unknown import APPLICATION, HEAD, run
+from test_unknown import APPLICATION, HEAD, OWN, run
 
 from treecheck.engine import check
 from treecheck.facts import Facts
@@ -56,20 +56,31 @@ def test_a_file_of_a_chart_beside_its_templates_may_be_one(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("host", "folder", "found"),
-    [("<your-domain>", "live", 0), ("Your Domain", "live", 1), ("<your-domain>", "app", 1)],
+    [
+        ("<your-domain>", "live", 0),
+        ("Your Domain", "live", 1),
+        ("<your-domain>", "app", 0),
+        ("<your-domain>", "front", 1),  # which an Application brings
+    ],
 )
 def test_what_a_person_fills_in_is_not_judged_before(
     host: str, folder: str, found: int, tmp_path: Path
 ) -> None:
-    files = {f"{folder}/web.yaml": HOST.replace("HOST", host)}
-    files["app/kustomization.yaml"] = HEAD + f"resources: {['web.yaml'] if folder == 'app' else []}"
+    files = {f"{folder}/web.yaml": HOST.replace("HOST", host), "apps/front.yaml": OWN}
+    if folder != "live":
+        files[f"{folder}/kustomization.yaml"] = HEAD + "resources: [web.yaml]"
 
     assert rules(tmp_path, files, "ingress-rules") == ["ingress-rules"] * found
 
 
-@pytest.mark.parametrize(("folder", "found"), [("samples", 0), ("live", 1)])
-def test_a_word_for_a_secret_is_right_in_a_sample(folder: str, found: int, tmp_path: Path) -> None:
-    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {key: 'your key!'}\n"
+@pytest.mark.parametrize(
+    ("folder", "word", "found"),
+    [("samples", "a key!", 0), ("live", "your key!", 0), ("live", "a key!", 1)],
+)
+def test_a_word_for_a_secret_is_right_in_a_sample(
+    folder: str, word: str, found: int, tmp_path: Path
+) -> None:
+    secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\ndata: {{key: '{word}'}}\n"
 
     names = rules(tmp_path, DEPLOYED | {f"{folder}/a.yaml": secret}, "not-base64")
     assert names == ["not-base64"] * found

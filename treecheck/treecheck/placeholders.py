@@ -68,7 +68,8 @@ _TO_FILL = re.compile(
 )
 # What stands where a person is to put what only they have: `# your kubeconfig`, `<base64>`, `...`.
 _HINT = re.compile(
-    r"\A(?:[ \t]*#[^\n]*\n?)+\Z|base-?64|\b(?:your|change|replace|insert|enter|put)[-_ ]?"
+    r"\A(?:[ \t]*#[^\n]*\n?)+\Z|base-?64[-_ ]?(?:encoded|of|string|value)"
+    r"|\b(?:your|change|replace|insert|enter|put)[-_ ]?"
     r"|placeholder|\A[.xX*_-]+\Z",
     re.IGNORECASE,
 )
