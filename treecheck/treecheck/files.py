@@ -92,10 +92,16 @@ def load_text(path: Path) -> str:
         raise YamlError(str(path), line, f"not UTF-8: {error.reason}", Fault.ENCODING) from error
 
 
+@functools.lru_cache(maxsize=4096)
+def parse(text: str, name: str) -> list[Document]:
+    """What `read_documents` reads, once: nobody may change it."""
+    return read_documents(text, name)
+
+
 def parse_source(path: Path, text: str) -> SourceFile:
     """The documents of `text`, or the error in it."""
     try:
-        return SourceFile(path, text, read_documents(text, str(path)))
+        return SourceFile(path, text, parse(text, str(path)))
     except YamlError as error:
         return SourceFile(path, text, [], error)
 

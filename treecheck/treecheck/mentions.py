@@ -82,6 +82,7 @@ class Mentions:
         self.folder = folder
         self.files = files
         self._texts: list[tuple[Path, str]] | None = None
+        self._pages: list[tuple[Path, str]] | None = None
         self._terraform: dict[Path, Path | None] = {}
 
     def has(self, file: Path) -> bool:
@@ -160,11 +161,15 @@ class Mentions:
         """Whether a page, a script or Argo CD's settings build without the load restrictor."""
         return any("LoadRestrictionsNone" in text for _, text in self._all())
 
-    def _commands(self) -> Iterator[tuple[Path, str]]:
+    def _commands(self) -> list[tuple[Path, str]]:
         """The pages and scripts, a command a line."""
-        for path, text in self._all():
-            if path.suffix in SCRIPTS or path.name in SCRIPT_NAMES:
-                yield path, text.replace("\\\n", " ")
+        if self._pages is None:
+            self._pages = [
+                (path, text.replace("\\\n", " "))
+                for path, text in self._all()
+                if path.suffix in SCRIPTS or path.name in SCRIPT_NAMES
+            ]
+        return self._pages
 
     def terraform(self, loose: Iterable[Resource]) -> dict[tuple[Path, str], None]:
         """(folder, namespace) of manifests that no tree applies, and that lie below Terraform's."""

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from treecheck.errors import InputError
-from treecheck.files import kustomization_file, load_text
+from treecheck.files import kustomization_file, load_text, parse
 from treecheck.model import as_list, as_mapping, as_text
-from treecheck.reading import read_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -240,13 +239,13 @@ def _name(body: dict[str, Any]) -> tuple[str, str]:
 
 def _documents(file: Path) -> list[dict[str, Any]]:
     try:
-        return _parsed(load_text(file))
+        return _parsed(load_text(file), str(file))
     except (InputError, OSError):
         return []
 
 
-def _parsed(text: str) -> list[dict[str, Any]]:
+def _parsed(text: str, name: str = "a patch") -> list[dict[str, Any]]:
     try:
-        return [as_mapping(each.value) for each in read_documents(text, "a patch")]
+        return [as_mapping(each.value) for each in parse(text, name)]
     except InputError:
         return []

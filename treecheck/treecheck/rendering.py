@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from treecheck import kustomize
 from treecheck.errors import InputError
-from treecheck.files import kustomization_file, load_text
+from treecheck.files import kustomization_file, load_text, parse
 from treecheck.kube.fleet import overlaid_chart
 from treecheck.kube.renderers import UNRESTRICTED
 from treecheck.model import as_list, as_mapping
@@ -107,7 +107,7 @@ def _read_kustomization(folder: Path) -> Kustomization | None:
     if file is None:
         return None
     try:
-        documents = read_documents(load_text(file), str(file))
+        documents = parse(load_text(file), str(file))
     except InputError:
         return None
     body = as_mapping(documents[0].value) if documents else {}

@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
-from treecheck.files import load_text
+from treecheck.files import load_text, parse
 from treecheck.model import as_list, as_mapping, as_text
-from treecheck.reading import read_documents
 from treecheck.rendering import closure, read_kustomization
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _DELETE = re.compile(r"\$patch[\"']?: *[\"']?delete|\bop[\"']?: *[\"']?remove\b"
 def mappings(file: Path) -> list[Manifest]:
     """The mappings of a file: its documents, or the items of a list in its place."""
     try:
-        documents = read_documents(load_text(file), str(file))
+        documents = parse(load_text(file), str(file))
     except (InputError, OSError):
         return []
     return [

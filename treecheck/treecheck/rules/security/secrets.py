@@ -9,7 +9,7 @@ import base64
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.secrets import FORMS, NO_VALUE, REFERENCE, SECRET_NAME, is_random
+from treecheck.kube.secrets import NO_VALUE, REFERENCE, SECRET_NAME, is_random, recognised
 from treecheck.model import Problem, as_list, as_mapping, as_text, containers, each
 from treecheck.registry import Family, Scope, rule
 
@@ -41,11 +41,6 @@ KEY_NAME = re.compile(
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def recognised(text: str) -> str:
-    """The form of credential that a text holds, or an empty text."""
-    return next((name for name, form in FORMS.items() if form.search(text)), "")
-
-
 @rule("credential-in-file", family=Family.POLICY, scope=Scope.FILE, source=SOURCE)
 def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
     """Text in the form of a credential, anywhere in a YAML file, comments included.
@@ -53,7 +48,8 @@ def credential_in_file(source: SourceFile, facts: Facts) -> Iterator[Problem]:
     What is in git's history is known to everybody who ever cloned it; taking the line out again
     does not help.
     """
-    for number, line in enumerate(source.text.splitlines(), 1):
+    lines = source.text.splitlines() if recognised(source.text) else []  # most files have none
+    for number, line in enumerate(lines, 1):
         what = recognised(line)
         if what:
             yield Problem(
