@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_unknown import POD, application, run
+from test_unknown import IN_SHOP, POD, application, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +124,43 @@ def test_pods_of_a_namespace_in_which_nothing_of_the_tree_runs_come_from_elsewhe
     names = rules(tmp_path, files, "network-policy-selects-nothing")
 
     assert names == ["network-policy-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("text", "found"), [("networking: {}", 0), ("spec: {}", 1)])
+def test_what_has_neither_metadata_nor_a_spec_is_a_programs_file(
+    text: str, found: int, tmp_path: Path
+) -> None:
+    body = f"apiVersion: plans.example.com/v1alpha1\nkind: Plan\n{text}\n"
+
+    names = rules(tmp_path, {"a.yaml": body}, "nameless-manifest")
+
+    assert names == ["nameless-manifest"] * found
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [("fixtures", 0), ("with_schema_error", 0), ("broken-pods", 0), ("error-pages", 1)],
+)
+def test_a_fault_that_somebody_shows_is_meant(folder: str, found: int, tmp_path: Path) -> None:
+    files = {f"{folder}/a.yaml": "apiVersion: v1\nkind: Confgmap\nmetadata: {name: a}\n"}
+    if folder != "fixtures":
+        files["front/a.yaml"] = POD
+
+    assert rules(tmp_path, files, "unknown-kind") == ["unknown-kind"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("edge-istio", 0), ("edge-other", 1)])
+def test_a_gateway_has_a_service_of_its_own(name: str, found: int, tmp_path: Path) -> None:
+    text = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+        "metadata: {name: edge, namespace: shop}\n"
+        "spec: {gatewayClassName: istio, listeners: [{name: a, port: 80, protocol: HTTP}]}\n---\n"
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+        "metadata: {name: inbound, namespace: shop}\n"
+        f"spec: {{rules: [{{backendRefs: [{{name: {name}, port: 80}}]}}]}}\n"
+    )
+    files = {"a.yaml": text, "b.yaml": IN_SHOP}
+
+    names = rules(tmp_path, files, "route-backend-missing")
+
+    assert names == ["route-backend-missing"] * found

@@ -48,7 +48,7 @@ def test_a_kustomization_applies_no_programs_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "found"), [("EnvoyGateway", 0), ("EnvoyProxy", 1)])
 def test_the_settings_of_envoy_gateway_need_no_name(kind: str, found: int, tmp_path: Path) -> None:
-    text = f"apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: {kind}\ngateway: {{a: b}}\n"
+    text = f"apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: {kind}\ngateway: {{}}\nspec: {{}}\n"
 
     assert rules(tmp_path, {"a.yaml": text}, "nameless-manifest") == ["nameless-manifest"] * found
 

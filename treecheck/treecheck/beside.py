@@ -52,6 +52,9 @@ _RECORD = re.compile(r"^\d+-(?:assert|errors?)\b|\binvalid\b")
 _LESSON = re.compile(r"(?:^|[-_])(?:course|exercises?|lessons?|study|workshop)(?:[-_]|$)")
 _OFF = re.compile(r"[._-](?:bak|disabled?|deprecated|off|old)$")
 
+# A folder of faults that somebody shows or tests: `invalid`, `with_schema_error`.
+_FAULTS = re.compile(r"(?:^|[-_])(?:broken|invalid)(?:[-_]|$)|[-_]errors?$")
+
 EXAMPLE, ARCHIVE = "example", "archive"
 
 
@@ -62,12 +65,19 @@ def aside(path: Path, tree: Path) -> str:
     """
     parts = path.relative_to(tree).parts if path.is_relative_to(tree) else ()
     names = {each.strip("_.-").casefold() for each in parts}
-    if any(_OFF.search(each) for each in names) or (parts and _RECORD.search(parts[-1])):
+    if any(_OFF.search(each) or _FAULTS.search(each) for each in names):
+        return ARCHIVE
+    if parts and _RECORD.search(parts[-1]):
         return ARCHIVE
     if names & (ARCHIVES | RECORDS) or _is_input_of_test(path) or _is_data_of_chart(path):
         return ARCHIVE
     taught = any(_LESSON.search(each) for each in names)
     return EXAMPLE if taught or names & EXAMPLES else ""
+
+
+def is_recorded(path: Path, tree: Path) -> bool:
+    """Whether a path lies in a folder for a program's tests: nothing deploys such, ever."""
+    return not RECORDS.isdisjoint(path.relative_to(tree).parts if path.is_relative_to(tree) else ())
 
 
 def _is_input_of_test(file: Path) -> bool:

@@ -19,6 +19,7 @@ from treecheck.beside import (
     has_kind,
     is_part,
     is_read,
+    is_recorded,
     left_out,
     made_beside,
     makes_more,
@@ -143,10 +144,12 @@ class Sorter:
         return replace(part, shown=self._aside(folder) == EXAMPLE)
 
     def _aside(self, path: Path) -> str:
-        """EXAMPLE or ARCHIVE, where nothing deploys what lies in such a folder; else ""."""
+        """EXAMPLE or ARCHIVE of what lies in such a folder, unless the tree deploys it; else ""."""
         here = not {path, path.parent}.isdisjoint({*self.flux, *self.followed})
         out = EXAMPLE if path in self.out else ""
-        return aside(path, self.folder) or out if self.deploys and not here else ""
+        if here or not (self.deploys or is_recorded(path, self.folder)):
+            return ""
+        return aside(path, self.folder) or out
 
     def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
         shown = show(folder, self.inputs.root)

@@ -115,6 +115,8 @@ def route_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Prob
         service = cluster.get("Service", namespace, name)
         if f"{namespace}/{name}" in cluster.facts.services or not name:
             continue
+        if service is None and name in _services_of_gateways(cluster, namespace):
+            continue
         if service is None:
             yield Problem(
                 f"it leads to Service {name}, which does not exist in namespace {namespace}: "
@@ -132,6 +134,21 @@ def route_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Prob
                 path=(*path, "port"),
                 related=(service,),
             )
+
+
+def _services_of_gateways(cluster: Cluster, namespace: str) -> set[str]:
+    """The Services that controllers make for Gateways: `edge-istio`, `cilium-gateway-edge`.
+
+    Source: https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/.
+    """
+    return {
+        name
+        for each in cluster.of_kind("Gateway", namespace=namespace)
+        for name in (
+            f"{each.name}-{each.spec.get('gatewayClassName')}",
+            f"cilium-gateway-{each.name}",
+        )
+    }
 
 
 def _offers(service: Resource, port: object) -> bool:

@@ -293,9 +293,10 @@ def volume_owned_by_root(resource: Resource, cluster: Cluster) -> Iterator[Probl
 
     A new file system belongs to root. A container of another user gets permission denied, unless
     the pod's fsGroup has the kubelet hand the volume to that group. Volumes that several nodes
-    share are left alone: their servers have rights of their own.
+    share are left alone: their servers have rights of their own. So is OpenShift, which gives the
+    pods of each namespace an fsGroup (a SecurityContextConstraints asks for it).
     """
-    if resource.pod is None:
+    if resource.pod is None or cluster.once("on OpenShift", lambda: _is_openshift(cluster)):
         return
     context = as_mapping(resource.pod.spec.get("securityContext"))
     if context.get("runAsNonRoot") is not True or "fsGroup" in context:
@@ -310,6 +311,11 @@ def volume_owned_by_root(resource: Resource, cluster: Cluster) -> Iterator[Probl
                     fix="Set fsGroup in the pod's securityContext to the user's group.",
                     path=(*path, *place),
                 )
+
+
+def _is_openshift(cluster: Cluster) -> bool:
+    """Whether some resource is of a kind that OpenShift alone serves."""
+    return any(each.group.endswith(".openshift.io") for each in cluster.resources)
 
 
 def _disks(resource: Resource, cluster: Cluster) -> set[str]:

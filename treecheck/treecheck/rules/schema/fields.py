@@ -123,7 +123,8 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
     custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
     if custom and ("name" in resource.spec or not _METADATA.issuperset(resource.metadata)):
         return  # of a program with a form of its own, such as a list of assistants
-    if custom and resource.kind.endswith("Configuration") and "metadata" not in resource.body:
+    words = {"metadata", *(() if resource.kind.endswith("Configuration") else ("name", "spec"))}
+    if custom and words.isdisjoint(resource.body):
         return  # of a program too
     if not resource.name and resource.kind != "LimitRange":  # the API server names one itself
         yield Problem(
