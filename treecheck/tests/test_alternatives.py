@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_unknown import HEAD, IN_SHOP, OWN, POD, application, run
+from test_unknown import HEAD, IN_SHOP, OWN, POD, application, run, write
+
+from treecheck.engine import check
+from treecheck.facts import Facts
+from treecheck.inputs import gather
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,3 +92,27 @@ def test_a_value_of_a_folder_that_nothing_brings_may_be_to_fill_in(
     report = run(tmp_path, files, "malformed-text")
 
     assert [each.rule for each in report.findings] == ["malformed-text"] * found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("up.sh", "helm install front ./chart -n shop\n", 0),
+        ("k8s/values.yaml", "size: 1\n", 0),
+        ("other/values.yaml", "size: 1\n", 1),
+    ],
+)
+def test_a_script_counts_where_all_is_one_kustomization(
+    name: str, text: str, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "kustomization.yaml": HEAD + "resources: [k8s/a.yaml]\n",
+        "k8s/a.yaml": IN_SHOP,
+        name: text,
+    }
+    write(tmp_path, files)
+    monkeypatch.chdir(tmp_path)
+
+    report = check(gather([], Facts()), Facts(), (1, 32), only=["service-selects-nothing"])
+
+    assert [each.rule for each in report.findings] == ["service-selects-nothing"] * found

@@ -54,6 +54,8 @@ def test_what_a_chart_has_beside_its_templates_lacks_nothing(chart: bool, tmp_pa
         ("front.jsonnet", "{}", 0),
         ("front.yaml.j2", "kind: Deployment\n", 0),
         ("front.json", '{"kind": "Deployment"}', 0),
+        ("values.yaml", "size: 1\n", 0),
+        ("front-values.yaml", "size: 1\n", 0),
         ("settings.json", '{"size": 1}', 1),
         ("front.txt", "kind: Deployment\n", 1),
     ],
@@ -258,6 +260,8 @@ def test_an_annotation_that_is_there_already_is_not_proposed(tmp_path: Path) -> 
     [
         ("README.md", "helm upgrade --install front \\\n  ./chart --namespace shop\n", 0),
         ("up.sh", "helm install front ./chart -n shop\n", 0),
+        ("up.sh", 'SPACE="shop"\nhelm install front ./chart -n "$SPACE"\n', 0),
+        ("up.sh", "SPACE=other\nhelm install front ./chart -n ${SPACE}\n", 1),
         ("up.sh", "helm install front ./chart -n other\n", 1),
         ("up.sh", "helm list -n shop\n", 1),
         ("notes.txt", "helm install front ./chart -n shop\n", 1),

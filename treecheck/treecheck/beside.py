@@ -27,6 +27,8 @@ MAKERS = frozenset({".cue", ".dhall", ".jsonnet", ".k"})
 TEMPLATES = frozenset(
     {".erb", ".gotmpl", ".j2", ".jinja", ".jinja2", ".json", ".mustache", ".tmpl", ".tpl"}
 )
+# The settings of a Helm chart that somebody installs there: `values.yaml`, `web-values.yaml`.
+_VALUES = re.compile(r"(?:^|-)values(?:[-.]\w+)*\.ya?ml$")
 _KIND = re.compile(r"^[\s{]*[\"']?kind[\"']?:", re.MULTILINE)
 _PATCH = re.compile(r"(?:^|[-_.])patch(?:es)?(?:[-_.]|$)")  # in a file's name
 # Groups of the files that list what `gator verify`, `kyverno test`, Chainsaw and KUTTL try out.
@@ -136,6 +138,8 @@ def maker_in(folder: Path) -> Path | None:
     """A file of a folder that other manifests than its YAML are made of, or None."""
     for each in sorted(folder.iterdir()):
         if each.suffix in MAKERS or (each.suffix in TEMPLATES and has_kind(each)):
+            return each
+        if _VALUES.search(each.name) and not has_kind(each):
             return each
     return None
 

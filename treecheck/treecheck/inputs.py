@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from treecheck.beside import made_beside
 from treecheck.errors import InputError
 from treecheck.files import SourceFile, git_root, kustomization_file, parse_source, read_source
+from treecheck.mentions import Mentions, take_commands
 from treecheck.model import Part
 from treecheck.rendering import closure, reading_once
 from treecheck.sets import Inputs, add_file, render_part, resources_of, show
@@ -96,7 +98,16 @@ def _add_kustomization(inputs: Inputs, folder: Path) -> None:
             inputs.unbuilt.append(unbuilt(folder, str(error), inputs.root))
         return
     inputs.miss_remote(Part(name, name, folder=folder), resources, name)
+    if inputs.whole:
+        _take_makers(inputs, folder, resources)
     inputs.sets[name] = resources
+
+
+def _take_makers(inputs: Inputs, folder: Path, resources: list[Resource]) -> None:
+    """Take down what else the repository says of a kustomization that is all of it."""
+    for file, place in made_beside(resources):
+        inputs.miss(f"{show(file, inputs.root)} makes more", [place])
+    take_commands(inputs, Mentions(folder, inputs.files), resources)
 
 
 def _outermost(folder: Path) -> Path | None:

@@ -31,7 +31,11 @@ LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
 _HELM = re.compile(r"\bhelm\b[^\n]*?\b(?:install|upgrade)\b[^\n]*")
-_NAMESPACE = re.compile(r"(?:\s-n|--namespace)[ =]+[\"']?([a-z0-9-]+)(?=[\s\"'`]|$)")
+_NAMESPACE = re.compile(r"(?:\s-n|--namespace)[ =]+[\"']?([a-z0-9-]+|\$\{?\w+\}?)(?=[\s\"'`]|$)")
+# `NAMESPACE="shop"`
+_ASSIGNED = re.compile(
+    r"^[ \t]*(?:export |readonly )?(\w+)=[\"']?([a-z0-9-]+)[\"']?\s*$", re.MULTILINE
+)
 # `kubectl create secret generic web`, and `"${cmd_create}" secret generic web`
 _CREATE = re.compile(
     r"(?:\bkubectl\b[^\n]*?\bcreate|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
@@ -124,9 +128,12 @@ class Mentions:
         """Namespace -> a page or script that installs a Helm chart there."""
         found: dict[str, Path] = {}
         for path, text in self._commands():
+            values = dict(_ASSIGNED.findall(text))
             for command in _HELM.findall(text):
-                for place in _NAMESPACE.findall(command):
+                for word in _NAMESPACE.findall(command):
+                    place = values.get(word.strip("${}"), "") if "$" in word else word
                     found.setdefault(place, path)
+        found.pop("", None)
         return found
 
     def creates(self) -> dict[str, Path]:
