@@ -94,6 +94,16 @@ def test_a_plugin_of_argo_cd_fills_in_a_path_of_vault(
     assert rules(tmp_path, files, "not-base64") == ["not-base64"] * found
 
 
+@pytest.mark.parametrize(("field", "found"), [("initContainers", 0), ("containers", 1)])
+def test_a_workload_of_init_containers_alone_is_a_patch(
+    field: str, found: int, tmp_path: Path
+) -> None:
+    web = WEB.replace("NOTES", "{}").replace("containers", field)
+    text = web.replace("  selector: {matchLabels: {app: web}}\n", "")
+
+    assert rules(tmp_path, {"a.yaml": text}, "required-field") == ["required-field"] * found
+
+
 @pytest.mark.parametrize(("name", "found"), [("PLACEHOLDER_ACCOUNT", 0), ("Web_Account", 1)])
 def test_an_overlay_fills_in_a_placeholder(name: str, found: int, tmp_path: Path) -> None:
     binding = (

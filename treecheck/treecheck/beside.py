@@ -239,11 +239,11 @@ def is_patch(loose: Resource) -> bool:
 
 
 def _leaves_most(loose: Resource) -> bool:
-    """Whether a workload has neither a selector nor an image."""
+    """Whether a workload has no selector, and no image, or init containers only."""
     if loose.kind not in {"DaemonSet", "Deployment", "StatefulSet"} or loose.pod is None:
         return False
     containers = [container for _, container in loose.pod.containers()]
-    images = any("image" in each for each in containers)
+    images = "containers" in loose.pod.spec and any("image" in each for each in containers)
     return bool(containers) and "selector" not in loose.spec and not images
 
 

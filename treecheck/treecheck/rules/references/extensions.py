@@ -68,7 +68,8 @@ def webhook_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
             continue
         if service is None:
             yield Problem(
-                f"it calls Service {namespace}/{name}, which does not exist: every call fails",
+                f"it calls Service {namespace}/{name}, which nothing in the tree makes: without "
+                "it, every call fails",
                 fix="Name the Service of the program that answers.",
                 path=(*path, "name"),
                 related=cluster.lookalikes("Service", name),
@@ -119,8 +120,8 @@ def route_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Prob
             continue
         if service is None:
             yield Problem(
-                f"it leads to Service {name}, which does not exist in namespace {namespace}: "
-                "requests get a 500",
+                f"it leads to Service {name}, which nothing in the tree makes in namespace "
+                f"{namespace}: without it, requests get a 500",
                 fix="Name a Service of this namespace.",
                 path=(*path, "name"),
                 related=cluster.lookalikes("Service", name),

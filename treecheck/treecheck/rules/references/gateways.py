@@ -49,7 +49,8 @@ def route_not_attached(resource: Resource, cluster: Cluster) -> Iterator[Problem
         ]
         if not gateways:
             yield Problem(
-                f"there is no Gateway {name} in namespace {namespace}: nothing serves the route",
+                f"nothing in the tree makes Gateway {name} in namespace {namespace}: without it, "
+                "nothing serves the route",
                 fix="Name a Gateway that exists, with its namespace.",
                 path=(*place, "name"),
                 related=cluster.lookalikes("Gateway", name),

@@ -49,8 +49,9 @@ def host_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         names = [s.name for s in cluster.of_kind("Service", namespace=each.namespace)]
         close = difflib.get_close_matches(each.service, names, n=1, cutoff=0.6)
         yield Problem(
-            f"{each.name} is {each.host}, and namespace {each.namespace} has no Service "
-            f"{each.service}: connections of {resource.title} fail with an unknown host",
+            f"{each.name} is {each.host}, and nothing in the tree makes Service {each.service} in "
+            f"namespace {each.namespace}: without it, connections of {resource.title} fail with "
+            "an unknown host",
             fix=f"Name a Service that exists{f' ({close[0]}?)' if close else ''}, or a full host "
             "name if it is outside the cluster.",
             path=each.host_at.path,

@@ -54,8 +54,8 @@ def service_account_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
         return
     if cluster.get("ServiceAccount", resource.namespace, name) is None:
         yield Problem(
-            f"there is no ServiceAccount {name} in namespace {resource.namespace}, so no pod can "
-            "be created",
+            f"nothing in the tree makes ServiceAccount {name} in namespace {resource.namespace}: "
+            "without it, no pod can be created",
             fix=f"Add the ServiceAccount {name}, or name one that exists.",
             path=(*resource.pod.spec_path, field),
             related=cluster.lookalikes("ServiceAccount", name),
@@ -82,8 +82,8 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         if not name or cluster.get("PersistentVolumeClaim", resource.namespace, name):
             continue
         yield Problem(
-            f"volume {volume.get('name')} needs the PersistentVolumeClaim {name}, which does not "
-            f"exist in namespace {resource.namespace}: the pods stay Pending",
+            f"volume {volume.get('name')} needs the PersistentVolumeClaim {name}, which nothing in "
+            f"the tree makes in namespace {resource.namespace}: without it, the pods stay Pending",
             fix="Name a claim that exists, or add it.",
             path=(*resource.pod.spec_path, *place, "persistentVolumeClaim", "claimName"),
             absent=resource.namespace,
@@ -124,8 +124,8 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     usable = meant is not None and (other, resource.kind) != ("Role", "ClusterRoleBinding")
     if name and (usable or not own) and cluster.get(kind, namespace, name) is None:
         yield Problem(
-            f"it grants {kind} {name}, which does not exist, so it grants nothing"
-            + (f"; there is a {other} {name}" if usable else ""),
+            f"it grants {kind} {name}, which nothing in the tree makes: without it, the binding "
+            "grants nothing" + (f"; there is a {other} {name}" if usable else ""),
             fix=f"Set roleRef.kind to {other}."
             if usable
             else f"Add the {kind} {name}, or name one that exists.",
@@ -165,7 +165,8 @@ def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
         known = known or _is_of_others(where, account, cluster)
         if not known and cluster.get("ServiceAccount", where, account) is None:
             yield Problem(
-                f"it grants a role to the ServiceAccount {where}/{account}, which does not exist",
+                f"it grants a role to the ServiceAccount {where}/{account}, which nothing in the "
+                "tree makes",
                 fix="Name the account that the pods run as, with its namespace.",
                 path=(*place, "name"),
                 absent=cluster.meant_namespace("ServiceAccount", where, account, binding),

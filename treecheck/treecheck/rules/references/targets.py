@@ -60,8 +60,8 @@ def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
         )
     elif kind in REPLICATED and workload is None:
         yield Problem(
-            f"it scales {kind} {name}, which does not exist in namespace {resource.namespace}: "
-            "nothing will scale",
+            f"it scales {kind} {name}, which nothing in the tree makes in namespace "
+            f"{resource.namespace}: without it, nothing will scale",
             fix="Let scaleTargetRef name the workload to scale.",
             path=("spec", "scaleTargetRef", "name"),
             related=cluster.lookalikes(kind, name),
@@ -233,8 +233,8 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
         service = cluster.get("Service", resource.namespace, name)
         if service is None:
             yield Problem(
-                f"it leads to Service {name}, which does not exist in namespace "
-                f"{resource.namespace}: requests get a 503",
+                f"it leads to Service {name}, which nothing in the tree makes in namespace "
+                f"{resource.namespace}: without it, requests get a 503",
                 fix="Name a Service of this namespace.",
                 path=(*path, "service", "name"),
                 related=cluster.lookalikes("Service", name),

@@ -62,18 +62,22 @@ def command_in_one_word(resource: Resource, cluster: Cluster) -> Iterator[Proble
             )
 
 
+# A script that reads its words, or runs another file in its place, which may.
+_READS_WORDS = re.compile(r"\$[\d@*{]|(?:^|[\s;&|])(?:source|\.) +\S")
+
+
 @rule("shell-words-lost", source=COMMAND)
 def shell_words_lost(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Words after a shell's script that the script never sees.
 
     `sh -c SCRIPT WORD…` runs SCRIPT alone; the words become $0, $1 and so on. A program's options
     that are written as further items are dropped. Options of the shell itself may stand before the
-    script: `bash -c -- SCRIPT`.
+    script: `bash -c -- SCRIPT`. A script that sources another file is left alone.
     """
     for path, container, words in _lines(resource):
         at = _script_at(words) if _is_shell(words[0]) and words[1:2] == ["-c"] else 0
         script, lost = words[at : at + 1] if at else [], words[at + 1 :]
-        if script and lost and not re.search(r"\$[\d@*{]", script[0]):
+        if script and lost and not _READS_WORDS.search(script[0]):
             yield Problem(
                 f"the shell of container {container.get('name')} runs {script[0][:40]!r} and drops "
                 f"what follows: {' '.join(lost)[:40]}",
