@@ -68,3 +68,16 @@ def test_a_page_that_makes_a_secret_says_that_people_make_them(
     }
 
     assert len(rules(tmp_path, files, "config-missing")) == found
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"), [('metadata:\n  resourceVersion: ""\n', 0), ("metadata: {}\n", 1)]
+)
+def test_lists_that_kubectl_printed_one_after_the_other_are_a_record(
+    metadata: str, found: int, tmp_path: Path
+) -> None:
+    printed = "apiVersion: v1\nitems: []\nkind: List\n" + metadata
+
+    found_here = rules(tmp_path, {"backup.yaml": printed * 2}, "glued-documents")
+
+    assert len(found_here) == found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.pages import YAML_TEXT
-from treecheck.model import Problem, show_path
+from treecheck.model import Problem, as_mapping, show_path
 from treecheck.reading import Fault
 from treecheck.registry import Scope, rule
 
@@ -22,6 +22,12 @@ _SOURCE = YAML_TEXT
 def _is_glued(document: Document) -> bool:
     repeated = {each.path[0] for each in document.duplicates if len(each.path) == 1}
     return {"apiVersion", "kind"} <= repeated
+
+
+def _is_output(document: Document) -> bool:
+    """Whether a document is a list as kubectl prints it, which nobody writes so."""
+    metadata = as_mapping(as_mapping(document.value).get("metadata"))
+    return as_mapping(document.value).get("kind") == "List" and "resourceVersion" in metadata
 
 
 @rule("duplicate-key", source=_SOURCE, scope=Scope.FILE)
@@ -55,10 +61,10 @@ def glued_documents(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     """Two manifests without `---` between them.
 
     They are read as one, in which every key of the second replaces that of the first: the first
-    resource is never made.
+    resource is never made. What `kubectl get -o yaml` wrote one after the other is a record.
     """
     for document in source.documents:
-        if _is_glued(document):
+        if _is_glued(document) and not _is_output(document):
             second = min(each.line for each in document.duplicates if len(each.path) == 1)
             yield Problem(
                 "a second manifest starts here without `---` before it, so the first is lost",
