@@ -81,3 +81,17 @@ def test_lists_that_kubectl_printed_one_after_the_other_are_a_record(
     found_here = rules(tmp_path, {"backup.yaml": printed * 2}, "glued-documents")
 
     assert len(found_here) == found
+
+
+@pytest.mark.parametrize(("argument", "found"), [("service-node-port-range", 0), ("v", 1)])
+def test_the_tree_may_set_the_range_of_node_ports(
+    argument: str, found: int, tmp_path: Path
+) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
+    files = {
+        "web.yaml": service
+        + "spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 8080}]}\n",
+        "install.sh": f"kube-apiserver --{argument}=1025-32767\n",
+    }
+
+    assert len(rules(tmp_path, files, "node-port-range")) == found

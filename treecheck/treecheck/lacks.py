@@ -60,13 +60,16 @@ def known_lacks(
 ) -> Iterator[Raised]:
     """The problems without those whose lack can't be known; why goes to `unknown`.
 
-    Nor is it known what a value is that a script replaces.
+    Nor is it known what a value is that a script replaces, or which node ports there are where the
+    tree sets their range.
     The cluster with what is around it, of `clusters`, is made where something lacks.
     """
     wider: Cluster | None = None
     asked = False
     for each in raised:
         if is_replaced(each.resource, each.problem.path, inputs.replaced):
+            continue
+        if each.rule.id == "node-port-range" and inputs.node_ports:
             continue
         namespace = each.problem.absent
         if namespace is None:

@@ -168,6 +168,10 @@ class Mentions:
         """Whether a page, a script or Argo CD's settings build without the load restrictor."""
         return any("LoadRestrictionsNone" in text for _, text in self._all())
 
+    def sets_node_ports(self) -> bool:
+        """Whether a page, a script or a manifest gives the API server another range of them."""
+        return any("service-node-port-range" in text for _, text in self._all())
+
     def _commands(self) -> list[tuple[Path, str]]:
         """The pages and scripts, a command a line."""
         if self._pages is None:
@@ -225,6 +229,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     for folder, place in mentions.terraform(loose):
         why = f"Terraform in {show(folder, inputs.root)} may make more"
         inputs.miss(why, [place] if place else ())
+    inputs.node_ports = mentions.sets_node_ports()
     inputs.substituted, inputs.replaced = mentions.substitutes(), mentions.replaced()
     if (charts := mentions.helmfile()) is not None:
         inputs.miss(f"{show(charts, inputs.root)} installs charts")

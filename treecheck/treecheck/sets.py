@@ -46,6 +46,7 @@ class Inputs:
         by_hand: `Secret web` -> the page or script of the tree that says how to make it.
         substituted: whether a script of the tree fills in variables (envsubst) before it applies.
         replaced: (word, name of a file) of what a script of the tree replaces before it applies.
+        node_ports: whether something of the tree gives the API server its own range of node ports.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
     """
@@ -64,6 +65,7 @@ class Inputs:
     by_hand: dict[str, Path] = field(default_factory=dict)
     substituted: bool = False
     replaced: frozenset[tuple[str, str]] = frozenset()
+    node_ports: bool = False
     ignored: tuple[str, ...] = ()
     whole: bool = False
 
