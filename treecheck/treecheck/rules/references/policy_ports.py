@@ -28,7 +28,8 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
     """A NetworkPolicy that opens a port on which its pods do not listen.
 
     Policies speak of the pods' own ports, after the Service has translated its port. One that
-    opens the Service's port, or one that is misspelt, leaves the real port closed.
+    opens the Service's port, or one that is misspelt, leaves the real port closed. A port too many,
+    beside those that a Service leads to, is left alone.
 
     Only ingress: the ports of egress belong to others. A policy without matchLabels is of each pod
     of its namespace, those included that an operator or a chart makes there: where such is about,
@@ -40,6 +41,12 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
     ports = [port for pod in pods for port in pod_ports(pod)]
     if not ports:
         return
+    opened = [
+        entry
+        for _, item in each(resource, "spec", "ingress")
+        for _, entry in each(item, "ports")
+        if find(ports, entry.get("port") or 0, as_text(entry.get("protocol")) or "TCP")
+    ]
     for place, item in each(resource, "spec", "ingress"):
         for spot, allowed in each(item, "ports"):
             wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
@@ -48,7 +55,9 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
             closed = _stays_closed(cluster, resource.namespace, pods)
             effect = f": port {closed[0]}, to which a Service leads, stays closed" if closed else ""
             if isinstance(wanted, str):
-                effect = ": it lets nothing through"
+                effect = ": this entry lets nothing through"
+            if opened and not effect:
+                continue
             yield Problem(
                 f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
                 f"{shown(ports)}{effect}",

@@ -65,7 +65,7 @@ def role_resource_unknown(resource: Resource, cluster: Cluster) -> Iterator[Prob
                 wrong, fix = f"has the verb {verb}", "Use get, list, watch, create, update, patch…"
         if wrong:
             yield Problem(
-                f"it {wrong}, which the API does not have: it grants nothing",
+                f"it {wrong}, which the API does not have: that entry grants nothing",
                 fix=f"{fix}.",
                 path=place,
             )

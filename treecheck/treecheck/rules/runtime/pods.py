@@ -184,12 +184,18 @@ def spread_of_others(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         selector = as_mapping(term.get("labelSelector"))
         if "namespaceSelector" in term or "namespaces" in term:
             continue
-        if not selector or not matches(selector, resource.pod.labels):
+        if "labelSelector" not in term:
+            yield Problem(
+                "it has no labelSelector and so counts no pods: these are not kept apart",
+                fix="Add a labelSelector with the pod template's own labels.",
+                path=path,
+            )
+        elif not selector or not matches(selector, resource.pod.labels):
             yield Problem(
                 "its labelSelector does not match the pods that carry it, so they are not kept "
                 "apart",
                 fix="Make labelSelector match the pod template's own labels.",
-                path=(*path, "labelSelector") if "labelSelector" in term else path,
+                path=(*path, "labelSelector"),
             )
 
 
