@@ -22,6 +22,11 @@ _UNATTACHED = re.compile(
 )
 # Classes that are a cloud's disks on one cluster and a folder of the node on another.
 _ANYTHING = frozenset({"default", "manual", "standard"})
+# Classes that clusters bring, and that bind a claim when its pod comes: EKS, GKE, AKS, k3s.
+WAITING = frozenset(
+    {"gp2", "gp3", "local-path", "managed-csi", "managed-csi-premium", "premium-rwo"}
+    | {"standard-rwo"}
+)
 # What a PersistentVolume that somebody wrote by hand may be instead of a disk.
 _NO_DISKS = frozenset({"hostPath", "local", "nfs"})
 
@@ -33,7 +38,7 @@ def is_default(storage: Resource) -> bool:
 
 def may_be_disk(claim: Manifest, cluster: Cluster) -> bool:
     """Whether a claim's storage may be a disk, by its class and volumes; `claim` is its spec."""
-    name, storage = _class_of(claim, cluster)
+    name, storage = class_of(claim, cluster)
     provisioner = as_text(storage.body.get("provisioner")) if storage else ""
     if _UNATTACHED.search(f"{name} {provisioner}"):
         return False
@@ -46,20 +51,20 @@ def is_disk(claim: Manifest, cluster: Cluster) -> bool:
     What the default class is, mostly only the cluster knows: a cloud's disks, or folders of a node,
     which hold all pods there.
     """
-    name, storage = _class_of(claim, cluster)
+    name, storage = class_of(claim, cluster)
     known = storage is not None or (bool(name) and name not in _ANYTHING)
     return known and may_be_disk(claim, cluster)
 
 
 def is_formatted(claim: Manifest, cluster: Cluster) -> bool:
     """Whether a claim's storage is a disk with a file system that has a folder lost+found."""
-    _, storage = _class_of(claim, cluster)
+    _, storage = class_of(claim, cluster)
     parameters = as_mapping(storage.body.get("parameters")) if storage else {}
     kinds = {str(value) for key, value in parameters.items() if key.casefold().endswith("fstype")}
     return is_disk(claim, cluster) and not kinds & {"btrfs", "xfs"}
 
 
-def _class_of(claim: Manifest, cluster: Cluster) -> tuple[str, Resource | None]:
+def class_of(claim: Manifest, cluster: Cluster) -> tuple[str, Resource | None]:
     """(name, StorageClass) of a claim, the default one where it names none, as far as is known."""
     name = as_text(claim.get("storageClassName"))
     if "storageClassName" not in claim:

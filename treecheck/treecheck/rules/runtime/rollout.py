@@ -48,6 +48,8 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
         claim = cluster.get("PersistentVolumeClaim", resource.namespace, name)
         if claim is None or SHARED_MODES & set(as_list(claim.spec.get("accessModes"))):
             continue
+        if most == 0:
+            return  # parked
         if most > 1:
             when = f"with {most} replicas" if may_be_disk(claim.spec, cluster) else ""
         else:

@@ -11,6 +11,7 @@ from treecheck.kube.hosts import dependencies
 from treecheck.kube.images import repository
 from treecheck.kube.pages import SYNC_WAVES
 from treecheck.kube.services import selected_pods
+from treecheck.kube.storage import WAITING, class_of
 from treecheck.kube.waves import (
     HOOK_DELETE,
     PHASES,
@@ -177,15 +178,14 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
     stays Pending until a pod uses it, Argo CD waits for the claim, and the pod is in a later wave.
-    Of a class that is not in the tree the mode is not known, and it is a warning. A CronJob's pods
+    What the default class is when the tree has none is not known, and it is a warning, and so it is
+    of a cloud's own class. Another class that is not in the tree is left alone. A CronJob's pods
     come at their hour: when nothing else uses the claim, the later waves wait until then. A custom
     resource that names the claim may have a pod made for it, in a wave that is not known.
     """
     here = position(resource)
-    name = as_text(resource.spec.get("storageClassName"))
-    storage = cluster.get("StorageClass", "", name)
-    mode = storage.body.get("volumeBindingMode", "Immediate") if storage else "WaitForFirstConsumer"
-    if here is None or mode != "WaitForFirstConsumer":
+    storage = class_of(resource.spec, cluster)[1]
+    if here is None or not _may_wait(resource, storage):
         return
     users = [
         pod.owner
@@ -209,6 +209,14 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
             related=tuple(users),
             severity=None if storage else Severity.WARNING,
         )
+
+
+def _may_wait(claim: Resource, storage: Resource | None) -> bool:
+    """Whether a claim's class binds only when a pod comes, or is one that mostly does."""
+    if storage is not None:
+        return bool(storage.body.get("volumeBindingMode") == "WaitForFirstConsumer")
+    name = as_text(claim.spec.get("storageClassName"))
+    return name in WAITING if name else "storageClassName" not in claim.spec
 
 
 def _may_run(resource: Resource, claim: Resource) -> bool:
