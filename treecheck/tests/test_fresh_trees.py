@@ -95,3 +95,30 @@ def test_the_tree_may_set_the_range_of_node_ports(
     }
 
     assert len(rules(tmp_path, files, "node-port-range")) == found
+
+
+@pytest.mark.parametrize(("named", "found"), [("web", 0), ("../other", 1)])
+def test_a_folder_that_nothing_names_beside_named_ones_is_left_over(
+    named: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "apps/kustomization.yaml": HEAD + f"resources: [{named}]\n",
+        "apps/web/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "apps/web/a.yaml": SETTINGS,
+        "apps/late/kustomization.yaml": HEAD + "resources: [gone.yaml]\n",
+        "other/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "other/a.yaml": SETTINGS,
+    }
+
+    assert len(rules(tmp_path, files, "folder-unbuildable")) == found
+
+
+def test_an_overlay_beside_its_base_is_not_left_over(tmp_path: Path) -> None:
+    files = {
+        "web/base/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "web/base/a.yaml": SETTINGS,
+        "web/dev/kustomization.yaml": HEAD + "resources: [../base]\n",
+        "web/prod/kustomization.yaml": HEAD + "resources: [../base, gone.yaml]\n",
+    }
+
+    assert len(rules(tmp_path, files, "folder-unbuildable")) == 1

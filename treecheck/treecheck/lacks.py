@@ -60,16 +60,13 @@ def known_lacks(
 ) -> Iterator[Raised]:
     """The problems without those whose lack can't be known; why goes to `unknown`.
 
-    Nor is it known what a value is that a script replaces, or which node ports there are where the
-    tree sets their range.
+    Left out is also what a script or a setting of the tree settles.
     The cluster with what is around it, of `clusters`, is made where something lacks.
     """
     wider: Cluster | None = None
     asked = False
     for each in raised:
-        if is_replaced(each.resource, each.problem.path, inputs.replaced):
-            continue
-        if each.rule.id == "node-port-range" and inputs.node_ports:
+        if _is_settled(each, inputs):
             continue
         namespace = each.problem.absent
         if namespace is None:
@@ -94,6 +91,12 @@ def known_lacks(
             unknown.setdefault(unsure)
         else:
             yield each
+
+
+def _is_settled(raised: Raised, inputs: Inputs) -> bool:
+    """Whether a script replaces a value, or the tree sets its own range of node ports."""
+    ranged = raised.rule.id == "node-port-range" and inputs.node_ports
+    return ranged or is_replaced(raised.resource, raised.problem.path, inputs.replaced)
 
 
 def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:

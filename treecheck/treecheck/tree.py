@@ -41,7 +41,7 @@ from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
 from treecheck.unbuilt import tell_failures
-from treecheck.written import mark_data, taken_out
+from treecheck.written import left_over, mark_data, taken_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,8 +61,7 @@ class Sorter:
         self.facts = facts
         self.clusters: dict[str, list[Resource]] = {}
         self.seen: set[tuple[str, str, str]] = set()
-        self.groups: dict[Path, str] = {}
-        self.failed: dict[Path, str] = {}
+        self.groups, self.failed = dict[Path, str](), dict[Path, str]()
         self.directories: dict[Part, Manifest] = {}
         self.unfilled: dict[Path, tuple[SourceFile, str]] = {}  # templates, and which kind of one
         self.mentions = Mentions(folder, inputs.files)
@@ -108,9 +107,7 @@ class Sorter:
         self.inputs.notes += examples(each for found in self.clusters.values() for each in found)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
         aided = flux_components(self.inputs.files.values(), self._flux_folder)
-        for folder, place in aided.items():
-            why = f"Flux adds components to {show(folder, self.inputs.root)}"
-            self.inputs.miss(why, [place] if place and "$" not in place else (), folder=folder)
+        self.out |= left_over(roots, kustomizations.values(), {*self.flux, *self.followed})
         tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)), aided)
 
     def _tell_templates(self, used: set[Path]) -> None:

@@ -19,7 +19,7 @@ from treecheck.sets import Unbuilt, show
 from treecheck.written import mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from treecheck.model import FieldPath
     from treecheck.rendering import Kustomization
@@ -152,13 +152,14 @@ def tell_failures(
     inputs: Inputs,
     failed: dict[Path, str],
     is_aside: Callable[[Path], bool],
-    aided: Container[Path] = (),
+    aided: Mapping[Path, str],
 ) -> None:
     """Take down the folders that can't be built, those with the same fault together.
 
     `failed` is each folder with kustomize's message; of those that are aside (examples, and what
     is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more first.
     """
+    _tell_aided(inputs, aided)
     told: dict[str, Unbuilt] = {}
     made: dict[Path, list[str]] = {}
     for folder, message in failed.items():
@@ -187,6 +188,13 @@ def tell_failures(
             known.folders.append(name)
     inputs.unbuilt += told.values()
     inputs.unknown += [not_in_git(file, names[0], inputs.root) for file, names in made.items()]
+
+
+def _tell_aided(inputs: Inputs, aided: Mapping[Path, str]) -> None:
+    """Take down the folders, each with its namespace, to which Flux adds components."""
+    for folder, place in aided.items():
+        why = f"Flux adds components to {show(folder, inputs.root)}"
+        inputs.miss(why, [place] if place and "$" not in place else (), folder=folder)
 
 
 def not_in_git(file: Path, name: str, root: Path) -> str:

@@ -77,6 +77,23 @@ def taken_out(kustomizations: Iterable[Kustomization]) -> set[Path]:
     }
 
 
+def left_over(
+    folders: Iterable[Path], kustomizations: Iterable[Kustomization], deployed: set[Path]
+) -> set[Path]:
+    """Those of some folders that nothing names, while something names folders beside them.
+
+    A folder beside it that builds on one of its siblings, as an overlay on its base, says nothing.
+    """
+    beside = {
+        inner.parent
+        for each in kustomizations
+        for inner in each.folders
+        if inner.parent != each.folder.parent
+    }
+    beside |= {each.parent for each in deployed}
+    return {each for each in folders if each not in deployed and each.parent in beside}
+
+
 def mark_data(kustomizations: Iterable[Kustomization], files: dict[Path, SourceFile]) -> None:
     """Mark the files that generators take as they are, but those that Helm reads: values.yaml."""
     for each in kustomizations:
