@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _NAMED = re.compile(
     r"\b(?:Secret|ConfigMap|PersistentVolumeClaim|Service|ServiceAccount) [a-z0-9][\w.-]*\w"
 )
+# Folders that are there to be built on, and rules about what an overlay fills in.
+_BASES = frozenset({"base", "bases", "component", "components"})
+FLUX = "kustomize.toolkit.fluxcd.io"
+_FILLED = frozenset({"application-set-makes-nothing", "variable-undefined"})
 # Kinds that point at pods or accounts of a namespace.
 _POINTERS = frozenset(
     {"ClusterRoleBinding", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "RoleBinding"}
@@ -69,6 +73,10 @@ def known_lacks(
         if _is_settled(each, inputs):
             continue
         namespace = each.problem.absent
+        lacks = namespace is not None or each.rule.id in _FILLED
+        if lacks and (why := _of_base(each, cluster, inputs)):
+            unknown.setdefault(why)
+            continue
         if namespace is None:
             yield each
             continue
@@ -97,6 +105,21 @@ def _is_settled(raised: Raised, inputs: Inputs) -> bool:
     """Whether a script replaces a value, or the tree sets its own range of node ports."""
     ranged = raised.rule.id == "node-port-range" and inputs.node_ports
     return ranged or is_replaced(raised.resource, raised.problem.path, inputs.replaced)
+
+
+def _of_base(raised: Raised, cluster: Cluster, inputs: Inputs) -> str:
+    """Why what a base lacks may come from an overlay that another tree has, or "".
+
+    No Application brings it, and the tree has nothing of Flux, whose paths may lead to a base.
+    """
+    part = raised.resource.part if raised.resource is not None else None
+    if part is None or part.folder is None or part.name != show(part.folder, inputs.root):
+        return ""
+    if _BASES.isdisjoint(part.name.split("/")[-2:]) or any(
+        each.group == FLUX for each in cluster.tree
+    ):
+        return ""
+    return f"nothing here builds on {part.name}, so what its overlays add can't be known"
 
 
 def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:

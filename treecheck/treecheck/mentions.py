@@ -42,6 +42,12 @@ _CREATE = re.compile(
     r" +(secret|configmap|serviceaccount)"
     r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
 )
+# `a Secret named web`, in a page
+_DEPLOY = re.compile(
+    r"\b(secret|configmap|serviceaccount)[\"'`*]* (?:resource )?(?:named|called) [\"'`*]*"
+    r"([a-z0-9][a-z0-9.-]*[a-z0-9])",
+    re.IGNORECASE,
+)
 # `s/size/5Gi/`, and a file's name
 _REPLACED = re.compile(r"\bs([/#|@,])(\w[\w.-]*)\1")
 _FILE = re.compile(r"([\w.-]+\.ya?ml)\b")
@@ -137,8 +143,17 @@ class Mentions:
         return found
 
     def creates(self) -> dict[str, Path]:
-        """`Secret web` -> a page, a script or a manifest's comment that creates it."""
-        return {
+        """`Secret web` -> a page that asks for it, or what creates it.
+
+        That is a page, a script or a manifest's comment.
+        """
+        found = {
+            f"{_KINDS[kind.lower()]} {name}": path
+            for path, text in self._all()
+            if path.suffix in PAGES
+            for kind, name in _DEPLOY.findall(text)
+        }
+        return found | {
             f"{_KINDS[kind]} {name}": path
             for path, text in self._all()
             for kind, name in _CREATE.findall(text.replace("\\\n", " "))

@@ -74,6 +74,11 @@ def operated(resources: Iterable[Resource]) -> list[Unseen]:
     return [*found.values(), *_argo(resources)]
 
 
+def has_operators(resources: Iterable[Resource]) -> bool:
+    """Whether an operator runs that the tree need not bring: it has roles of its own, too."""
+    return any(map(_has_operator, resources))
+
+
 def _argo(resources: Iterable[Resource]) -> list[Unseen]:
     """The namespaces where Argo CD itself runs, by the Applications there, unless it is here."""
     places: dict[str, None] = {}

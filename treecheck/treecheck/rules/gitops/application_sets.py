@@ -174,7 +174,8 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
     """A generator of an ApplicationSet that finds nothing.
 
     A pattern that no folder or file of the repository matches, or a list without elements, is not a
-    mistake to Argo CD: the set makes no Applications, and those that it made before are deleted. A
+    mistake to Argo CD: the set makes no Applications, and those that it made before are deleted. An
+    empty list of a base is left alone: overlays fill it. A
     repository counts as this one when an Application of the same revision has its folder here.
     """
     file = resource.origin.file
@@ -190,9 +191,13 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
             continue
         if any(_matches_deeper(entry, root) or _excludes(entry, root) for _, entry in leaves):
             continue
+        empty = any(kind == "list" and not _elements(entry) for kind, entry in leaves)
+        if empty and resource.part.folder not in {None, file.parent}:
+            continue  # a base's list, which each overlay fills, or this one leaves empty
         patterns = [
             as_text(one.get("path"))
             for _, entry in leaves
+            if not empty
             for key in ("directories", "files")
             for one in map(as_mapping, as_list(entry.get(key)))
             if one.get("exclude") is not True
@@ -204,6 +209,11 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
             path=place,
             severity=None if patterns else Severity.WARNING,
         )
+
+
+def _elements(entry: Manifest) -> bool:
+    """Whether a list generator has elements, or makes them of a text."""
+    return bool(as_list(entry.get("elements")) or entry.get("elementsYaml"))
 
 
 def _loss(resource: Resource) -> str:

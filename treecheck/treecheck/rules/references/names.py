@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from treecheck.kube.applications import GROUP
 from treecheck.kube.config import comes_with_cluster
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
+from treecheck.unseen import has_operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +106,8 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     The API server accepts a binding to nothing; it grants nothing, and the pod's requests are
     forbidden. ClusterRoles are looked up only where the tree brings some, since add-ons bring
-    their own, or where it has a Role of that name: then roleRef names the wrong kind.
+    their own, or where it has a Role of that name: then roleRef names the wrong kind. Where an
+    operator's kinds are used, only a ClusterRole whose name is near one of the tree's is reported.
 
     Subjects other than service accounts come from the authenticator and can't be looked up.
     """
@@ -114,10 +117,7 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     own = (
         name.startswith("system:")
         or (namespace, name) in SYSTEM_ROLES
-        or (
-            kind == "ClusterRole"
-            and (name in USER_ROLES or not any(cluster.of_kind("ClusterRole")))
-        )
+        or (kind == "ClusterRole" and (name in USER_ROLES or _is_of_add_on(name, cluster)))
     )
     other = "Role" if kind == "ClusterRole" else "ClusterRole"
     meant = cluster.get(other, "" if namespace else resource.namespace, name)
@@ -135,10 +135,25 @@ def role_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     yield from _accounts_missing(resource, cluster)
 
 
-def _placed_by_hand(account: str, cluster: Cluster) -> bool:
-    """Whether a file that nobody applies here has the account, for `kubectl -n NAME` to place."""
+def _is_of_add_on(name: str, cluster: Cluster) -> bool:
+    """Whether an add-on may bring a ClusterRole: the tree has none, or an operator and none alike.
+
+    The kinds of Tekton's triggers, say, are used where its release is installed, with its roles.
+    """
+    own = [each.name for each in cluster.of_kind("ClusterRole")]
+    operators = cluster.once("operators", lambda: has_operators(cluster.resources))
+    return not own or (operators and not difflib.get_close_matches(name, own, n=1, cutoff=0.8))
+
+
+def _placed_by_hand(account: str, part: Part, cluster: Cluster) -> bool:
+    """Whether a file, or a folder other than `part`, has the account without a namespace.
+
+    Whoever applies it names one.
+    """
     return any(
-        each.name == account and each.part.loose and "namespace" not in each.metadata
+        each.name == account
+        and (each.part.loose or (each.part != part and not each.part.namespace))
+        and "namespace" not in each.metadata
         for each in cluster.of_kind("ServiceAccount")
     )
 
@@ -160,7 +175,11 @@ def _accounts_missing(binding: Resource, cluster: Cluster) -> Iterator[Problem]:
         account = as_text(subject.get("name"))
         where = as_text(subject.get("namespace")) or binding.namespace
         known = f"{where}/{account}" in cluster.facts.service_accounts or account == "default"
-        known = known or where.startswith(OF_OPENSHIFT) or _placed_by_hand(account, cluster)
+        known = (
+            known
+            or where.startswith(OF_OPENSHIFT)
+            or _placed_by_hand(account, binding.part, cluster)
+        )
         known = known or comes_with_cluster("ServiceAccount", where, account)
         known = known or _is_of_others(where, account, cluster)
         if not known and cluster.get("ServiceAccount", where, account) is None:
