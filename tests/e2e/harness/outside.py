@@ -10,8 +10,6 @@ import base64
 import ipaddress
 import secrets
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.tree import outside
@@ -56,7 +54,7 @@ class OutsideDatabase:
     def __init__(self, world: World, *, has_role: bool = True) -> None:
         self.password = secrets.token_hex(16)
         self._cluster = Cluster(NAMESPACE)
-        self.authority = Authority(Path(tempfile.mkdtemp(dir=world.scratch)))
+        self.authority = Authority(world.scratch)
         self._start(world)
         address = self._cluster.get("pod", "tls")["status"]["podIP"]
         self.network = str(ipaddress.ip_network(f"{address}/16", strict=False))

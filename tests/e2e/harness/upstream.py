@@ -13,6 +13,7 @@ import http.server
 import ipaddress
 import re
 import ssl
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -150,10 +151,10 @@ def _response(answer: Answer) -> bytes:
 
 
 class Authority:
-    """A certificate authority for tests; `file` is its certificate."""
+    """A certificate authority for tests; `file` is its certificate, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, scratch: Path) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="authority-", dir=scratch))
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name(
             [x509.NameAttribute(x509.NameOID.COMMON_NAME, "coworking end-to-end tests")]
@@ -165,7 +166,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        self.file = folder / "authority.pem"
+        self.file = self._folder / "authority.pem"
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def context(self, host: str) -> ssl.SSLContext:
