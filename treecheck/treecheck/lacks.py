@@ -87,18 +87,26 @@ def known_lacks(
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
-        elif unsure := (
-            _by_hand(each, inputs, wider or cluster)
-            or each.problem.unsure
-            or _unplaced(each, cluster)
-            or _unpeopled(each, wider or cluster)
-            or _podless(each, wider or cluster)
-            or _of_platform(each)
-            or _elsewhere(each, cluster)
-        ):
+        elif unsure := _unsure(each, cluster, wider or cluster, inputs):
             unknown.setdefault(unsure)
         else:
             yield each
+
+
+def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) -> str:
+    """Why something else than the tree may bring what lacks, or ""; `wider` is with what is around.
+
+    The questions are asked in the order of how much their answers say.
+    """
+    return (
+        _by_hand(raised, inputs, wider)
+        or raised.problem.unsure
+        or _unplaced(raised, cluster)
+        or _unpeopled(raised, wider)
+        or _podless(raised, wider)
+        or _of_platform(raised)
+        or _elsewhere(raised, cluster)
+    )
 
 
 def _is_settled(raised: Raised, inputs: Inputs) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
+    from treecheck.kube.ports import Port
     from treecheck.model import Manifest, PodTemplate, Resource
 
 
@@ -41,22 +42,14 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
     ports = [port for pod in pods for port in pod_ports(pod)]
     if not ports:
         return
-    opened = [
-        entry
-        for _, item in each(resource, "spec", "ingress")
-        for _, entry in each(item, "ports")
-        if find(ports, entry.get("port") or 0, as_text(entry.get("protocol")) or "TCP")
-    ]
+    opens_one = _opens_one(resource, ports)
     for place, item in each(resource, "spec", "ingress"):
         for spot, allowed in each(item, "ports"):
             wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
             if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
                 continue
-            closed = _stays_closed(cluster, resource.namespace, pods)
-            effect = f": port {closed[0]}, to which a Service leads, stays closed" if closed else ""
-            if isinstance(wanted, str):
-                effect = ": this entry lets nothing through"
-            if opened and not effect:
+            effect = _effect(wanted, _stays_closed(cluster, resource.namespace, pods))
+            if opens_one and not effect:
                 continue
             yield Problem(
                 f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
@@ -71,6 +64,22 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 severity=Severity.ERROR if effect else None,
                 absent=resource.namespace if everybody else None,
             )
+
+
+def _effect(wanted: object, closed: list[int]) -> str:
+    """What follows from an entry for a port on which nothing listens, as a sentence ends; or ""."""
+    if isinstance(wanted, str):
+        return ": this entry lets nothing through"
+    return f": port {closed[0]}, to which a Service leads, stays closed" if closed else ""
+
+
+def _opens_one(policy: Resource, ports: list[Port]) -> bool:
+    """Whether a policy also opens a port on which its pods listen."""
+    return any(
+        find(ports, entry.get("port") or 0, as_text(entry.get("protocol")) or "TCP")
+        for _, item in each(policy, "spec", "ingress")
+        for _, entry in each(item, "ports")
+    )
 
 
 @rule(
