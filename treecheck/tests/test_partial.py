@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from treecheck.partial import charts, copy_without_remote, fetched_files, plugins
+from treecheck.partial import charts, copy_files, fetched_files, leave_out_remote, plugins
 from treecheck.rendering import closure
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def left(folder: Path, files: dict[str, str]) -> dict[str, Any]:
         (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "tree" / name).write_text(text, encoding="utf-8")
     found = closure(folder / "tree")
-    copy_without_remote(found, folder / "copy")
+    root = copy_files(found, folder / "copy")
+    leave_out_remote(found, root, folder / "copy")
     body: dict[str, Any] = yaml.safe_load((folder / "copy/kustomization.yaml").read_text("utf-8"))
     return body
 

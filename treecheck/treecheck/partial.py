@@ -145,28 +145,35 @@ def may_be_path(text: str) -> bool:
     return "\0" not in text and len(text) < 1024 and all(len(n.encode()) < 256 for n in names)
 
 
-def copy_without_remote(closure: list[Kustomization], into: Path) -> Path:
-    """Copy kustomizations to `into` without what nobody fetches; returns the folder that they keep.
+def copy_files(closure: list[Kustomization], into: Path) -> Path:
+    """Copy kustomizations and their files to `into`; returns the folder that they keep.
 
     The first of `closure` is the one to render; its copy lies at the same place in the folder that
     is returned as it does below the common parent of all.
     """
     places = [path for each in closure for path in (each.folder, *each.files)]
     root = Path(os.path.commonpath([str(path) for path in places]))
-    known = set(_local_names(closure))
     for each in closure:
         folder = into / each.folder.relative_to(root)
         folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(each.file, folder / each.file.name)
         for file in each.files:
             copy = into / file.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
+    return root
+
+
+def leave_out_remote(closure: list[Kustomization], root: Path, copy: Path) -> None:
+    """Take what nobody fetches out of the copies of kustomizations."""
+    known = set(_local_names(closure))
+    for each in closure:
+        folder = copy / each.folder.relative_to(root)
         body = _without(each, known)
         if not _makes_something(body):
             (folder / "treecheck-placeholder.yaml").write_text(yaml.safe_dump(EMPTY), "utf-8")
             body["resources"] = ["treecheck-placeholder.yaml"]
         (folder / each.file.name).write_text(yaml.safe_dump(body), "utf-8")
-    return root
 
 
 def _without(kustomization: Kustomization, known: set[tuple[str, str]]) -> dict[str, Any]:

