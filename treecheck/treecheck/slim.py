@@ -6,7 +6,9 @@ folder. So it gets a copy of the files with a mark in the place of each schema.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from treecheck.errors import InputError
@@ -43,18 +45,11 @@ class Slim:
             self._take(file)
 
     def _take(self, file: Path) -> None:
-        if file.suffix not in {".yaml", ".yml"} or "openAPIV3Schema" not in load_text(file):
-            return
-        bodies = manifests(file)
-        if bodies is None:
-            return
-        for body in bodies:
-            for version in _versions(body):
-                mark = f"{MARK}{len(self._schemas)}"
-                self._schemas[mark] = version["schema"]
-                version["schema"] = {"openAPIV3Schema": {"description": mark}}
-        documents = (json.dumps(body, ensure_ascii=False) for body in bodies)
-        self.files[file] = "---\n".join(f"{each}\n" for each in documents)
+        if file.suffix in {".yaml", ".yml"} and "openAPIV3Schema" in load_text(file):
+            text, schemas = _without_schemas(file, load_text(file))
+            if text:
+                self.files[file] = text
+                self._schemas |= schemas
 
     def write(self, copy: Path, root: Path) -> None:
         """Put the files into a copy of a folder."""
@@ -66,6 +61,24 @@ class Slim:
         for version in _versions(body) if self._schemas else ():
             mark = as_text(at(version, "schema", "openAPIV3Schema", "description"))
             version["schema"] = self._schemas.get(mark, version["schema"])
+
+
+@lru_cache(maxsize=256)
+def _without_schemas(file: Path, _text: str) -> tuple[str, dict[str, Any]]:
+    """What stands for a file of this text, and the schemas by their marks; "" where unsure.
+
+    Most files are part of several folders.
+    """
+    schemas: dict[str, Any] = {}
+    bodies = manifests(file) or []
+    place = hashlib.sha256(str(file).encode()).hexdigest()[:16]
+    for body in bodies:
+        for version in _versions(body):
+            mark = f"{MARK}{place}-{len(schemas)}"
+            schemas[mark] = version["schema"]
+            version["schema"] = {"openAPIV3Schema": {"description": mark}}
+    documents = (json.dumps(body, ensure_ascii=False) for body in bodies)
+    return "---\n".join(f"{each}\n" for each in documents), schemas
 
 
 def _versions(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
