@@ -73,6 +73,10 @@ UNKNOWN: dict[str, dict[str, str]] = {
     "the same twice": {**LISTS, "a.yaml": f"{SERVICE}---\n{SERVICE}"},
     "no name": {**LISTS, "a.yaml": SERVICE.replace("name: web", "generateName: web-")},
     "a missing file": {"kustomization.yaml": "resources: [b.yaml]\n", "a.yaml": SERVICE},
+    "another version": {
+        "kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v9\nresources: [a.yaml]\n",
+        "a.yaml": SERVICE,
+    },
     "nothing": {"kustomization.yaml": "resources: []\n"},
     "another field": {
         "kustomization.yaml": "namePrefix: a-\nresources: [a.yaml]\n", "a.yaml": SERVICE,

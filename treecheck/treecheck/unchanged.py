@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Made = tuple[dict[str, Any], Path]
 
+_VERSION = "kustomize.config.k8s.io/v1beta1"
 _FIELDS = {"apiVersion", "kind", "resources", "namespace"}
 # What readers may take for something else than each other: keys to merge, times, directives, folded
 # texts, and ends of lines that are not everybody's.
@@ -82,7 +83,9 @@ def _listed(folder: Path, above: tuple[Path, ...], *, restricted: bool) -> Itera
     documents = parse(load_text(file), str(file))
     body = as_mapping(documents[0].value) if len(documents) == 1 else {}
     names, namespace = body.get("resources"), body.get("namespace", "")
-    is_own = body.get("kind", "Kustomization") == "Kustomization"
+    is_own = body.get("kind", "Kustomization") == "Kustomization" and (
+        body.get("apiVersion", _VERSION) == _VERSION
+    )
     if not is_own or not isinstance(names, list) or set(body) - _FIELDS or _is_marked(file):
         raise _NotPlainError
     if documents[0].duplicates:
