@@ -18,7 +18,7 @@ from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
 from treecheck.placeholders import encrypted_in, is_filled_in_later
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
 from treecheck.rendering import reading_once
-from treecheck.unread import NOT_YAML, UNBUILDABLE, failed_inputs, unread
+from treecheck.unread import NOT_YAML, UNBUILDABLE, failed_inputs, unread, without_left_over
 from treecheck.waivers import apply_waivers
 from treecheck.wording import without
 
@@ -104,7 +104,7 @@ def check(
     wanted = set(only)
     chosen = {key: rule for key, rule in load_rules().items() if not wanted or key in wanted}
     raised = _files(inputs, facts, chosen.values())
-    raised += list(unread(inputs, raised))
+    raised = list(without_left_over(inputs, [*raised, *unread(inputs, raised)]))
     tree = [each for found in inputs.sets.values() for each in found]
     for resource in tree:
         conform(resource, version)

@@ -34,7 +34,8 @@ def gather(paths: Sequence[str], facts: Facts) -> Inputs:
     """
     here = Path.cwd()
     root = git_root(here) or here
-    inputs = Inputs(root=root, ignored=facts.ignore, whole=not paths)
+    whole = not paths or any(Path(name).resolve() == root.resolve() for name in paths)
+    inputs = Inputs(root=root, ignored=facts.ignore, whole=whole)
     with reading_once():
         loose = [each for name in paths or [str(root)] for each in _added(inputs, name, facts)]
     if loose:
@@ -49,7 +50,8 @@ def _added(inputs: Inputs, name: str, facts: Facts) -> list[Resource]:
         return _from_text(inputs, parse_source(Path("<stdin>"), _read_stdin()))
     if not path.is_dir():
         return _from_text(inputs, read_source(path))
-    if kustomization_file(path) is not None:
+    everything = path.resolve() == inputs.root.resolve() and git_root(path) is not None
+    if kustomization_file(path) is not None and not everything:
         _add_kustomization(inputs, path.resolve())
     else:
         Sorter(inputs, path.resolve(), facts).add()

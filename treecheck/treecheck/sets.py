@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from treecheck.mentions import Mentions
+
 
 @dataclass(frozen=True, slots=True)
 class Unbuilt:
@@ -49,6 +51,7 @@ class Inputs:
         node_ports: whether something of the tree gives the API server its own range of node ports.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
+        mentions: what the pages and scripts of a tree say, where one is looked at.
     """
 
     root: Path
@@ -68,6 +71,7 @@ class Inputs:
     node_ports: bool = False
     ignored: tuple[str, ...] = ()
     whole: bool = False
+    mentions: Mentions | None = None
 
     def unseen_of(self, name: str) -> list[Unseen]:
         """What may bring more to a set, and was not looked at.

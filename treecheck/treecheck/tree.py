@@ -64,7 +64,7 @@ class Sorter:
         self.groups, self.failed = dict[Path, str](), dict[Path, str]()
         self.directories: dict[Part, Manifest] = {}
         self.unfilled: dict[Path, tuple[SourceFile, str]] = {}  # templates, and which kind of one
-        self.mentions = Mentions(folder, inputs.files)
+        self.mentions = inputs.mentions = Mentions(folder, inputs.files)
         self.repositories = Repositories(folder, inputs.files)
         self.templates: set[Path] = set()  # folders that a plugin of Argo CD renders
         self.archived: list[Resource] = []
@@ -328,7 +328,7 @@ class Sorter:
         So does a folder most of whose resources one before it brings: it is another form of that.
         """
         taken = {each.key for found in self.clusters.values() for each in found}
-        placed = self._names()
+        placed = {_name(each) for found in self.clusters.values() for each in found}
         deployed = {each.origin.file for found in self.clusters.values() for each in found}
         only = next(iter(self.clusters)) if len(self.clusters) == 1 else None
         sets = [
@@ -337,7 +337,7 @@ class Sorter:
             if not self._is_template(part.folder) and part.folder not in self.followed
         ]
 
-        def is_new(each: Resource) -> bool:
+        def is_new(each: Resource) -> bool:  # one without a namespace may be placed anywhere
             named = "namespace" in each.metadata or _name(each) not in placed
             return each.key not in taken and named
 
@@ -360,7 +360,7 @@ class Sorter:
                 self.clusters[name] = found if alone or overlay or not taken else new
                 self.inputs.apart.add(name)
             if part is not None:
-                self.inputs.miss_remote(part, found, target)
+                self._tell_unseen(part, found, target)
 
     def _loose(self, plain: list[Resource], rendered: dict[Part, list[Resource]]) -> list[Resource]:
         """The manifests that neither an Application nor a kustomization applies."""
@@ -382,14 +382,14 @@ class Sorter:
         take_commands(self.inputs, self.mentions, left)
         return left
 
+    def _tell_unseen(self, part: Part, found: list[Resource], name: str) -> None:
+        self.inputs.miss_remote(part, found, name)
+        self._tell_makers(found, name)
+
     def _tell_makers(self, resources: Iterable[Resource], name: str = "") -> None:
         """Take down what other manifests than YAML lie beside some."""
         for file, place in made_beside(resources):
             self.inputs.miss(f"{show(file, self.inputs.root)} makes more", [place], name)
-
-    def _names(self) -> set[tuple[str, str, str]]:
-        # Without a namespace of its own a resource goes where its Application says.
-        return {_name(each) for found in self.clusters.values() for each in found}
 
     def _is_template(self, path: Path | None) -> bool:
         """Whether a path lies in a folder that a plugin of Argo CD makes manifests of."""

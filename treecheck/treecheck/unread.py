@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import kustomization_file
 from treecheck.kube.pages import YAML_TEXT
+from treecheck.mentions import Mentions
 from treecheck.model import Problem, Severity
 from treecheck.registry import STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
-from treecheck.rendering import closure
+from treecheck.rendering import closure, read_kustomization
+from treecheck.sets import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from treecheck.inputs import Inputs
 
@@ -41,7 +44,8 @@ NOT_YAML = engine_rule(
         explanation="Whatever reads it stops at this line: kubectl, kustomize and Argo CD refuse "
         "it. The rest of the tree is checked. A template of Helm, Go, Jinja or envsubst is not "
         "YAML yet, nor is a manifest with a word such as DATE_LABEL in the place of a field, which "
-        "a script replaces: it is listed as not known, unless an Application applies it as it is.",
+        "a script replaces: it is listed as not known, unless an Application applies it as it is. "
+        "One that nothing names, beside a kustomization that lists files of its folder, is noted.",
         source=YAML_TEXT,
         scope=Scope.ENGINE,
         kinds=frozenset(),
@@ -97,6 +101,46 @@ def _folders(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
             ),
             None,
         )
+
+
+def without_left_over(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
+    """What is raised, less the mistakes in the text of files that are left over: those are noted.
+
+    Left over is a file beside a kustomization that lists files of its folder and not this one,
+    where no other kustomization, page, script or manifest names it.
+    """
+    mentions = inputs.mentions or Mentions(inputs.root, inputs.files)
+    known: dict[Path, bool] = {}
+    for each in raised:
+        file = each.problem.file
+        if file is None or each.rule.layer != "yaml_text" or file in inputs.named:
+            yield each
+            continue
+        if file not in known:
+            known[file] = _is_left_over(inputs, file) and not mentions.has(file)
+            if known[file]:
+                why = "is not well written, and no kustomization names it"
+                inputs.notes.append(f"{show(file, inputs.root)} {why}")
+        if not known[file]:
+            yield each
+
+
+def _is_left_over(inputs: Inputs, file: Path) -> bool:
+    """Whether a kustomization lists files beside this one, and nothing that is built reads it."""
+    beside = read_kustomization(file.parent)
+    if beside is None or file.name.startswith(("values", ".")) or file == beside.file:
+        return False
+    if not any(each.parent == beside.folder for each in beside.files):
+        return False
+    builders = (each.path.parent for each in inputs.files.values() if each.is_kustomization)
+    if any(found and file in found.files for found in map(read_kustomization, builders)):
+        return False
+    plain = (each for found in inputs.sets.values() for each in found if each.origin.file)
+    return not any(
+        each.origin.file and each.origin.file.parent == file.parent
+        for each in plain
+        if each.part.folder is not None and kustomization_file(each.part.folder) is None
+    )
 
 
 def _listed(folders: list[str]) -> str:

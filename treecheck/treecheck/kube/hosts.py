@@ -40,7 +40,7 @@ CLIENTS: dict[str, tuple[int, str]] = {
     "pg_dump": (5432, "-p"), "pg_dumpall": (5432, "-p"), "pg_isready": (5432, "-p"),
     "pg_restore": (5432, "-p"), "psql": (5432, "-p"), "mariadb": (3306, "-P"),
     "mariadb-dump": (3306, "-P"), "mysql": (3306, "-P"), "mysqladmin": (3306, "-P"),
-    "mysqldump": (3306, "-P"), "redis-cli": (6379, "-p"),
+    "mysqldump": (3306, "-P"), "redis-cli": (6379, "-p"), "clickhouse-client": (9000, "--port"),
 }  # fmt: skip
 CALL = re.compile(rf"(?<![\w.-])({'|'.join(CLIENTS)})\s([^;|&\n]*)")
 TOLD_HOST = re.compile(r"(?:^|\s)(?:-h\s*|--host[ =])[\"']?([a-z][\w.-]*)[\"']?(?=\s|$)")
@@ -177,6 +177,8 @@ def _dependency(
     variables: Variables,
 ) -> Dependency | None:
     host, port, port_at = host_and_port(name, variable, variables.named)
+    if name.upper() == f"{pod.owner.name.upper().replace('-', '_')}_HOSTNAME":
+        return None  # its own name, as it shows it
     meant = _service(cluster, pod.owner.namespace, host) if host else None
     return Dependency(pod, name, host, *meant, port, variable, port_at) if meant else None
 

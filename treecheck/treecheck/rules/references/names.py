@@ -75,13 +75,17 @@ def claim_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     The pod stays Pending: persistentvolumeclaim not found.
 
-    A StatefulSet's own claim templates make claims that `volumes` may not name.
+    A StatefulSet's own claim templates make claims that `volumes` may not name. Those that it has
+    made stay when the template goes, so `data-web-0` beside a StatefulSet web is not looked for.
     """
     if resource.pod is None:
         return
+    sets = [one.name for one in cluster.of_kind("StatefulSet", namespace=resource.namespace)]
     for place, volume in each(resource.pod.spec, "volumes"):
         name = as_text(as_mapping(volume.get("persistentVolumeClaim")).get("claimName"))
         if not name or cluster.get("PersistentVolumeClaim", resource.namespace, name):
+            continue
+        if any(re.search(rf"-{re.escape(one)}-\d+$", name) for one in sets):
             continue
         yield Problem(
             f"volume {volume.get('name')} needs the PersistentVolumeClaim {name}, which nothing in "

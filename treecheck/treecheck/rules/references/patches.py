@@ -41,7 +41,8 @@ def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
     Kustomize refuses a patch for a resource that is not there, but not one with a `target`: a
     misspelt name or kind there changes nothing, in silence. Left alone are patches that delete, or
     that have a target in a file which the kustomization names in a comment, components that nothing
-    in the tree names, and kustomizations that build on addresses outside the tree.
+    in the tree names, folders that are empty on purpose (`resources: []`), and kustomizations that
+    build on addresses outside the tree.
     """
     yield from _unmet(cluster, _patched, "this patch changes")
 
@@ -50,7 +51,8 @@ def patch_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
 def replacement_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
     """A replacement whose target no resource is.
 
-    The value is read and copied nowhere, and kustomize says nothing.
+    The value is read and copied nowhere, and kustomize says nothing. A file of replacements that
+    several folders share has to find its target in one of them.
     """
     yield from _unmet(cluster, _replaced, "this replacement changes")
 
@@ -66,9 +68,11 @@ def _unmet(
             continue  # it patches what those bring who name it, and here nobody does
         if any(each.folder == kustomization.folder for each in cluster.unseen):
             continue  # what it patches comes from elsewhere
+        if kustomization.body.get("resources") == []:
+            continue  # empty on purpose: what it patches is still to come
         builders = _builders(kustomization, resources)
         for file, select in targets(kustomization):
-            shared = not file.is_relative_to(kustomization.folder)
+            shared = not file.is_relative_to(kustomization.folder.resolve())
             component = kustomization.body.get("kind") == "Component"
             if (component or shared) and not SOME & set(select):
                 continue  # it is for each shape that a workload may have
@@ -76,7 +80,7 @@ def _unmet(
                 any(is_meant(select, each, affixes) for each in resources)
                 or any(map(unrendered, (each.folder for each in builders)))
                 or any(_is_named(select, body) for each in builders for body in listed(each))
-                or any(is_meant(select, each, affixes) for each in _around(kustomization, cluster))
+                or any(is_meant(select, each, affixes) for each in _around(file, cluster))
                 or any(is_meant(select, each, affixes) for each in _for_later(kustomization))
             ):
                 yield Problem(
@@ -96,17 +100,17 @@ def _builders(kustomization: Kustomization, resources: list[Resource]) -> list[K
     return [found for each in folders if (found := read_kustomization(each)) is not None]
 
 
-def _around(kustomization: Kustomization, cluster: Cluster) -> Iterator[Resource]:
-    """What folders that build on a kustomization make, in the whole tree.
+def _around(file: Path, cluster: Cluster) -> Iterator[Resource]:
+    """What folders make that build on the file of a patch, or of its kustomization, in the tree.
 
     What Applications deploy is taken out of the folders around it: that a patch there finds its
-    resource shows only in the Application's own folder.
+    resource shows only in the Application's own folder. A file of its own may serve many folders.
     """
     folders = dict.fromkeys(each.part.folder for each in cluster.tree)
     outer = {
         folder
         for folder in folders
-        if folder and any(each.file == kustomization.file for each in closure(folder))
+        if folder and any(file in {each.file, *each.files} for each in closure(folder))
     }
     return (each for each in cluster.tree if each.part.folder in outer)
 
@@ -134,7 +138,7 @@ def _replaced(kustomization: Kustomization) -> Iterator[Target]:
     for entry in map(as_mapping, as_list(kustomization.body.get("replacements"))):
         file, found = kustomization.file, [entry]
         if "path" in entry:
-            file = kustomization.folder / as_text(entry["path"])
+            file = (kustomization.folder / as_text(entry["path"])).resolve()
             found = mappings(file)
         for replacement in found:
             for target in map(as_mapping, as_list(replacement.get("targets"))):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from treecheck.cluster import Cluster
     from treecheck.kube.ports import Port
-    from treecheck.model import Resource
+    from treecheck.model import PodTemplate, Resource
 
 SERVICE = "https://kubernetes.io/docs/concepts/services-networking/service/"
 
@@ -69,7 +69,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
     that is in a container's arguments or variables is taken for a port of its own. So is one
     of pods that declare several, unless it differs in a digit from one of them, or of a Service
-    that leads to a declared one too; and UDP beside TCP of the same number.
+    that leads to a declared one too; and UDP beside TCP of the same number, in one Service or two.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -84,7 +84,9 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         unlike = isinstance(target, int) and target not in numbers
         if unlike and not _is_mistaken(int(target), resource, ports, protocol):
             continue
-        if not unlike and _is_led_to(target, resource, ports):
+        if not unlike and any(
+            _is_led_to(target, other, ports) for other in _over(pods, resource, cluster)
+        ):
             continue
         # What a container declares does not bind it, and so a number may be right.
         effect = "connections to it fail unless something listens there undeclared"
@@ -98,6 +100,13 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             related=tuple(pod.owner for pod in pods),
             severity=None if named else Severity.WARNING,
         )
+
+
+def _over(pods: list[PodTemplate], service: Resource, cluster: Cluster) -> Iterator[Resource]:
+    """The Services over some pods: one for TCP and another for UDP lead to one number."""
+    for other in cluster.of_kind("Service", namespace=service.namespace):
+        if any(pod in pods for pod in selected_pods(other, cluster)):
+            yield other
 
 
 def _is_led_to(target: int | str, service: Resource, ports: list[Port]) -> bool:

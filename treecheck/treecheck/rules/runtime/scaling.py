@@ -113,11 +113,14 @@ def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[
 
     Each sync sets the number back, under load from the autoscaler's ten pods to git's two. An
     Application that ignores the difference does so too, unless it says
-    RespectIgnoreDifferences=true.
+    RespectIgnoreDifferences=true. An autoscaler whose least and most are that number agrees.
     """
     if "replicas" not in resource.spec or _ignored(resource, cluster):
         return
     for hpa in autoscalers(cluster, resource):
+        limits = {hpa.spec.get("minReplicas", 1), hpa.spec.get("maxReplicas")}
+        if limits == {resource.spec["replicas"]}:
+            continue  # pinned to the number that git writes
         yield Problem(
             f"replicas is {resource.spec['replicas']} here, and HorizontalPodAutoscaler {hpa.name} "
             "sets it too: every apply sets its number back",

@@ -21,6 +21,7 @@ from treecheck.kube.waves import (
     position,
     shown,
 )
+from treecheck.kube.workloads import replicas
 from treecheck.model import (
     Problem,
     Severity,
@@ -47,10 +48,11 @@ def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A pod that waits for something which a later wave would bring.
 
     A sync goes on when a wave is healthy, and the pod is healthy when it has its ConfigMap, its
-    Secret or its account: each waits for the other, and no later commit is synced either.
+    Secret or its account: each waits for the other, and no later commit is synced either. What
+    runs no pods is healthy at once.
     """
     here = position(resource)
-    if resource.pod is None or here is None:
+    if resource.pod is None or here is None or not replicas(cluster, resource).most:
         return
     if resource.kind == "Job":
         yield from _calls(resource, here, cluster)
@@ -104,16 +106,18 @@ def workload_before_migration(resource: Resource, cluster: Cluster) -> Iterator[
 
     A Job migrates the database, and a workload of the same image comes before it: the new pods run
     against the old schema, and the Job waits until they are healthy. When it fails they are there
-    already. A migration in PostSync, and one whose name says `post`, is meant to come later.
+    already. A migration in PostSync, and one whose name says `post`, is meant to come later. The
+    database itself, which the Job calls, may be of the image whose client the Job runs.
     """
     here = position(resource)
     if here is None or here[0] > PHASES.index("Sync") or not _migrates(resource):
         return
-    images = _images(resource)
+    images, servers = _images(resource), _servers(resource, cluster)
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "Rollout"):
         for workload in cluster.of_kind(kind, namespace=resource.namespace):
             there = position(workload)
             alike = workload.part == resource.part and bool(images & _images(workload))
+            alike = alike and workload not in servers
             if alike and there is not None and there < here:
                 yield Problem(
                     f"it is applied in {shown(there)} and {resource.title}, which migrates its "
@@ -141,6 +145,13 @@ def _migrates(job: Resource) -> bool:
         lines.append(" ".join(map(as_text, words)))
     text = " ".join(lines).casefold()
     return MIGRATES.search(text) is not None and NOT_YET.search(text) is None
+
+
+def _servers(job: Resource, cluster: Cluster) -> list[Resource]:
+    """The workloads behind the Services that a Job calls."""
+    calls = dependencies(cluster, job.pod) if job.pod is not None else ()
+    services = [service for call in calls if (service := call.target(cluster)) is not None]
+    return [pod.owner for service in services for pod in selected_pods(service, cluster)]
 
 
 def _images(resource: Resource) -> set[str]:

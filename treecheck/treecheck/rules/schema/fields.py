@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from treecheck.conformance import is_unquoted
 from treecheck.kinds import BUILT_IN_GROUPS, is_of_a_program, is_sync_set_patch
 from treecheck.kube.pages import API_REFERENCE
-from treecheck.model import Problem, as_text, show_path
+from treecheck.model import Problem, as_text, at, show_path
 from treecheck.registry import rule
-from treecheck.schemas import custom_part, schemas
+from treecheck.schemas import custom_kinds, custom_part, schemas
 from treecheck.wording import shown
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from treecheck.cluster import Cluster
     from treecheck.conformance import SchemaError
-    from treecheck.model import Resource
+    from treecheck.model import FieldPath, Resource
 
 _SOURCE = API_REFERENCE
 
@@ -66,17 +66,45 @@ def wrong_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
     A list where one value belongs, text where a number belongs, a mapping left empty: the API
     server can't read the manifest and refuses it. (A number or boolean where text belongs is
-    `unquoted-value`.)
+    `unquoted-value`.) In the template of an ApplicationSet `"{{ .limit }}"` is text, and so it
+    can't stand for a number: templatePatch can.
     """
     for error in resource.schema_errors:
         if error.keyword in {"type", "anyOf", "oneOf"} and not is_unquoted(error):
             wanted = type_names(error.expected)
+            if (template := _in_template(resource, error.path)) is not None:
+                yield _of_template(resource, error, template, wanted)
+                continue
             yield Problem(
                 f"{show_path(error.path) or 'the manifest'} is {shown(error.value)}, and {wanted} "
                 "belongs there: the API server can't read the manifest",
                 fix=f"Write {wanted}.",
                 path=error.path,
             )
+
+
+def _in_template(resource: Resource, path: FieldPath) -> Any:
+    """What an ApplicationSet's template has for a field of an Application of its, or None."""
+    return at(resource.maker.spec, "template", *path) if resource.maker is not None else None
+
+
+def _of_template(resource: Resource, error: SchemaError, value: Any, wanted: str) -> Problem:
+    """The problem that the API server refuses the ApplicationSet, once for each of them."""
+    maker = resource.maker or resource
+    path = ("spec", "template", *error.path)
+    fix = f"Write {wanted}."
+    if "{{" in str(value):
+        fix = (
+            f"Set {show_path(error.path)} in spec.templatePatch: it is text until it is filled in."
+        )
+    return Problem(
+        f"{show_path(path)} is {shown(value)}, and {wanted} belongs there: the API server refuses "
+        f"the ApplicationSet, before Argo CD fills its template in",
+        fix=fix,
+        path=path,
+        resource=maker,
+        cause=f"template of {maker.title}",
+    )
 
 
 def type_names(expected: Any) -> str:
@@ -101,7 +129,7 @@ _METADATA = frozenset({"annotations", "finalizers", "labels", "namespace", "owne
     "nameless-manifest",
     source="https://kubernetes.io/docs/concepts/overview/working-with-objects/#required-fields",
 )
-def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+def nameless_manifest(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A manifest without apiVersion, kind or name.
 
     Nothing can be done with it: it is not known what it is, or under which name it is kept. The
@@ -121,6 +149,8 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
             )
             return
     custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
+    if custom and "metadata" not in resource.body and not _is_served(resource.group, cluster):
+        return  # of a program, such as kind's Cluster
     if custom and ("name" in resource.spec or not _METADATA.issuperset(resource.metadata)):
         return  # of a program with a form of its own, such as a list of assistants
     words = {"metadata", *(() if resource.kind.endswith("Configuration") else ("name", "spec"))}
@@ -132,3 +162,14 @@ def nameless_manifest(resource: Resource, _cluster: Cluster) -> Iterator[Problem
             fix="Add metadata.name.",
             path=("metadata", "name"),
         )
+
+
+def _is_served(group: str, cluster: Cluster) -> bool:
+    """Whether an API server is known to serve a custom group: the tree has resources of it."""
+
+    def groups() -> set[str]:
+        named = {each.group for each in cluster.tree if each.name}
+        return named | {version.partition("/")[0] for version, _ in custom_kinds()}
+
+    known = cluster.once("groups with named resources", groups)
+    return group in known or group.endswith(".openshift.io")
