@@ -295,3 +295,23 @@ def test_what_moves_to_another_namespace_is_blamed_on_the_line_that_wrote_it(
 
     assert resource.namespace == "new"
     assert line(resource, ("data", "A")) == "web.yaml: data: {A: b}"
+
+
+def test_a_prefix_does_not_hide_which_patch_wrote_a_field_and_is_blamed_for_itself(
+    tmp_path: Path,
+) -> None:
+    web = "kind: ConfigMap\napiVersion: v1\nmetadata: {{name: {}}}\ndata:\n  {}: b\n"
+    (tmp_path / "base").mkdir()
+    both = web.format("web", "A") + "---\n" + web.format("web-admin", "A")
+    (tmp_path / "base/web.yaml").write_text(both, "utf-8")
+    (tmp_path / "base/kustomization.yaml").write_text("resources: [web.yaml]\n", "utf-8")
+    (tmp_path / "patch.yaml").write_text(web.format("web-admin", "B"), "utf-8")
+    listed = "namePrefix: Prod-\nresources: [base]\npatches: [{path: patch.yaml}]\n"
+    (tmp_path / "kustomization.yaml").write_text(listed, "utf-8")
+
+    (resources,) = gather([str(tmp_path)], Facts()).sets.values()
+    admin = next(each for each in resources if each.name == "Prod-web-admin")
+
+    assert blame(admin, ("data", "A")) == (tmp_path / "base/web.yaml", 11)
+    assert blame(admin, ("data", "B")) == (tmp_path / "patch.yaml", 5)
+    assert blame(admin, ("metadata", "name")) == (tmp_path / "kustomization.yaml", 1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _IDENTITY = ("name", "containerPort", "mountPath", "port", "key", "ip", "topologyKey", "host")
 # What a kustomization may have put before and after a name.
 ANY_AFFIX = (r"(?:.*-)?", r"(?:-.*)?")
+_OF_NAMES = re.compile(r"[a-z0-9.-]*")
 _Node = yaml.Node
 
 
@@ -46,10 +47,13 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
         return None, 0
     if resource.origin.generated:
         return _generated(file, resource, path)
-    at_line = _lines(file).get(resource.origin.line) if resource.part.file is not None else None
-    for node in [at_line] if at_line is not None else _documents(file):
-        if _is(node, resource, exact=resource.part.file is not None):
-            return file, _locate(node, resource.body, path)[0]
+    exact = resource.part.file is not None
+    at_line = _lines(file).get(resource.origin.line) if exact else None
+    nodes = _documents(file) if at_line is None else (at_line,)
+    # Of `web` and `web-admin` the longer name is that of what became `prod-web-admin`.
+    mine = [node for node in nodes if _is(node, resource, exact=exact)]
+    if mine:
+        return file, _locate(max(mine, key=_length_of_name), resource.body, path)[0]
     return file, resource.origin.line
 
 
@@ -160,7 +164,19 @@ def _is(node: _Node, resource: Resource, *, exact: bool) -> bool:
         namespace = _child(metadata, "namespace")
         if namespace is not None and namespace.value != as_text(resource.metadata.get("namespace")):
             return False
-    return name.value == resource.name or (not exact and resource.name.startswith(f"{name.value}-"))
+    return name.value == resource.name or (not exact and _is_affixed(name.value, resource.name))
+
+
+def _is_affixed(name: str, made: str) -> bool:
+    """Whether a name is what kustomize put a prefix, a suffix or a hash to; their ends are free."""
+    return len(name) > 1 and (
+        made.startswith(f"{name}-") or made.endswith(f"-{name}") or (f"-{name}-" in made)
+    )
+
+
+def _length_of_name(node: _Node) -> int:
+    name = _child(_child(node, "metadata") or node, "name")
+    return len(name.value) if name is not None else 0
 
 
 def _locate(node: _Node, value: Any, path: FieldPath) -> tuple[int, int]:
@@ -206,6 +222,8 @@ def _transformed(
     """Where a patch or transformer of one kustomization wrote exactly this field."""
     if not path:
         return None
+    if (found := _affix(kustomization, resource, path)) is not None:
+        return found
     for file, node, target in _patches(kustomization):
         if is_meant(target, resource, ANY_AFFIX) if target else _is(node, resource, exact=False):
             line, depth = _locate(node, resource.body, path)
@@ -276,6 +294,18 @@ def _by_field(
                 return in_file(file, ("replicas", index, "count"), body)
     if path == ("metadata", "namespace") and "namespace" in body:
         return in_file(file, ("namespace",), body)
+    return None
+
+
+def _affix(
+    kustomization: Kustomization, resource: Resource, path: FieldPath
+) -> tuple[Path, int] | None:
+    """The line of a `namePrefix` or `nameSuffix` with what no name may have, in a name."""
+    name = as_text(at(resource.body, *path)) if path[-1] == "name" else ""
+    for field in ("namePrefix", "nameSuffix"):
+        affix = as_text(kustomization.body.get(field))
+        if not _OF_NAMES.fullmatch(affix) and affix in name:
+            return in_file(kustomization.file, (field,), kustomization.body)
     return None
 
 
