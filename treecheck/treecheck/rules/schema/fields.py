@@ -149,7 +149,8 @@ def nameless_manifest(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             )
             return
     custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
-    if custom and "metadata" not in resource.body and not _is_served(resource.group, cluster):
+    named = "name" in resource.body and "metadata" not in resource.body
+    if custom and named and not _is_served(resource.group, cluster):
         return  # of a program, such as kind's Cluster
     if custom and ("name" in resource.spec or not _METADATA.issuperset(resource.metadata)):
         return  # of a program with a form of its own, such as a list of assistants
