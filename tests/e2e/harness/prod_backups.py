@@ -38,6 +38,8 @@ TRUSTED = """\
     behavior: merge
     files: [ca.pem]
 """
+# What other modules left has tokens of other forms.
+NUMBERS = "SELECT token FROM tokens WHERE token ~ '^[0-9]+$'"
 REACHED = """\
   - target: {{kind: NetworkPolicy, name: postgresql-backups}}
     patch: |-
@@ -184,7 +186,7 @@ class ProdBackups:
 
     def numbers(self) -> set[int]:
         """The numbers of the writers' tokens that are there."""
-        return {int(each) for each in self._world.prod.sql("SELECT token FROM tokens").split()}
+        return {int(each) for each in self._world.prod.sql(NUMBERS).split()}
 
     def lost(self, acknowledged: dict[int, float], killed: float) -> Lost:
         """What of a writer's acknowledged rows is missing after it was killed (epoch)."""
