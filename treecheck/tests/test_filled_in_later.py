@@ -26,6 +26,11 @@ BROKEN = SETTINGS + "data: {LOG_LEVEL: [}\n"
         ("jinja.yml", SETTINGS + "data:\n{% for a in b %}\n  {{ a }}: 1\n{% endfor %}\n", "{% %}"),
         ("three.yaml", "{{{- if .on }}}\n" + SETTINGS + "{{{- end }}}\n", "{{{ }}}"),
         ("more.yaml", SETTINGS + "data: {LOG_LEVEL: {{{ .level }}} }\n", "{{{ }}}"),
+        (
+            "words.yaml",
+            SETTINGS.replace("shop}", "shop}\n<LABELS>").replace("<LABELS>", "<MORE_OF_IT>"),
+            "<NAME>",
+        ),
         ("env.yaml", SETTINGS + "data: [a, b${TAIL]}, {${MORE}: 1}]\n", "${ }"),
     ],
 )

@@ -18,7 +18,7 @@ BETA = "storageclass.beta.kubernetes.io/is-default-class"
 # In the names of classes and of their provisioners: `freenas-nfs-csi`, `rancher.io/local-path`.
 _UNATTACHED = re.compile(
     r"(?<![a-z])(?:nfs|efs|smb|cifs|azurefile|cephfs|glusterfs|juicefs|local|localpv|hostpath"
-    r"|no-provisioner|topolvm|lvm|lvmpv|zfspv)(?![a-z])"
+    r"|no-provisioner|topolvm|lvms?|lvmpv|zfspv)(?![a-z])"
 )
 # Classes that are a cloud's disks on one cluster and a folder of the node on another.
 _ANYTHING = frozenset({"default", "manual", "standard"})

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from treecheck.facts import Facts
     from treecheck.files import SourceFile
+    from treecheck.model import FieldPath
     from treecheck.reading import Document
 
 _SOURCE = YAML_TEXT
+ANNOTATIONS = ("metadata", "annotations")
 
 
 def _is_glued(document: Document) -> bool:
@@ -34,14 +36,12 @@ def _is_output(document: Document) -> bool:
 def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     """A key that is written twice in one mapping.
 
-    kustomize refuses the file; kubectl takes the second value and drops the first in silence. What
-    a generator puts into a ConfigMap, its program may read in another way.
+    kustomize refuses the file, but joins two mappings of annotations and takes the last of a key in
+    them; kubectl takes the second value and drops the first in silence. What a generator puts into
+    a ConfigMap, its program may read in another way.
     """
     if source.opaque:
         return
-    effect = "kustomize refuses the file, and others drop the first value"
-    if not source.merged:
-        effect = "the first value is dropped"
     for document in source.documents:
         if _is_glued(document):
             continue
@@ -49,11 +49,21 @@ def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
             if each.path[-1] == "_":
                 continue  # a name for what nobody reads
             yield Problem(
-                f"{show_path(each.path)} is there already, in line {each.first_line}: {effect}",
+                f"{show_path(each.path)} is there already, in line {each.first_line}: "
+                f"{_effect_of_two(each.path, merged=source.merged)}",
                 fix="Remove one of the two, or join them.",
                 file=source.path,
                 line=each.line,
             )
+
+
+def _effect_of_two(path: FieldPath, *, merged: bool) -> str:
+    """What becomes of a key that is there twice, in a file that kustomize reads or another one."""
+    if not merged or (path[:2] == ANNOTATIONS and len(path) > len(ANNOTATIONS)):
+        return "the first value is dropped"
+    if path == ANNOTATIONS:
+        return "kustomize joins the two, and others drop the first"
+    return "kustomize refuses the file, and others drop the first value"
 
 
 @rule("glued-documents", source=_SOURCE, scope=Scope.FILE)
