@@ -60,7 +60,7 @@ def assert_away(client: FlaskClient, detail: str) -> None:
     assert client.get("/health_check").status_code == 200
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_server_that_is_down_is_503_and_back_it_is_200(
     client: FlaskClient, server: OwnServer
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_server_that_hangs_is_503_in_under_a_second(
     wait(lambda: client.get(REPORT).status_code == 200, "recovery", 3)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_while_it_hangs_only_one_request_waits(client: FlaskClient, server: OwnServer) -> None:
     """Otherwise every thread would wait for the database, and none be left for the probes."""
     client.get(REPORT)
@@ -150,7 +150,7 @@ def test_a_statement_that_takes_too_long_is_ended(
     app.extensions[EXTENSION].close()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_statement_under_way_when_the_server_freezes_is_given_up(
     client: FlaskClient, server: OwnServer, wait: Callable[..., None]
 ) -> None:
@@ -175,7 +175,7 @@ def test_a_statement_under_way_when_the_server_freezes_is_given_up(
     assert client.get(report).status_code == 200
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_pool_that_is_used_up_is_503_and_not_a_queue(
     server: OwnServer, configured: Callable[..., Config]
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_pool_that_is_used_up_is_503_and_not_a_queue(
     app.extensions[EXTENSION].close()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_network_that_swallows_packets_is_503(configured: Callable[..., Config]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         nowhere = OwnServer(Path(), silent.getsockname()[1], None)
@@ -244,7 +244,7 @@ def asked_by_16(client: FlaskClient, path: str, seconds: float) -> list[tuple[fl
         return [each for answers in pool.map(ask, range(16)) for each in answers]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [REPORT, "/api/v1/overview"])
 def test_connections_that_fell_silent_are_replaced_within_a_second(
     client: FlaskClient, server: OwnServer, path: str

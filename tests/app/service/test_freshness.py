@@ -190,7 +190,7 @@ def test_concurrent_requests_build_an_answer_once_or_twice(
     assert build.calls <= 2  # the second for those that arrived during the first
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_every_answer_was_true_while_its_request_waited(
     make: Callable[..., Freshness], empty_database: Any
 ) -> None:

@@ -45,7 +45,7 @@ def service(serve: Callable[..., Any], database: Any, mount: Mount) -> Any:
     return serve(database, WEB_PROCESSES="2", ACCESS_KEY_FILE=file, LOG_LEVEL="WARNING")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("rotations", ROTATIONS)
 def test_a_rotation_under_load_fails_no_request(
     service: Any, mount: Mount, wait: Callable[..., None], rotations: int
@@ -67,7 +67,7 @@ def test_a_rotation_under_load_fails_no_request(
     assert clients.total > 500 * rotations
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_who_logged_in_at_one_process_is_served_by_the_other(service: Any, mount: Mount) -> None:
     key = (mount.folder / "ACCESS_KEY").read_text()
     login = requests.post(
@@ -85,7 +85,7 @@ def test_who_logged_in_at_one_process_is_served_by_the_other(service: Any, mount
     assert len({answer.headers["X-Request-ID"].partition("-")[0] for answer in answers}) == 2
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_metrics_say_whether_the_door_is_open(
     service: Any, mount: Mount, wait: Callable[..., None]
 ) -> None:

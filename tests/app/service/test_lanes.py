@@ -76,7 +76,7 @@ def slowest(service: Service, path: str, seconds: float) -> float:
     return longest
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("paths", "connections", "kept"),
     [(CENTURIES, 60, "0"), (HOURLY, 200, "24")],
@@ -260,7 +260,7 @@ def test_a_busy_page_does_not_blame_the_database(client: FlaskClient) -> None:
     assert "database" not in page
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_only_so_many_work_and_the_others_are_patient_once() -> None:
     lanes = Lanes(threads=32, pool=8)
     with contextlib.ExitStack() as turns:
@@ -284,7 +284,7 @@ def test_the_smallest_process_has_a_place_and_a_turn() -> None:
         pass
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_one_build_serves_all_who_ask_the_same(
     database: Any, serve: Callable[..., Service]
 ) -> None:
@@ -298,7 +298,7 @@ def test_one_build_serves_all_who_ask_the_same(
     assert len({answer.text for answer in answers}) == 1
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_one_page_is_rendered_for_all_who_ask_the_same_within_a_second(
     client: FlaskClient, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +327,7 @@ def test_one_page_is_rendered_for_all_who_ask_the_same_within_a_second(
     assert len(made) <= len(set(exact)) + 2 * (len(asked) - len(exact))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_page_of_newer_data_is_another(client: FlaskClient, database: Any) -> None:
     database.execute(ROWS)
     url = HOURLY[0].replace("hour", "day")

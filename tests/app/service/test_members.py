@@ -115,7 +115,7 @@ def test_its_pages_together_are_as_many_as_the_overview_counts(
     assert len(ids) == figures[name]["value"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_it_is_exact_while_tokens_come_and_go(
     closed: FlaskClient, key: str, database: Database
 ) -> None:

@@ -191,7 +191,7 @@ def happens(planned: Outage, seconds: float) -> tuple[float, float]:
     return began, ended
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "seconds"),
     [

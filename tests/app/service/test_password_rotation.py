@@ -160,7 +160,7 @@ class Chaos(threading.Thread):
             )
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "postgres_version", [pytest.param(15, marks=pytest.mark.slow), 18], indirect=True
 )
@@ -226,7 +226,7 @@ def _wait_for_traffic(*all_clients: Clients) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_process_says_in_its_session_which_password_is_announced(
     serve: Callable[..., Any],
     owner: Database,
@@ -253,7 +253,7 @@ def test_a_process_says_in_its_session_which_password_is_announced(
     )
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_process_without_requests_does_not_block_the_change(
     serve: Callable[..., Any],
     owner: Database,
@@ -274,7 +274,7 @@ def test_a_process_without_requests_does_not_block_the_change(
     assert opens(owner, new)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_older_release_blocks_the_change(
     owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
@@ -288,7 +288,7 @@ def test_an_older_release_blocks_the_change(
     assert (opens(owner, owner.password), opens(owner, new)) == (True, False)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_somebody_elses_session_does_not_block_the_change(
     owner: Database, secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
@@ -299,7 +299,7 @@ def test_somebody_elses_session_does_not_block_the_change(
     assert opens(owner, new)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_called_again_it_finds_what_was_done(
     secret: Secret, pod: Callable[[], Place], read: Callable[[Place], Config]
 ) -> None:
@@ -333,7 +333,7 @@ def test_without_an_announced_password_nothing_is_changed(
     assert opens(owner, owner.password)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", KILLS)
 def test_the_command_ends_well_when_it_is_called_again_after_a_kill_at_any_moment(
     owner: Database, secret: Secret, pod: Callable[[], Place], kills: int

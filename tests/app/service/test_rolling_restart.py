@@ -43,7 +43,7 @@ def name_backends(file: Path, *services: Any) -> None:
     unfinished.replace(file)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(("replacements", "at_least"), RESTARTS)
 def test_a_rolling_restart_under_load_fails_no_request(
     serve: Callable[..., Any],

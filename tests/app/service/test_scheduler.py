@@ -197,7 +197,7 @@ def test_a_bypass_is_logged_once_and_measured_by_every_process(
         assert (value("coworking_newest_check_in_age_seconds") or 0) > 86_400
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_of_two_services_one_folds_and_the_other_follows_when_it_is_killed(
     serve: Callable[..., Any], database: Any, wait: Callable[..., None]
 ) -> None:

@@ -71,7 +71,7 @@ def ended(serve_all: Callable[..., Any], reused_databases: Any) -> Ended:
         return Ended(statuses, processes, status, seconds, log, database.password)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_sigint_ends_it_without_the_drain(ended: Ended) -> None:
     assert ended.status == 0
     assert ended.seconds < 5
@@ -89,7 +89,7 @@ def test_every_line_of_its_output_is_json_and_none_has_the_password(ended: Ended
     assert ended.password not in ended.log
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_sigterm_drains_closes_kept_connections_and_ends_with_0(
     serve: Callable[..., Any], database: Any
 ) -> None:
@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_said_in_a_line(serve: Callable[..., Any], datab
     assert "can't be listened on" in service.logged()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_hostile_bytes_do_no_harm(crowded: Any) -> None:
     port = int(crowded.address.rpartition(":")[2])
     for sent, expected in (
@@ -253,7 +253,7 @@ def probed(service: Any) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_clients_that_read_slowly_stop_nobody_else(
     serve: Callable[..., Any], crowd: Any, wait: Callable[..., None]
 ) -> None:
