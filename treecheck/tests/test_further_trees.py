@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from test_strangers_trees import rules
 from test_unknown import IN_SHOP, POD, application, run
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ CLAIM = (
     "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: NAME, namespace: stock}\n"
     "spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}\n"
 )
-
-
-def rules(tmp_path: Path, files: dict[str, str], rule: str) -> list[str]:
-    return [each.rule for each in run(tmp_path, files, rule).findings]
 
 
 @pytest.mark.parametrize(
