@@ -213,10 +213,14 @@ class Claim:
             time.sleep(0.01)
 
     def servers(self) -> list[int]:
-        """The processes that name the claim's folder: PostgreSQL leaves its starter's group."""
+        """The processes of the claim's folder: PostgreSQL leaves its starter's group.
+
+        The server names the folder in its command line; what it starts only stands there.
+        """
         found = []
-        for each in Path("/proc").glob("[0-9]*/cmdline"):
+        for each in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if str(self.data).encode() in each.read_bytes():
-                    found.append(int(each.parent.name))
+                named = str(self.data).encode() in (each / "cmdline").read_bytes()
+                if named or (each / "cwd").readlink().is_relative_to(self.data.parent):
+                    found.append(int(each.name))
         return found
