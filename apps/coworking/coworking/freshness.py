@@ -120,6 +120,13 @@ class Filed(Generic[B]):
     as_of: float
     not_verified_since: datetime | None
 
+    def confirmed(self, check: Check) -> bool:
+        """Whether a check found the body's version: then it is exact as of that check too."""
+        if self.version != check.version:
+            return False
+        self.as_of = max(self.as_of, check.began)
+        return True
+
 
 class AgedBody(NamedTuple, Generic[B]):
     """A body, and how far behind the database it may be in seconds; 0 means exact."""
@@ -197,9 +204,7 @@ class Freshness:
         if kept is None or kept.as_of < since:
             with contextlib.nullcontext() if short else self._lanes.place():
                 check = self._checks.since(since)
-                if kept is not None and kept.version == check.version:
-                    kept.as_of = max(kept.as_of, check.began)
-                else:
+                if kept is None or not kept.confirmed(check):
                     kept = self._built(key, build, arrived, check, short=short)
         age = max(0.0, arrived - kept.as_of)
         return AgedBody(kept.body, age, kept.version, self.max_age, kept.not_verified_since)
@@ -231,7 +236,7 @@ class Freshness:
         with self._builds.turn(key) as (shared, waited):
             kept: Filed[B] | None = shared.found or self.kept.get(key)  # type: ignore[assignment]
             since = arrived - self.max_age
-            if kept is not None and (kept.as_of >= since or kept.version == check.version):
+            if kept is not None and (kept.as_of >= since or kept.confirmed(check)):
                 return kept
             if waited:  # the one before may have failed: fail as fast, before asking for more
                 self._checks.since(time.monotonic(), arrived)

@@ -164,6 +164,18 @@ def test_requests_that_come_during_a_check_share_the_next_one(
     assert others[0].result().began > first.result().began
 
 
+def test_who_comes_during_a_build_of_the_same_data_has_an_exact_answer(
+    make: Callable[..., Freshness],
+) -> None:
+    """It was called as old as the build took, though a check had found the data unchanged."""
+    answers, build = make(), Counted(0.3)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(answers.answer, "n", build)
+        time.sleep(0.15)
+        second = pool.submit(answers.answer, "n", build).result()
+    assert (first.result().header, second.header, build.calls) == ("exact", "exact", 1)
+
+
 def test_a_check_that_began_before_the_request_arrived_is_not_used(
     make: Callable[..., Freshness],
     monkeypatch: pytest.MonkeyPatch,
