@@ -239,12 +239,13 @@ def is_patch(loose: Resource) -> bool:
 
 
 def _leaves_most(loose: Resource) -> bool:
-    """Whether a workload has no selector, and no image, or init containers only."""
+    """Whether a workload has no selector, and no image, or no container but init containers."""
     if loose.kind not in {"DaemonSet", "Deployment", "StatefulSet"} or loose.pod is None:
         return False
     containers = [container for _, container in loose.pod.containers()]
     images = "containers" in loose.pod.spec and any("image" in each for each in containers)
-    return bool(containers) and "selector" not in loose.spec and not images
+    some = bool(containers) or bool(loose.pod.spec)
+    return some and "selector" not in loose.spec and not images
 
 
 def is_part(loose: Resource, policies: set[str]) -> bool:

@@ -110,9 +110,10 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
 
 
 def _is_settled(raised: Raised, inputs: Inputs) -> bool:
-    """Whether a script replaces a value, or the tree sets its own range of node ports."""
+    """Whether a script replaces a value, loads the images, or sets a range of node ports."""
     ranged = raised.rule.id == "node-port-range" and inputs.node_ports
-    return ranged or is_replaced(raised.resource, raised.problem.path, inputs.replaced)
+    loaded = raised.rule.id == "image-never-pulled" and inputs.loads_images
+    return ranged or loaded or is_replaced(raised.resource, raised.problem.path, inputs.replaced)
 
 
 def _of_base(raised: Raised, cluster: Cluster, inputs: Inputs) -> str:

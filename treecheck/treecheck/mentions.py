@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from treecheck.sets import Inputs
 
 PAGES = frozenset({".adoc", ".md", ".rst"})
-SCRIPTS = PAGES | frozenset({".mk", ".sh", ".just", ".tf", ".tofu", ".toml"})
+SCRIPTS = PAGES | frozenset({".mk", ".ps1", ".sh", ".just", ".tf", ".tofu", ".toml"})
 SCRIPT_NAMES = frozenset(
     {"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"}
     | {"Taskfile.yaml", "Taskfile.yml"}
@@ -50,6 +50,10 @@ _DEPLOY = re.compile(
 )
 # `s/size/5Gi/`, and a file's name
 _REPLACED = re.compile(r"\bs([/#|@,])(\w[\w.-]*)\1")
+_LOAD = re.compile(
+    r"\b(?:ctr\b[^\n]*\bimages? import|kind load|k3d image import|nerdctl\b[^\n]*\bload"
+    r"|minikube (?:cache add|docker-env|image (?:build|load)))\b"
+)
 _FILE = re.compile(r"([\w.-]+\.ya?ml)\b")
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap", "serviceaccount": "ServiceAccount"}
 
@@ -176,6 +180,10 @@ class Mentions:
         """Whether a page or script fills in variables: `kustomize build . | envsubst`."""
         return any("envsubst" in text for _, text in self._commands())
 
+    def loads_images(self) -> bool:
+        """Whether a page or script puts images onto nodes: `kind load docker-image web:1`."""
+        return any(_LOAD.search(text) for _, text in self._commands())
+
     def helmfile(self) -> Path | None:
         """A file of helmfile, which installs charts: https://helmfile.readthedocs.io."""
         found = (path for path, _ in self._all() if path.name.startswith("helmfile.yaml"))
@@ -246,7 +254,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     for folder, place in mentions.terraform(loose):
         why = f"Terraform in {show(folder, inputs.root)} may make more"
         inputs.miss(why, [place] if place else ())
-    inputs.node_ports = mentions.sets_node_ports()
+    inputs.node_ports, inputs.loads_images = mentions.sets_node_ports(), mentions.loads_images()
     inputs.substituted, inputs.replaced = mentions.substitutes(), mentions.replaced()
     if (charts := mentions.helmfile()) is not None:
         inputs.miss(f"{show(charts, inputs.root)} installs charts")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from treecheck.files import SourceFile
     from treecheck.model import FieldPath, Part, Resource
+    from treecheck.reading import Document
 
 # What marks a place that is filled in, for people -> its pattern. A line of nothing else is a
 # command, such as `{{- if .Values.enabled }}`.
@@ -37,6 +38,8 @@ MARKS: dict[str, str] = {
 }
 # A file's name that says it: `ingress.yaml.j2` is not YAML by its end, `ingress.j2.yaml` is.
 _NAMED = re.compile(r"\.(?:erb|ftl|gotmpl|j2|jinja2?|mustache|tmpl|tpl)\.ya?ml$")
+# And one for people to fill in: `web-template.yaml`.
+_FORM = re.compile(r"(?:^|[-_.])templates?(?:[-_.]|$)")
 # A line that begins with a command of a template: text of alerts has the same marks elsewhere.
 _WORDS = r"/\*|if|else|end|range|with|define|include|template|block|toYaml|\$\w+ :?="
 _COMMAND = re.compile(rf"^\s*(?:- )?(?:\{{{{2,3}}-?\s*(?:{_WORDS})|\{{%)", re.MULTILINE)
@@ -65,6 +68,7 @@ _WORD = re.compile(
 # What a person writes a value of their own over, in a file that they copy; or a script does.
 _TO_FILL = re.compile(
     r"<[A-Za-z][^<>\n]*>|\{\{ *[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
+    r"|(?<![A-Za-z])your[-_][a-z]+"  # `your-domain.example.com`
     r"|^\$[A-Za-z_]\w*$|\$\([a-z][\w./-]* [^()\n]*\)"  # and `$(base64 -w0 key)` in a page's command
 )
 # What stands where a person is to put what only they have: `# your kubeconfig`, `<base64>`, `...`.
@@ -145,6 +149,8 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
         return True
     if charted and "{{" in source.text:
         return any("apiVersion" in as_mapping(each.value) for each in source.documents)
+    if _FORM.search(source.path.stem) and any(map(_is_unnamed, source.documents)):
+        return True
     return any(
         _PLACE.search(as_text(value)) or _WORD.fullmatch(as_text(value))
         for document in source.documents
@@ -155,6 +161,12 @@ def is_template(source: SourceFile, *, charted: bool = False) -> bool:
         )
         if "apiVersion" in body
     )
+
+
+def _is_unnamed(document: Document) -> bool:
+    """Whether a manifest leaves the place of its name empty: `metadata: {name: }`."""
+    metadata = as_mapping(as_mapping(document.value).get("metadata"))
+    return "name" in metadata and metadata["name"] in (None, "")
 
 
 def without_templates(

@@ -48,6 +48,7 @@ class Inputs:
         by_hand: `Secret web` -> the page or script of the tree that says how to make it.
         substituted: whether a script of the tree fills in variables (envsubst) before it applies.
         replaced: (word, name of a file) of what a script of the tree replaces before it applies.
+        loads_images: whether a page or script of the tree loads images into the nodes.
         node_ports: whether something of the tree gives the API server its own range of node ports.
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
@@ -68,6 +69,7 @@ class Inputs:
     by_hand: dict[str, Path] = field(default_factory=dict)
     substituted: bool = False
     replaced: frozenset[tuple[str, str]] = frozenset()
+    loads_images: bool = False
     node_ports: bool = False
     ignored: tuple[str, ...] = ()
     whole: bool = False

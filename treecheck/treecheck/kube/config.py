@@ -9,7 +9,7 @@ from treecheck.kube.copies import is_copied, is_copy
 from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
@@ -26,6 +26,7 @@ OF_KUBE_SYSTEM = {
     ),
     "ServiceAccount": frozenset({"aws-node", "coredns", "kube-proxy"}),
 }  # fmt: skip
+SEVERAL = 2  # ConfigMaps that are missing in a namespace: more than an oversight
 # Lets the sealed-secrets controller add keys to a Secret that it did not make.
 PATCH = "sealedsecrets.bitnami.com/patch"
 
@@ -113,13 +114,18 @@ def _may_be_made_at_run_time(cluster: Cluster, kind: str, namespace: str, name: 
 def _of_manifest(resource: Resource) -> Store:
     if resource.body.get("type") == "kubernetes.io/service-account-token":
         return Store(None, {}, resource)  # the cluster writes the token into it
-    if is_copy(resource):
+    if is_copy(resource) or _is_filled(resource):
         return Store(None, {}, resource)
     data = as_mapping(resource.body.get("data"))
     keys = {*data, *as_mapping(resource.body.get("binaryData"))}
     keys |= set(as_mapping(resource.body.get("stringData")))
     values = {k: v for k, v in data.items() if isinstance(v, str)}
     return Store(frozenset(keys), values if resource.kind == "ConfigMap" else {}, resource)
+
+
+def _is_filled(resource: Resource) -> bool:
+    """Whether a Secret or ConfigMap is written without anything in it: a program fills it."""
+    return not any(resource.body.get(field) for field in ("binaryData", "data", "stringData"))
 
 
 def _patched(cluster: Cluster, store: Store, own: Resource) -> Store:
@@ -257,6 +263,34 @@ def made_by_hand(cluster: Cluster, namespace: str) -> str:
         f"no Secret of namespace {namespace} is in this tree, so which ones somebody makes there "
         "by hand can't be known"
     )
+
+
+def kept_elsewhere(cluster: Cluster, namespace: str) -> str:
+    """Why a ConfigMap may be there all the same, as a sentence, or "".
+
+    Plain files ask for several ConfigMaps of a namespace, and the tree has none of it: whoever
+    applies the files has them elsewhere.
+    """
+    names, some = cluster.once("config maps", lambda: _config_maps(cluster.tree)).get(
+        namespace, (frozenset(), True)
+    )
+    if some or len(names) < SEVERAL:
+        return ""
+    return (
+        f"the files ask for {len(names)} ConfigMaps of namespace {namespace}, and this tree has "
+        "none of it, so which ones somebody keeps elsewhere can't be known"
+    )
+
+
+def _config_maps(tree: Iterable[Resource]) -> dict[str, tuple[frozenset[str], bool]]:
+    """Namespace -> (the ConfigMaps that plain files there ask for, whether the tree has any)."""
+    asked: dict[str, set[str]] = {}
+    made = {one.namespace for one in tree if one.kind == "ConfigMap"}
+    for resource in tree:
+        if resource.pod is not None and resource.part.loose:
+            found = {ref.name for ref in references(resource.pod) if ref.kind == "ConfigMap"}
+            asked.setdefault(resource.namespace, set()).update(found)
+    return {place: (frozenset(names), place in made) for place, names in asked.items()}
 
 
 def keeps_secrets(cluster: Cluster, namespace: str) -> bool:

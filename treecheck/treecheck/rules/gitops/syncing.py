@@ -33,7 +33,7 @@ from treecheck.kube.waves import (
     words,
 )
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -109,7 +109,7 @@ COMPARE_OPTIONS = {
 }
 
 
-@rule("child-owns-enabled", scope=Scope.CLUSTER, source=AUTOMATED)
+@rule("child-owns-enabled", scope=Scope.CLUSTER, family=Family.POLICY, source=AUTOMATED)
 def child_owns_enabled(cluster: Cluster) -> Iterator[Problem]:
     """A child Application that writes syncPolicy.automated.enabled, under a root that heals it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from treecheck.kube.config import find_store, made_by_hand, references
+from treecheck.kube.config import find_store, kept_elsewhere, made_by_hand, references
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
 
@@ -44,6 +44,7 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         if find_store(cluster, ref.kind, resource.namespace, ref.name) is None:
             seen.add((ref.kind, ref.name))
             names = _names(cluster, resource, ref.kind)
+            maker = made_by_hand if ref.kind == "Secret" else kept_elsewhere
             yield Problem(
                 f"{ref.use} refers to {ref.kind} {ref.name}, which nothing in the tree makes in "
                 f"namespace {resource.namespace}: {_effect(ref)}",
@@ -53,7 +54,7 @@ def config_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 related=cluster.lookalikes(ref.kind, ref.name),
                 cause=f"{ref.kind} {resource.namespace}/{ref.name}",
                 absent=resource.namespace,
-                unsure=made_by_hand(cluster, resource.namespace) if ref.kind == "Secret" else "",
+                unsure=maker(cluster, resource.namespace),
             )
 
 

@@ -27,12 +27,17 @@ def monitor_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
 
     `port` is the name of a port: of the Service for a ServiceMonitor, of the container for a
     PodMonitor. Prometheus finds no target, and no metric and no alert says so. Looked at is what
-    selects a Service, or a pod, of the tree.
+    selects a Service, or a pod, of the tree. One of all namespaces may list a port for each program
+    that somebody installs, of which the tree has one.
     """
     if resource.group != GROUP:
         return
     field = ENDPOINTS[resource.kind]
     what, owners, names = _selected(resource, cluster)
+    everywhere = as_mapping(resource.spec.get("namespaceSelector")).get("any") is True
+    asked = [as_text(endpoint.get("port")) for _, endpoint in each(resource, "spec", field)]
+    if everywhere and not names.isdisjoint(asked):
+        return
     for place, endpoint in each(resource, "spec", field) if owners else ():
         port = as_text(endpoint.get("port"))
         if port and port not in names:

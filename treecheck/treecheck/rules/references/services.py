@@ -69,7 +69,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
     that is in a container's arguments or variables is taken for a port of its own. So is one
     of pods that declare several, unless it differs in a digit from one of them, or of a Service
-    that leads to a declared one too; and UDP beside TCP of the same number, in one Service or two.
+    that leads to a declared one too. A Service for UDP leads to a port of that number also where
+    the container leaves the protocol out.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -82,6 +83,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             continue
         numbers = {port.number for port in ports}  # of another protocol
         unlike = isinstance(target, int) and target not in numbers
+        if protocol != "TCP" and isinstance(target, int) and not unlike:
+            continue  # what a container declares without a protocol is TCP, whatever it speaks
         if unlike and not _is_mistaken(int(target), resource, ports, protocol):
             continue
         if not unlike and any(

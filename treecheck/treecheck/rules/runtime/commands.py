@@ -101,7 +101,8 @@ def variable_needs_shell(resource: Resource, cluster: Cluster) -> Iterator[Probl
     """A `$NAME` in a command line that no shell reads.
 
     The kubelet replaces $(NAME), and only that. The program gets the dollar sign and the letters.
-    Only variables that the container has are looked at.
+    Only variables that the container has are looked at. Several lines without a command are a
+    script for the shell that the image itself starts.
     """
     pod = resource.pod
     for path, container in pod.containers() if pod else ():
@@ -112,13 +113,15 @@ def variable_needs_shell(resource: Resource, cluster: Cluster) -> Iterator[Probl
         ]
         if pod is None or any(_is_shell(w) or w == "-c" or "env" in w for _, _, w in words):
             continue
+        if "command" not in container and any("\n" in word for _, _, word in words):
+            continue  # a script: the image's own program is the shell
         for field, index, word in words:
             found = VARIABLE.search(word)
             name = (found[1] or found[2]) if found else ""
             if name and name in variables_of(cluster, pod, path, container).named:
                 yield Problem(
-                    f"container {container.get('name')} is started with {word!r} as it stands: "
-                    "there is no shell to put the variable's value in",
+                    f"container {container.get('name')} is started with {word[:60]!r} as it "
+                    "stands: there is no shell to put the variable's value in",
                     fix=f"Write $({name}).",
                     path=(*path, field, index),
                 )

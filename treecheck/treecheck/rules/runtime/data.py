@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import OLD_FOLDER, ImageFacts, facts_of
@@ -33,6 +33,10 @@ _CONFIGURED = re.compile(
     r"(?:^|\s)-(?:f|D)\b|--(?:config|dbpath|datadir|defaults-file)\b"
     r"|(?:config_file|data_directory) *="
 )
+
+
+# What starts a database's server, by itself or at the end of a script.
+_SERVER = re.compile(r"entrypoint|\b(?:mariadbd|mongod|mysqld|postgres)")
 
 
 class DataFolder(NamedTuple):
@@ -68,8 +72,25 @@ def data_folders(cluster: Cluster, pod: PodTemplate) -> Iterator[DataFolder]:
 
 def _mount_of(container: Manifest, folder: PurePosixPath) -> Manifest | None:
     mounts = map(as_mapping, as_list(container.get("volumeMounts")))
-    holding = [m for m in mounts if folder.is_relative_to(as_text(m.get("mountPath")) or "/-")]
+    holding = [m for m in mounts if _real(folder).is_relative_to(_real(m.get("mountPath") or "/-"))]
     return max(holding, key=lambda m: len(as_text(m.get("mountPath"))), default=None)
+
+
+def _real(folder: Any) -> PurePosixPath:
+    """A folder's own path: in every image /var/run leads to /run."""
+    path = PurePosixPath(str(folder))
+    if path.is_relative_to("/var/run"):
+        return PurePosixPath("/run") / path.relative_to("/var/run")
+    return path
+
+
+def _serves(container: Manifest) -> bool:
+    """Whether a database's container starts the server, and does not `sleep` for its clients."""
+    command, args = as_list(container.get("command")), as_list(container.get("args"))
+    words = [as_text(word) for word in (*command, *args)]
+    return (
+        not words or (not command and words[0].startswith("-")) or any(map(_SERVER.search, words))
+    )
 
 
 @rule("data-outside-volume", kinds=SERVERS, source=VOLUMES)
@@ -78,10 +99,11 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     The data is written into the container's own layer and is gone with the next restart, also where
     a volume is mounted, just elsewhere. A server that is started with settings of its own may keep
-    it elsewhere.
+    it elsewhere, and a container that starts another program has no data.
     """
     for store in data_folders(cluster, resource.pod) if resource.pod else ():
-        if store.mount is None and not _is_configured(store.container):
+        container = store.container
+        if store.mount is None and _serves(container) and not _is_configured(container):
             moved = _mount_of(store.container, PurePosixPath(OLD_FOLDER)) is not None
             at_old = moved and store.folder.name == "docker"
             name = store.container.get("name")
@@ -271,7 +293,7 @@ def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]
             )
     for path, container in containers(resource, "containers"):
         context = as_mapping(container.get("securityContext"))
-        if context.get("readOnlyRootFilesystem") is not True:
+        if context.get("readOnlyRootFilesystem") is not True or not _serves(container):
             continue
         for folder in facts_of(as_text(container.get("image"))).writes:
             if _mount_of(container, PurePosixPath(folder)) is None:

@@ -44,7 +44,7 @@ def mount_hides_program(resource: Resource, cluster: Cluster) -> Iterator[Proble
         if hidden:
             yield Problem(
                 f"volume {mount.body.get('name')} is mounted over {mount.place} of container "
-                f"{mount.container.get('name')} and hides {hidden}: it does not start",
+                f"{mount.container.get('name')} and hides {hidden}",
                 fix="Mount it in a folder of its own, or a single file with subPath.",
                 path=(*mount.path, "mountPath"),
             )
@@ -54,11 +54,11 @@ def _hidden(mount: Mount) -> str:
     """What a mount hides that the container needs, or an empty text."""
     files = mount.files or frozenset()
     if str(mount.place) in SYSTEM_FOLDERS:
-        return "what the image has there"
+        return "what the image has there: whatever is started or read from there is missing"
     words = as_list(mount.container.get("command"))
     program = PurePosixPath(as_text(words[0]) if words else "-")
     if program.is_relative_to(mount.place) and program.name not in files:
-        return f"its program {program}"
+        return f"its program {program}: it does not start"
     image = facts_of(as_text(mount.container.get("image")))
     if image.settings and str(mount.place) == image.settings[0] and image.settings[1] not in files:
         return f"{image.settings[1]}, without which its server does not start"

@@ -90,7 +90,7 @@ def image_never_pulled(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
     imagePullPolicy Never works where somebody has loaded the image onto the node, as on a
     developer's machine. On a new node: ErrImageNeverPull. An image without a registry in its name
-    is taken for one that is loaded.
+    is taken for one that is loaded, and any where a page or script of the tree loads images.
     """
     for path, container in containers(resource):
         registry, slash, _ = as_text(container.get("image")).partition("/")

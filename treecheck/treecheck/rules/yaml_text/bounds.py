@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.pages import YAML_TEXT
-from treecheck.model import Problem
+from treecheck.model import Problem, Severity
 from treecheck.reading import Fault
-from treecheck.registry import Scope, rule
+from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,13 +39,17 @@ def yaml_bomb(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
 @rule(
     "yaml-encoding",
     source=f"{YAML_TEXT}#52-character-encodings",
+    severity=Severity.WARNING,
     scope=Scope.FILE,
+    family=Family.POLICY,
+    insisted=True,
 )
 def yaml_encoding(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     """A file that is not plain UTF-8.
 
-    Another encoding can't be read, or turns letters into others; a byte order mark at the start
-    becomes part of the first key for some readers.
+    Another encoding can't be read, or turns letters into others. A byte order mark at the start is
+    only a warning: kubectl and kustomize pass it over, and for some other readers it becomes part
+    of the first key.
     """
     if source.error is not None and source.error.fault is Fault.ENCODING:
         yield Problem(
@@ -53,6 +57,7 @@ def yaml_encoding(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
             fix="Save it as UTF-8.",
             file=source.path,
             line=source.error.line,
+            severity=Severity.ERROR,
         )
     elif source.text.startswith("\ufeff"):
         yield Problem(
