@@ -132,7 +132,7 @@ def test_what_an_old_version_had_is_not_missed(tmp_path: Path) -> None:
         ("{port: 8081}", "{containerPort: 8080}, {containerPort: 9102}", 1),
         ("{name: a, port: 8080}, {name: b, port: 81}", "{containerPort: 8080}", 0),
         ("{port: 53, protocol: UDP}", "{containerPort: 8080}", 0),
-        ("{port: 53, protocol: UDP}", "{containerPort: 53}, {containerPort: 8080}", 1),
+        ("{port: 53, protocol: UDP}", "{containerPort: 53}, {containerPort: 8080}", 0),
         ("{port: 80, targetPort: http}", "{containerPort: 8080}, {containerPort: 9102}", 1),
     ],
 )

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_meant_so import WEB
-from test_strangers_trees import rules
-from test_unknown import POD
+from test_strangers_trees import SETTINGS, rules
+from test_unknown import HEAD, POD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MISSING = "ingress-backend-missing"
 IN_SHOP = POD.replace("{name: front}\nspec", "{name: front, namespace: shop}\nspec")
 
 
@@ -98,3 +99,159 @@ def test_a_monitor_of_all_namespaces_lists_a_port_for_each_program(
 
     names = rules(tmp_path, {"a.yaml": monitor, "b.yaml": service}, "monitor-port-unknown")
     assert names == ["monitor-port-unknown"] * found
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "found"),
+    [
+        ("a.md", "The namespace has a `token` Docker registry secret.\n", 0),
+        ("a.md", "- image pull secret: `token`\n", 0),
+        ("a.md", "- image pull secret: `other`\n", 1),
+        ("c.yaml", f"# Secret `token` is applied by hand.\n{SETTINGS}", 0),
+        (
+            "a.sh",
+            'NAME="${SECRET_NAME:-token}"\nkubectl create secret generic "$NAME" --from-env\n',
+            0,
+        ),
+        (
+            "a.sh",
+            'NAME="${SECRET_NAME:-other}"\nkubectl create secret generic "$NAME" --from-env\n',
+            1,
+        ),
+    ],
+)
+def test_a_page_or_script_names_the_secret_that_people_make(
+    file: str, text: str, found: int, tmp_path: Path
+) -> None:
+    pod = IN_SHOP.replace(
+        "name: front, image", "name: front, envFrom: [{secretRef: {name: token}}], image"
+    )
+    kept = "kind: Secret\napiVersion: v1\nmetadata: {name: a, namespace: shop}\n"
+
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": kept, file: text}, "config-missing")
+
+    assert names == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "found"),
+    [
+        ("argocd-server", "AppProject", 0),
+        ("argocd-server", "Workflow", 1),
+        ("web", "AppProject", 1),
+    ],
+)
+def test_what_applies_the_tree_is_installed_by_other_means(
+    name: str, kind: str, found: int, tmp_path: Path
+) -> None:
+    ingress = (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: shop}\n"
+        f"spec: {{defaultBackend: {{service: {{name: {name}, port: {{number: 80}}}}}}}}\n"
+    )
+    other = (
+        f"apiVersion: argoproj.io/v1alpha1\nkind: {kind}\nmetadata: {{name: b, namespace: shop}}\n"
+        if kind == "AppProject"
+        else SETTINGS
+    )
+
+    names = rules(tmp_path, {"a.yaml": ingress, "b.yaml": other, "c.yaml": IN_SHOP}, MISSING)
+
+    assert names == [MISSING] * found
+
+
+@pytest.mark.parametrize(("key", "found"), [("example.com/net", 0), ("example.com/other", 1)])
+def test_a_program_of_the_tree_labels_the_pods_that_it_makes(
+    key: str, found: int, tmp_path: Path
+) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        "metadata: {name: a, namespace: shop}\n"
+        f"spec: {{podSelector: {{matchLabels: {{{key}: none}}}}, policyTypes: [Egress]}}\n"
+    )
+    files = {
+        "a.yaml": policy,
+        "b.yaml": IN_SHOP,
+        "app/jobs.py": "labels['example.com/net'] = 'none'\n",
+    }
+
+    names = rules(tmp_path, files, "network-policy-selects-nothing")
+
+    assert names == ["network-policy-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("sops", "found"), [("sops: {mac: a, version: b}\n", 0), ("", 1)])
+def test_sops_encrypts_a_list_as_a_whole(sops: str, found: int, tmp_path: Path) -> None:
+    text = (
+        "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Secret\n"
+        "    metadata: {name: a, namespace: shop}\n    data: {key: 'ENC[AES256_GCM,data:x]'}\n"
+    )
+
+    assert rules(tmp_path, {"a.yaml": text + sops}, "not-base64") == ["not-base64"] * found
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"), [("{name: b, key: k}", 0), ("{name: c, key: k}", 1)]
+)
+def test_a_data_folder_that_a_config_map_names_may_be_any(
+    reference: str, found: int, tmp_path: Path
+) -> None:
+    """The ConfigMap b is not of the tree; c says where."""
+    env = f"env: [{{name: PGDATA, valueFrom: {{configMapKeyRef: {reference}}}}}]"
+    pod = IN_SHOP.replace('"registry.example.com/front:1.4.2"', f"'postgres:15', {env}")
+    settings = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\ndata: {k: /srv}\n"
+    )
+
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": settings}, "data-outside-volume")
+
+    assert names == ["data-outside-volume"] * found
+
+
+@pytest.mark.parametrize(("listed", "found"), [("web/ks.yaml", 0), ("web", 1)])
+def test_a_folder_of_which_a_file_is_listed_is_not_built_itself(
+    listed: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "apps/kustomization.yaml": HEAD + f"resources: [{listed}]\n",
+        "apps/web/kustomization.yaml": HEAD + "resources: [gone]\n",
+        "apps/web/ks.yaml": SETTINGS,
+    }
+
+    assert rules(tmp_path, files, "folder-unbuildable") == ["folder-unbuildable"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("web-webhook", 0), ("web", 1)])
+def test_the_api_server_asks_a_webhook_again(name: str, found: int, tmp_path: Path) -> None:
+    pod = IN_SHOP.replace("    spec:", "    spec:\n      terminationGracePeriodSeconds: 0")
+    service = (
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\n"
+        "spec: {selector: {app: front}, ports: [{port: 443}]}\n"
+    )
+
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": service}, "grace-period-too-short")
+
+    assert names == ["grace-period-too-short"] * found
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ('sed "s|image:.*|image: $1|" a.yaml', 0),
+        ('sed "s|name:.*|name: $1|" a.yaml', 1),
+        ('sed "s|image:.*|image: $1|" b.yaml', 1),
+    ],
+)
+def test_a_script_writes_a_whole_field(command: str, found: int, tmp_path: Path) -> None:
+    pod = IN_SHOP.replace('"registry.example.com/front:1.4.2"', "IMAGE")
+    files = {"a.yaml": pod, "run.sh": f"{command} | kubectl apply -f -\n"}
+
+    assert rules(tmp_path, files, "image-name-invalid") == ["image-name-invalid"] * found
+
+
+@pytest.mark.parametrize(("script", "found"), [('out+="${!name}"\n', 0), ('out+="$name"\n', 1)])
+def test_a_script_of_its_own_fills_in_variables(script: str, found: int, tmp_path: Path) -> None:
+    pod = IN_SHOP.replace("registry.example.com/front:1.4.2", "${IMAGE}")
+
+    names = rules(tmp_path, {"a.yaml": pod, "run.sh": script}, "image-name-invalid")
+
+    assert names == ["image-name-invalid"] * found

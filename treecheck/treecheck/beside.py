@@ -244,7 +244,7 @@ def _leaves_most(loose: Resource) -> bool:
         return False
     containers = [container for _, container in loose.pod.containers()]
     images = "containers" in loose.pod.spec and any("image" in each for each in containers)
-    some = bool(containers) or bool(loose.pod.spec)
+    some = bool(containers) or bool(loose.pod.spec.keys() - {"volumes"})
     return some and "selector" not in loose.spec and not images
 
 

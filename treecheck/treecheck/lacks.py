@@ -24,8 +24,25 @@ _NAMED = re.compile(
 )
 # Folders that are there to be built on, and rules about what an overlay fills in.
 _BASES = frozenset({"base", "bases", "component", "components"})
+# What brings a tree to a cluster: group of its resources -> (its name, its own Services).
+_INSTALLERS = {
+    "argoproj.io": (
+        "Argo CD",
+        re.compile(r"Service argocd-(?:applicationset-controller|dex|metrics|redis|repo|server).*"),
+    ),
+    "notification.toolkit.fluxcd.io": (
+        "Flux",
+        re.compile(r"Service (?:notification|source)-controller|Service webhook-receiver"),
+    ),
+}
 FLUX = "kustomize.toolkit.fluxcd.io"
 _FILLED = frozenset({"application-set-makes-nothing", "variable-undefined"})
+# Kinds that select pods -> the field.
+_SELECTORS = {
+    "NetworkPolicy": "podSelector",
+    "PodDisruptionBudget": "selector",
+    "Service": "selector",
+}
 # Kinds that point at pods or accounts of a namespace.
 _POINTERS = frozenset(
     {"ClusterRoleBinding", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "RoleBinding"}
@@ -104,7 +121,8 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
         or _unplaced(raised, cluster)
         or _unpeopled(raised, wider)
         or _podless(raised, wider)
-        or _of_platform(raised)
+        or _of_platform(raised, wider)
+        or _labelled(raised, inputs)
         or _elsewhere(raised, cluster)
     )
 
@@ -206,14 +224,41 @@ def _podless(raised: Raised, cluster: Cluster) -> str:
     return f"nothing in the tree runs in namespace {place}, so whose pods are there can't be known"
 
 
-def _of_platform(raised: Raised) -> str:
-    """Why pods and accounts may be there that only the platform itself brings, or ""."""
+def _of_platform(raised: Raised, cluster: Cluster) -> str:
+    """Why something may be there that only the platform itself brings, or "".
+
+    That is pods and accounts, or what installs the tree: Argo CD's and Flux's own Services.
+    """
     resource, place = raised.resource, raised.problem.absent or ""
+    missing = _NAMED.findall(raised.problem.message)
+    for group, (who, names) in _INSTALLERS.items():
+        if any(names.fullmatch(each) for each in missing) and any(
+            each.group == group for each in cluster.tree
+        ):
+            return f"{who} is installed by other means, so what it brings can't be known"
     if resource is None or resource.kind not in _POINTERS:
         return ""
     if place != "kube-system" and not place.startswith("openshift-"):
         return ""
     return f"the platform itself runs more in namespace {place}"
+
+
+def _labelled(raised: Raised, inputs: Inputs) -> str:
+    """Which program of the tree gives pods the labels that nothing in the tree has, or ""."""
+    resource = raised.resource
+    if resource is None or resource.kind not in _SELECTORS or inputs.mentions is None:
+        return ""
+    selector = as_mapping(resource.spec.get(_SELECTORS[resource.kind]))
+    for key in as_mapping(selector.get("matchLabels", selector)):
+        domain, slash, _ = key.partition("/")
+        if slash and not domain.endswith("k8s.io") and not domain.endswith("kubernetes.io"):
+            program = inputs.mentions.program(key)
+            if program is not None:
+                return (
+                    f"{show(program, inputs.root)} writes the label {key}, so which pods have it "
+                    "can't be known"
+                )
+    return ""
 
 
 def _elsewhere(raised: Raised, cluster: Cluster) -> str:

@@ -13,7 +13,7 @@ from treecheck.sets import show
 from treecheck.unseen import Unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from treecheck.files import SourceFile
     from treecheck.model import Resource
@@ -27,6 +27,7 @@ SCRIPT_NAMES = frozenset(
 )
 # What programs keep in a checkout: none of it is the repository's own text.
 _KEPT = SKIPPED_FOLDERS | {".git", ".nox", ".terraform", ".tox"}
+PROGRAMS = frozenset({".cs", ".go", ".java", ".js", ".kt", ".py", ".rb", ".rs", ".ts"})
 LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
 # `helm upgrade --install web ./chart -n shop`, and its namespace.
@@ -36,6 +37,11 @@ _NAMESPACE = re.compile(r"(?:\s-n|--namespace)[ =]+[\"']?([a-z0-9-]+|\$\{?\w+\}?
 _ASSIGNED = re.compile(
     r"^[ \t]*(?:export |readonly )?(\w+)=[\"']?([a-z0-9-]+)[\"']?\s*$", re.MULTILINE
 )
+# `NAME="${SECRET_NAME:-web}"`
+_DEFAULTED = re.compile(
+    r"^[ \t]*(?:export |readonly )?(\w+)=\"?\$\{\w+:-([a-z0-9-]+)\}", re.MULTILINE
+)
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 # `kubectl create secret generic web`, and `"${cmd_create}" secret generic web`
 _CREATE = re.compile(
     r"(?:\bkubectl\b[^\n]*?\bcreate|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
@@ -48,8 +54,16 @@ _DEPLOY = re.compile(
     r"([a-z0-9][a-z0-9.-]*[a-z0-9])",
     re.IGNORECASE,
 )
-# `s/size/5Gi/`, and a file's name
-_REPLACED = re.compile(r"\bs([/#|@,])(\w[\w.-]*)\1")
+# "the `web` Docker registry secret", "image pull secret: `web`"
+_QUOTED = re.compile(
+    r"`([a-z0-9][a-z0-9.-]*[a-z0-9])`(?: [\w-]+){0,2} (secret|configmap|serviceaccount)\b"
+    r"|\b(secret|configmap|serviceaccount):? `([a-z0-9][a-z0-9.-]*[a-z0-9])`",
+    re.IGNORECASE,
+)
+# `envsubst`, and what a script of bash does in its place: `${!name}`, `eval "cat <<EOF …`
+_SUBSTITUTES = re.compile(r"envsubst|\$\{!\w+\}|\beval [\"']?(?:cat|echo)\b")
+# `s/size/5Gi/` or `s/image:.*/image: web:1/`, and a file's name
+_REPLACED = re.compile(r"\bs([/#|@,])(\w[\w.-]*)(:[^/#|@,]*)?\1")
 _LOAD = re.compile(
     r"\b(?:ctr\b[^\n]*\bimages? import|kind load|k3d image import|nerdctl\b[^\n]*\bload"
     r"|minikube (?:cache add|docker-env|image (?:build|load)))\b"
@@ -82,6 +96,33 @@ def _comments_out(folder: Path, file: Path) -> bool:
 def _names(text: str, file: Path) -> bool:
     """Whether a text has a file's name, and not as the end of another one."""
     return re.search(rf"(?<![\w./-]){re.escape(file.name)}(?![\w-])", text) is not None
+
+
+def _asked(page: str) -> Iterator[tuple[str, str]]:
+    """(kind, name) of what a page says is there, or has to be."""
+    yield from _DEPLOY.findall(page)
+    for name, kind, other, called in _QUOTED.findall(page):
+        yield kind or other, name or called
+
+
+def _remarks(manifest: str) -> str:
+    """The lines of a manifest that are comments."""
+    return "\n".join(line for line in manifest.splitlines() if line.lstrip().startswith("#"))
+
+
+def _spelled(script: str) -> str:
+    """A script with the values of its variables in the lines that create something."""
+    if "create" not in script:
+        return ""
+    values = dict(_ASSIGNED.findall(script)) | dict(_DEFAULTED.findall(script))
+    if not values:
+        return script
+    return "\n".join(
+        _VARIABLE.sub(lambda found: values.get(found[1], found[0]), line)
+        if "create" in line
+        else line
+        for line in script.splitlines()
+    )
 
 
 def _is_installed(folder: Path) -> bool:
@@ -156,29 +197,35 @@ class Mentions:
         found = {
             f"{_KINDS[kind.lower()]} {name}": path
             for path, text in self._all()
-            if path.suffix in PAGES
-            for kind, name in _DEPLOY.findall(text)
+            for kind, name in _asked(text if path.suffix in PAGES else _remarks(text))
         }
         return found | {
             f"{_KINDS[kind]} {name}": path
             for path, text in self._all()
-            for kind, name in _CREATE.findall(text.replace("\\\n", " "))
+            for kind, name in _CREATE.findall(_spelled(text.replace("\\\n", " ")))
         }
 
     def replaced(self) -> frozenset[tuple[str, str]]:
-        """(word, name of a file) of what scripts replace: `sed s/size/5Gi/ pv.yaml`."""
+        """(word, name of a file) of what scripts replace: `sed s/size/5Gi/ pv.yaml`.
+
+        Of `s/image:.*/…/` the word is the field's name with its colon.
+        """
         return frozenset(
-            (word, name)
+            (f"{word}:" if rest else word, name)
             for _, text in self._commands()
             for line in text.splitlines()
             if "sed" in line
-            for _, word in _REPLACED.findall(line)
+            for _, word, rest in _REPLACED.findall(line)
             for name in _FILE.findall(line)
         )
 
+    def program(self, word: str) -> Path | None:
+        """A program's source that has a word."""
+        return next((path for path, text in self._read(PROGRAMS, ()) if word in text), None)
+
     def substitutes(self) -> bool:
         """Whether a page or script fills in variables: `kustomize build . | envsubst`."""
-        return any("envsubst" in text for _, text in self._commands())
+        return any(_SUBSTITUTES.search(text) for _, text in self._commands())
 
     def loads_images(self) -> bool:
         """Whether a page or script puts images onto nodes: `kind load docker-image web:1`."""
@@ -227,15 +274,17 @@ class Mentions:
 
     def _all(self) -> list[tuple[Path, str]]:
         if self._texts is None:
-            self._texts = [*self._scripts(), *self._manifests(self.files.values())]
+            texts = self._read(SCRIPTS, SCRIPT_NAMES)
+            self._texts = [*texts, *self._manifests(self.files.values())]
         return self._texts
 
-    def _scripts(self) -> Iterator[tuple[Path, str]]:
+    def _read(self, suffixes: Container[str], others: Container[str]) -> Iterator[tuple[Path, str]]:
+        """The texts of the folder whose names end so, or are among the others."""
         for top, folders, names in os.walk(self.folder):
             folders[:] = [each for each in folders if not _is_installed(Path(top, each))]
             for name in names:
                 path = Path(top, name)
-                known = path.suffix in SCRIPTS or name in SCRIPT_NAMES
+                known = path.suffix in suffixes or name in others
                 if not known or path.is_symlink() or path.stat().st_size > LARGEST:
                     continue
                 try:

@@ -242,7 +242,8 @@ def is_replaced(
     """Whether a script puts another value in the place of a field: `sed s/size/5Gi/ pv.yaml`."""
     if not replaced or resource is None or resource.part.file is None:
         return False
-    return (as_text(at(resource.body, *path)), resource.part.file.name) in replaced
+    words = {as_text(at(resource.body, *path)), f"{path[-1]}:" if path else ""}
+    return any((word, resource.part.file.name) in replaced for word in words)
 
 
 def namespaces_in(text: str) -> set[str]:

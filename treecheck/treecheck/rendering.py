@@ -376,11 +376,15 @@ def _with_origin(body: dict[str, Any]) -> tuple[dict[str, Any], str | None, bool
 
 
 def items(value: Any) -> list[dict[str, Any]]:
-    """The manifests in a document: itself, or those in it when it is a List."""
+    """The manifests in a document: itself, or those in it when it is a List.
+
+    What SOPS encrypted as a List is so in each of them.
+    """
     if not isinstance(value, dict):
         return []
     inner = value.get("items")
     kind = value.get("kind")
     if isinstance(kind, str) and kind.endswith("List") and isinstance(inner, list):
-        return [item for item in inner if isinstance(item, dict)]
+        sops = {"sops": value["sops"]} if "sops" in value else {}
+        return [item | sops for item in inner if isinstance(item, dict)]
     return [value]

@@ -83,7 +83,15 @@ def left_over(
     """Those of some folders that nothing names, while something names folders beside them.
 
     A folder beside it that builds on one of its siblings, as an overlay on its base, says nothing.
+    Nor is one built of which a kustomization above lists a file: `web/ks.yaml`.
     """
+    kustomizations = [*kustomizations]
+    passed = {
+        file.parent
+        for each in kustomizations
+        for file in each.files
+        if each.folder in file.parent.parents
+    }
     beside = {
         inner.parent
         for each in kustomizations
@@ -91,7 +99,11 @@ def left_over(
         if inner.parent != each.folder.parent
     }
     beside |= {each.parent for each in deployed}
-    return {each for each in folders if each not in deployed and each.parent in beside}
+    return {
+        each
+        for each in folders
+        if each not in deployed and (each in passed or each.parent in beside)
+    }
 
 
 def mark_data(kustomizations: Iterable[Kustomization], files: dict[Path, SourceFile]) -> None:

@@ -202,6 +202,8 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
             for one in map(as_mapping, as_list(entry.get(key)))
             if one.get("exclude") is not True
         ]
+        if any("${" in pattern for pattern in patterns):
+            continue  # another program fills it in
         what = f"nothing in the repository is chosen by {', '.join(patterns)}"
         yield Problem(
             f"{what if patterns else 'its list has no elements'}: {_loss(resource)}",

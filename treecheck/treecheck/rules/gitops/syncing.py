@@ -109,7 +109,13 @@ COMPARE_OPTIONS = {
 }
 
 
-@rule("child-owns-enabled", scope=Scope.CLUSTER, family=Family.POLICY, source=AUTOMATED)
+@rule(
+    "child-owns-enabled",
+    severity=Severity.WARNING,
+    scope=Scope.CLUSTER,
+    family=Family.POLICY,
+    source=AUTOMATED,
+)
 def child_owns_enabled(cluster: Cluster) -> Iterator[Problem]:
     """A child Application that writes syncPolicy.automated.enabled, under a root that heals it.
 

@@ -62,7 +62,9 @@ def data_folders(cluster: Cluster, pod: PodTemplate) -> Iterator[DataFolder]:
             continue
         variables = variables_of(cluster, pod, path, container)
         moved = variables.named.get(image.variable)
-        folder = PurePosixPath((moved.value if moved else None) or image.data)
+        if moved is not None and moved.value is None:
+            continue  # from a Secret or a ConfigMap that the tree does not show
+        folder = PurePosixPath((moved.value if moved else "") or image.data)
         mount = _mount_of(container, folder)
         name = mount.get("name") if mount else None
         volumes = map(as_mapping, as_list(pod.spec.get("volumes")))

@@ -153,6 +153,7 @@ def _lost(resource: Resource, cluster: Cluster) -> str:
         matches(selector, pod.labels)
         for service in cluster.of_kind("Service", namespace=resource.namespace)
         if pod and (selector := as_mapping(service.spec.get("selector")))
+        if "webhook" not in service.name  # which the API server asks again
     )
     volumes = as_list(pod.spec.get("volumes")) if pod else []
     keeps = "volumeClaimTemplates" in resource.spec or any(
