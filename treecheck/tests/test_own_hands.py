@@ -107,6 +107,7 @@ def test_a_monitor_of_all_namespaces_lists_a_port_for_each_program(
         ("a.md", "The namespace has a `token` Docker registry secret.\n", 0),
         ("a.md", "- image pull secret: `token`\n", 0),
         ("a.md", "- image pull secret: `other`\n", 1),
+        ("a.md", "Check it: kubectl -n shop get secrets token\n", 0),
         ("c.yaml", f"# Secret `token` is applied by hand.\n{SETTINGS}", 0),
         (
             "a.sh",
@@ -255,3 +256,58 @@ def test_a_script_of_its_own_fills_in_variables(script: str, found: int, tmp_pat
     names = rules(tmp_path, {"a.yaml": pod, "run.sh": script}, "image-name-invalid")
 
     assert names == ["image-name-invalid"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("job-{ID}", 0), ("job-{id}", 1)])
+def test_a_program_makes_copies_of_a_manifest(name: str, found: int, tmp_path: Path) -> None:
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{name}', namespace: shop}}\n"
+
+    assert rules(tmp_path, {"a.yaml": text}, "resource-name") == ["resource-name"] * found
+
+
+@pytest.mark.parametrize(
+    ("notes", "found"),
+    [
+        ("{kustomize.toolkit.fluxcd.io/ssa: Merge}", 0),
+        ("{argocd.argoproj.io/sync-options: 'ServerSideApply=true, Validate=false'}", 0),
+        ("{argocd.argoproj.io/sync-options: ServerSideApply=true}", 1),
+    ],
+)
+def test_a_part_is_merged_into_what_is_there(notes: str, found: int, tmp_path: Path) -> None:
+    web = WEB.replace("NOTES", notes).replace("  selector: {matchLabels: {app: web}}\n", "")
+    files = {"kustomization.yaml": HEAD + "resources: [a.yaml]\n", "a.yaml": web}
+
+    assert rules(tmp_path, files, "required-field") == ["required-field"] * found
+
+
+@pytest.mark.parametrize(("place", "found"), [("shop", 0), ("other", 1)])
+def test_a_webhook_adds_volumes_to_the_pods_of_its_program(
+    place: str, found: int, tmp_path: Path
+) -> None:
+    mount = "volumeMounts: [{name: a, mountPath: /a}], image"
+    pod = IN_SHOP.replace("Deployment", "StatefulSet").replace("image", mount, 1)
+    hook = (
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\n"
+        "metadata: {name: pods.example.com}\n"
+        f"webhooks: [{{name: a, clientConfig: {{service: {{name: a, namespace: {place}}}}}}}]\n"
+    )
+
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": hook}, "mount-without-volume")
+
+    assert names == ["mount-without-volume"] * found
+
+
+@pytest.mark.parametrize(("group", "found"), [("grafana.app", 0), ("example.com", 1)])
+def test_grafana_names_a_dashboard_by_its_file(group: str, found: int, tmp_path: Path) -> None:
+    text = f"apiVersion: dashboard.{group}/v2\nkind: Dashboard\nspec: {{title: Web}}\n"
+
+    assert rules(tmp_path, {"a.yaml": text}, "nameless-manifest") == ["nameless-manifest"] * found
+
+
+@pytest.mark.parametrize(("image", "found"), [("<image-name>", 0), ("a", 1)])
+def test_who_writes_the_image_writes_the_rest_too(image: str, found: int, tmp_path: Path) -> None:
+    env = "env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: b}}}]"
+    pod = IN_SHOP.replace('"registry.example.com/front:1.4.2"', f"{image}, {env}")
+    files = {"a.yaml": pod, "b.yaml": f"{SETTINGS}data: {{a: b}}\n"}
+
+    assert rules(tmp_path, files, "config-key-missing") == ["config-key-missing"] * found

@@ -15,7 +15,7 @@ from treecheck.inputs import show
 from treecheck.kube.secrets import without_forms
 from treecheck.lacks import known_lacks
 from treecheck.model import Finding, Origin, Part, Problem, Resource, Severity
-from treecheck.placeholders import encrypted_in, is_filled_in_later
+from treecheck.placeholders import encrypted_in, has_image_to_fill, is_filled_in_later
 from treecheck.registry import LAYERS, STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
 from treecheck.rendering import reading_once
 from treecheck.unread import NOT_YAML, UNBUILDABLE, failed_inputs, unread, without_left_over
@@ -169,7 +169,8 @@ def _message(raised: Raised) -> str:
         return message
     if _deferred(raised):
         return f"{message}: the API server takes the StatefulSet and refuses each of its pods"
-    return f"{message}: the API server refuses the manifest"
+    refused = "the API server refuses the manifest"
+    return message if message.endswith(refused) else f"{message}: {refused}"
 
 
 def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
@@ -215,6 +216,8 @@ def _is_judged(raised: Raised, *, substituted: bool, apart: bool) -> bool:
         resource, path, substituted=substituted, apart=apart
     ):
         return False
+    if resource is not None and resource.part.to_copy and has_image_to_fill(resource):
+        return raised.rule.layer in STRUCTURAL
     if resource is not None and resource.part.shown and raised.rule.id == "not-base64":
         return False  # a word for the secret that somebody has
     file = resource.origin.file if resource is not None and resource.part.loose else None

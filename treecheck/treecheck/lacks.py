@@ -28,7 +28,11 @@ _BASES = frozenset({"base", "bases", "component", "components"})
 _INSTALLERS = {
     "argoproj.io": (
         "Argo CD",
-        re.compile(r"Service argocd-(?:applicationset-controller|dex|metrics|redis|repo|server).*"),
+        re.compile(
+            r"(?:ConfigMap|Secret|Service|ServiceAccount) argocd-"
+            r"(?:application|applicationset|cm|dex|gpg|initial|metrics|rbac|redis|repo|secret|server"
+            r"|ssh|tls)\b.*"
+        ),
     ),
     "notification.toolkit.fluxcd.io": (
         "Flux",
@@ -211,14 +215,14 @@ def _podless(raised: Raised, cluster: Cluster) -> str:
     """Why a Service may have pods in a namespace of which the tree has none, or "".
 
     A chart or operator that is installed there by other means labels its pods by qualified keys, as
-    `app.kubernetes.io/name`. Where pods of another namespace have the labels, it is the Service's
-    namespace that is wrong.
+    `app.kubernetes.io/name` or `example.io`. Where pods of another namespace have the labels, it is
+    the Service's namespace that is wrong.
     """
     resource, place = raised.resource, raised.problem.absent
     if resource is None or resource.kind != "Service" or not place or cluster.pods(place):
         return ""
     selector = as_mapping(resource.spec.get("selector"))
-    qualified = selector and all("/" in key for key in selector)
+    qualified = selector and all({"/", "."} & {*key} for key in selector)
     if not qualified or any(matches(selector, pod.labels) for pod in cluster.pods()):
         return ""
     return f"nothing in the tree runs in namespace {place}, so whose pods are there can't be known"

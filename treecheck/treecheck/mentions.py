@@ -42,10 +42,10 @@ _DEFAULTED = re.compile(
     r"^[ \t]*(?:export |readonly )?(\w+)=\"?\$\{\w+:-([a-z0-9-]+)\}", re.MULTILINE
 )
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-# `kubectl create secret generic web`, and `"${cmd_create}" secret generic web`
+# `kubectl create secret generic web`, `kubectl get secrets web`, `"${cmd_create}" secret tls web`
 _CREATE = re.compile(
-    r"(?:\bkubectl\b[^\n]*?\bcreate|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
-    r" +(secret|configmap|serviceaccount)"
+    r"(?:\bkubectl\b[^\n]*?\b(?:create|describe|edit|get|patch)|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
+    r" +(secret|configmap|serviceaccount)s?\b"
     r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
 )
 # `a Secret named web`, in a page
@@ -112,10 +112,8 @@ def _remarks(manifest: str) -> str:
 
 def _spelled(script: str) -> str:
     """A script with the values of its variables in the lines that create something."""
-    if "create" not in script:
-        return ""
     values = dict(_ASSIGNED.findall(script)) | dict(_DEFAULTED.findall(script))
-    if not values:
+    if not values or "create" not in script:
         return script
     return "\n".join(
         _VARIABLE.sub(lambda found: values.get(found[1], found[0]), line)

@@ -59,9 +59,10 @@ _YTT = re.compile(
     re.MULTILINE,
 )
 _PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
-# A name that a person or a script replaces: `web-<stage>`, `NAMESPACE`, `YOUR_APP`, `of-NAME`.
+# A name that a person, a script or a program replaces: `web-<stage>`, `web-{STAGE}`, `NAMESPACE`,
+# `YOUR_APP`, `of-NAME`.
 _WORD = re.compile(
-    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*"
+    r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|[\w.-]*(?:\{[A-Z][A-Z0-9_]*\}[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*"
     r"(?:-[a-z0-9.-]+)?|_+"
 )
 
@@ -189,6 +190,12 @@ def _is_to_fill(resource: Resource) -> bool:
     """Whether a name of a resource is still a word to replace: `<app>-config`, `APPNAME`."""
     names = (as_text(resource.metadata.get(key)) for key in ("name", "namespace"))
     return any("{{" in each or _WORD.fullmatch(each) for each in names)
+
+
+def has_image_to_fill(resource: Resource) -> bool:
+    """Whether a person writes the image of a pod: `<image-name>`. What else it is, is open too."""
+    images = (each.get("image") for _, each in resource.pod.containers()) if resource.pod else ()
+    return any(as_text(each).startswith("<") for each in images)
 
 
 def has_default(text: str) -> bool:

@@ -11,7 +11,7 @@ from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
 from treecheck.kube.probes import PROBES
 from treecheck.limits.words import LABEL_KEY
-from treecheck.model import Problem, as_list, as_mapping, as_text, show_path
+from treecheck.model import Problem, as_list, as_mapping, as_text, at, show_path
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 from treecheck.typed import of_type
@@ -202,13 +202,26 @@ def _is_divisor(value: Any, measured: str) -> bool:
     return amount in {Decimal(step) ** power for power in range(7)}
 
 
+def _is_changed(namespace: str, cluster: Cluster) -> bool:
+    """Whether a webhook that runs in a namespace is asked to change pods."""
+    return any(
+        at(hook, "clientConfig", "service", "namespace") == namespace
+        and "pods" in f"{one.name} {as_list(hook.get('rules'))}"
+        for one in cluster.of_kind("MutatingWebhookConfiguration")
+        for hook in map(as_mapping, as_list(one.body.get("webhooks")))
+    )
+
+
 @rule("mount-without-volume", source=_SOURCE)
 def mount_without_volume(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A container mounts a volume that its pod does not have.
 
     The name under `volumeMounts` must be that of an entry of the pod's `volumes`, or of a claim
-    template of the StatefulSet.
+    template of the StatefulSet. A webhook that changes pods may add some to those of its own
+    program.
     """
+    if resource.kind == "StatefulSet" and _is_changed(resource.namespace, cluster):
+        return
     claims = {
         as_mapping(each.get("metadata")).get("name")
         for each in as_list(resource.spec.get("volumeClaimTemplates"))

@@ -146,7 +146,10 @@ def application_set_function_unknown(resource: Resource, cluster: Cluster) -> It
     for field, value in fields:
         for path, text in _texts(value, field):
             wrong, word = unreadable(text)
-            fix = f"Write {{{{.{word}}}}} if it is a parameter, or use a function of sprig."
+            fix = (
+                f"Write {{{{.{word}}}}} if it is a parameter, use a function of sprig, or quote "
+                "what another program is to read: {{`{{ … }}`}}."
+            )
             if wrong:
                 yield Problem(
                     f"{wrong}: Argo CD can't read the template, and makes none of the Applications",

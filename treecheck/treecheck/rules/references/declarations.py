@@ -165,11 +165,16 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
                 )
 
 
+# What a port beside the one that serves is for.
+_ROLES = frozenset({"admin", "debug", "health", "management", "metrics", "profiling", "prometheus"})
+
+
 def _named_so(variable: str, ports: list[Port], variables: set[str]) -> Port | None:
     """The declared port `metrics` whose number a variable, as METRICS_PORT, says.
 
     It does not where it goes with a host, where two ports have the word in their names, or where
-    the port's name says more: UNIFI_HTTP_PORT is not of `guest-http`.
+    the port's name says more: UNIFI_HTTP_PORT is not of `guest-http`; or the variable's does:
+    WEB_METRICS_HTTP_PORT is not of `http`.
     """
     told = {*variable.casefold().split("_"), "http", "https", "tcp"}
     word = variable.removesuffix("_PORT").casefold().rpartition("_")[2]
@@ -178,7 +183,8 @@ def _named_so(variable: str, ports: list[Port], variables: set[str]) -> Port | N
     if not variable.endswith("_PORT") or paired & variables:
         return None
     named = [port for port in ports if word in port.name.casefold().split("-")]
-    whole = len(named) == 1 and told.issuperset(named[0].name.casefold().split("-"))
+    words = named[0].name.casefold().split("-") if len(named) == 1 else []
+    whole = bool(words) and told.issuperset(words) and not told & _ROLES.difference(words)
     return named[0] if whole else None
 
 

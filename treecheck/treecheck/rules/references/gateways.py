@@ -221,7 +221,8 @@ def gateway_certificate_missing(resource: Resource, cluster: Cluster) -> Iterato
         made = any(cluster.of_kind(*SECRET_MAKERS, namespace=namespace))
         if name and made and find_store(cluster, "Secret", namespace, name) is None:
             yield Problem(
-                f"there is no Secret {name} in namespace {namespace}: the listener is not served",
+                f"nothing in the tree makes Secret {name} in namespace {namespace}: without it, "
+                "the listener is not served",
                 fix="Add a Certificate or a SealedSecret that makes it, or name it in the facts.",
                 path=(*path, "name"),
                 related=cluster.lookalikes("Secret", name),

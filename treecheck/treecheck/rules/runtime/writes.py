@@ -23,6 +23,7 @@ READ_ONLY = {"configMap", "downwardAPI", "projected", "secret"}
 # What is writable in every container.
 OPEN = ("/dev", "/proc")
 TARGET = re.compile(r"[>|]?\s*[\"']?(/[^\s\"';&|)$`]*)")
+COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 # A command that writes to the last of its words, and the word.
 WRITES = re.compile(r"(?:^|[;&|(\n]\s*|\s)(?:tee(?: -a)?|touch|mkdir(?: -p)?) (/[^\s;&|)'\"]+)")
 
@@ -73,6 +74,7 @@ def written(script: str) -> Iterator[str]:
     >>> list(written("echo 'a > /b' > \\"/c/$(date).txt\\"; touch /d"))
     ['/c/', '/d']
     """
+    script = COMMENT.sub("", script)
     quote, plain = "", ""
     for index, letter in enumerate(script):
         if quote:

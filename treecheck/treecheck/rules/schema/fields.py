@@ -148,21 +148,32 @@ def nameless_manifest(resource: Resource, cluster: Cluster) -> Iterator[Problem]
                 path=(field,),
             )
             return
-    custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
-    named = "name" in resource.body and "metadata" not in resource.body
-    if custom and named and not _is_served(resource.group, cluster):
-        return  # of a program, such as kind's Cluster
-    if custom and ("name" in resource.spec or not _METADATA.issuperset(resource.metadata)):
-        return  # of a program with a form of its own, such as a list of assistants
-    words = {"metadata", *(() if resource.kind.endswith("Configuration") else ("name", "spec"))}
-    if custom and words.isdisjoint(resource.body):
-        return  # of a program too
+    if _has_form_of_its_own(resource, cluster):
+        return
     if not resource.name and resource.kind != "LimitRange":  # the API server names one itself
         yield Problem(
             f"the {resource.kind} has no name, so it can't be applied",
             fix="Add metadata.name.",
             path=("metadata", "name"),
         )
+
+
+def _has_form_of_its_own(resource: Resource, cluster: Cluster) -> bool:
+    """Whether a manifest of a custom group is for a program that keeps the name elsewhere.
+
+    It has no metadata, as kind's Cluster, or other things in it, as a list of assistants.
+    """
+    if "." not in resource.group or resource.group in BUILT_IN_GROUPS:
+        return False
+    if resource.group.endswith(".grafana.app") and "metadata" not in resource.body:
+        return True  # named by the file
+    named = "name" in resource.body and "metadata" not in resource.body
+    if named and not _is_served(resource.group, cluster):
+        return True
+    if "name" in resource.spec or not _METADATA.issuperset(resource.metadata):
+        return True
+    words = {"metadata", *(() if resource.kind.endswith("Configuration") else ("name", "spec"))}
+    return words.isdisjoint(resource.body)
 
 
 def _is_served(group: str, cluster: Cluster) -> bool:
