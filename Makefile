@@ -96,16 +96,20 @@ capacity: $(VENV)/run.stamp ## Say whether everything fits the nodes described, 
 
 # --- before a merge ------------------------------------------------------------------------------
 
-.PHONY: test test-long pod-security test-backups test-image e2e e2e-long validate agree docs check format
+.PHONY: test test-long test-builds test-loads pod-security test-backups test-image e2e e2e-long validate agree docs check format
 TESTS := tests treecheck/tests --ignore=tests/e2e --ignore=tests/postgres --ignore=tests/manifests/test_checkov.py
 SIDE_BY_SIDE = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -rs
 test: $(VENV)/dev.stamp ## Run the tests of everything that need no cluster, no Docker engine and no AWS, in minutes
 	@$(SIDE_BY_SIDE) -m 'not slow and not thorough and not browser' $(TESTS) $(ARGS)
 
 NONE_IS_FINE = $(if $(ARGS),|| test $$? = 5) # a file may have tests of one half only
-# The second half has few tests, which put all processors to work by themselves.
-test-long: $(VENV)/dev.stamp ## Run the rest: pages in Chromium, whole builds, PostgreSQL 15; then loads, races and kills
+test-long: test-builds test-loads ## Run the rest: both halves, one after the other
+
+test-builds: $(VENV)/dev.stamp ## Run the half of test-long that may be slow: pages in Chromium, whole builds, PostgreSQL 15
 	@$(SIDE_BY_SIDE) -m '(thorough or browser) and not slow' $(or $(ARGS),$(TESTS)) $(NONE_IS_FINE)
+
+# Few tests, which put all processors to work by themselves.
+test-loads: $(VENV)/dev.stamp ## Run the half of test-long that wants a quiet machine: loads, races, kills
 	@$(BIN)/python -m pytest -q -p no:xdist -rs -m slow $(or $(ARGS),$(TESTS)) $(NONE_IS_FINE)
 
 pod-security: $(VENV)/dev.stamp ## Fetch Kubernetes' own Pod Security fixtures for the tests (needs the program go)
