@@ -8,6 +8,7 @@ server's ingress. Probes of the node's own kubelet always pass.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from treecheck.model import Manifest, PodTemplate, Resource
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
+DNS = 53
+# A private block of so few fixed bits is wide enough for a cluster's pods, which get one each node.
+WIDEST = 20
+# Groups of network plugins' own policies, and those of their kinds that are for one namespace.
+PLUGINS = ("cilium.io", "crd.antrea.io", "policy.networking.k8s.io", "projectcalico.org")
+NAMESPACED = frozenset({"CiliumNetworkPolicy", "NetworkPolicy"})
 DIRECTIONS = {"Egress": ("egress", "to"), "Ingress": ("ingress", "from")}
 
 
@@ -54,10 +61,24 @@ class Network:
 
     def __init__(self, cluster: Cluster) -> None:
         self.policies = list(cluster.of_kind("NetworkPolicy"))
+        self._others = [
+            each
+            for each in cluster.resources
+            if each.kind.endswith("NetworkPolicy") and each.group.endswith(PLUGINS)
+        ]
         self._namespaces = {each.name: each.labels for each in cluster.of_kind("Namespace")}
 
     def isolating(self, pod: Pod, direction: str) -> list[Resource]:
-        """The policies that select `pod` for a direction, "Ingress" or "Egress"."""
+        """The policies that select `pod` for a direction, "Ingress" or "Egress".
+
+        None where a network plugin's own policy may open it: how that joins them is the plugin's.
+        """
+        key, _ = DIRECTIONS[direction]
+        if any(
+            key in each.spec and (each.kind not in NAMESPACED or each.namespace == pod.namespace)
+            for each in self._others
+        ):
+            return []
         return [
             policy
             for policy in self.policies
@@ -78,23 +99,28 @@ class Network:
         rules_key, peers_key = DIRECTIONS[direction]
         for policy in selecting:
             for rule in map(as_mapping, as_list(policy.spec.get(rules_key))):
-                if self.is_peer(rule.get(peers_key), policy, far) and _port_allowed(
-                    as_list(rule.get("ports")), connection
-                ):
+                if not _port_allowed(as_list(rule.get("ports")), connection):
+                    continue
+                told = connection.port == DNS and bool(rule.get("ports"))
+                if self.is_peer(rule.get(peers_key), policy, far, told=told):
                     return []
         return selecting
 
-    def is_peer(self, peers: Any, policy: Resource, pod: Pod) -> bool:
-        """Whether a rule's list of peers has `pod`; no list, or an empty one, is everybody."""
-        listed = as_list(peers)
-        return not listed or any(
-            self._matches_peer(as_mapping(peer), policy.namespace, pod) for peer in listed
-        )
+    def is_peer(self, peers: Any, policy: Resource, pod: Pod, *, told: bool = False) -> bool:
+        """Whether a rule's list of peers has `pod`; no list, or an empty one, is everybody.
+
+        A block of addresses may have it, if it is wide enough for pods or if the rule is `told` to
+        be for the cluster's DNS, which may listen on each node.
+        """
+        listed = [as_mapping(each) for each in as_list(peers)]
+        blocks = [as_mapping(each["ipBlock"]) for each in listed if "ipBlock" in each]
+        if blocks and (told or any(_may_have_pods(each) for each in blocks)):
+            return True
+        return not listed or any(self._matches_peer(each, policy.namespace, pod) for each in listed)
 
     def _matches_peer(self, peer: Manifest, namespace: str, pod: Pod) -> bool:
         if "ipBlock" in peer:
-            # A pod's address isn't known before it runs; only "everywhere" surely contains it.
-            return as_mapping(peer["ipBlock"]).get("cidr") in EVERYWHERE
+            return False
         if "namespaceSelector" in peer:
             labels = {
                 **self._namespaces.get(pod.namespace, {}),
@@ -105,6 +131,15 @@ class Network:
         elif pod.namespace != namespace:
             return False
         return matches(as_mapping(peer.get("podSelector")), pod.labels)
+
+
+def _may_have_pods(block: Manifest) -> bool:
+    """Whether pods may have addresses of a block: a pod's isn't known before it runs."""
+    try:
+        network = ipaddress.ip_network(str(block.get("cidr")), strict=False)
+    except ValueError:
+        return True
+    return str(network) in EVERYWHERE or (network.is_private and network.prefixlen <= WIDEST)
 
 
 def _port_allowed(ports: Iterable[Any], connection: Connection) -> bool:

@@ -46,7 +46,8 @@ def network_blocked(cluster: Cluster) -> Iterator[Problem]:
 
     A pod does not need what comes by envFrom alone, without a name like it of its own (REDIS_ADDR,
     and no other REDIS_…), where another pod has it from the same ConfigMap and gets through, or
-    names it.
+    names it. A private block of addresses that is wide enough for pods lets all of them through,
+    and so may a network plugin's own policy (Cilium's, say).
     """
     network = Network(cluster)
     if not network.policies:
@@ -161,6 +162,9 @@ def dns_blocked(cluster: Cluster) -> Iterator[Problem]:
 
     As soon as one policy restricts a pod's egress, DNS is closed too. The pod then reaches nothing
     by name, not even what another rule allows. The facts say where the DNS pods are.
+
+    A block of addresses (`ipBlock`) lets them be asked if it is private and wide enough for pods,
+    or if its rule names port 53; a network plugin's own policy (Cilium's, say) may.
     """
     network = Network(cluster)
     dns = Pod(cluster.facts.dns_namespace, cluster.facts.dns_labels, {"dns": 53})
