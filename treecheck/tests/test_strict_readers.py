@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_unknown import IN_SHOP, POD, run
+from test_unknown import HEAD, IN_SHOP, POD, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,3 +34,32 @@ def test_a_network_plugins_own_policy_may_open_what_others_close(
     files["cilium.yaml"] = CILIUM.replace("PLACE", place)
 
     assert len(rules(tmp_path, files, "exposure-blocked")) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("web: {size: 1}\nweb: {size: 2}\n", "the first value is dropped"),
+        ("web: {size: 1}\nweb: {size: 1}\n", ""),  # nothing is lost
+        (
+            "".join(f"{key}: 1\n{key}: 2\n" for key in "abcde"),
+            "and so are 4 other keys of this file: the first value is dropped",
+        ),
+    ],
+)
+def test_kustomize_hands_a_charts_values_to_helm_which_takes_the_last_key(
+    values: str, said: str, tmp_path: Path
+) -> None:
+    charts = "helmCharts: [{name: web, repo: https://charts.example.com, valuesFile: web.yaml}]\n"
+    files = {"kustomization.yaml": HEAD + charts, "web.yaml": values}
+
+    report = run(tmp_path, files, "duplicate-key")
+
+    assert [each.message.endswith(said) for each in report.findings] == ([True] if said else [])
+
+
+def test_kustomize_refuses_a_key_that_is_there_twice_with_one_value(tmp_path: Path) -> None:
+    text = IN_SHOP.replace("spec:\n", "spec:\n  type: ClusterIP\n  type: ClusterIP\n")
+    files = {"kustomization.yaml": HEAD + "resources: [front.yaml]\n", "front.yaml": text}
+
+    assert rules(tmp_path, files, "duplicate-key") == ["duplicate-key"]

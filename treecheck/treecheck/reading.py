@@ -9,7 +9,7 @@ parser's events by those rules, so that a check sees what the cluster will see.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,15 @@ _OTHERWISE = re.compile(r"[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+\Z|\d{4}-\d\d?-\d\d?\Z
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A key written twice in one mapping: the later one wins, or the reader refuses it."""
+    """A key written twice in one mapping: the later one wins, or the reader refuses it.
+
+    `same` tells that it has the same value again, so that nothing is lost.
+    """
 
     path: FieldPath
     line: int
     first_line: int
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,13 @@ _MISSING = object()
 class _Frame:
     """An open mapping or sequence."""
 
-    __slots__ = ("anchor", "key", "lines", "merges", "size", "value")
+    __slots__ = ("again", "anchor", "key", "lines", "merges", "size", "value")
 
     def __init__(self, value: dict[str, Any] | list[Any], anchor: str | None) -> None:
         self.value = value
         self.anchor = anchor
         self.key: Any = _MISSING
+        self.again: int | None = None  # which of the document's duplicates the key is
         self.lines: dict[str, int] = {}
         self.merges: list[Any] = []
         self.size = 1
@@ -243,6 +248,7 @@ class _Builder:
     def _key(self, frame: _Frame, key: str, line: int) -> None:
         if key in frame.lines:
             path = (*self._path(last=False), key)
+            frame.again = len(self.document.duplicates)
             self.document.duplicates.append(Duplicate(path, line, frame.lines[key]))
         else:
             frame.lines[key] = line
@@ -264,8 +270,16 @@ class _Builder:
         elif frame.key is _MISSING:
             raise YamlError(self.name, line, "a mapping or list can't be the key of a mapping here")
         else:
+            if frame.again is not None:
+                self._compare(frame, frame.again, value)
             frame.value[frame.key] = value
             frame.key = _MISSING
+
+    def _compare(self, frame: _Frame, number: int, value: Any) -> None:
+        found = self.document.duplicates[number]
+        same = bool(frame.value[frame.key] == value)
+        self.document.duplicates[number] = replace(found, same=same)
+        frame.again = None
 
     def _path(self, *, last: bool = True) -> FieldPath:
         steps: list[str | int] = []

@@ -107,14 +107,27 @@ def left_over(
 
 
 def mark_data(kustomizations: Iterable[Kustomization], files: dict[Path, SourceFile]) -> None:
-    """Mark the files that generators take as they are, but those that Helm reads: values.yaml."""
+    """Mark the files that generators take as they are, and those that Helm reads: values.yaml."""
     for each in kustomizations:
+        for path in _values(each):
+            if path in files:
+                files[path].merged = False
         for field in ("configMapGenerator", "secretGenerator"):
             for entry in map(as_mapping, as_list(each.body.get(field))):
                 for text in map(as_text, as_list(entry.get("files"))):
                     path = (each.folder / text.rpartition("=")[2]).resolve()
-                    if path in files and not path.name.startswith("values"):
+                    if path in files and path.name.startswith("values"):
+                        files[path].merged = False
+                    elif path in files:
                         files[path].opaque = True
+
+
+def _values(kustomization: Kustomization) -> Iterator[Path]:
+    """The files of values that a kustomization's charts name: kustomize hands them on to Helm."""
+    for entry in map(as_mapping, as_list(kustomization.body.get("helmCharts"))):
+        for text in (entry.get("valuesFile"), *as_list(entry.get("additionalValuesFiles"))):
+            if as_text(text):
+                yield (kustomization.folder / as_text(text)).resolve()
 
 
 def deletes(kustomization: Kustomization) -> bool:

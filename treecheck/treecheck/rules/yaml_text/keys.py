@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from treecheck.facts import Facts
     from treecheck.files import SourceFile
     from treecheck.model import FieldPath
-    from treecheck.reading import Document
+    from treecheck.reading import Document, Duplicate
 
 _SOURCE = YAML_TEXT
 ANNOTATIONS = ("metadata", "annotations")
+MANY = 3  # keys that a file has twice by mistake; one with more was put together of two
 
 
 def _is_glued(document: Document) -> bool:
@@ -36,25 +37,35 @@ def _is_output(document: Document) -> bool:
 def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     """A key that is written twice in one mapping.
 
-    kustomize refuses the file, but joins two mappings of annotations and takes the last of a key in
-    them; kubectl takes the second value and drops the first in silence. What a generator puts into
-    a ConfigMap, its program may read in another way.
+    kustomize refuses a manifest with one, but joins two mappings of annotations and takes the last
+    of a key in them; kubectl and Helm take the second value and drop the first in silence, which
+    loses nothing where both are the same. What a generator puts into a ConfigMap, its program may
+    read in another way. Of a file with many the first is reported, with their number.
     """
-    if source.opaque:
-        return
-    for document in source.documents:
-        if _is_glued(document):
-            continue
-        for each in document.duplicates:
-            if each.path[-1] == "_":
-                continue  # a name for what nobody reads
-            yield Problem(
-                f"{show_path(each.path)} is there already, in line {each.first_line}: "
-                f"{_effect_of_two(each.path, merged=source.merged)}",
-                fix="Remove one of the two, or join them.",
-                file=source.path,
-                line=each.line,
-            )
+    found = [each for document in source.documents for each in _doubled(source, document)]
+    shown = found[:1] if len(found) > MANY else found
+    for each in shown:
+        more = len(found) - len(shown)
+        others = f", and so are {more} other keys of this file" if more else ""
+        yield Problem(
+            f"{show_path(each.path)} is there already, in line {each.first_line}{others}: "
+            f"{_effect_of_two(each.path, merged=source.merged)}",
+            fix="Remove one of the two, or join them.",
+            file=source.path,
+            line=each.line,
+        )
+
+
+def _doubled(source: SourceFile, document: Document) -> list[Duplicate]:
+    """The keys that a document has twice, where that matters."""
+    if source.opaque or _is_glued(document):
+        return []
+    return [
+        each
+        for each in document.duplicates
+        if each.path[-1] != "_"  # a name for what nobody reads
+        and ((source.merged and each.path[:2] != ANNOTATIONS) or not each.same)
+    ]
 
 
 def _effect_of_two(path: FieldPath, *, merged: bool) -> str:
