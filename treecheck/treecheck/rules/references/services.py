@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.alternatives import may_meet
 from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
-from treecheck.kube.services import nearest, selected_pods
+from treecheck.kube.services import elected, nearest, selected_pods
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, Scope, rule
 
@@ -31,8 +31,9 @@ def service_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     The API server accepts any selector. A Service that selects no pod has no endpoints, so every
     connection to it is refused or times out.
 
-    Every label of the selector has to be on the pods. A namespace that the facts name, and that has
-    no pod in the tree, has its pods from elsewhere.
+    Every label of the selector has to be on the pods, except one that a program gives the pod that
+    it elects (`role: leader`), which no pod has as it is written. A namespace that the facts name,
+    and that has no pod in the tree, has its pods from elsewhere.
     """
     selector = as_mapping(resource.spec.get("selector"))
     if not selector or resource.spec.get("type") == "ExternalName":
@@ -51,6 +52,7 @@ def service_selects_nothing(resource: Resource, cluster: Cluster) -> Iterator[Pr
         path=("spec", "selector"),
         related=cluster.meant(resource.namespace, selector),
         absent=resource.namespace,
+        unsure=elected(selector, pods),
     )
 
 

@@ -9,7 +9,7 @@ from treecheck.kube.alternatives import may_meet
 from treecheck.kube.config import find_store, made_by_hand
 from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
-from treecheck.kube.services import nearest
+from treecheck.kube.services import elected, nearest
 from treecheck.kube.workloads import REPLICATED
 from treecheck.model import Problem, as_list, as_mapping, as_text, at, each
 from treecheck.registry import Scope, rule
@@ -128,13 +128,14 @@ def _selects_nothing(
     if not selector or cluster.pods_matching(resource.namespace, selector):
         return
     labels = as_mapping(selector.get("matchLabels"))
-    near = nearest(labels, cluster.pods(resource.namespace))
+    pods = cluster.pods(resource.namespace)
     yield Problem(
         f"its {field} matches no pod in namespace {resource.namespace}, so it {effect}",
-        fix=f"Make the selector match the pods' labels{near}.",
+        fix=f"Make the selector match the pods' labels{nearest(labels, pods)}.",
         path=("spec", field),
         related=cluster.meant(resource.namespace, selector),
         absent=resource.namespace,
+        unsure=elected(labels, pods),
     )
 
 
@@ -178,6 +179,7 @@ def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterato
                     found for each in namespaces for found in cluster.meant(each, selector)
                 ),
                 absent=namespaces[0],
+                unsure=elected(selector, pods),
             )
 
 
