@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from treecheck.kube.config import find_store
+from treecheck.kube.config import find_store, references
+from treecheck.kube.ports import names_number, names_port
+from treecheck.kube.probes import asks
 from treecheck.model import Problem, as_mapping, as_text, each
 
 if TYPE_CHECKING:
@@ -99,3 +101,21 @@ def _stored(store: Store, key: str, owner: Resource, path: FieldPath) -> Variabl
     if value is None or store.resource is None:
         return Variable(value, owner, path)
     return Variable(value, store.resource, ("data", key))
+
+
+def configures_port(pod: PodTemplate | None, cluster: Cluster, port: int) -> bool:
+    """Whether a ConfigMap that a pod reads has a port's number in it, or isn't known."""
+    if pod is None:
+        return False
+    for reference in references(pod):
+        if reference.kind == "ConfigMap":
+            store = find_store(cluster, "ConfigMap", pod.owner.namespace, reference.name)
+            if store is None or store.keys is None or names_number(store.values.values(), port):
+                return True
+    return False
+
+
+def may_listen(pod: PodTemplate, cluster: Cluster, port: int) -> bool:
+    """Whether a pod is told of a port that it doesn't declare, or its probes ask it."""
+    own = any(names_port(each, port) or asks(each, port) for _, each in pod.containers())
+    return own or configures_port(pod, cluster, port)

@@ -15,12 +15,12 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.config import find_store, references
 from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
-from treecheck.kube.ports import container_ports, find, names_number, names_port, pod_ports, shown
+from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
 from treecheck.kube.probes import network_probes
-from treecheck.kube.variables import LISTENS, variables_of
-from treecheck.model import Problem, Severity, as_mapping, as_text, containers
+from treecheck.kube.services import selected_pods
+from treecheck.kube.variables import LISTENS, configures_port, variables_of
+from treecheck.model import Problem, Severity, as_mapping, as_text, containers, each
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 
@@ -81,8 +81,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
     A name that no port has always fails. A number needs no declaration: it is reported only where
     the container declares one port and nothing else says where it listens. One on which several
     probes agree, or that is in the container's arguments, variables or mounted configuration, is
-    taken for a port of its own. Another container of the pod may answer too: the kubelet asks the
-    pod.
+    taken for a port of its own, and so is one to which a Service leads. Another container of the
+    pod may answer too: the kubelet asks the pod.
     """
     asked = [
         as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)
@@ -96,7 +96,9 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
             agreed = len(asked) > 1 and set(asked) == {port}
             aside = resource.pod is not None and find(pod_ports(resource.pod), port) is not None
             known = agreed or aside or not _serves_by_one(ports)
-            if known or _is_configured(resource, cluster, port):
+            if known or _is_led_to(resource, cluster, port):
+                continue
+            if configures_port(resource.pod, cluster, port):
                 continue
         if find(ports, port) is None and not names_port(container, port):
             # What a container declares does not bind it, and so a number may be right.
@@ -119,14 +121,14 @@ def _serves_by_one(ports: list[Port]) -> bool:
     return len(names) == 1 and not re.search(r"webhook|metrics|prom|debug|admin|dns", names[0])
 
 
-def _is_configured(resource: Resource, cluster: Cluster, port: int) -> bool:
-    """Whether a ConfigMap that the pod reads has a port's number in it, or isn't known."""
-    for reference in references(resource.pod) if resource.pod else ():
-        if reference.kind == "ConfigMap":
-            store = find_store(cluster, "ConfigMap", resource.namespace, reference.name)
-            if store is None or store.keys is None or names_number(store.values.values(), port):
-                return True
-    return False
+def _is_led_to(resource: Resource, cluster: Cluster, number: int) -> bool:
+    """Whether a Service leads to a port too: then what its pods declare is the slip."""
+    return any(
+        target_of(port) == number
+        for service in cluster.of_kind("Service", namespace=resource.namespace)
+        if resource.pod in selected_pods(service, cluster)
+        for _, port in each(service, "spec", "ports")
+    )
 
 
 @rule(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.ports import find, pod_ports, shown, target_of
 from treecheck.kube.services import selected_pods
+from treecheck.kube.variables import may_listen
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import rule
 
@@ -47,6 +48,8 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
         for spot, allowed in each(item, "ports"):
             wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
             if wanted is None or "endPort" in allowed or find(ports, wanted, protocol):
+                continue
+            if isinstance(wanted, int) and any(may_listen(pod, cluster, wanted) for pod in pods):
                 continue
             effect = _effect(wanted, _stays_closed(cluster, resource.namespace, pods))
             if opens_one and not effect:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.alternatives import may_meet
 from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
+from treecheck.kube.probes import asks
 from treecheck.kube.services import elected, nearest, selected_pods
+from treecheck.kube.variables import may_listen
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, Scope, rule
 
@@ -69,10 +71,11 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     endpoint; a number that none declares is a connection refused.
 
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
-    that is in a container's arguments or variables is taken for a port of its own. So is one
-    of pods that declare several, unless it differs in a digit from one of them, or of a Service
-    that leads to a declared one too. A Service for UDP leads to a port of that number also where
-    the container leaves the protocol out.
+    that is in a container's arguments, variables, probes or mounted configuration is taken for a
+    port of its own. So is one of pods that declare several, unless it differs in a digit from one
+    of them, or of a Service that leads to a declared one too; and UDP where the container leaves
+    the protocol out. What a container declares is a note for people: it may be the slip itself,
+    unless a probe asks it or an argument sets it.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -81,7 +84,7 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         protocol = as_text(service_port.get("protocol")) or "TCP"
         if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
             continue
-        if any(names_port(each, target) for pod in pods for _, each in pod.containers()):
+        if isinstance(target, int) and any(may_listen(pod, cluster, target) for pod in pods):
             continue
         numbers = {port.number for port in ports}  # of another protocol
         unlike = isinstance(target, int) and target not in numbers
@@ -93,18 +96,36 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             _is_led_to(target, other, ports) for other in _over(pods, resource, cluster)
         ):
             continue
-        # What a container declares does not bind it, and so a number may be right.
-        effect = "connections to it fail unless something listens there undeclared"
         named = isinstance(target, str)
+        effect, fix = _effect(pods, ports, named=named)
         yield Problem(
             f"port {service_port.get('port')} leads to {protocol} port {target} of the pods, and "
-            f"their containers declare {'only ' if ports else ''}{shown(ports)}: "
-            f"{'connections to it fail' if named else effect}",
-            fix="Set targetPort to the name or number of a port that a container declares.",
+            f"their containers declare {'only ' if ports else ''}{shown(ports)}: {effect}",
+            fix=fix,
             path=(*place, "targetPort" if "targetPort" in service_port else "port"),
             related=tuple(pod.owner for pod in pods),
             severity=None if named else Severity.WARNING,
         )
+
+
+def _effect(pods: list[PodTemplate], ports: list[Port], *, named: bool) -> tuple[str, str]:
+    """What follows from a port that no container declares, and what to do.
+
+    What a container declares does not bind it, so a number may be right. Where a probe, an argument
+    or a variable has a declared port too, that one is in use; else it may be the slip.
+    """
+    fix = "Set targetPort to the name or number of a port that a container declares."
+    if named:
+        return "connections to it fail", fix
+    containers = [each for pod in pods for _, each in pod.containers()]
+    if any(
+        names_port(c, port.number) or asks(c, port.number) for c in containers for port in ports
+    ):
+        return "connections to it fail unless something listens there undeclared", fix
+    return (
+        "one of the two is wrong, and if it is the Service's, connections to it fail",
+        "Write the port on which the program listens in both places.",
+    )
 
 
 def _over(pods: list[PodTemplate], service: Resource, cluster: Cluster) -> Iterator[Resource]:
@@ -173,6 +194,7 @@ def service_selects_strangers(resource: Resource, cluster: Cluster) -> Iterator[
             and pod.owner.key not in keys  # the same one in another file: only one of them is there
             and isinstance(target, int)
             and (pod_ports(pod) or pod.owner.kind in {"Job", "CronJob"})
+            and not may_listen(pod, cluster, target)
             and may_meet(resource, pod.owner, cluster)
         ]
         if serving and strangers:
