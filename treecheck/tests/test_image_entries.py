@@ -184,3 +184,39 @@ def test_an_entry_may_be_of_containers_that_nobody_fetches(
     report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-entry-unused"])
 
     assert [each.rule for each in report.findings] == ["image-entry-unused"] * found
+
+
+@pytest.mark.parametrize(("image", "found"), [("job", 0), ("jobs", 1)])
+def test_an_entry_may_wait_for_a_manifest_that_a_script_adds(
+    image: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "kustomization.yaml": HEAD + "resources: [base]\nimages:\n  - {name: job, newTag: '8'}\n",
+        "base/kustomization.yaml": HEAD + "resources: [web.yaml]\n",
+        "base/web.yaml": POD.replace("NAME", "web"),
+        "base/split/job.yaml": POD.replace("NAME", image),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-entry-unused"])
+
+    assert len(report.findings) == found
+
+
+def test_the_line_is_that_of_the_entry_and_not_of_another_text_with_its_name(
+    tmp_path: Path,
+) -> None:
+    text = HEAD + (
+        "resources: [web.yaml]\nsecretGenerator: [{name: job, literals: [a=b]}]\n"
+        "images:\n  - name: web\n    newTag: '7'\n  - name: job\n    newTag: '8'\n"
+    )
+    (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "web.yaml").write_text(POD.replace("NAME", "web"), encoding="utf-8")
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-entry-unused"])
+
+    assert [each.line for each in report.findings] == [8]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,8 +153,15 @@ def git_root(path: Path) -> Path | None:
 
 
 def line_of(file: Path, name: str) -> int:
-    """The first line of a file with a name in it that is not a comment, or 1."""
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if name and name in line and not line.lstrip().startswith("#"):
-            return number
-    return 1
+    """The first line of a file that has a name by itself and is not a comment, or 1.
+
+    If no line has it so, the first with the name in another text: `../web/web.yaml` for `web`.
+    """
+    alone = re.compile(rf"(?<![\w./-]){re.escape(name)}(?![\w./-])")
+    lines = [
+        (number, line)
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if name and name in line and not line.lstrip().startswith("#")
+    ]
+    first = next((number for number, line in lines if alone.search(line)), None)
+    return first or (lines[0][0] if lines else 1)

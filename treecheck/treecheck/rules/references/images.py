@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from treecheck.files import line_of
+from treecheck.blame import in_file
+from treecheck.files import read_any, yaml_files
 from treecheck.kube.images import listed_images, repository
 from treecheck.model import Problem, as_list, as_mapping, as_text, mappings_in
 from treecheck.registry import Scope, rule
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Manifest, Resource
+    from treecheck.model import Resource
     from treecheck.rendering import Kustomization
 
 
@@ -35,14 +37,15 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
     folder that builds on the kustomization. While one of those can't be built that is not known;
     nor where a chart, a plugin or a remote base brings containers that nobody fetches, nor where a
     patch further out deletes, and a manifest as it is written has the image: the entry changes
-    what is deleted later.
+    what is deleted later. Nor is an entry reported whose image is in a manifest below one of its
+    folders that none of them lists: a person or a script adds that.
     """
     for kustomization, resources in built_by(cluster.resources):
         if not kustomization.body.get("images") or _changes_others(kustomization, cluster):
             continue
         users = _users(resources)
         names = {repository(image) for image in users}
-        for entry in map(as_mapping, as_list(kustomization.body.get("images"))):
+        for index, entry in enumerate(map(as_mapping, as_list(kustomization.body.get("images")))):
             name = as_text(entry.get("name"))
             wanted = as_text(entry.get("newName")) or name
             if not name or wanted in names:
@@ -53,17 +56,19 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
                 everywhere is not None
                 and wanted not in others
                 and not _deleted_later(kustomization, cluster, name)
+                and not _waits(kustomization, name)
             ):
-                yield _unused(cluster, kustomization, entry, users, everywhere)
+                yield _unused(cluster, kustomization, index, users, everywhere)
 
 
 def _unused(
     cluster: Cluster,
     kustomization: Kustomization,
-    entry: Manifest,
+    index: int,
     users: dict[str, Resource],
     everywhere: dict[str, Resource],
 ) -> Problem:
+    entry = as_mapping(as_list(kustomization.body.get("images"))[index])
     folder, name = kustomization.folder, as_text(entry.get("name"))
     written = entry.get("newTag") or entry.get("digest")
     what = f"tag {written}" if written else f"name {as_text(entry.get('newName'))}"
@@ -88,7 +93,7 @@ def _unused(
         fix=fix,
         resource=_left_bare(users),
         file=kustomization.file,
-        line=line_of(kustomization.file, name),
+        line=in_file(kustomization.file, ("images", index, "name"), kustomization.body)[1],
     )
 
 
@@ -120,6 +125,24 @@ def _deleted_later(kustomization: Kustomization, cluster: Cluster, name: str) ->
         return False
     bodies = [body for each in around for body in listed(each)]
     return name in {repository(as_text(each.get("image"))) for each in mappings_in(bodies)}
+
+
+def _waits(kustomization: Kustomization, name: str) -> bool:
+    """Whether a file below the folders of a kustomization has the image, and none of them lists it.
+
+    A script or a person adds it when it is needed: the Job that splits a database, say.
+    """
+    if kustomization.body.get("kind") == "Component":
+        return False
+    inner = list(closure(kustomization.folder))
+    known = {file.resolve() for each in inner for file in (each.file, *each.files)}
+    image = re.compile(rf"\bimage: *[\"']?{re.escape(name)}(?:[:@][^\s\"']*)?[\"']?[ ,}}\n]")
+    return any(
+        image.search(read_any(path).text)
+        for each in inner
+        for path in yaml_files(each.folder)
+        if path.resolve() not in known
+    )
 
 
 def _around(kustomization: Kustomization, cluster: Cluster) -> list[Kustomization]:
