@@ -41,6 +41,10 @@ FOLDER = Path("/tree/overlays/prod")
             "merging from generator it: id ConfigMap settings is odd at it",
         ),
         ("something new\nand more", "something new"),
+        (
+            "trouble configuring builtin PatchTransformer with config: `\na: b\n`: it is odd",
+            "trouble configuring builtin PatchTransformer: it is odd",
+        ),
     ],
 )  # fmt: skip
 def test_a_reason_is_a_clause_without_addresses_of_memory(said: str, plain: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from test_strangers_trees import FLUX
 from test_unknown import HEAD, IN_SHOP, POD, run
 
 if TYPE_CHECKING:
@@ -63,3 +64,31 @@ def test_kustomize_refuses_a_key_that_is_there_twice_with_one_value(tmp_path: Pa
     files = {"kustomization.yaml": HEAD + "resources: [front.yaml]\n", "front.yaml": text}
 
     assert rules(tmp_path, files, "duplicate-key") == ["duplicate-key"]
+
+
+def test_flux_s_folder_says_which_patch_is_missing_and_who_names_it(tmp_path: Path) -> None:
+    files = {
+        "flux.yaml": FLUX.replace("./clusters/one", "./web/prod"),
+        "web/prod/kustomization.yaml": HEAD + "resources: [../base]\n",
+        "web/base/kustomization.yaml": HEAD + "resources: [a.yaml]\npatches:\n  - path: no.yaml\n",
+        "web/base/a.yaml": IN_SHOP,
+    }
+
+    (found,) = run(tmp_path, files, "folder-unbuildable").findings
+
+    assert found.message.endswith("web/base/kustomization.yaml names no.yaml, which is not there")
+    assert found.line == 5
+
+
+@pytest.mark.parametrize(("flux", "found"), [(FLUX, 0), ("", 1)])
+def test_a_base_that_nothing_builds_on_is_left_over_where_the_tree_deploys(
+    flux: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "clusters/one/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "clusters/one/a.yaml": IN_SHOP,
+        "web/base/kustomization.yaml": HEAD + "resources: [gone.yaml]\n",
+    }
+    files |= {"flux.yaml": flux} if flux else {}
+
+    assert len(rules(tmp_path, files, "folder-unbuildable")) == found

@@ -107,7 +107,7 @@ def render_objects(folder: Path) -> list[Resource]:
 # What kustomize says -> the same as a clause for a person; groups are of what it names.
 _PLAIN: tuple[tuple[str, str], ...] = (
     (
-        r"evalsymlink failure on '([^']*)'|lstat (\S+?): no such file",
+        r"evalsymlink failure on '([^']*)'|(?:lstat|open) (\S+?): no such file",
         "it names {0}, which is not there",
     ),
     (r"no matches for Id ([^;\s]*)", "no resource is {0}, which a patch of it changes"),
@@ -156,7 +156,10 @@ def plain_reason(message: str, folder: Path) -> str:
         if found:
             names = [each for each in found.groups() if each]
             return plain.format(*(_short_id(_below(name, folder)) for name in names))
-    first = next(iter(_without_addresses(why).strip().splitlines()), "")
+    # `trouble configuring builtin PatchTransformer with config: ` is followed by the config in
+    # backquotes, and then by what is wrong.
+    what = re.sub(r" with config: `[^`]*`", "", _without_addresses(why))
+    first = next(iter(what.strip().splitlines()), "")
     return first[:LONGEST] + ("…" if len(first) > LONGEST else "")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from treecheck.sets import Inputs
 
 # What kustomize says of a file that is not there, and of one that it may not read.
-_GONE = re.compile(r"evalsymlink failure on '([^']+)'")
+_GONE = re.compile(r"evalsymlink failure on '([^']+)'|\bopen (/[^'\n]+?): no such file")
 _NONE_IN = re.compile(r"unable to find one of 'kustomization\.yaml'.* in directory '([^']+)'")
 _OUTSIDE = re.compile(r"security; file '([^']+)' is not in or below '([^']+)'")
 _UNKNOWN = re.compile(r"unknown field \\?\"([\w-]+)")
@@ -41,15 +41,20 @@ def made_elsewhere(message: str) -> Path | None:
     Somebody makes it in each checkout: a person by the README, or a make target. Whether it is
     right can't be known.
     """
-    found = _GONE.search(message)
     bare = _NONE_IN.search(message)
     if bare is not None:
         return made_in(Path(bare[1]))
-    if found is None or not found[1].startswith("/"):
+    path = Path(_gone(message))
+    if not path.is_absolute():
         return None
-    path = Path(found[1])
     made = path.name.endswith(".clusterserviceversion.yaml")  # by `operator-sdk generate`
     return path if not path.exists() and (made or _is_ignored(path)) else None
+
+
+def _gone(message: str) -> str:
+    """The path that kustomize finds nothing at, or ""."""
+    found = _GONE.search(message)
+    return (found[1] or found[2]) if found else ""
 
 
 def made_in(folder: Path) -> Path | None:
@@ -93,8 +98,8 @@ def _git(words: list[str]) -> int:
 def unbuilt(folder: Path, message: str, root: Path) -> Unbuilt:
     """Why kustomize refuses a folder, blamed on the kustomization that names what is wrong."""
     name = show(folder, root)
-    gone, outside = _GONE.search(message), _OUTSIDE.search(message)
-    path = Path((gone or outside or [""])[1 if gone or outside else 0])
+    gone, outside = _gone(message), _OUTSIDE.search(message)
+    path = Path(gone or (outside[1] if outside else ""))
     at = _naming(folder, path) if path.is_absolute() else None
     if at is None:
         return _misread(folder, message, root) or Unbuilt(
@@ -207,11 +212,11 @@ def not_in_git(file: Path, name: str, root: Path) -> str:
 
 def unfilled(message: str, name: str) -> str:
     """Why it can't be known what a folder brings that names a file of a template, or ""."""
-    found = _GONE.search(message)
-    if found is None or not has_place(found[1]):
+    gone = _gone(message)
+    if not has_place(gone):
         return ""
     return (
-        f"{name} names {Path(found[1]).name}, which another program fills in, so what it brings "
+        f"{name} names {Path(gone).name}, which another program fills in, so what it brings "
         "can't be known"
     )
 

@@ -84,6 +84,7 @@ def left_over(
 
     A folder beside it that builds on one of its siblings, as an overlay on its base, says nothing.
     Nor is one built of which a kustomization above lists a file: `web/ks.yaml`.
+    A base that nothing builds on is left over where the tree says what it deploys.
     """
     kustomizations = [*kustomizations]
     passed = {
@@ -102,7 +103,10 @@ def left_over(
     return {
         each
         for each in folders
-        if each not in deployed and (each in passed or each.parent in beside)
+        if each not in deployed
+        and (
+            each in passed or each.parent in beside or (deployed and each.name in {"base", "bases"})
+        )
     }
 
 
