@@ -92,3 +92,28 @@ def test_a_base_that_nothing_builds_on_is_left_over_where_the_tree_deploys(
     files |= {"flux.yaml": flux} if flux else {}
 
     assert len(rules(tmp_path, files, "folder-unbuildable")) == found
+
+
+INGRESS = """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front, namespace: shop}
+spec:
+  rules:
+    - host: shop.example.com
+      http:
+        paths:
+          # SAID
+          - path: /later
+            pathType: Prefix
+            backend: {service: {name: front, port: {number: 81}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "found"), [("For later: it answers 503.", 0), ("For the front page.", 1)]
+)
+def test_a_path_may_answer_an_error_on_purpose(said: str, found: int, tmp_path: Path) -> None:
+    files = {"a.yaml": INGRESS.replace("SAID", said), "b.yaml": IN_SHOP, "c.yaml": PODS}
+
+    assert len(rules(tmp_path, files, "ingress-backend-missing")) == found

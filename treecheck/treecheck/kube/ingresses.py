@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from treecheck.blame import blame
+from treecheck.files import load_text
 from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
@@ -11,6 +14,16 @@ if TYPE_CHECKING:
 
     from treecheck.cluster import Cluster
     from treecheck.model import FieldPath, Manifest, Resource
+
+# Annotations by which ingress-nginx or HAProxy answers itself, and asks no backend.
+REDIRECTS = (
+    "nginx.ingress.kubernetes.io/permanent-redirect",
+    "nginx.ingress.kubernetes.io/temporal-redirect",
+    "haproxy.org/request-redirect",
+)
+_RETURNS = re.compile(r"^\s*(?:return|rewrite|proxy_pass|error_page)\s", re.MULTILINE)
+_REFUSES = re.compile(r"^\s*#.*\b50[234]\b")
+ABOVE = 12  # lines over a backend that may say what its path answers
 
 ACTIONS = "alb.ingress.kubernetes.io/actions."
 
@@ -30,12 +43,14 @@ def backends(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     """(place, backend) of an Ingress's default and its paths.
 
     A backend of the AWS load balancer that an annotation describes is left out: it is not a
-    Service.
+    Service. So is one that nobody asks, because an annotation says what is answered.
     """
     for path, backend in _written(ingress):
         service = as_mapping(backend.get("service"))
         by_annotation = as_mapping(service.get("port")).get("name") == "use-annotation"
-        if not (by_annotation and f"{ACTIONS}{service.get('name')}" in ingress.annotations):
+        if by_annotation and f"{ACTIONS}{service.get('name')}" in ingress.annotations:
+            continue
+        if not _answers_itself(ingress, path):
             yield path, backend
 
 
@@ -70,3 +85,16 @@ def _written(ingress: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
         for index, entry in enumerate(map(as_mapping, paths)):
             where = (*place, "http", "paths", index, "backend")
             yield where, as_mapping(entry.get("backend"))
+
+
+def _answers_itself(ingress: Resource, path: FieldPath) -> bool:
+    """Whether a path is not to reach its backend: a redirect, a snippet or a comment says so.
+
+    Source: https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
+    """
+    for key, text in ingress.annotations.items():
+        if key in REDIRECTS or (key.endswith(("-snippet", "-snippets")) and _RETURNS.search(text)):
+            return True
+    file, line = blame(ingress, path)
+    above = load_text(file).splitlines()[max(line - ABOVE, 0) : line] if file is not None else []
+    return any(_REFUSES.search(each) for each in above)

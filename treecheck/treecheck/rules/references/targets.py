@@ -225,7 +225,9 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     The controller answers 503 for that path.
 
     Backends that are resources of another kind, and actions that Argo Rollouts writes, are left to
-    their controllers. A Service of type ExternalName needs no ports.
+    their controllers, and so is an Ingress whose annotations redirect or answer by a snippet. A
+    path with a comment over it that speaks of a 503 means it. A Service of type ExternalName needs
+    no ports.
     """
     for path, backend in backends(resource):
         wanted = as_mapping(backend.get("service"))
