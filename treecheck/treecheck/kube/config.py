@@ -124,8 +124,9 @@ def _of_manifest(resource: Resource) -> Store:
 
 
 def _is_filled(resource: Resource) -> bool:
-    """Whether a Secret or ConfigMap is written without anything in it: a program fills it."""
-    return not any(resource.body.get(field) for field in ("binaryData", "data", "stringData"))
+    """Whether a Secret is written without anything in it: a program fills it."""
+    fields = ("binaryData", "data", "stringData")
+    return resource.kind == "Secret" and not any(resource.body.get(field) for field in fields)
 
 
 def _patched(cluster: Cluster, store: Store, own: Resource) -> Store:
