@@ -249,11 +249,20 @@ def test_a_script_writes_a_whole_field(command: str, found: int, tmp_path: Path)
     assert rules(tmp_path, files, "image-name-invalid") == ["image-name-invalid"] * found
 
 
-@pytest.mark.parametrize(("script", "found"), [('out+="${!name}"\n', 0), ('out+="$name"\n', 1)])
-def test_a_script_of_its_own_fills_in_variables(script: str, found: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "script", "found"),
+    [
+        ("run.sh", 'out+="${!name}"\n', 0),
+        ("run.sh", 'out+="$name"\n', 1),
+        ("main.tf", 'yaml = templatefile("a.yaml", {})\n', 0),
+    ],
+)
+def test_a_script_of_its_own_fills_in_variables(
+    file: str, script: str, found: int, tmp_path: Path
+) -> None:
     pod = IN_SHOP.replace("registry.example.com/front:1.4.2", "${IMAGE}")
 
-    names = rules(tmp_path, {"a.yaml": pod, "run.sh": script}, "image-name-invalid")
+    names = rules(tmp_path, {"a.yaml": pod, file: script}, "image-name-invalid")
 
     assert names == ["image-name-invalid"] * found
 
@@ -311,3 +320,35 @@ def test_who_writes_the_image_writes_the_rest_too(image: str, found: int, tmp_pa
     files = {"a.yaml": pod, "b.yaml": f"{SETTINGS}data: {{a: b}}\n"}
 
     assert rules(tmp_path, files, "config-key-missing") == ["config-key-missing"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("b", 0), ("token", 1)])
+def test_a_page_looks_at_a_secret_that_the_tree_does_not_make(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    asks = "name: front, envFrom: [{secretRef: {name: token}}], image"
+    kept = f"kind: Secret\napiVersion: v1\nmetadata: {{name: {name}, namespace: NAMESPACE}}\n"
+    files = {
+        "a.yaml": IN_SHOP.replace("name: front, image", asks),
+        "b.yaml": kept.replace("NAMESPACE", "other"),
+        "c.yaml": kept.replace(name, "c").replace("NAMESPACE", "shop"),
+        "a.md": "kubectl -n other get secrets token\n",
+    }
+
+    assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(("host", "found"), [("web.yourdomain.com", 0), ("web.example.com", 1)])
+def test_a_form_names_another_domain_for_its_certificate(
+    host: str, found: int, tmp_path: Path
+) -> None:
+    backend = "{service: {name: front, port: {number: 80}}}"
+    ingress = (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: shop}\n"
+        "spec:\n  tls: [{hosts: [local.example.org], secretName: a}]\n"
+        f"  rules: [{{host: {host}, http: {{paths: [{{path: /, pathType: Prefix, "
+        f"backend: {backend}}}]}}}}]\n"
+    )
+    rule = "ingress-host-without-certificate"
+
+    assert rules(tmp_path, {"a.yaml": ingress}, rule) == [rule] * found

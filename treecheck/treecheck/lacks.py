@@ -160,7 +160,10 @@ def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:
     """
     missing = _NAMED.findall(raised.problem.message)
     for what in missing:
-        if path := inputs.by_hand.get(what):
+        path = inputs.by_hand.get(what)
+        if path is None and not _is_made(what, cluster):
+            path = inputs.shown.get(what)
+        if path is not None:
             return (
                 f"{show(path, inputs.root)} makes {what} outside of git, so whether it is there "
                 "can't be known"
@@ -174,6 +177,12 @@ def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:
         f"{show(page, inputs.root)} makes Secrets outside of git, and the tree has none of "
         f"namespace {place}, so which are there can't be known"
     )
+
+
+def _is_made(what: str, cluster: Cluster) -> bool:
+    """Whether the tree makes `Secret web` in some namespace, perhaps of an ExternalSecret."""
+    kind, _, name = what.partition(" ")
+    return any(each.kind.endswith(kind) and each.name == name for each in cluster.tree)
 
 
 def _unplaced(raised: Raised, cluster: Cluster) -> str:

@@ -42,11 +42,16 @@ _DEFAULTED = re.compile(
     r"^[ \t]*(?:export |readonly )?(\w+)=\"?\$\{\w+:-([a-z0-9-]+)\}", re.MULTILINE
 )
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-# `kubectl create secret generic web`, `kubectl get secrets web`, `"${cmd_create}" secret tls web`
+# `kubectl create secret generic web`, and `"${cmd_create}" secret generic web`
 _CREATE = re.compile(
-    r"(?:\bkubectl\b[^\n]*?\b(?:create|describe|edit|get|patch)|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
-    r" +(secret|configmap|serviceaccount)s?\b"
+    r"(?:\bkubectl\b[^\n]*?\bcreate|\$\{?\w*(?:create|CREATE)\w*\}?\"?)"
+    r" +(secret|configmap|serviceaccount)"
     r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
+)
+# `kubectl -n shop get secrets web`
+_SHOWN = re.compile(
+    r"\bkubectl\b[^\n]*?\b(?:describe|edit|get|patch) +(secret|configmap)s?"
+    r"(?: +-\S+ +\S+)* +([a-z0-9][a-z0-9.-]*)"
 )
 # `a Secret named web`, in a page
 _DEPLOY = re.compile(
@@ -60,8 +65,9 @@ _QUOTED = re.compile(
     r"|\b(secret|configmap|serviceaccount):? `([a-z0-9][a-z0-9.-]*[a-z0-9])`",
     re.IGNORECASE,
 )
-# `envsubst`, and what a script of bash does in its place: `${!name}`, `eval "cat <<EOF …`
-_SUBSTITUTES = re.compile(r"envsubst|\$\{!\w+\}|\beval [\"']?(?:cat|echo)\b")
+# `envsubst`, `templatefile("a.yaml", {…})` of Terraform, and what a script of bash does in its
+# place: `${!name}`, `eval "cat <<EOF …`
+_SUBSTITUTES = re.compile(r"envsubst|\btemplatefile\(|\$\{!\w+\}|\beval [\"']?(?:cat|echo)\b")
 # `s/size/5Gi/` or `s/image:.*/image: web:1/`, and a file's name
 _REPLACED = re.compile(r"\bs([/#|@,])(\w[\w.-]*)(:[^/#|@,]*)?\1")
 _LOAD = re.compile(
@@ -203,6 +209,14 @@ class Mentions:
             for kind, name in _CREATE.findall(_spelled(text.replace("\\\n", " ")))
         }
 
+    def shows(self) -> dict[str, Path]:
+        """`Secret web` -> a page or script that looks at it with kubectl."""
+        return {
+            f"{_KINDS[kind]} {name}": path
+            for path, text in self._commands()
+            for kind, name in _SHOWN.findall(text)
+        }
+
     def replaced(self) -> frozenset[tuple[str, str]]:
         """(word, name of a file) of what scripts replace: `sed s/size/5Gi/ pv.yaml`.
 
@@ -306,6 +320,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     if (charts := mentions.helmfile()) is not None:
         inputs.miss(f"{show(charts, inputs.root)} installs charts")
     inputs.by_hand.update(mentions.creates())
+    inputs.shown = mentions.shows()
     for place, path in mentions.installs().items():
         why = f"{show(path, inputs.root)} installs a chart in namespace {place}"
         inputs.unseen.setdefault("", []).append(Unseen(place, why))

@@ -69,7 +69,8 @@ _WORD = re.compile(
 # What a person writes a value of their own over, in a file that they copy; or a script does.
 _TO_FILL = re.compile(
     r"<[A-Za-z][^<>\n]*>|\{\{ *[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
-    r"|(?<![A-Za-z])your[-_][a-z]+"  # `your-domain.example.com`
+    # `your-domain.example.com`, `yourdomain.com`
+    r"|(?<![A-Za-z])your(?:[-_][a-z]+|(?:company|domain|email|host|name|org)\b)"
     r"|^\$[A-Za-z_]\w*$|\$\([a-z][\w./-]* [^()\n]*\)"  # and `$(base64 -w0 key)` in a page's command
 )
 # What stands where a person is to put what only they have: `# your kubeconfig`, `<base64>`, `...`.
@@ -190,6 +191,11 @@ def _is_to_fill(resource: Resource) -> bool:
     """Whether a name of a resource is still a word to replace: `<app>-config`, `APPNAME`."""
     names = (as_text(resource.metadata.get(key)) for key in ("name", "namespace"))
     return any("{{" in each or _WORD.fullmatch(each) for each in names)
+
+
+def is_to_fill(text: str) -> bool:
+    """Whether a person writes a value of their own over a text: `yourdomain.com`."""
+    return _TO_FILL.search(text) is not None
 
 
 def has_image_to_fill(resource: Resource) -> bool:

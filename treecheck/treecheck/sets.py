@@ -46,6 +46,7 @@ class Inputs:
         unknown: what nobody can know of the tree, a sentence each.
         named: the files that were asked for by name: where one can't be read, the run fails.
         by_hand: `Secret web` -> the page or script of the tree that says how to make it.
+        shown: `Secret web` -> the page or script of the tree that looks at it.
         substituted: whether a script of the tree fills in variables (envsubst) before it applies.
         replaced: (word, name of a file) of what a script of the tree replaces before it applies.
         loads_images: whether a page or script of the tree loads images into the nodes.
@@ -67,6 +68,7 @@ class Inputs:
     unknown: list[str] = field(default_factory=list)
     named: set[Path] = field(default_factory=set)
     by_hand: dict[str, Path] = field(default_factory=dict)
+    shown: dict[str, Path] = field(default_factory=dict)
     substituted: bool = False
     replaced: frozenset[tuple[str, str]] = frozenset()
     loads_images: bool = False

@@ -12,6 +12,7 @@ from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.services import elected, nearest
 from treecheck.kube.workloads import REPLICATED
 from treecheck.model import Problem, as_list, as_mapping, as_text, at, each
+from treecheck.placeholders import is_to_fill
 from treecheck.registry import Scope, rule
 
 if TYPE_CHECKING:
@@ -321,6 +322,9 @@ def ingress_host_without_certificate(resource: Resource, cluster: Cluster) -> It
     """
     served = {as_text(as_mapping(item).get("host")) for item in as_list(resource.spec.get("rules"))}
     for place, entry in each(resource, "spec", "tls"):
+        filled = {*served, as_text(entry.get("secretName"))} if resource.part.to_copy else set()
+        if any(map(is_to_fill, filled)):
+            continue
         for number, host in enumerate(map(as_text, as_list(entry.get("hosts")))):
             bare = [name for name in served if name and not _covered(resource, name)]
             if bare and "*" not in host and host not in served:
