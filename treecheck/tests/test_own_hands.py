@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from test_meant_so import WEB
 from test_strangers_trees import SETTINGS, rules
-from test_unknown import HEAD, POD
+from test_unknown import HEAD, OWN, POD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -352,3 +352,38 @@ def test_a_form_names_another_domain_for_its_certificate(
     rule = "ingress-host-without-certificate"
 
     assert rules(tmp_path, {"a.yaml": ingress}, rule) == [rule] * found
+
+
+@pytest.mark.parametrize(("uid", "found"), [("uid: b, ", 0), ("", 1)])
+def test_what_a_cluster_had_is_not_applied(uid: str, found: int, tmp_path: Path) -> None:
+    """A controller made the Pod, which names the Deployment's ReplicaSet as its owner."""
+    owner = f"ownerReferences: [{{{uid}apiVersion: apps/v1, kind: ReplicaSet, name: a}}]"
+    pod = (
+        "apiVersion: v1\nkind: Pod\n"
+        f"metadata: {{name: a, uid: a, namespace: shop, {owner}}}\n"
+        "spec: {priority: 2000000000, containers: [{name: a, image: a}]}\n"
+    )
+
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": IN_SHOP}, "priority-value")
+
+    assert names == ["priority-value"] * found
+
+
+@pytest.mark.parametrize(
+    ("project", "found"),
+    [("default", 0), ("default, sourceRepos: []", 1), ("shop", 1)],
+)
+def test_argo_cd_s_own_project_keeps_what_its_manifest_leaves_out(
+    project: str, found: int, tmp_path: Path
+) -> None:
+    name, _, lists = project.partition(", ")
+    windows = "syncWindows: [{kind: allow, schedule: 0 0 * * *, duration: 1h}]"
+    files = {
+        "a.yaml": OWN.replace("project: default", f"project: {name}"),
+        "b.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n"
+        f"metadata: {{name: {name}, namespace: argocd}}\nspec: {{{windows}, {lists}}}\n",
+        "front/a.yaml": SETTINGS,
+    }
+
+    rule = "project-forbids-source"
+    assert rules(tmp_path, files, rule) == [rule] * found

@@ -12,7 +12,7 @@ from treecheck.kube.projects import glob
 from treecheck.kube.targets import is_meant
 from treecheck.mentions import LEVELS
 from treecheck.model import as_list, as_mapping, as_text, at
-from treecheck.rendering import closure, read_kustomization
+from treecheck.rendering import closure, items, read_kustomization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,14 +97,26 @@ def _is_data_of_chart(path: Path) -> bool:
     )
 
 
+def is_dump(source: SourceFile) -> bool:
+    """Whether somebody wrote out what a cluster has: a controller made something in it."""
+    return any(
+        "uid" in as_mapping(owner)
+        for document in source.documents
+        for body in items(document.value)
+        for metadata in [as_mapping(body.get("metadata"))]
+        for owner in as_list(metadata.get("ownerReferences"))
+        if "uid" in metadata
+    )
+
+
 def left_out(archived: Iterable[Resource]) -> Iterator[str]:
     """One sentence about what lies in archives, if anything does."""
     parts = dict.fromkeys(each.part.name for each in archived)
     if parts:
         more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
         yield (
-            f"{next(iter(parts))}{more} left out: a folder above, or a test beside it, says that "
-            "nothing deploys it"
+            f"{next(iter(parts))}{more} left out: a folder above, a test beside it, or what is in "
+            "it says that nothing deploys it"
         )
 
 

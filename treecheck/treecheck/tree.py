@@ -17,6 +17,7 @@ from treecheck.beside import (
     chart_of,
     examples,
     has_kind,
+    is_dump,
     is_part,
     is_read,
     is_recorded,
@@ -168,7 +169,7 @@ class Sorter:
             if why or (path not in used and is_template(source, charted=within is not None)):
                 self.unfilled[path] = (source, why or "a template: its names are not filled in")
                 continue
-            archived = path not in used and self._aside(path) == ARCHIVE
+            archived = path not in used and (self._aside(path) == ARCHIVE or is_dump(source))
             if not archived:
                 self.inputs.files[path] = source
             if path not in used or source.error is not None:

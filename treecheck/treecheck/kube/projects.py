@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.applications import IN_CLUSTER, IN_CLUSTER_NAME, means_own_cluster
 from treecheck.model import as_list, as_mapping, as_text
@@ -63,10 +63,25 @@ def permits(pattern: str, value: str, separator: str = "") -> bool:
     return pattern == "*" or glob(pattern, separator).fullmatch(value) is not None
 
 
+# What Argo CD's own project `default` allows; a manifest of it that leaves a list out leaves it so.
+# https://argo-cd.readthedocs.io/en/release-3.4/user-guide/projects/#the-default-project
+_DEFAULT: dict[str, list[Any]] = {
+    "sourceRepos": ["*"],
+    "destinations": [{"server": "*", "namespace": "*"}],
+}
+
+
+def _allowed(project: Resource, field: str) -> list[Any]:
+    """The entries of a project's list."""
+    if project.name == "default" and field not in project.spec:
+        return _DEFAULT[field]
+    return as_list(project.spec.get(field))
+
+
 def permits_source(project: Resource, url: str) -> bool:
     """Whether a project allows a repository: an entry allows it, and none denies it."""
     allowed = False
-    for pattern in map(as_text, as_list(project.spec.get("sourceRepos"))):
+    for pattern in map(as_text, _allowed(project, "sourceRepos")):
         denies = pattern.startswith("!")
         plain = "!" * denies + _plain_url(pattern.removeprefix("!"))
         if permits(plain, _plain_url(url), "/"):
@@ -112,7 +127,7 @@ def permits_destination(
     """
     server, name = _looked_up(as_text(where.get("server")), as_text(where.get("name")), clusters)
     allowed = False
-    for entry in map(as_mapping, as_list(project.spec.get("destinations"))):
+    for entry in map(as_mapping, _allowed(project, "destinations")):
         wanted = {key: as_text(entry.get(key)) for key in ("server", "name", "namespace")}
         by_name, by_server = _fits(wanted["name"], name), _fits(wanted["server"], server)
         inside = permits(wanted["namespace"], as_text(where.get("namespace")))
