@@ -117,3 +117,26 @@ def test_a_path_may_answer_an_error_on_purpose(said: str, found: int, tmp_path: 
     files = {"a.yaml": INGRESS.replace("SAID", said), "b.yaml": IN_SHOP, "c.yaml": PODS}
 
     assert len(rules(tmp_path, files, "ingress-backend-missing")) == found
+
+
+def test_of_a_patch_with_a_removed_api_the_base_is_named_too(tmp_path: Path) -> None:
+    old = "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: tidy}\n"
+    files = {
+        "base/kustomization.yaml": HEAD + "resources: [tidy.yaml]\n",
+        "base/tidy.yaml": old + "spec: {schedule: '0 1 * * *'}\n",
+        "prod/kustomization.yaml": HEAD + "resources: [../base]\npatches: [{path: later.yaml}]\n",
+        "prod/later.yaml": old + "spec: {schedule: '0 2 * * *'}\n",
+    }
+
+    (found,) = run(tmp_path, files, "removed-api").findings
+
+    assert found.file.endswith("prod/later.yaml")
+    assert found.fix == "Use batch/v1, in base/tidy.yaml too."
+
+
+def test_a_name_that_ends_in_a_hyphen_is_called_so(tmp_path: Path) -> None:
+    files = {"a.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: web-}\n"}
+
+    (found,) = run(tmp_path, files, "resource-name").findings
+
+    assert "it begins or ends with -" in found.message

@@ -83,8 +83,12 @@ def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
 
 def _misnamed(resource: Resource, wanted: str) -> Problem:
+    ends = [each for each in (resource.name[:1], resource.name[-1:]) if each in {"-", "."}]
+    because = f": it begins or ends with {ends[0]}" if ends else ""
+    if ends:
+        wanted += ", with a letter or digit at both ends"
     return Problem(
-        f"{shown(resource.name)} is not a name for a {resource.kind}",
+        f"{shown(resource.name)} is not a name for a {resource.kind}{because}",
         fix=f"Write {wanted}.",
         path=("metadata", "name"),
     )

@@ -210,6 +210,7 @@ def selectors_overlap(cluster: Cluster) -> Iterator[Problem]:
                 path=("spec", "selector"),
                 resource=one,
                 related=tuple(others),
+                cause=" ".join(sorted(each.title for each in (one, *others))),
             )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
+from treecheck.blame import blame
+from treecheck.files import load_text
 from treecheck.kinds import BUILT_IN_GROUPS, OF_OPENSHIFT, is_of_a_program, is_sync_set_patch
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.model import Problem, Severity
@@ -109,10 +111,18 @@ def removed_api(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         yield Problem(
             f"{resource.api_version} {resource.kind} is gone since Kubernetes "
             f"{_release(found.release)}: the API server refuses the manifest",
-            fix=f"Use {found.instead}.",
+            fix=f"Use {found.instead}{_also_in(resource)}.",
             path=("apiVersion",),
             hides=(("spec",),),  # which had other fields in that version
         )
+
+
+def _also_in(resource: Resource) -> str:
+    """Which file has the version too, where an overlay's patch is blamed for what its base has."""
+    base, (file, _) = resource.origin.file, blame(resource, ("apiVersion",))
+    if base is None or file in {None, base} or resource.api_version not in load_text(base):
+        return ""
+    return f", in {base.parent.name}/{base.name} too"
 
 
 @rule("deprecated-api", family=Family.POLICY, source=_SOURCE, severity=Severity.WARNING)
