@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import FLUX
-from test_unknown import HEAD, IN_SHOP, POD, run
+from test_unknown import HEAD, IN_SHOP, POD, application, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,3 +140,36 @@ def test_a_name_that_ends_in_a_hyphen_is_called_so(tmp_path: Path) -> None:
     (found,) = run(tmp_path, files, "resource-name").findings
 
     assert "it begins or ends with -" in found.message
+
+
+HERE = "{repoURL: https://git.example.com/shop/trees.git, path: one}"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("{repoURL: 'https://git.example.com/shop/trees', path: gone}", 1),
+        ("{repoURL: 'https://git.example.com/shop/trees.git', path: gone}", 1),
+        # Of a fork, or of another branch, only that can say what it has.
+        ("{repoURL: 'https://git.example.com/ada/trees.git', path: gone}", 0),
+        ("{repoURL: 'https://git.example.com/shop/trees.git', path: gone, targetRevision: a}", 0),
+        (
+            "{repoURL: 'https://git.example.com/shop/trees.git', path: gone, targetRevision: main}",
+            1,
+        ),
+    ],
+)
+def test_what_another_repository_or_branch_has_is_not_known(
+    source: str, found: int, tmp_path: Path
+) -> None:
+    fork = source.replace("path: gone", "path: one")
+    files = {
+        "apps/a.yaml": application("a", HERE),
+        "apps/b.yaml": application("b", HERE.replace("path: one", "path: two")),
+        "apps/c.yaml": application("c", fork.partition(", targetRevision")[0].rstrip("}") + "}"),
+        "apps/d.yaml": application("d", source),
+        "one/a.yaml": IN_SHOP,
+        "two/a.yaml": IN_SHOP.replace("front", "other"),
+    }
+
+    assert len(rules(tmp_path, files, "application-path-missing")) == found

@@ -50,7 +50,7 @@ class Repositories:
         if folder != self.find("."):
             return folder
         own, at_root = self._addresses()
-        another = _plain(source) not in own if own else len(at_root) > 1
+        another = address(source) not in own if own else len(at_root) > 1
         return None if another else folder
 
     def _addresses(self) -> tuple[set[str], set[str]]:
@@ -61,7 +61,7 @@ class Repositories:
                 path = as_text(source.get("path"))
                 folder = self.find(path) if path else None
                 if folder is not None:
-                    self._asked[folder == self.find(".")].add(_plain(source))
+                    self._asked[folder == self.find(".")].add(address(source))
         return self._asked
 
 
@@ -71,7 +71,7 @@ def _sources(file: SourceFile) -> Iterator[Manifest]:
             yield from (each for each in mappings_in(document.value) if "repoURL" in each)
 
 
-def _plain(source: Manifest) -> str:
+def address(source: Manifest) -> str:
     """A repository's address, one for all its forms: `git.example.com/shop`."""
     url = as_text(source.get("repoURL")).strip().lower()
     url = re.sub(r"^[a-z+]+://(?:[^/@]+@)?|^[^/@:]+@", "", url)

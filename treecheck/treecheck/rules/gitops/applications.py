@@ -26,6 +26,7 @@ from treecheck.kube.pages import SYNC_OPTIONS
 from treecheck.kube.pod_security import level_faults, unknown_modes
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at
 from treecheck.registry import Scope, rule
+from treecheck.repositories import address
 from treecheck.schemas import misspelt_step
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ SPECIFICATION = (
 )
 DELETION = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/app_deletion/"
 DIFFING = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/diffing/"
+MAIN = frozenset({"HEAD", "main", "master"})  # names for the branch that most trees have
 FINALIZERS = (
     "resources-finalizer.argocd.argoproj.io",
     "resources-finalizer.argocd.argoproj.io/background",
@@ -107,7 +109,8 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
     """An Application of a folder that this repository does not have.
 
     Argo CD reports: app path does not exist. A repository counts as this one when
-    another Application of it has its folder here.
+    another Application of it has its folder here, and another of the same name has not more of
+    them. A branch that no other Application is of may have the folder.
     """
     file = resource.origin.file
     if file is None:
@@ -117,8 +120,10 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
         url = as_text(source.get("repoURL"))
         if not url or not path or source_folder(file, path):
             continue
-        known = cluster.once("folders", lambda: _folders(cluster)).get(url, {})
-        if any(each is not resource for each in known.values()):
+        folders = cluster.once("folders", lambda: _folders(cluster))
+        known = folders.get(url, {})
+        others = [each for each in known.values() if each is not resource]
+        if others and not _is_elsewhere(source, others, folders):
             near = _beside(file, path, known)
             field = ("source",) if "source" in resource.spec else ("sources", index)
             yield Problem(
@@ -126,6 +131,30 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
                 fix=f"Name the folder of its manifests{f', such as {near}' if near else ''}.",
                 path=("spec", *field, "path"),
             )
+
+
+def _is_elsewhere(
+    source: Manifest, others: list[Resource], folders: dict[object, dict[str, Resource]]
+) -> bool:
+    """Whether a source may mean other files than this tree's.
+
+    It does if it is of a fork, as another repository of that name has more of its folders here; or
+    of another branch than all `others` of its repository.
+    """
+    own, url = address(source), source.get("repoURL")
+    for each, known in folders.items():
+        other = address({"repoURL": each})
+        forked = other != own and other.rpartition("/")[2] == own.rpartition("/")[2]
+        if forked and len(known) > len(folders.get(url, {})):
+            return True
+    asked = as_text(source.get("targetRevision")) or "HEAD"
+    revisions = {
+        as_text(each.get("targetRevision")) or "HEAD"
+        for other in others
+        for each in sources(other)
+        if each.get("repoURL") == url
+    }
+    return asked not in revisions and not {asked, *revisions} <= MAIN
 
 
 def _folders(cluster: Cluster) -> dict[object, dict[str, Resource]]:
