@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from test_meant_so import WEB
 from test_strangers_trees import SETTINGS, rules
-from test_unknown import HEAD, OWN, POD
+from test_unknown import HEAD, POD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -369,21 +369,10 @@ def test_what_a_cluster_had_is_not_applied(uid: str, found: int, tmp_path: Path)
     assert names == ["priority-value"] * found
 
 
-@pytest.mark.parametrize(
-    ("project", "found"),
-    [("default", 0), ("default, sourceRepos: []", 1), ("shop", 1)],
-)
-def test_argo_cd_s_own_project_keeps_what_its_manifest_leaves_out(
-    project: str, found: int, tmp_path: Path
-) -> None:
-    name, _, lists = project.partition(", ")
-    windows = "syncWindows: [{kind: allow, schedule: 0 0 * * *, duration: 1h}]"
-    files = {
-        "a.yaml": OWN.replace("project: default", f"project: {name}"),
-        "b.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n"
-        f"metadata: {{name: {name}, namespace: argocd}}\nspec: {{{windows}, {lists}}}\n",
-        "front/a.yaml": SETTINGS,
-    }
+@pytest.mark.parametrize(("tag", "found"), [("{{ .Values.image.tag }}", 0), ("{{}", 1)])
+def test_helm_fills_in_an_image(tag: str, found: int, tmp_path: Path) -> None:
+    pod = IN_SHOP.replace("1.4.2", tag)
 
-    rule = "project-forbids-source"
-    assert rules(tmp_path, files, rule) == [rule] * found
+    names = rules(tmp_path, {"a.yaml": pod}, "image-name-invalid")
+
+    assert names == ["image-name-invalid"] * found

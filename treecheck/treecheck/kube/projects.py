@@ -68,20 +68,21 @@ def permits(pattern: str, value: str, separator: str = "") -> bool:
 _DEFAULT: dict[str, list[Any]] = {
     "sourceRepos": ["*"],
     "destinations": [{"server": "*", "namespace": "*"}],
+    "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
 }
 
 
-def _allowed(project: Resource, field: str) -> list[Any]:
+def allowed_by(project: Resource, field: str) -> list[Any]:
     """The entries of a project's list."""
     if project.name == "default" and field not in project.spec:
-        return _DEFAULT[field]
+        return _DEFAULT.get(field, [])
     return as_list(project.spec.get(field))
 
 
 def permits_source(project: Resource, url: str) -> bool:
     """Whether a project allows a repository: an entry allows it, and none denies it."""
     allowed = False
-    for pattern in map(as_text, _allowed(project, "sourceRepos")):
+    for pattern in map(as_text, allowed_by(project, "sourceRepos")):
         denies = pattern.startswith("!")
         plain = "!" * denies + _plain_url(pattern.removeprefix("!"))
         if permits(plain, _plain_url(url), "/"):
@@ -127,7 +128,7 @@ def permits_destination(
     """
     server, name = _looked_up(as_text(where.get("server")), as_text(where.get("name")), clusters)
     allowed = False
-    for entry in map(as_mapping, _allowed(project, "destinations")):
+    for entry in map(as_mapping, allowed_by(project, "destinations")):
         wanted = {key: as_text(entry.get(key)) for key in ("server", "name", "namespace")}
         by_name, by_server = _fits(wanted["name"], name), _fits(wanted["server"], server)
         inside = permits(wanted["namespace"], as_text(where.get("namespace")))

@@ -18,7 +18,13 @@ from treecheck.kube.applications import (
     sync_options,
     sync_policy,
 )
-from treecheck.kube.projects import names_kind, permits_destination, permits_source, takes_in
+from treecheck.kube.projects import (
+    allowed_by,
+    names_kind,
+    permits_destination,
+    permits_source,
+    takes_in,
+)
 from treecheck.model import Problem, as_list, as_text
 from treecheck.registry import Scope, rule
 
@@ -159,7 +165,7 @@ def _forbidden(
     if _listed(spec.get(denied), resource):
         return f"denies {resource.kind}"
     # No list allows every namespaced kind, and no kind of the cluster.
-    if (cluster or allowed in spec) and not _listed(spec.get(allowed), resource):
+    if (cluster or allowed in spec) and not _listed(allowed_by(project, allowed), resource):
         return f"does not allow {resource.kind}"
     where = {**destination(application), "namespace": resource.namespace}
     if not cluster and not permits_destination(project, where, clusters):
@@ -193,7 +199,7 @@ def project_forbids_namespace(resource: Resource, cluster: Cluster) -> Iterator[
         return
     wanted = ("", "Namespace", name)
     if names_kind(project.spec.get("clusterResourceBlacklist"), wanted) or not names_kind(
-        project.spec.get("clusterResourceWhitelist"), wanted
+        allowed_by(project, "clusterResourceWhitelist"), wanted
     ):
         yield Problem(
             f"it is to make namespace {name}, and project {project.name} does not allow Namespace "

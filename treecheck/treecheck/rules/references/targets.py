@@ -131,7 +131,8 @@ def _selects_nothing(
     labels = as_mapping(selector.get("matchLabels"))
     pods = cluster.pods(resource.namespace)
     yield Problem(
-        f"its {field} matches no pod in namespace {resource.namespace}, so it {effect}",
+        f"its {field} matches no pod of this tree in namespace {resource.namespace}: unless "
+        f"something else brings such a pod, it {effect}",
         fix=f"Make the selector match the pods' labels{nearest(labels, pods)}.",
         path=("spec", field),
         related=cluster.meant(resource.namespace, selector),
@@ -171,7 +172,8 @@ def network_policy_peer_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 "this podSelector matches no pod of its own namespace, and the namespaceSelector "
                 "beside it is an item of its own, which lets every pod of those namespaces through"
                 if wide
-                else "this peer matches no pod, so it lets nothing through",
+                else "this peer matches no pod of this tree: unless something else brings such a "
+                "pod, it lets nothing through",
                 fix="Put both selectors into one item: remove the hyphen before the second."
                 if wide
                 else f"Make the selector match the labels of the pods to let through{near}.",

@@ -31,7 +31,7 @@ _ECR = re.compile(
 
 
 # Words that stand for what a person has, in a file that nothing applies.
-_TO_FILL = re.compile(r"\$[A-Z]|\b[A-Z]{2,}_[A-Z_]*[A-Z]\b|^[A-Z]+-docker\.")
+_TO_FILL = re.compile(r"\$[A-Z]|\{\{ *\.?[A-Za-z]|\b[A-Z]{2,}_[A-Z_]*[A-Z]\b|^[A-Z]+-docker\.")
 
 
 @rule(
