@@ -95,6 +95,11 @@ def is_cluster_scoped(group: str, kind: str) -> bool:
     return kind in CLUSTER_SCOPED.get(group, frozenset())
 
 
+def has_known_scope(group: str, kind: str) -> bool:
+    """Whether it is known that a kind has a namespace, or that it has none."""
+    return group in BUILT_IN_GROUPS or OWN_GROUPS.get(kind) == group
+
+
 # Files that a program reads, in the form of a manifest; no API server gets them.
 _OF_PROGRAMS = frozenset(
     {
@@ -140,5 +145,7 @@ def is_of_a_program(body: dict[str, Any]) -> bool:
         return True  # what Envoy Gateway reads when it starts
     if kind == "AgentConfig" and version in {"v1alpha1", "v1beta1"}:
         return True  # of openshift-install
+    if "/" in str(kind):
+        return True  # as ksonnet's `kind: ksonnet.io/app`
     talos = version == "v1alpha1" and kind not in OWN_GROUPS
     return talos or version.partition("/")[0] in _OF_PROGRAMS

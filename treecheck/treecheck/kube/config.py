@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from treecheck.kube.copies import is_copied, is_copy
@@ -54,7 +54,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A pod's reference to a ConfigMap or Secret, or to one key of it (`key` is then not "")."""
+    """A pod's reference to a ConfigMap or Secret, or to one key of it (`key` is then not "").
+
+    `mounted` is where a file of it is mounted alone, by subPath, or "".
+    """
 
     kind: str
     name: str
@@ -62,6 +65,7 @@ class Reference:
     optional: bool
     path: FieldPath
     use: str
+    mounted: str = ""
 
 
 def comes_with_cluster(kind: str, namespace: str, name: str) -> bool:
@@ -250,7 +254,8 @@ def _of_sub_paths(kind: str, named: Manifest, volume: str, pod: PodTemplate) -> 
             key = as_text(mount.get("subPath"))
             if mount.get("name") == volume and key and "/" not in key:
                 where = (*path, *place, "subPath")
-                yield _reference(kind, named, key, where, f"container {container.get('name')}")
+                found = _reference(kind, named, key, where, f"container {container.get('name')}")
+                yield replace(found, mounted=as_text(mount.get("mountPath")))
 
 
 def made_by_hand(cluster: Cluster, namespace: str) -> str:

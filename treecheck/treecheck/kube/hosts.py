@@ -89,6 +89,15 @@ class Dependency:
         """The Service, or None if there is none in the tree."""
         return cluster.get("Service", self.namespace, self.service)
 
+    def names_pod(self, cluster: Cluster) -> bool:
+        """Whether the host is one pod's: `web-0.web`, `web-0.web.shop.svc`, and not `web.shop`."""
+        labels = CLUSTER_SUFFIX.sub("", self.host).split(".")
+        if CLUSTER_SUFFIX.search(self.host):
+            return len(labels) > len(("service", "namespace"))
+        if len(labels) == 1 or cluster.get("Service", labels[1], labels[0]) is not None:
+            return False  # the DNS finds a Service of that namespace next
+        return labels[1] == self.service
+
 
 def dependencies(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
     """What the variables of a pod's containers name inside the cluster, once each."""

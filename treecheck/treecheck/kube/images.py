@@ -23,6 +23,7 @@ class ImageFacts(NamedTuple):
         needs: variables of which one has to be set before its server makes its first data.
         scripts: the folder whose scripts it runs over new data; "" for none.
         root: whether the image names no user of its own, so that it starts as root.
+        listens: ports on which it listens whether or not a container declares them.
     """
 
     data: str = ""
@@ -34,6 +35,7 @@ class ImageFacts(NamedTuple):
     needs: tuple[str, ...] = ()
     scripts: str = ""
     root: bool = False
+    listens: tuple[int, ...] = ()
 
 
 # Where the official images of databases look for scripts.
@@ -80,6 +82,7 @@ IMAGES: dict[str, ImageFacts] = {
         scripts=SCRIPTS,
         root=True,
     ),
+    "kube-state-metrics": ImageFacts(listens=(8080, 8081)),
     "nginx": ImageFacts(
         "", "", ("/var/cache/nginx",), settings=("/etc/nginx", "nginx.conf"), root=True
     ),

@@ -261,7 +261,9 @@ def _home(entry: Manifest, file: Path, cluster: Cluster) -> Path | None:
     ]
     # Every folder has a folder ".": such a path tells the root of a git checkout alone.
     told = [p for p in paths if p.strip("./") or own is not None]
-    return next((base for base in bases for p in told if (base / p).is_dir()), None)
+    found = {base: sum((base / p).is_dir() for p in told) for base in bases}
+    best = max(found.values(), default=0)  # a folder inside may have one of them too: `apps`
+    return next((base for base, count in found.items() if count == best and count), None)
 
 
 def _matches_deeper(entry: Manifest, root: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.kinds import is_cluster_scoped
+from treecheck.kinds import has_known_scope, is_cluster_scoped
 from treecheck.kube.applications import (
     IN_CLUSTER,
     applications,
@@ -164,6 +164,10 @@ def _forbidden(
     )
     if _listed(spec.get(denied), resource):
         return f"denies {resource.kind}"
+    if not has_known_scope(resource.group, resource.kind) and _listed(
+        spec.get("clusterResourceWhitelist"), resource
+    ):
+        return ""  # it may be a kind of the cluster
     # No list allows every namespaced kind, and no kind of the cluster.
     if (cluster or allowed in spec) and not _listed(allowed_by(project, allowed), resource):
         return f"does not allow {resource.kind}"
@@ -221,10 +225,11 @@ def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An Application into a namespace that nothing makes.
 
     On a new cluster its first sync fails: namespaces not found. The tree may have the Namespace,
-    the facts may name it, or the Application may say CreateNamespace=true. Of another cluster than
+    the facts may name it, or the Application may say CreateNamespace=true. One that says
+    CreateNamespace=false is of a namespace that something else makes. Of another cluster than
     Argo CD's own it is not known which namespaces there are.
     """
-    if cluster_of(resource) != IN_CLUSTER:
+    if cluster_of(resource) != IN_CLUSTER or "CreateNamespace=false" in sync_options(resource):
         return
     name = as_text(destination(resource).get("namespace"))
     known = {*cluster.facts.namespaces, resource.namespace, "default", "kube-system"}

@@ -73,7 +73,8 @@ def config_key_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """A pod that refers to a key that its ConfigMap or Secret does not have.
 
     The pod is accepted and then waits in CreateContainerConfigError (a variable) or never mounts
-    its volume (a file).
+    its volume (a file). For a `subPath` the kubelet makes an empty folder where the program looks
+    for a file.
 
     Keys of a SealedSecret are those of its encryptedData.
     """
@@ -87,12 +88,19 @@ def config_key_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
             known = ", ".join(sorted(store.keys)) or "none"
             yield Problem(
                 f"{ref.use} refers to key {ref.key} of {ref.kind} {ref.name}, whose keys are "
-                f"{known}: the pods will not start",
+                f"{known}: {_effect_on_mount(ref)}",
                 fix=f"Use a key that it has{_similar(ref.key, store.keys)}, or add the key.",
                 path=ref.path,
                 related=(store.resource,) if store.resource else (),
                 cause=f"{ref.kind} {resource.namespace}/{ref.name} {ref.key}",
             )
+
+
+def _effect_on_mount(ref: Reference) -> str:
+    """What follows from a missing key; of a subPath without a file the kubelet makes a folder."""
+    if not ref.mounted:
+        return "the pods will not start"
+    return f"{ref.mounted} becomes an empty folder, and where the image has a file, nothing starts"
 
 
 @rule(

@@ -16,6 +16,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
+from treecheck.kube.images import facts_of
 from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
 from treecheck.kube.probes import network_probes
 from treecheck.kube.services import selected_pods
@@ -95,7 +96,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
         if isinstance(port, int):
             agreed = len(asked) > 1 and set(asked) == {port}
             aside = resource.pod is not None and find(pod_ports(resource.pod), port) is not None
-            known = agreed or aside or not _serves_by_one(ports)
+            own = port in facts_of(as_text(container.get("image"))).listens
+            known = own or agreed or aside or not _serves_by_one(ports)
             if known or _is_led_to(resource, cluster, port):
                 continue
             if configures_port(resource.pod, cluster, port):
@@ -142,7 +144,8 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
     Its Service, its probes and its policies go by the declared port, where nobody answers. Looked
     at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports, and a
     variable with the name of a declared port, such as METRICS_PORT beside the port `metrics`,
-    unless it goes with a host: then it is a port of others.
+    unless it goes with a host: then it is a port of others. One that came with all others of a
+    ConfigMap (`envFrom`) may be of another container.
     """
     for path, container in containers(resource, "containers"):
         ports = container_ports(container)
@@ -153,6 +156,8 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
             value = variable.value or ""
             meant = _named_so(name, ports, set(variables.named))
             if not value.isdecimal() or (name not in LISTENS and meant is None):
+                continue
+            if variable.loaded and meant is None:
                 continue
             undeclared = all(port.number != int(value) for port in ports)
             if undeclared or (meant is not None and meant.number != int(value)):

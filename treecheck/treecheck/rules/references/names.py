@@ -6,14 +6,14 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.applications import GROUP
+from treecheck.kube.applications import GROUP, sources
 from treecheck.kube.config import comes_with_cluster
 from treecheck.model import Problem, as_mapping, as_text, each
 from treecheck.registry import Scope, rule
 from treecheck.unseen import has_operators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from treecheck.cluster import Cluster
@@ -228,13 +228,19 @@ def downward_field_missing(resource: Resource, cluster: Cluster) -> Iterator[Pro
                 )
 
 
-def _homes(cluster: Cluster) -> dict[str, set[tuple[Path | None, Part]]]:
-    """Name -> the places of the Applications so called, those of the tree's other sets included."""
-    found: dict[str, set[tuple[Path | None, Part]]] = {}
+def _homes(cluster: Cluster) -> dict[str, dict[tuple[Path | None, Part], Resource]]:
+    """Name -> the Applications so called, by place, those of the tree's other sets included."""
+    found: dict[str, dict[tuple[Path | None, Part], Resource]] = {}
     for one in (*cluster.resources, *cluster.tree):
         if (one.group, one.kind) == (GROUP, "Application"):
-            found.setdefault(one.name, set()).add((one.origin.file, one.part))
+            found.setdefault(one.name, {})[one.origin.file, one.part] = one
     return found
+
+
+def _is_of_many(homes: Mapping[tuple[Path | None, Part], Resource]) -> bool:
+    """Whether what a name stands for is one Application of several folders."""
+    paths = [sum("path" in each for each in sources(one)) for one in homes.values()]
+    return len(paths) == 1 and paths[0] > 1
 
 
 def _is_the_same(one: Resource, other: Resource) -> bool:
@@ -264,14 +270,16 @@ def duplicate_resource(cluster: Cluster) -> Iterator[Problem]:
     seen: dict[tuple[object, ...], Resource] = {}
     for resource in cluster.resources:
         # Applications of one name in several files, or overlays, are of as many clusters: each has
-        # its folder.
-        homes = cluster.once("homes", lambda: _homes(cluster)).get(resource.part.name, ())
-        where = resource.part if len(homes) > 1 else resource.part.name
+        # its folder. The sources of one Application are one set.
+        homes = cluster.once("homes", lambda: _homes(cluster)).get(resource.part.name, {})
+        where = resource.part.name if _is_of_many(homes) else resource.part
         key = (where, *resource.key)
         first = seen.setdefault(key, resource) if resource.metadata.get("name") else resource
         if first is not resource and not _is_the_same(first, resource):
             wrong = f"{resource.title} is there twice; the second overwrites the first"
-            if resource.maker is not None:
+            if first.maker is not None and resource.maker is not None:
+                if first.maker.key == resource.maker.key and first.maker is not resource.maker:
+                    continue  # the ApplicationSet itself is there twice
                 wrong = f"{resource.maker.title} makes two Applications called {resource.name}: "
                 wrong += "Argo CD refuses the second"
             yield Problem(

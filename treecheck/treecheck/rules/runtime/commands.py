@@ -175,8 +175,12 @@ def job_never_ends(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     A pod has succeeded when all its containers have ended. A proxy or a `sleep infinity` beside the
     work keeps the Job Running, and a hook or the next run waits for it. As an init container with
-    restartPolicy Always it is ended with the work.
+    restartPolicy Always it is ended with the work. One container that sleeps with a deadline,
+    or in a suspended CronJob, is one that people work in.
     """
+    limits = [resource.spec, as_mapping(resource.pod.spec) if resource.pod else {}]
+    limits.append(as_mapping(at(resource.spec, "jobTemplate", "spec")))
+    timed = any("activeDeadlineSeconds" in each for each in limits)
     for path, container in containers(resource, "containers"):
         words = [*as_list(container.get("command")), *as_list(container.get("args"))]
         line = " ".join(map(as_text, words))
@@ -187,7 +191,8 @@ def job_never_ends(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             as_text(container.get("image")),
         )
         quits = re.search(r"quit|exit", line) or as_mapping(container.get("lifecycle"))
-        if endless or (proxy and several and not quits):
+        alone = not several and (timed or resource.spec.get("suspend") is True)
+        if (endless and not alone) or (proxy and several and not quits):
             yield Problem(
                 f"container {container.get('name')} never ends, so the Job never completes",
                 fix="Make it an init container with restartPolicy: Always.",

@@ -26,10 +26,13 @@ LONGEST = {month: calendar.monthrange(2024, month)[1] for month in range(1, 13)}
 def schedule_never(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A schedule on a day that no month of it has.
 
-    `0 3 30 2 *` is well formed: at three on the 30th of February. It never runs.
+    `0 3 31 4 *` is well formed: at three on the 31st of April. It never runs. February alone, as in
+    `0 0 31 2 *`, is what people write for a CronJob that is only started by hand.
     """
     schedule = as_text(resource.spec.get("schedule"))
     fields = schedule.split()
+    if resource.spec.get("suspend") is True or fields[3:4] in (["2"], ["Feb"], ["FEB"], ["feb"]):
+        return
     if len(fields) != 5 or fields[4] != "*" or not fields[2].isdecimal():
         return
     months = [MONTHS.get(each.upper(), each) for each in fields[3].split(",")]

@@ -260,7 +260,7 @@ def _volume_units(resource: Resource) -> Iterator[Problem]:
         here = resource.pod.spec_path if resource.pod else ()
         places.append(((*here, "volumes", index, "emptyDir", "sizeLimit"), str(limit or "")))
     for path, amount in places:
-        if _is_tiny(amount):
+        if _is_tiny(amount) and not amount.endswith(("k", "Ki")):  # whoever writes 1Ki means it
             yield Problem(
                 f"{amount} is less than a MiB of storage: nothing fits in it",
                 fix=f"Write {re.sub(r'[a-zA-Z]+$', '', amount)}Gi if you mean GiB.",

@@ -40,7 +40,8 @@ def duplicate_key(source: SourceFile, _facts: Facts) -> Iterator[Problem]:
     kustomize refuses a manifest with one, but joins two mappings of annotations and takes the last
     of a key in them; kubectl and Helm take the second value and drop the first in silence, which
     loses nothing where both are the same. What a generator puts into a ConfigMap, its program may
-    read in another way. Of a file with many the first is reported, with their number.
+    read in another way, and Azure Pipelines take `${{ if … }}:` for a condition. Of a file with
+    many the first is reported, with their number.
     """
     found = [each for document in source.documents for each in _doubled(source, document)]
     shown = found[:1] if len(found) > MANY else found
@@ -64,7 +65,8 @@ def _doubled(source: SourceFile, document: Document) -> list[Duplicate]:
         each
         for each in document.duplicates
         if each.path[-1] != "_"  # a name for what nobody reads
-        and ((source.merged and each.path[:2] != ANNOTATIONS) or not each.same)
+        if not str(each.path[-1]).startswith("${{ ")  # of Azure Pipelines
+        if ((source.merged and each.path[:2] != ANNOTATIONS) or not each.same)
     ]
 
 
