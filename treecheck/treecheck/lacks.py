@@ -211,12 +211,13 @@ def _unpeopled(raised: Raised, cluster: Cluster) -> str:
     Of its pods the tree has none: whatever installs those, a chart say, brings their Services too.
     """
     resource, place = raised.resource, raised.problem.absent
-    if resource is None or not resource.part.loose:
+    if resource is None or resource.kind not in {"Ingress", "NetworkPolicy"}:
         return ""
-    if resource.kind not in {"Ingress", "NetworkPolicy"}:
+    written = "namespace" in resource.metadata
+    if not place or cluster.pods(place) or written is not resource.part.loose:
         return ""
-    if not place or cluster.pods(place) or "namespace" not in resource.metadata:
-        return ""
+    if not written and resource.part.namespace:
+        return ""  # an Application says where a kustomization lands
     return f"nothing in the tree runs in namespace {place}, so what is there can't be known"
 
 

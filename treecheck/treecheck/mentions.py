@@ -81,9 +81,24 @@ _KINDS = {"secret": "Secret", "configmap": "ConfigMap", "serviceaccount": "Servi
 def is_left_out(file: Path) -> bool:
     """Whether a kustomization beside or above a file names it in a comment: somebody took it out.
 
-    That above may have a catalogue below it, of which each cluster takes what it needs.
+    That above may have a catalogue below it, of which each cluster takes what it needs. Terraform
+    beside it, too, may have read it once.
     """
+    beside = kustomization_file(file.parent)
+    texts = [*([beside] if beside else ()), *sorted(file.parent.glob("*.tf"))]
+    if any(_only_in_comments(text, file) for text in texts):
+        return True
     return any(_comments_out(folder, file) for folder in file.parents[:LEVELS])
+
+
+def _only_in_comments(text: Path, file: Path) -> bool:
+    """Whether a text names a file, and each line that does is a comment."""
+    try:
+        lines = [line.lstrip() for line in load_text(text).splitlines() if file.name in line]
+    except InputError:
+        return False
+    named = [line for line in lines if _names(line, file) or f"/{file.name}" in line]
+    return bool(named) and all(line.startswith(("#", "//")) for line in named)
 
 
 def _comments_out(folder: Path, file: Path) -> bool:

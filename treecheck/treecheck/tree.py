@@ -108,8 +108,10 @@ class Sorter:
         self.inputs.notes += examples(each for found in self.clusters.values() for each in found)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
         aided = flux_components(self.inputs.files.values(), self._flux_folder)
-        self.out |= left_over(roots, kustomizations.values(), {*self.flux, *self.followed})
-        tell_failures(self.inputs, self.failed, lambda folder: bool(self._aside(folder)), aided)
+        deployed = {*self.flux, *self.followed}
+        self.out |= left_over(roots, kustomizations.values(), deployed)
+        tell_failures(self.inputs, self.failed, self._aside, aided, deployed)
+        self.inputs.substituted |= bool(self.flux)
 
     def _tell_templates(self, used: set[Path]) -> None:
         """Take down the files that another program fills in first, a sentence for each folder.

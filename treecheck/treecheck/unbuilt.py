@@ -19,7 +19,7 @@ from treecheck.sets import Unbuilt, show
 from treecheck.written import mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from treecheck.model import FieldPath
     from treecheck.rendering import Kustomization
@@ -33,6 +33,8 @@ _UNKNOWN = re.compile(r"unknown field \\?\"([\w-]+)")
 _HEAD = {("apiVersion",), ("kind",), ("metadata",)}  # of each kustomization
 _WAY = re.compile(r"in path '([^']+)': ")
 TIMEOUT = 20  # seconds
+# Folders of what people copy, and what a copy names is not there.
+_COPIED = frozenset({"skeleton", "skeletons", "template", "templates"})
 
 
 def made_elsewhere(message: str) -> Path | None:
@@ -156,13 +158,15 @@ def _places(value: Any, key: str) -> Iterator[FieldPath]:
 def tell_failures(
     inputs: Inputs,
     failed: dict[Path, str],
-    is_aside: Callable[[Path], bool],
+    is_aside: Callable[[Path], str],
     aided: Mapping[Path, str],
+    deployed: Container[Path],
 ) -> None:
     """Take down the folders that can't be built, those with the same fault together.
 
     `failed` is each folder with kustomize's message; of those that are aside (examples, and what
-    is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more first.
+    is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more first. An
+    empty one that nothing deploys waits for what somebody puts there, and a template for a copy.
     """
     _tell_aided(inputs, aided)
     told: dict[str, Unbuilt] = {}
@@ -173,7 +177,8 @@ def tell_failures(
         place = namespace_of(folder)
         inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
         inside = {each.folder for each in closure(folder)} - {folder}
-        if is_aside(folder):
+        copied = is_empty(message, folder) or not _COPIED.isdisjoint(name.split("/"))
+        if is_aside(folder) or (copied and folder not in deployed):
             inputs.notes.append(f"{name} can't be built, and nothing deploys it")
             continue
         if inside & set(failed):
@@ -193,6 +198,11 @@ def tell_failures(
             known.folders.append(name)
     inputs.unbuilt += told.values()
     inputs.unknown += [not_in_git(file, names[0], inputs.root) for file, names in made.items()]
+
+
+def is_empty(message: str, folder: Path) -> bool:
+    """Whether kustomize refuses a folder only because its own kustomization lists nothing."""
+    return plain_reason(message, folder) == "the kustomization is empty"
 
 
 def _tell_aided(inputs: Inputs, aided: Mapping[Path, str]) -> None:

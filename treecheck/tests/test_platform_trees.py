@@ -1,0 +1,153 @@
+"""What the trees of platforms mean: several clusters, templates to copy, what is taken out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from test_strangers_trees import rules
+from test_unknown import IN_SHOP, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SET = (
+    "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n"
+    "metadata: {name: apps, namespace: argocd}\n"
+    "spec:\n  goTemplate: true\n  generators:\n"
+    "    - git:\n        repoURL: https://git.example.com/shop.git\n        revision: main\n"
+    "        directories: [{path: 'clusters/CLUSTER/apps/*'}]\n"
+    "  template:\n    metadata: {name: 'apps-{{.path.basename}}'}\n    spec:\n"
+    "      project: default\n      source: {repoURL: 'https://git.example.com/shop.git', "
+    "targetRevision: main, path: '{{.path.path}}'}\n"
+    "      destination: {server: 'https://kubernetes.default.svc', namespace: shop}\n"
+)
+ENTRY = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [LISTED]\n"
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {where: CLUSTER}\n"
+PATCHED = "apiVersion: v1\nkind: Service\nmetadata: {name: edge, namespace: kube-system}\n"
+
+
+def test_two_clusters_may_have_an_application_of_one_name(tmp_path: Path) -> None:
+    files: dict[str, str] = {}
+    for cluster in ("one", "two"):
+        home = f"clusters/{cluster}"
+        files[f"{home}/set.yaml"] = SET.replace("CLUSTER", cluster)
+        files[f"{home}/kustomization.yaml"] = ENTRY.replace("LISTED", "set.yaml")
+        files[f"{home}/apps/web/kustomization.yaml"] = ENTRY.replace("LISTED", "a.yaml")
+        files[f"{home}/apps/web/a.yaml"] = SETTINGS.replace("CLUSTER", cluster)
+
+    assert rules(tmp_path, files, "duplicate-resource") == []
+
+
+@pytest.mark.parametrize(("listed", "found"), [("# - a.yaml", 0), ("- gone.yaml", 1)])
+def test_an_empty_folder_that_nothing_deploys_waits(
+    listed: str, found: int, tmp_path: Path
+) -> None:
+    files = {"later/kustomization.yaml": f"kind: Kustomization\nresources:\n  {listed}\n"}
+
+    names = rules(tmp_path, files, "folder-unbuildable")
+
+    assert names == ["folder-unbuildable"] * found
+
+
+@pytest.mark.parametrize(("folder", "found"), [("templates/web", 0), ("apps/web", 1)])
+def test_what_a_template_names_is_beside_its_copy(folder: str, found: int, tmp_path: Path) -> None:
+    files = {f"{folder}/kustomization.yaml": ENTRY.replace("LISTED", "../base")}
+
+    names = rules(tmp_path, files, "folder-unbuildable")
+
+    assert names == ["folder-unbuildable"] * found
+
+
+@pytest.mark.parametrize(("line", "found"), [('# body = file("a.yaml")', 0), ("# nothing", 1)])
+def test_terraform_no_longer_reads_what_it_names_in_a_comment(
+    line: str, found: int, tmp_path: Path
+) -> None:
+    settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\n"
+    files = {"modules/a.yaml": settings + "data: {url: a}\n", "modules/main.tf": f"{line}\n"}
+
+    names = rules(tmp_path, files, "argocd-settings-unlabelled")
+
+    assert names == ["argocd-settings-unlabelled"] * found
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"), [("{name: a}", 0), ("{name: a, namespace: shop}", 1)]
+)
+def test_where_a_folder_without_a_namespace_lands_is_not_known(
+    metadata: str, found: int, tmp_path: Path
+) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        f"metadata: {metadata}\nspec: {{podSelector: {{matchLabels: {{app: none}}}}}}\n"
+    )
+    files = {
+        "extra/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
+        "extra/a.yaml": policy,
+        "web.yaml": IN_SHOP,
+    }
+
+    names = rules(tmp_path, files, "network-policy-selects-nothing")
+
+    assert names == ["network-policy-selects-nothing"] * found
+
+
+def test_a_form_of_two_lines_is_no_manifest(tmp_path: Path) -> None:
+    assert (
+        run(tmp_path, {"template/a.yaml": "apiVersion: apps/v1\nkind: Deployment\n"}).findings == []
+    )
+
+
+@pytest.mark.parametrize(("more", "found"), [("", 0), ("spec: {type: LoadBalancer}\n", 1)])
+def test_a_service_of_annotations_alone_is_for_one_that_is_there(
+    more: str, found: int, tmp_path: Path
+) -> None:
+    text = PATCHED.replace("system}", "system, annotations: {example.com/ip: '192.0.2.1'}}")
+
+    names = rules(tmp_path, {"edge.yaml": text + more}, "service-ports")
+
+    assert names == ["service-ports"] * found
+
+
+@pytest.mark.parametrize(("value", "found"), [("REPLACE_ME", 0), ("AgAcut", 1)])
+def test_a_word_in_a_sealed_secret_is_one_to_seal_over(
+    value: str, found: int, tmp_path: Path
+) -> None:
+    text = (
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\n"
+        "metadata: {name: a, namespace: shop}\n"
+        f"spec: {{encryptedData: {{password: {value}}}, template: {{metadata: {{name: a}}}}}}\n"
+    )
+
+    names = rules(tmp_path, {"a.yaml": text}, "ciphertext-invalid")
+
+    assert names == ["ciphertext-invalid"] * found
+
+
+def test_a_condition_of_azure_pipelines_is_no_key(tmp_path: Path) -> None:
+    text = "steps:\n  - ${{ else }}: 1\n    ${{ else }}: 2\n"
+
+    assert rules(tmp_path, {"pipeline.yaml": text}, "duplicate-key") == []
+
+
+def test_ksonnets_own_file_is_no_manifest(tmp_path: Path) -> None:
+    text = "apiVersion: 0.1.0\nkind: ksonnet.io/app\nname: shop\n"
+
+    assert run(tmp_path, {"app.yaml": text}).findings == []
+
+
+def test_flux_fills_in_a_name_also_where_its_own_folder_fails(tmp_path: Path) -> None:
+    own = (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+        "metadata: {name: apps, namespace: flux-system}\n"
+        "spec: {interval: 10m, path: ./apps, sourceRef: {kind: GitRepository, name: a}}\n"
+    )
+    files = {
+        "kustomization.yaml": ENTRY.replace("LISTED", "flux, apps, gone"),
+        "flux/kustomization.yaml": ENTRY.replace("LISTED", "apps.yaml"),
+        "flux/apps.yaml": own,
+        "apps/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
+        "apps/a.yaml": SETTINGS.replace("name: a", "name: '${DOMAIN/./-}-a'"),
+    }
+
+    assert rules(tmp_path, files, "resource-name") == ["folder-unbuildable"]
