@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import rules
-from test_unknown import IN_SHOP, run
+from test_unknown import IN_SHOP, POD, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +122,37 @@ def test_a_word_in_a_sealed_secret_is_one_to_seal_over(
     names = rules(tmp_path, {"a.yaml": text}, "ciphertext-invalid")
 
     assert names == ["ciphertext-invalid"] * found
+
+
+@pytest.mark.parametrize("name", ["web-__TEAM__", "__TEAM__-web"])
+def test_a_word_between_two_lines_is_to_be_filled_in(name: str, tmp_path: Path) -> None:
+    text = (
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, labels: {{team: __TEAM__}}}}\n"
+    )
+    report = run(tmp_path, {"a.yaml": text})
+
+    assert report.findings == []
+    assert any("its names are not filled in" in each for each in report.unknown)
+
+
+def test_a_word_between_percent_signs_makes_a_template(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  token: %TOKEN_OF_IT%\n"
+    )
+    report = run(tmp_path, {"a.yaml": text})
+
+    assert report.findings == []
+    assert any("a template with % %" in each for each in report.unknown)
+
+
+@pytest.mark.parametrize(("image", "found"), [("auto", 0), ("web:1", 1)])
+def test_a_gateway_of_istio_listens_as_it_is_told(image: str, found: int, tmp_path: Path) -> None:
+    pod = POD.replace("registry.example.com/front:1.4.2", image)
+    service = IN_SHOP.replace(", namespace: shop", "")
+
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": service}, "service-port-unknown")
+
+    assert names == ["service-port-unknown"] * found
 
 
 def test_a_condition_of_azure_pipelines_is_no_key(tmp_path: Path) -> None:

@@ -84,14 +84,12 @@ def is_left_out(file: Path) -> bool:
     That above may have a catalogue below it, of which each cluster takes what it needs. Terraform
     beside it, too, may have read it once.
     """
-    beside = kustomization_file(file.parent)
-    texts = [*([beside] if beside else ()), *sorted(file.parent.glob("*.tf"))]
-    if any(_only_in_comments(text, file) for text in texts):
+    if any(only_in_comments(text, file) for text in file.parent.glob("*.tf")):
         return True
     return any(_comments_out(folder, file) for folder in file.parents[:LEVELS])
 
 
-def _only_in_comments(text: Path, file: Path) -> bool:
+def only_in_comments(text: Path, file: Path) -> bool:
     """Whether a text names a file, and each line that does is a comment."""
     try:
         lines = [line.lstrip() for line in load_text(text).splitlines() if file.name in line]

@@ -34,6 +34,7 @@ MARKS: dict[str, str] = {
     "${ }": r"\$\{[^}\n]*\}",
     "%{ }": r"%\{.*?\}|\$\{[^}\n]*\}",
     "@ @": r"@{1,2}\w+@{1,2}",
+    "% %": r"%[A-Z][A-Z0-9_]+%",
     "<#if>": r"<#--.*?-->|</?#.*?>|\$\{[^}\n]*\}",
 }
 # A file's name that says it: `ingress.yaml.j2` is not YAML by its end, `ingress.j2.yaml` is.
@@ -60,10 +61,10 @@ _YTT = re.compile(
 )
 _PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
 # A name that a person, a script or a program replaces: `web-<stage>`, `web-{STAGE}`, `NAMESPACE`,
-# `YOUR_APP`, `of-NAME`.
+# `YOUR_APP`, `of-NAME`, `web-__TEAM__`.
 _WORD = re.compile(
     r"[\w.-]*(?:<[^<>]+>[\w.-]*)+|[\w.-]*(?:\{[A-Z][A-Z0-9_]*\}[\w.-]*)+|(?:[a-z0-9.-]+-)?[A-Z_-]*(?:NAME|YOUR|CHANGE|REPLACE|PLACEHOLDER|TIMESTAMP|TODO|XXX)[A-Z_-]*"
-    r"(?:-[a-z0-9.-]+)?|_+"
+    r"(?:-[a-z0-9.-]+)?|_+|[\w.-]*__[A-Z][A-Z0-9_]*__[\w.-]*"
 )
 
 # What a person writes a value of their own over, in a file that they copy; or a script does.

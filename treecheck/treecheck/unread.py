@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import kustomization_file
 from treecheck.kube.pages import YAML_TEXT
-from treecheck.mentions import Mentions, is_left_out
+from treecheck.mentions import Mentions, only_in_comments
 from treecheck.model import Problem, Severity
 from treecheck.registry import STRUCTURAL, Raised, Rule, Scope, engine_rule, load_rules
 from treecheck.rendering import closure, read_kustomization
@@ -117,9 +117,9 @@ def without_left_over(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
             yield each
             continue
         if file not in known:
-            known[file] = _is_left_over(inputs, file) and (
-                is_left_out(file) or not mentions.has(file)
-            )
+            beside = kustomization_file(file.parent)
+            told = beside is not None and only_in_comments(beside, file)
+            known[file] = _is_left_over(inputs, file) and (told or not mentions.has(file))
             if known[file]:
                 why = "is not well written, and no kustomization names it"
                 inputs.notes.append(f"{show(file, inputs.root)} {why}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 HOST_NAME = re.compile(r"(^PG|^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
+BARE_HOST = re.compile(r"(?:^|_)HOST(?:NAME)?$", re.IGNORECASE)
 # Where a server listens is not a host that it talks to.
 LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
 NO_HOSTS = frozenset({"false", "localhost", "no", "none", "null", "true", "yes"})
@@ -89,14 +90,13 @@ class Dependency:
         """The Service, or None if there is none in the tree."""
         return cluster.get("Service", self.namespace, self.service)
 
-    def names_pod(self, cluster: Cluster) -> bool:
+    def names_pod(self) -> bool:
         """Whether the host is one pod's: `web-0.web`, `web-0.web.shop.svc`, and not `web.shop`."""
         labels = CLUSTER_SUFFIX.sub("", self.host).split(".")
         if CLUSTER_SUFFIX.search(self.host):
             return len(labels) > len(("service", "namespace"))
-        if len(labels) == 1 or cluster.get("Service", labels[1], labels[0]) is not None:
-            return False  # the DNS finds a Service of that namespace next
-        return labels[1] == self.service
+        of_namespace = (self.service, self.namespace) == tuple(labels)
+        return len(labels) == len(("pod", "service")) and not of_namespace
 
 
 def dependencies(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
@@ -197,6 +197,8 @@ def host_and_port(
 ) -> tuple[str, int | None, Variable | None]:
     """(host or "", port, the variable that says the port) that a container's variable names."""
     host, port = _host_and_port(name, variable.value or "")
+    if port is not None and BARE_HOST.search(name) and str(port) not in (variable.value or ""):
+        port = None  # a scheme's: what is called a host gets its port from the program
     port_at = variable if port is not None else None
     if host and port is None:
         port_at = named.get(HOST_NAME.sub(r"\1PORT", name))
@@ -234,11 +236,12 @@ def _service(cluster: Cluster, namespace: str, host: str) -> tuple[str, str] | N
         return (labels[-1], labels[-2]) if len(labels) > 1 else None
     if len(labels) == 1:
         return namespace, labels[0]
-    if len(labels) == 2 and cluster.get("Service", namespace, labels[1]):
+    if len(labels) != len(("service", "namespace")):
+        return None
+    there = cluster.get("Service", labels[1], labels[0]) is not None
+    if not there and cluster.get("Service", namespace, labels[1]):
         return namespace, labels[1]  # one pod of a StatefulSet: web-0.web
-    if len(labels) == 2 and labels[1] in cluster.namespaces():
-        return labels[1], labels[0]
-    return None
+    return (labels[1], labels[0]) if labels[1] in cluster.namespaces() else None
 
 
 def service_ports(service: Resource) -> list[int]:

@@ -178,7 +178,7 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
 
     A pattern that no folder or file of the repository matches, or a list without elements, is not a
     mistake to Argo CD: the set makes no Applications, and those that it made before are deleted. An
-    empty list of a base is left alone: overlays fill it. A
+    empty list of a base is left alone, since overlays fill it, and `elements: []` is meant. A
     repository counts as this one when an Application of the same revision has its folder here.
     """
     file = resource.origin.file
@@ -197,6 +197,8 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
         empty = any(kind == "list" and not _elements(entry) for kind, entry in leaves)
         if empty and resource.part.folder not in {None, file.parent}:
             continue  # a base's list, which each overlay fills, or this one leaves empty
+        if any(kind == "list" and entry.get("elements") == [] for kind, entry in leaves):
+            continue  # whoever writes `elements: []` means it
         patterns = [
             as_text(one.get("path"))
             for _, entry in leaves

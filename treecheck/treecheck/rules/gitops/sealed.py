@@ -217,7 +217,7 @@ def _label(sealed: Resource) -> str:
     return sealed.namespace if namespace_wide else f"{sealed.namespace}/{sealed.name}"
 
 
-LONGEST_WORD = 60  # characters of what stands for a value; ciphertext has hundreds
+LONGEST_WORD = 100  # characters of what stands for a value; ciphertext has hundreds
 READABLE = "it is base64 of plain text, so whoever can read the repository has the secret"
 
 

@@ -65,7 +65,7 @@ def _pod_unknown(needed: Dependency, cluster: Cluster) -> Iterator[Problem]:
     """The name of one pod, before its Service's, that no pod of the StatefulSet there has."""
     service, (first, *rest) = needed.target(cluster), needed.host.split(".")
     pods = selected_pods(service, cluster) if service else []
-    if service is None or not needed.names_pod(cluster) or not pods:
+    if service is None or not needed.names_pod() or not pods:
         return
     names: list[str] = []
     for pod in pods:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from treecheck.kube.ports import Port
     from treecheck.model import PodTemplate, Resource
 
+# Kustomize knows no list of a custom kind, and puts a patch's in the place of the whole.
+PATCHED = " A patch of a Rollout that names a container has to repeat its ports."
 SERVICE = "https://kubernetes.io/docs/concepts/services-networking/service/"
 
 
@@ -86,6 +88,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             continue
         if isinstance(target, int) and any(may_listen(pod, cluster, target) for pod in pods):
             continue
+        if isinstance(target, int) and any(map(_is_injected, pods)):
+            continue
         numbers = {port.number for port in ports}  # of another protocol
         unlike = isinstance(target, int) and target not in numbers
         if protocol != "TCP" and isinstance(target, int) and not unlike:
@@ -116,7 +120,8 @@ def _effect(pods: list[PodTemplate], ports: list[Port], *, named: bool) -> tuple
     """
     fix = "Set targetPort to the name or number of a port that a container declares."
     if named:
-        return "connections to it fail", fix
+        rollout = not ports and any(pod.owner.kind == "Rollout" for pod in pods)
+        return "connections to it fail", fix + (PATCHED if rollout else "")
     containers = [each for pod in pods for _, each in pod.containers()]
     if any(
         names_port(c, port.number) or asks(c, port.number) for c in containers for port in ports
@@ -126,6 +131,14 @@ def _effect(pods: list[PodTemplate], ports: list[Port], *, named: bool) -> tuple
         "one of the two is wrong, and if it is the Service's, connections to it fail",
         "Write the port on which the program listens in both places.",
     )
+
+
+def _is_injected(pod: PodTemplate) -> bool:
+    """Whether a pod is a gateway of Istio, which writes the containers, and listens as it is told.
+
+    Source: https://istio.io/latest/docs/setup/additional-setup/gateway/
+    """
+    return any(container.get("image") == "auto" for _, container in pod.containers())
 
 
 def _over(pods: list[PodTemplate], service: Resource, cluster: Cluster) -> Iterator[Resource]:

@@ -23,12 +23,12 @@ READINESS = re.compile(r"/-?/?(ready|readyz|readiness)(\b|_)", re.IGNORECASE)
 HASTY = 5  # seconds of silence that a busy process can well have
 
 
-@rule("liveness-before-ready", source=PROBES)
+@rule("liveness-before-ready", family=Family.POLICY, severity=Severity.WARNING, source=PROBES)
 def liveness_before_ready(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A liveness probe that gives up before the container is expected to be ready.
 
     A container that needs as long as its readiness probe allows is killed while it starts, again
-    and again. A startup probe holds the liveness probe back.
+    and again; one that starts sooner is not. A startup probe holds the liveness probe back.
     """
     for path, container in containers(resource, "containers"):
         live = as_mapping(container.get("livenessProbe"))

@@ -319,7 +319,7 @@ def hook_not_replaced(resource: Resource, cluster: Cluster) -> Iterator[Problem]
     if is_hook(resource) and "BeforeHookCreation" not in policies and resource.metadata.get("name"):
         yield Problem(
             f"its delete policy is {', '.join(policies)}: a hook that ends otherwise stays, and "
-            "the next sync can't change the immutable template of a Job of the same name",
+            "the next sync fails on that old Job, whose template can't be changed",
             fix="Add BeforeHookCreation to the delete policy, or use generateName.",
             path=(*METADATA, HOOK_DELETE),
         )
