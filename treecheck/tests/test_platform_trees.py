@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import rules
-from test_unknown import IN_SHOP, POD, run
+from test_unknown import IN_SHOP, POD, application, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,11 @@ SET = (
 )
 ENTRY = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [LISTED]\n"
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {where: CLUSTER}\n"
+PROVISIONED = (
+    'resource "kubernetes_namespace" "a" {\n  metadata {\n    name = "shop"\n  }\n}\n'
+    'resource "helm_release" "a" {\n  namespace = kubernetes_namespace.a.metadata[0].name\n}'
+)
+OTHER = POD.replace("front", "other").replace("{name: other}", "{name: other, namespace: shop}")
 PATCHED = "apiVersion: v1\nkind: Service\nmetadata: {name: edge, namespace: kube-system}\n"
 
 
@@ -92,10 +97,13 @@ def test_where_a_folder_without_a_namespace_lands_is_not_known(
     assert names == ["network-policy-selects-nothing"] * found
 
 
-def test_a_form_of_two_lines_is_no_manifest(tmp_path: Path) -> None:
-    assert (
-        run(tmp_path, {"template/a.yaml": "apiVersion: apps/v1\nkind: Deployment\n"}).findings == []
-    )
+@pytest.mark.parametrize(("folder", "found"), [("template", 0), ("templates", 1)])
+def test_a_form_to_copy_is_not_applied(folder: str, found: int, tmp_path: Path) -> None:
+    files = {f"{folder}/a.yaml": "apiVersion: v1\nkind: Service\n", "b.yaml": POD}
+
+    names = rules(tmp_path, files, "nameless-manifest")
+
+    assert names == ["nameless-manifest"] * found
 
 
 @pytest.mark.parametrize(("more", "found"), [("", 0), ("spec: {type: LoadBalancer}\n", 1)])
@@ -153,6 +161,66 @@ def test_a_gateway_of_istio_listens_as_it_is_told(image: str, found: int, tmp_pa
     names = rules(tmp_path, {"a.yaml": pod, "b.yaml": service}, "service-port-unknown")
 
     assert names == ["service-port-unknown"] * found
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("- **Configuration**: Terraform-managed ConfigMaps and Secrets", 0),
+        ("ConfigMaps are created by Terraform.", 0),
+        ("Secrets are created by Terraform.", 1),
+        ("Terraform-managed nodes. ConfigMaps are in git.", 1),
+    ],
+)
+def test_a_page_says_what_terraform_makes(page: str, found: int, tmp_path: Path) -> None:
+    pod = POD.replace("ports:", "envFrom: [{configMapRef: {name: settings}}], ports:")
+
+    names = rules(tmp_path, {"README.md": page, "a.yaml": pod}, "config-missing")
+
+    assert names == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ('resource "helm_release" "a" {\n  name = "a"\n  namespace = "shop"\n}', 0),
+        ('# resource "helm_release" "a" {\n#  namespace = "shop"\n# }', 1),
+        ('resource "helm_release" "a" {\n  namespace = "other"\n}', 1),
+        (PROVISIONED, 0),
+    ],
+)
+def test_terraform_installs_charts(block: str, found: int, tmp_path: Path) -> None:
+    files = {"infra/main.tf": block + "\n", "apps/a.yaml": IN_SHOP, "apps/b.yaml": OTHER}
+
+    names = rules(tmp_path, files, "service-selects-nothing")
+
+    assert names == ["service-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("release", "found"), [("11.4", 0), ("11.22", 1), ("15.6", 1)])
+def test_an_old_postgres_trusts_everybody(release: str, found: int, tmp_path: Path) -> None:
+    pod = POD.replace("registry.example.com/front:1.4.2", f"postgres:{release}")
+    pod = pod.replace("ports:", "env: [{name: POSTGRES_DB, value: a}], ports:")
+
+    names = rules(tmp_path, {"a.yaml": pod}, "database-without-password")
+
+    assert names == ["database-without-password"] * found
+
+
+@pytest.mark.parametrize(("file", "found"), [("README.md", 0), ("old.yaml", 1)])
+def test_a_set_may_wait_for_its_first_folder(file: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "sets/a.yaml": SET.replace("CLUSTER", "one"),
+        f"clusters/one/apps/{file}": "{}\n",
+        "web.yaml": application(
+            "web",
+            "{repoURL: 'https://git.example.com/shop.git', targetRevision: main, path: clusters}",
+        ),
+    }
+
+    names = rules(tmp_path, files, "application-set-makes-nothing")
+
+    assert names == ["application-set-makes-nothing"] * found
 
 
 def test_a_condition_of_azure_pipelines_is_no_key(tmp_path: Path) -> None:

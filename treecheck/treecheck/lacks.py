@@ -156,11 +156,12 @@ def _of_base(raised: Raised, cluster: Cluster, inputs: Inputs) -> str:
 def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:
     """Which page or script of the tree says how to make what is missing, as a sentence, or "".
 
-    One that makes any Secret says that people do, in namespaces of which the tree has none.
+    Or that Terraform makes all of the kind. One that makes any Secret says that people do, in
+    namespaces of which the tree has none.
     """
     missing = _NAMED.findall(raised.problem.message)
     for what in missing:
-        path = inputs.by_hand.get(what)
+        path = inputs.by_hand.get(what) or inputs.by_hand.get(f"{what.split()[0]} *")
         if path is None and not _is_made(what, cluster):
             path = inputs.shown.get(what)
         if path is not None:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from treecheck.mentions import Mentions
 
 
-_HEAD = ("apiVersion", "kind")
-
-
 @dataclass(frozen=True, slots=True)
 class Unbuilt:
     """Folders that kustomize can't build for one reason, and the line that is at fault."""
@@ -120,8 +117,8 @@ class Inputs:
 
 def is_manifest(body: Any) -> bool:
     """Whether a document is meant for Kubernetes, and SOPS has not encrypted all of it."""
-    if not isinstance(body, dict) or "apiVersion" not in body or len(body) <= len(_HEAD):
-        return False  # a form that has only its first two lines
+    if not isinstance(body, dict) or "apiVersion" not in body:
+        return False
     return "kind" in body and not as_text(body["kind"]).startswith("ENC[")
 
 

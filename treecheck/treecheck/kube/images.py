@@ -98,6 +98,9 @@ IMAGES: dict[str, ImageFacts] = {
 # The release of PostgreSQL since which the image keeps its data in a folder for each release, and
 # does not start with a mount at the old place: https://github.com/docker-library/postgres/pull/1259
 NEW_FOLDER = 18
+# The first minor release of each whose image asks for a password, and before trusted everybody:
+# https://github.com/docker-library/postgres/pull/658
+TRUSTING = {10: 12, 11: 7, 12: 2}
 OLD_FOLDER = "/var/lib/postgresql/data"
 
 
@@ -146,6 +149,9 @@ def facts_of(image: str) -> ImageFacts:
     name = repository(image).rpartition("/")[2]
     found = IMAGES.get(name, ImageFacts())
     major = re.match(r"\d+", tag(image))
+    release = re.match(r"(\d+)\.(\d+)", tag(image))
+    if name == "postgres" and release and int(release[2]) < TRUSTING.get(int(release[1]), 0):
+        found = found._replace(needs=())
     if name == "postgres" and major and int(major[0]) >= NEW_FOLDER:
         return found._replace(data=f"/var/lib/postgresql/{major[0]}/docker")
     return found

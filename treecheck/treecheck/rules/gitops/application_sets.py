@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 DOCS = "https://argo-cd.readthedocs.io/en/release-3.4/operator-manual/applicationset/"
 GO_TEMPLATE = DOCS + "GoTemplate/"
 OPTIONS = {f"missingkey={word}" for word in ("default", "error", "invalid", "zero")}
+KEEPERS = {".gitignore", ".gitkeep", ".keep"}  # files that keep an empty folder in git
+_MANY = re.compile(r"[*?\[{]")
 # Policies under which Argo CD deletes none of a set's Applications.
 KEEPING = {"create-only", "create-update"}
 
@@ -178,7 +181,7 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
 
     A pattern that no folder or file of the repository matches, or a list without elements, is not a
     mistake to Argo CD: the set makes no Applications, and those that it made before are deleted. An
-    empty list of a base is left alone, since overlays fill it, and `elements: []` is meant. A
+    empty list of a base is left alone, since overlays fill it, and so is `elements: []`. A
     repository counts as this one when an Application of the same revision has its folder here.
     """
     file = resource.origin.file
@@ -193,6 +196,8 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
         if root is None or not _finds_nothing(generator, resource, root, cluster):
             continue
         if any(_matches_deeper(entry, root) or _excludes(entry, root) for _, entry in leaves):
+            continue
+        if any(_waits(entry, root) for _, entry in leaves):
             continue
         empty = any(kind == "list" and not _elements(entry) for kind, entry in leaves)
         if empty and resource.part.folder not in {None, file.parent}:
@@ -290,6 +295,18 @@ def _excludes(entry: Manifest, root: Path) -> bool:
         if one.get("exclude") is True
     ]
     return any(next(root.glob(one), None) for one in patterns if one and one[0] not in "/{")
+
+
+def _waits(entry: Manifest, root: Path) -> bool:
+    """Whether a pattern's folder has a page alone, and waits for others: `apps/README.md`."""
+    for one in map(as_mapping, as_list(entry.get("directories"))):
+        above, _, last = as_text(one.get("path")).rpartition("/")
+        folder = root / above
+        if last == "*" and above and not _MANY.search(above) and folder.is_dir():
+            names = [each.name.casefold() for each in folder.iterdir()]
+            if all(name.startswith("readme") or name in KEEPERS for name in names):
+                return True
+    return False
 
 
 def _files_below(root: Path) -> Iterator[str]:

@@ -50,20 +50,27 @@ def port_taken_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Two containers of a pod on the same port.
 
     Containers of a pod share one network; the second to bind the port ends with address already in
-    use.
+    use. Of one image, what is told another command, as a worker beside its server, may not listen.
     """
-    taken: dict[tuple[int, str], str] = {}
+    taken: dict[tuple[int, str], Manifest] = {}
     for path, container in containers(resource, "containers"):
         name = as_text(container.get("name"))
         for index, port in enumerate(container_ports(container)):
-            key = (port.number, port.protocol)
-            if taken.setdefault(key, name) != name:
+            first = taken.setdefault((port.number, port.protocol), container)
+            if first is not container and not _is_worker_of(first, container):
                 yield Problem(
-                    f"containers {taken[key]} and {name} both listen on {port.protocol} port "
-                    f"{port.number} of the same pod: one of them ends with address already in use",
+                    f"containers {first.get('name')} and {name} both declare {port.protocol} port "
+                    f"{port.number} of the same pod: the second to listen there ends with address "
+                    "already in use",
                     fix="Give one of them another port.",
                     path=(*path, "ports", index, "containerPort"),
                 )
+
+
+def _is_worker_of(one: Manifest, other: Manifest) -> bool:
+    """Whether two containers run one image by different commands."""
+    told = [(each.get("command"), each.get("args")) for each in (one, other)]
+    return one.get("image") == other.get("image") and told[0] != told[1]
 
 
 @rule(
