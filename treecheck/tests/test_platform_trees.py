@@ -24,6 +24,11 @@ SET = (
 )
 ENTRY = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [LISTED]\n"
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {where: CLUSTER}\n"
+FLUX = (
+    "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+    "metadata: {name: apps, namespace: flux-system}\n"
+    "spec: {interval: 10m, path: ./apps, sourceRef: {kind: GitRepository, name: a}}\n"
+)
 PROVISIONED = (
     'resource "kubernetes_namespace" "a" {\n  metadata {\n    name = "shop"\n  }\n}\n'
     'resource "helm_release" "a" {\n  namespace = kubernetes_namespace.a.metadata[0].name\n}'
@@ -223,6 +228,39 @@ def test_a_set_may_wait_for_its_first_folder(file: str, found: int, tmp_path: Pa
     assert names == ["application-set-makes-nothing"] * found
 
 
+@pytest.mark.parametrize(("listed", "found"), [("web/ks.yaml", 0), ("web/ks.yaml, db/ks.yaml", 1)])
+def test_flux_does_not_build_what_nothing_lists(listed: str, found: int, tmp_path: Path) -> None:
+    files = {"apps/kustomization.yaml": ENTRY.replace("LISTED", listed)}
+    for name in ("web", "db"):
+        files[f"apps/{name}/ks.yaml"] = FLUX.replace("./apps", f"./apps/{name}/app").replace(
+            "name: apps", f"name: {name}"
+        )
+        files[f"apps/{name}/app/kustomization.yaml"] = ENTRY.replace("LISTED", "a.yaml")
+    files["apps/web/app/a.yaml"] = SETTINGS
+
+    names = rules(tmp_path, files, "folder-unbuildable")
+
+    assert names == ["folder-unbuildable"] * found
+
+
+def test_what_a_kustomization_comments_out_flux_does_not_build_either(tmp_path: Path) -> None:
+    files = {
+        "ks.yaml": FLUX,
+        "apps/kustomization.yaml": f"{ENTRY.replace('[LISTED]', '')}  - ./web\n  # - ./db\n",
+        "apps/web/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
+        "apps/web/a.yaml": SETTINGS,
+        "apps/db/kustomization.yaml": ENTRY.replace("LISTED", "gone.yaml"),
+    }
+
+    assert rules(tmp_path, files, "folder-unbuildable") == []
+
+
+def test_op_inject_fills_in_a_secret(tmp_path: Path) -> None:
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {token: 'op://shop/a/token'}\n"
+
+    assert rules(tmp_path, {"a.yaml": text}, "not-base64") == []
+
+
 def test_a_condition_of_azure_pipelines_is_no_key(tmp_path: Path) -> None:
     text = "steps:\n  - ${{ else }}: 1\n    ${{ else }}: 2\n"
 
@@ -236,15 +274,10 @@ def test_ksonnets_own_file_is_no_manifest(tmp_path: Path) -> None:
 
 
 def test_flux_fills_in_a_name_also_where_its_own_folder_fails(tmp_path: Path) -> None:
-    own = (
-        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
-        "metadata: {name: apps, namespace: flux-system}\n"
-        "spec: {interval: 10m, path: ./apps, sourceRef: {kind: GitRepository, name: a}}\n"
-    )
     files = {
         "kustomization.yaml": ENTRY.replace("LISTED", "flux, apps, gone"),
         "flux/kustomization.yaml": ENTRY.replace("LISTED", "apps.yaml"),
-        "flux/apps.yaml": own,
+        "flux/apps.yaml": FLUX,
         "apps/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
         "apps/a.yaml": SETTINGS.replace("name: a", "name: '${DOMAIN/./-}-a'"),
     }

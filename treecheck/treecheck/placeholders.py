@@ -239,7 +239,7 @@ def is_filled_in_later(
     if value is None:  # one of a wrong type has been taken out
         value = next((each.value for each in resource.schema_errors if each.path == path), None)
     if isinstance(value, str) and (
-        value.startswith("<path:")  # by Argo CD's Vault plugin
+        value.startswith(("<path:", "op://", "ref+"))  # by a plugin of Argo CD, op inject, vals
         or (substituted and "${" in value)
         or (resource.part.to_copy and _TO_FILL.search(value))
         or (apart and _SET.search(value))

@@ -33,7 +33,13 @@ from treecheck.files import SourceFile, git_root, kustomization_file, read_any, 
 from treecheck.kube.alternatives import LOOSE, by_file
 from treecheck.kube.applications import cluster_of, destination, lands_in, sources, sources_of
 from treecheck.kube.applicationsets import generated
-from treecheck.kube.renderers import beside_flux, flux_components, flux_options, kustomize_options
+from treecheck.kube.renderers import (
+    beside_flux,
+    flux_components,
+    flux_dormant,
+    flux_options,
+    kustomize_options,
+)
 from treecheck.kube.templates import NotKnown
 from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
@@ -99,6 +105,7 @@ class Sorter:
         plain = self._read_files([*paths, *sorted(used - set(paths), key=str)], used)
         mark_data(kustomizations.values(), self.inputs.files)
         self.flux = flux_options(self.inputs.files.values(), self._flux_folder)
+        self.out |= flux_dormant(self.inputs.files.values(), self._flux_folder) - {*self.flux}
         self.free = beside_flux(unrestricted=bool(self.flux) or self.mentions.unrestricted())
         built = self._render([self._root(e) for e in roots if self._aside(e) != ARCHIVE])
         rendered = without_templates(built, self.flux, self.inputs.unknown)
@@ -145,8 +152,9 @@ class Sorter:
 
     def _aside(self, path: Path) -> str:
         """EXAMPLE or ARCHIVE of what lies in such a folder, unless the tree deploys it; else ""."""
-        here = not {path, path.parent}.isdisjoint({*self.flux, *self.followed})
         out = EXAMPLE if path in self.out else ""
+        places = {path} if out else {path, path.parent}
+        here = not places.isdisjoint({*self.flux, *self.followed})
         if here or not (self.deploys or is_recorded(path, self.folder)):
             return ""
         return aside(path, self.folder) or out
@@ -363,7 +371,8 @@ class Sorter:
                 self.clusters[name] = found if alone or overlay or not taken else new
                 self.inputs.apart.add(name)
             if part is not None:
-                self._tell_unseen(part, found, target)
+                self.inputs.miss_remote(part, found, target)
+                self._tell_makers(found, target)
 
     def _loose(self, plain: list[Resource], rendered: dict[Part, list[Resource]]) -> list[Resource]:
         """The manifests that neither an Application nor a kustomization applies."""
@@ -384,10 +393,6 @@ class Sorter:
         self._tell_makers(left)
         take_commands(self.inputs, self.mentions, left)
         return left
-
-    def _tell_unseen(self, part: Part, found: list[Resource], name: str) -> None:
-        self.inputs.miss_remote(part, found, name)
-        self._tell_makers(found, name)
 
     def _tell_makers(self, resources: Iterable[Resource], name: str = "") -> None:
         """Take down what other manifests than YAML lie beside some."""

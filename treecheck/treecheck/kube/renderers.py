@@ -68,7 +68,8 @@ def flux_options(
     Source: https://fluxcd.io/flux/components/kustomize/kustomizations/#target-namespace
     """
     found: dict[Path, set[str]] = {}
-    for body in (as_mapping(document.value) for file in files for document in file.documents):
+    awake, _ = _by_listing(files)
+    for body in (as_mapping(document.value) for file in awake for document in file.documents):
         if not as_text(body.get("apiVersion")).startswith("kustomize.toolkit.fluxcd.io/"):
             continue
         spec = as_mapping(body.get("spec"))
@@ -83,6 +84,31 @@ def flux_options(
             fields["namespace"] = only
         options[folder] = json.dumps(fields)
     return options
+
+
+def flux_dormant(files: Iterable[SourceFile], find: Callable[[str], Path | None]) -> set[Path]:
+    """The folders of Flux's Kustomizations that nothing lists, while others beside them are."""
+    _, asleep = _by_listing(files)
+    bodies = (as_mapping(document.value) for file in asleep for document in file.documents)
+    paths = [
+        as_text(as_mapping(body.get("spec")).get("path"))
+        for body in bodies
+        if as_text(body.get("apiVersion")).startswith("kustomize.toolkit.fluxcd.io/")
+    ]
+    return {folder for path in paths if path and (folder := find(path)) is not None}
+
+
+def _by_listing(files: Iterable[SourceFile]) -> tuple[list[SourceFile], list[SourceFile]]:
+    """(those that count, those left over): `db/ks.yaml`, where `web/ks.yaml` alone is listed."""
+    known = list(files)
+    listed = {(each.path.name, each.path.parent.parent) for each in known if each.merged}
+    out = [
+        not each.merged and (each.path.name, each.path.parent.parent) in listed for each in known
+    ]
+    return (
+        [each for each, gone in zip(known, out, strict=True) if not gone],
+        [each for each, gone in zip(known, out, strict=True) if gone],
+    )
 
 
 def flux_components(
