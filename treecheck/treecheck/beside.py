@@ -40,17 +40,17 @@ EXAMPLES = frozenset(
     {"demos", "doc", "docs", "example", "examples", "sample", "samples"}
     | {"slides", "tests", "third_party", "tutorial", "tutorials"}
 )
-# Folders of what is no longer deployed.
+# Folders of what is no longer deployed, or is copied first.
 ARCHIVES = frozenset(
     {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
-    | {"old", "retired", "unused", "vendor"}
+    | {"cue.mod", "old", "retired", "skeleton", "template", "unused", "vendor"}
 )
 # Folders of what a test of a program reads, or compares its output with.
 RECORDS = frozenset({"e2e", "expected", "fixtures", "golden", "goldens", "test_data", "testdata"})
 
 
 # A file of them: KUTTL's `01-assert.yaml`, a fault that a test looks for, what is switched off.
-_RECORD = re.compile(r"^\d+-(?:assert|errors?)\b|\binvalid\b")
+_RECORD = re.compile(r"^\d+-(?:assert|errors?)\b|\binvalid\b|(?:^|[-_.])expected[-_.]")
 _LESSON = re.compile(r"(?:^|[-_])(?:course|exercises?|lessons?|study|workshop)(?:[-_]|$)")
 _OFF = re.compile(r"[._-](?:bak|disabled?|deprecated|off|old)$")
 
@@ -251,7 +251,12 @@ def is_patch(loose: Resource) -> bool:
 
 
 def _leaves_most(loose: Resource) -> bool:
-    """Whether a workload has no selector, and no image, or no container but init containers."""
+    """Whether a workload has no selector, and no image, or no container but init containers.
+
+    Or a Service has annotations alone: they are for one that a chart or the cluster brings.
+    """
+    if loose.kind == "Service" and not loose.spec:
+        return bool(loose.name and loose.annotations)
     if loose.kind not in {"DaemonSet", "Deployment", "StatefulSet"} or loose.pod is None:
         return False
     containers = [container for _, container in loose.pod.containers()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from treecheck.errors import InputError
 from treecheck.files import SKIPPED_FOLDERS, kustomization_file, load_text
 from treecheck.sets import show
+from treecheck.terraform import managed, provisioned
 from treecheck.unseen import Unseen
 
 if TYPE_CHECKING:
@@ -206,12 +207,22 @@ class Mentions:
         found.pop("", None)
         return found
 
+    def provisioned(self) -> dict[str, Path]:
+        """Namespace -> a file of Terraform that makes it, or installs a Helm chart there."""
+        return provisioned(self._commands())
+
     def creates(self) -> dict[str, Path]:
-        """`Secret web` -> a page that asks for it, or what creates it.
+        """`Secret web` -> a page that asks for it, or what creates it; `Secret *` stands for all.
 
         That is a page, a script or a manifest's comment.
         """
         found = {
+            f"{_KINDS[kind]} *": path
+            for path, text in self._all()
+            if path.suffix in PAGES
+            for kind in managed(text)
+        }
+        found |= {
             f"{_KINDS[kind.lower()]} {name}": path
             for path, text in self._all()
             for kind, name in _asked(text if path.suffix in PAGES else _remarks(text))
@@ -336,4 +347,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     inputs.shown = mentions.shows()
     for place, path in mentions.installs().items():
         why = f"{show(path, inputs.root)} installs a chart in namespace {place}"
+        inputs.unseen.setdefault("", []).append(Unseen(place, why))
+    for place, path in mentions.provisioned().items():
+        why = f"Terraform in {show(path, inputs.root)} makes namespace {place}, or installs a chart"
         inputs.unseen.setdefault("", []).append(Unseen(place, why))
