@@ -261,6 +261,26 @@ def test_op_inject_fills_in_a_secret(tmp_path: Path) -> None:
     assert rules(tmp_path, {"a.yaml": text}, "not-base64") == []
 
 
+@pytest.mark.parametrize(("name", "found"), [("{{NAME}}", 0), ("''", 1)])
+def test_a_folder_of_templates_is_filled_in_first(name: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "base/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
+        "base/a.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n",
+        "live/kustomization.yaml": ENTRY.replace("LISTED", "../base"),
+    }
+
+    names = rules(tmp_path, files, "folder-unbuildable")
+
+    assert names == ["folder-unbuildable"] * found
+
+
+def test_a_merge_may_have_its_tag(tmp_path: Path) -> None:
+    text = SETTINGS.replace("{where", "&all {where") + "binaryData:\n  !!merge <<: *all\n"
+    report = run(tmp_path, {"a.yaml": text}, "not-base64")
+
+    assert ["binaryData.where" in each.message for each in report.findings] == [True]
+
+
 def test_a_condition_of_azure_pipelines_is_no_key(tmp_path: Path) -> None:
     text = "steps:\n  - ${{ else }}: 1\n    ${{ else }}: 2\n"
 

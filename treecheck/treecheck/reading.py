@@ -234,7 +234,7 @@ class _Builder:
             self.document.tagged = True
         frame = self.stack[-1] if self.stack else None
         if frame is not None and frame.key is _MISSING and isinstance(frame.value, dict):
-            if plain and text == "<<":
+            if text == "<<" and (plain or event.tag == "tag:yaml.org,2002:merge"):
                 frame.key = _MERGE
             else:
                 self._key(frame, text, line)

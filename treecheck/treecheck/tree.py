@@ -117,8 +117,14 @@ class Sorter:
         aided = flux_components(self.inputs.files.values(), self._flux_folder)
         deployed = {*self.flux, *self.followed}
         self.out |= left_over(roots, kustomizations.values(), deployed)
-        tell_failures(self.inputs, self.failed, self._aside, aided, deployed)
+        tell_failures(self.inputs, self.failed, self._excuse, aided, deployed)
         self.inputs.substituted |= bool(self.flux)
+
+    def _excuse(self, folder: Path) -> str:
+        """Why a folder need not be built as it is, or ""."""
+        if any(file in self.unfilled for each in closure(folder) for file in each.files):
+            return "its files are templates"
+        return "nothing deploys it" if self._aside(folder) else ""
 
     def _tell_templates(self, used: set[Path]) -> None:
         """Take down the files that another program fills in first, a sentence for each folder.

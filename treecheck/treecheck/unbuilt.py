@@ -158,15 +158,16 @@ def _places(value: Any, key: str) -> Iterator[FieldPath]:
 def tell_failures(
     inputs: Inputs,
     failed: dict[Path, str],
-    is_aside: Callable[[Path], str],
+    excuse: Callable[[Path], str],
     aided: Mapping[Path, str],
     deployed: Container[Path],
 ) -> None:
     """Take down the folders that can't be built, those with the same fault together.
 
-    `failed` is each folder with kustomize's message; of those that are aside (examples, and what
-    is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more first. An
-    empty one that nothing deploys waits for what somebody puts there, and a template for a copy.
+    `failed` is each folder with kustomize's message; of those with an excuse (examples, templates,
+    and what is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more
+    first. An empty one that nothing deploys waits for what somebody puts there, and a template for
+    a copy.
     """
     _tell_aided(inputs, aided)
     told: dict[str, Unbuilt] = {}
@@ -178,8 +179,9 @@ def tell_failures(
         inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
         inside = {each.folder for each in closure(folder)} - {folder}
         copied = is_empty(message, folder) or not _COPIED.isdisjoint(name.split("/"))
-        if is_aside(folder) or (copied and folder not in deployed):
-            inputs.notes.append(f"{name} can't be built, and nothing deploys it")
+        why = excuse(folder) or (copied and folder not in deployed and "nothing deploys it")
+        if why:
+            inputs.notes.append(f"{name} can't be built, and {why}")
             continue
         if inside & set(failed):
             continue  # that one says where the mistake is
