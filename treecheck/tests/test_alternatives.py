@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_unknown import HEAD, IN_SHOP, OWN, POD, application, run, write
+from test_unknown import APPLICATION, HEAD, IN_SHOP, OWN, POD, application, run, write
 
 from treecheck.engine import check
 from treecheck.facts import Facts
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OTHER = POD.replace("metadata: {name: front}", "metadata: {name: other, namespace: shop}")
 PLACED = POD.replace("metadata: {name: front}", "metadata: {name: front, namespace: shop}")
 ALSO = application("other", "{repoURL: https://git.example.com/shop.git, path: other}")
+
+SHOP = "https://git.example.com/shop.git"
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, namespace: shop}\n"
 
 
 @pytest.mark.parametrize(("more", "found"), [({"apps/other.yaml": ALSO}, 2), ({}, 0)])
@@ -116,3 +119,24 @@ def test_a_script_counts_where_all_is_one_kustomization(
     report = check(gather([], Facts()), Facts(), (1, 32), only=["service-selects-nothing"])
 
     assert [each.rule for each in report.findings] == ["service-selects-nothing"] * found
+
+
+@pytest.mark.parametrize(("place", "found"), [("clusters", 0), ("roots", 1)])
+def test_two_roots_that_bring_themselves_are_of_two_argo_cds(
+    place: str, found: int, tmp_path: Path
+) -> None:
+    files = {}
+    for name in ("one", "two"):
+        paths = [f"{{repoURL: {SHOP}, path: {each}/{name}}}" for each in ("apps", "clusters")]
+        root = APPLICATION.replace("NAME", f"root-{name}")
+        files[f"{place}/{name}/root.yaml"] = root.replace(
+            "source: SOURCE", f"sources: [{', '.join(paths)}]"
+        )
+        files[f"clusters/{name}/a.yaml"] = CONFIG.replace("NAME", name)
+        source = f"{{repoURL: {SHOP}, path: argocd/{name}}}"
+        files[f"apps/{name}/argocd.yaml"] = application("argocd", source)
+        files[f"argocd/{name}/a.yaml"] = CONFIG.replace("NAME", f"argocd-{name}")
+
+    report = run(tmp_path, files, "shared-resource")
+
+    assert [each.rule for each in report.findings] == ["shared-resource"] * found

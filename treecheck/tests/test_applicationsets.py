@@ -98,6 +98,13 @@ def test_a_git_generator_reads_files(repository: Path) -> None:
     assert plain == made
 
 
+def test_a_git_generator_names_the_file(repository: Path) -> None:
+    git = {"git": {"files": [{"path": "envs/dev/*.yaml"}]}}
+
+    assert names(repository, [git], "{{.path.filenameNormalized}}") == ["config.yaml"]
+    assert names(repository, [git], "{{path.filename}}", goTemplate=False) == ["config.yaml"]
+
+
 def test_a_matrix_makes_each_with_each(tmp_path: Path) -> None:
     both = [elements({"env": "dev"}, {"env": "prod"}), elements({"zone": "a-{{.env}}"})]
 

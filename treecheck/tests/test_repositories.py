@@ -58,3 +58,31 @@ def test_the_root_is_of_the_repository_that_has_a_folder_here(
     files["web/a.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: shop}\n"
 
     assert ("job-not-replaceable" in rules(tmp_path, files, "job-not-replaceable")) is known
+
+
+@pytest.mark.parametrize(("path", "known"), [("live", False), ("web", True)])
+def test_another_repository_may_have_a_folder_of_the_same_name(
+    path: str, known: bool, tmp_path: Path
+) -> None:
+    files = {
+        "live/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n",
+        "api/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: shop}\n",
+        "web/job.yaml": JOB,
+        "apps/a.yaml": application("a", SHOP, "live") + "---\n" + application("c", SHOP, path),
+        "apps/c.yaml": application("e", SHOP, "api"),
+        "apps/b.yaml": application("b", OTHER, "web") + "---\n" + application("d", OTHER, "gone"),
+    }
+
+    assert rules(tmp_path, files, "job-not-replaceable") == ["job-not-replaceable"] * known
+
+
+@pytest.mark.parametrize(("url", "found"), [(SHOP, 1), (OTHER, 0)])
+def test_a_path_of_such_a_repository_is_not_missing(url: str, found: int, tmp_path: Path) -> None:
+    config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, namespace: shop}\n"
+    files = {f"{each}/a.yaml": config.replace("NAME", each) for each in ("api", "live", "web")}
+    files["apps/own.yaml"] = "---\n".join(application(each, SHOP, each) for each in ("api", "live"))
+    files["apps/b.yaml"] = application("web", OTHER, "web")
+    files["apps/c.yaml"] = application("gone", url, "gone")
+
+    rule = "application-path-missing"
+    assert rules(tmp_path, files, rule) == [rule] * found

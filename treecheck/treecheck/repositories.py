@@ -9,7 +9,7 @@ from treecheck.files import git_root
 from treecheck.model import as_mapping, as_text, mappings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from treecheck.files import SourceFile
@@ -28,6 +28,7 @@ class Repositories:
         self.folder = folder
         self.files = files
         self._asked: tuple[set[str], set[str]] | None = None
+        self._others: set[str] | None = None
 
     def find(self, path: str) -> Path | None:
         """The folder that a path from the repository's root means, or None."""
@@ -47,6 +48,11 @@ class Repositories:
         scheme = _SCHEME.match(as_text(source.get("repoURL")))
         if folder is None or (scheme and scheme[1] not in SCHEMES):
             return None
+        if self._others is None:
+            named = (each for file in self.files.values() for each in _sources(file))
+            self._others = alike(named, lambda path: self.find(path) is not None)
+        if address(source) in self._others:
+            return None
         if folder != self.find("."):
             return folder
         own, at_root = self._addresses()
@@ -63,6 +69,24 @@ class Repositories:
                 if folder is not None:
                     self._asked[folder == self.find(".")].add(address(source))
         return self._asked
+
+
+def alike(sources: Iterable[Manifest], is_here: Callable[[str], bool]) -> set[str]:
+    """The addresses of other repositories that have folders of the same names as this one.
+
+    As many of their paths are missing here as are here, and another address has more of them here.
+    `is_here` says whether a path is a folder of this repository.
+    """
+    paths: dict[str, set[str]] = {}
+    for source in sources:
+        path = as_text(source.get("path"))
+        if path.strip("./") and "{{" not in path:
+            paths.setdefault(address(source), set()).add(path)
+    here = {url: sum(map(is_here, found)) for url, found in paths.items()}
+    most = max(here.values(), default=0)
+    return {
+        url for url, found in paths.items() if 0 < here[url] < most and 2 * here[url] <= len(found)
+    }
 
 
 def _sources(file: SourceFile) -> Iterator[Manifest]:

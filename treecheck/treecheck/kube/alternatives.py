@@ -89,7 +89,7 @@ def are_roots(one: Resource, other: Resource) -> bool:
     Where such bring Applications and projects of one name, each is the first of an Argo CD.
     """
     return all(
-        each.part.loose
+        (each.part.loose or each.part.name == each.name)  # which brings itself
         and each.origin.file is not None
         and any(_lies_in(each.origin.file, source) for source in sources(each))
         for each in (one, other)

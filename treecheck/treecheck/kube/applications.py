@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
 from treecheck.model import as_list, as_mapping, as_text, each
+from treecheck.repositories import address, alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,18 @@ def source_folder(file: Path, path: str) -> Path | None:
         if base is not None and (base / path).is_dir():
             return base / path
     return None
+
+
+def is_alike(source: Manifest, cluster: Cluster) -> bool:
+    """Whether a source is of another repository that has some folders like this one's."""
+
+    def others() -> set[str]:
+        named = [each for each in cluster.tree if each.kind == "Application"]
+        here = next((each.origin.file for each in named if each.origin.file), None)
+        found = (one for each in named for one in sources(each))
+        return alike(found, lambda path: here is not None and source_folder(here, path) is not None)
+
+    return address(source) in cluster.once("alike", others)
 
 
 def destination(application: Resource) -> Manifest:

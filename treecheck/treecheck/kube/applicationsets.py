@@ -166,8 +166,8 @@ def _with_values(parameters: Parameters, entry: Manifest, go: bool) -> Parameter
 def _git(entry: Manifest, asked: Asked) -> list[Parameters]:
     prefix, go = as_text(entry.get("pathParamPrefix")), asked.go
     found: list[Parameters] = []
-    for path, more in _git_matches(entry, asked.root):
-        place = _path_parameters(path, go=go)
+    for path, file, more in _git_matches(entry, asked.root):
+        place = _path_parameters(path, file, go=go)
         place = {prefix: place} if go and prefix else place
         if prefix and not go:
             place = {f"{prefix}.{key}": value for key, value in place.items()}
@@ -175,8 +175,8 @@ def _git(entry: Manifest, asked: Asked) -> list[Parameters]:
     return found
 
 
-def _git_matches(entry: Manifest, root: Path) -> Iterator[tuple[str, Parameters]]:
-    """(folder, what its file says) of each folder or file that a git generator finds."""
+def _git_matches(entry: Manifest, root: Path) -> Iterator[tuple[str, str, Parameters]]:
+    """(folder, file's name or "", what it says) of each folder or file a git generator finds."""
     wanted = [as_mapping(each) for each in as_list(entry.get("directories"))]
     out = [as_text(each.get("path")) for each in wanted if each.get("exclude") is True]
     for each in wanted:
@@ -191,7 +191,7 @@ def _git_matches(entry: Manifest, root: Path) -> Iterator[tuple[str, Parameters]
                 and not hidden
                 and not any(glob(o, "/").fullmatch(path) for o in out)
             ):
-                yield path, {}
+                yield path, "", {}
     files = [as_mapping(each) for each in as_list(entry.get("files"))]
     left_out = {
         file
@@ -205,7 +205,7 @@ def _git_matches(entry: Manifest, root: Path) -> Iterator[tuple[str, Parameters]
         for file in sorted(root.glob(as_text(each.get("path")) or "?")):
             if file.is_file() and file not in left_out:
                 for parameters in _file_parameters(file):
-                    yield file.parent.relative_to(root).as_posix(), parameters
+                    yield file.parent.relative_to(root).as_posix(), file.name, parameters
 
 
 def _file_parameters(file: Path) -> list[Parameters]:
@@ -217,14 +217,16 @@ def _file_parameters(file: Path) -> list[Parameters]:
     return [as_mapping(each) for each in (value if isinstance(value, list) else [value])]
 
 
-def _path_parameters(path: str, *, go: bool) -> Parameters:
+def _path_parameters(path: str, file: str, *, go: bool) -> Parameters:
     segments = path.split("/")
-    name = segments[-1]
-    plain = re.sub(r"[^a-zA-Z0-9-]", "-", name).lower()
+    names = {"basename": segments[-1]} | ({"filename": file} if file else {})
+    details: Parameters = {}
+    for key, name in names.items():
+        plain = re.sub(r"[^a-z0-9.-]", "-", name.lower()).strip("-.")
+        details |= {key: name, f"{key}Normalized": plain}
     if go:
-        details = {"path": path, "basename": name, "basenameNormalized": plain}
-        return {"path": {**details, "segments": segments}}
-    found: Parameters = {"path": path, "path.basename": name, "path.basenameNormalized": plain}
+        return {"path": {"path": path, **details, "segments": segments}}
+    found: Parameters = {"path": path, **{f"path.{key}": name for key, name in details.items()}}
     return found | {f"path[{index}]": part for index, part in enumerate(segments)}
 
 

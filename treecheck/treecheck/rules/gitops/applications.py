@@ -13,6 +13,7 @@ from treecheck.kube.applications import (
     applications,
     destination,
     ignored_pointers,
+    is_alike,
     keeps_ignored,
     means_own_cluster,
     resources_of,
@@ -123,6 +124,8 @@ def application_path_missing(resource: Resource, cluster: Cluster) -> Iterator[P
         folders = cluster.once("folders", lambda: _folders(cluster))
         known = folders.get(url, {})
         others = [each for each in known.values() if each is not resource]
+        if is_alike(source, cluster):
+            continue
         if others and not _is_elsewhere(source, others, folders):
             near = _beside(file, path, known)
             field = ("source",) if "source" in resource.spec else ("sources", index)
@@ -191,7 +194,7 @@ def _beside(file: Path, path: str, taken: Container[str]) -> str:
         if here is None or known == len(parts) or (known == 0 and base != root):
             continue
         names = [each.name for each in here.iterdir() if each.is_dir()]
-        for name in difflib.get_close_matches(parts[known], names, n=3, cutoff=0.5):
+        for name in difflib.get_close_matches(parts[known], names, n=3, cutoff=0.7):
             near = "/".join([*parts[:known], name, *parts[known + 1 :]])
             if (base or here).joinpath(near).is_dir() and near not in taken:
                 return near
@@ -285,7 +288,8 @@ def ignored_difference_applied(cluster: Cluster) -> Iterator[Problem]:
 
     ignoreDifferences only leaves the field out of the comparison: self-heal does not start because
     of it. A sync for another reason still applies what git says, over what a controller or a person
-    has set. With RespectIgnoreDifferences=true the sync leaves the field alone too.
+    has set. With RespectIgnoreDifferences=true the sync leaves the field alone too. A field that
+    holds further fields (`/spec`, `/metadata/annotations`) is left alone: others may add to it.
     """
     for application in applications(cluster):
         if keeps_ignored(application) or not application.spec.get("ignoreDifferences"):
@@ -295,7 +299,9 @@ def ignored_difference_applied(cluster: Cluster) -> Iterator[Problem]:
                 places = steps(pointer)
                 if places[:1] == ("status",):
                     continue  # which no apply writes
-                if places and at(resource.body, *places) not in (None, "", [], {}):
+                value = at(resource.body, *places) if places else None
+                # Of a mapping a sync applies only the keys that git has; others set the rest.
+                if value not in (None, "", []) and not isinstance(value, dict):
                     yield Problem(
                         f"it ignores {pointer} of {resource.title}, which git writes: the next sync"
                         " puts git's value over what is set in the cluster",

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from treecheck.files import git_root
-from treecheck.kube.applications import applications, resources_of, sources
+from treecheck.kube.applications import applications, is_alike, resources_of, sources
 from treecheck.kube.images import listed_images, repository
 from treecheck.kube.renderers import image_override
 from treecheck.kube.targets import is_meant
@@ -123,6 +123,8 @@ def _values_fault(
 
 def _is_this_repository(file: Path, source: Manifest, cluster: Cluster) -> bool:
     """Whether a source is of the repository that a file lies in, by a folder that it names."""
+    if is_alike(source, cluster):
+        return False
     url = source.get("repoURL")
     own = [as_text(source.get("path"))]
     others = [
