@@ -104,7 +104,9 @@ def test_a_workload_of_init_containers_alone_is_a_patch(
     assert rules(tmp_path, {"a.yaml": text}, "required-field") == ["required-field"] * found
 
 
-@pytest.mark.parametrize(("name", "found"), [("PLACEHOLDER_ACCOUNT", 0), ("Web_Account", 1)])
+@pytest.mark.parametrize(
+    ("name", "found"), [("PLACEHOLDER_ACCOUNT", 0), ("YOUR_ACCOUNT_HERE", 0), ("Web_Account", 1)]
+)
 def test_an_overlay_fills_in_a_placeholder(name: str, found: int, tmp_path: Path) -> None:
     binding = (
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: web}\n"

@@ -83,7 +83,7 @@ _HINT = re.compile(
 )
 # What a program that installs itself writes a value over, or a person does: `<your domain>`.
 _SET = re.compile(
-    r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE|PLACEHOLDER)[A-Z_]*\b"
+    r"\{\{ *[A-Z][A-Z0-9_]+ *\}\}|^(?:REPLACE|CHANGE|PLACEHOLDER)[A-Z_]*\b|^[A-Z][A-Z0-9_]*_HERE$"
     r"|\A[^<>\n]*<[A-Za-z][^<>\n]*>[^<>\n]*\Z"
 )
 

@@ -113,7 +113,8 @@ def secret_type(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
 
 def _is_object(plain: object, encoded: object) -> bool:
     try:
-        text = plain if isinstance(plain, str) else base64.b64decode(str(encoded), validate=True)
+        code = "".join(str(encoded).split())  # in lines, as kustomize writes a long value
+        text = plain if isinstance(plain, str) else base64.b64decode(code, validate=True)
         return isinstance(json.loads(text), dict)
     except (ValueError, binascii.Error):
         return False

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 AUTOMATED = "https://argo-cd.readthedocs.io/en/release-3.4/user-guide/auto_sync/"
 POINTER = "/spec/syncPolicy/automated/enabled"
+_VERSIONED = re.compile(r"-(?:v\d+|\d{6,})$")  # a Job's name that a change of it changes
 
 APPLICATION_OPTIONS = {
     "ApplyOutOfSyncOnly": ("true", "false"),
@@ -165,6 +166,9 @@ def sync_option_unknown(resource: Resource, cluster: Cluster) -> Iterator[Proble
         wrong = _wrong_option(option, APPLICATION_OPTIONS)
         if wrong and option.startswith("Force="):
             fix = f"Annotate the one resource with {OPTIONS}: Force=true,Replace=true."
+            yield Problem(wrong[0], fix, path=path)
+        elif wrong and option.partition("=")[0] in COMPARE_OPTIONS:
+            fix = f"Annotate the Application with {COMPARE}: {option}."
             yield Problem(wrong[0], fix, path=path)
         elif wrong:
             yield Problem(wrong[0], wrong[1], path=path)
@@ -344,6 +348,11 @@ def durable_data_pruned(cluster: Cluster) -> Iterator[Problem]:
                 )
 
 
+def _goes(job: Resource) -> bool:
+    """Whether a Job is gone before its next change, or gets another name with it: `load-v2`."""
+    return "ttlSecondsAfterFinished" in job.spec or _VERSIONED.search(job.name) is not None
+
+
 @rule(
     "job-not-replaceable",
     unless=("sync-annotation-unknown",),
@@ -364,7 +373,7 @@ def job_not_replaceable(cluster: Cluster) -> Iterator[Problem]:
             named = "name" in resource.metadata
             hook = is_hook(resource) or is_helm_hook(resource)
             if resource.kind == "Job" and named and not hook:
-                if "Replace=true" in options or "Force=true" in options:
+                if "Replace=true" in options or "Force=true" in options or _goes(resource):
                     continue
                 yield Problem(
                     f"a Job's template is immutable: the first change of it makes "

@@ -222,6 +222,7 @@ def host_port_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """
     if resource.pod is None:
         return
+    own = [port.number for port in pod_ports(resource.pod)]
     for each in dependencies(cluster, resource.pod):
         service = each.target(cluster)
         # An ExternalName is a name alone: any port goes through.
@@ -234,6 +235,8 @@ def host_port_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem
             if not ports:
                 continue
         if each.port not in ports and each.port_at is not None:
+            if each.port in own and resource.pod in selected_pods(service, cluster):
+                continue  # its own name, as it tells it to others
             known = ", ".join(map(str, ports)) or "none"
             yield Problem(
                 f"{resource.title} is told to reach {each.host} on port {each.port}, and Service "

@@ -38,7 +38,8 @@ def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         )
         if pod.owner.kind in REPLICATED
     ]
-    total = sum(replicas(cluster, pod.owner).least for pod in pods)
+    counts = [replicas(cluster, pod.owner) for pod in pods]
+    total, most = sum(each.least for each in counts), sum(each.most for each in counts)
     if not total:
         return
     field = "minAvailable" if "minAvailable" in resource.spec else "maxUnavailable"
@@ -47,9 +48,11 @@ def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     number = scaled(value, total, up=True)
     allowed = total - number if field == "minAvailable" else number
     if value is not None and allowed <= 0:
+        grows = field == "minAvailable" and scaled(value, most, up=True) < most
+        when = "can't be drained until more run" if grows else "can never be drained"
         yield Problem(
             f"{field} {value} of at least {total} replicas allows no disruption: a node with such "
-            "a pod can never be drained",
+            f"a pod {when}",
             fix="Let maxUnavailable be 1, or run more replicas than minAvailable.",
             path=("spec", field),
             related=(

@@ -61,7 +61,7 @@ def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         if needed.part == resource.part and there is not None and there > here:
             yield Problem(
                 f"it is applied in {shown(here)} and needs {needed.title}, which comes in "
-                f"{shown(there)}: the sync waits for ever",
+                f"{shown(there)}: the sync never gets past it",
                 fix=f"Put {needed.title} into an earlier wave, or this one into a later.",
                 path=METADATA,
                 related=(needed,),
@@ -214,7 +214,7 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
     if places and min(places) > here:
         yield Problem(
             f"the claim is applied in {shown(here)} and {bound}, and its first pod comes in "
-            f"{shown(min(places))}: the sync waits for ever",
+            f"{shown(min(places))}: the sync never gets past it",
             fix="Put the claim into the wave of its pod.",
             path=METADATA,
             related=tuple(users),
@@ -270,7 +270,7 @@ def autoscaler_before_target(resource: Resource, cluster: Cluster) -> Iterator[P
     if here and there and workload and workload.part == resource.part and there > here:
         yield Problem(
             f"it is applied in {shown(here)}, is unhealthy without {workload.title}, and that "
-            f"comes in {shown(there)}: the sync waits for ever",
+            f"comes in {shown(there)}: the sync never gets past it",
             fix="Put the autoscaler into the wave of its workload, or a later one.",
             path=METADATA,
             related=(workload,),
