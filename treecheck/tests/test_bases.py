@@ -55,6 +55,26 @@ def test_an_overlay_elsewhere_fills_in_a_base(
 
 
 @pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://github.com/example-org/bases//web/manifests?ref=v1", 0),
+        ("https://github.com/example-org/bases//web/others?ref=v1", 1),
+    ],
+)
+def test_a_folder_that_kustomizations_name_by_address_is_a_base(
+    address: str, found: int, tmp_path: Path
+) -> None:
+    files = {
+        "web/manifests/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",
+        "web/manifests/a.yaml": POD.replace("$(BUCKET)", "run"),
+        "web/manifests/b.yaml": SECRET,
+        "web/example/kustomization.yaml": f"{HEAD}namespace: other\nresources: ['{address}']\n",
+    }
+
+    assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(
     ("page", "found"),
     [
         ("One needs to deploy a `Secret` resource named `web-keys`.\n", 0),
@@ -137,3 +157,22 @@ def test_the_account_of_another_folder_lands_where_somebody_says(
         files[f"{name}/kustomization.yaml"] = HEAD + f"resources: [{', '.join(listed)}]\n"
 
     assert rules(tmp_path, files, "role-missing") == ["role-missing"] * found
+
+
+FLUX = (
+    "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+    "metadata: {name: web, namespace: flux-system}\n"
+    "spec: {path: ./app, postBuild: {substitute: {APP: web}}}\n"
+)
+
+
+@pytest.mark.parametrize(("name", "found"), [("${APP}-keys", 0), ("${APP}-key", 1), ("${APP}", 1)])
+def test_flux_fills_in_a_name(name: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "flux.yaml": FLUX,
+        "app/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",
+        "app/a.yaml": POD.replace("$(BUCKET)", "run"),
+        "app/b.yaml": SECRET.replace("other", f"'{name}'"),
+    }
+
+    assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.cluster import Cluster, matches
 from treecheck.kube.config import keeps_secrets
+from treecheck.kube.substitutions import filled_name, with_places
 from treecheck.model import as_mapping
 from treecheck.placeholders import is_replaced
 from treecheck.registry import Scope
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _NAMED = re.compile(
     r"\b(?:Secret|ConfigMap|PersistentVolumeClaim|Service|ServiceAccount) [a-z0-9][\w.-]*\w"
 )
+_ADDRESS = re.compile(r"(?:\w+://|\w+@)?(\S+?/\S+?)(?:\?\S*)? is not fetched")
 # Folders that are there to be built on, and rules about what an overlay fills in.
 _BASES = frozenset({"base", "bases", "component", "components"})
 # What brings a tree to a cluster: group of its resources -> (its name, its own Services).
@@ -122,6 +124,7 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
     return (
         _by_hand(raised, inputs, wider)
         or raised.problem.unsure
+        or _filled_in(raised, inputs)
         or _unplaced(raised, cluster)
         or _unpeopled(raised, wider)
         or _podless(raised, wider)
@@ -146,11 +149,24 @@ def _of_base(raised: Raised, cluster: Cluster, inputs: Inputs) -> str:
     part = raised.resource.part if raised.resource is not None else None
     if part is None or part.folder is None or part.name != show(part.folder, inputs.root):
         return ""
+    if any(f"/{part.folder.as_posix()}".endswith(f"/{path}") for path in _away(inputs)):
+        return (
+            f"a kustomization builds on {part.name} by its address, so what others add there "
+            "can't be known"
+        )
     if _BASES.isdisjoint(part.name.split("/")[-2:]) or any(
         each.group == FLUX for each in cluster.tree
     ):
         return ""
     return f"nothing here builds on {part.name}, so what its overlays add can't be known"
+
+
+def _away(inputs: Inputs) -> Iterator[str]:
+    """The folders, inside of their repositories, that kustomizations name by an address."""
+    for found in filter(None, map(_ADDRESS.match, inputs.notes)):
+        inside = found[1].partition("//")[2] or "/".join(found[1].split("/")[3:])
+        if inside.strip("/"):
+            yield inside.strip("/")
 
 
 def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:
@@ -184,6 +200,17 @@ def _is_made(what: str, cluster: Cluster) -> bool:
     """Whether the tree makes `Secret web` in some namespace, perhaps of an ExternalSecret."""
     kind, _, name = what.partition(" ")
     return any(each.kind.endswith(kind) and each.name == name for each in cluster.tree)
+
+
+def _filled_in(raised: Raised, inputs: Inputs) -> str:
+    """Which name with a variable becomes that of what is missing, as a sentence, or ""."""
+    if inputs.places is None:
+        inputs.places = with_places(each for found in inputs.sets.values() for each in found)
+    for what in _NAMED.findall(raised.problem.message):
+        name = what.partition(" ")[2]
+        if text := filled_name(name, inputs.places):
+            return f"{text} may become {name} when its variable is filled in"
+    return ""
 
 
 def _unplaced(raised: Raised, cluster: Cluster) -> str:

@@ -11,6 +11,7 @@ from treecheck.rendering import items, render, unrendered
 from treecheck.unseen import Unseen
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable
     from pathlib import Path
 
@@ -54,6 +55,8 @@ class Inputs:
         ignored: what the facts leave out of the tree.
         whole: whether everything in the repository is looked at.
         mentions: what the pages and scripts of a tree say, where one is looked at.
+        places: the texts of the tree with a variable to fill in (`kube/substitutions.py`), once
+            somebody asked.
     """
 
     root: Path
@@ -76,6 +79,7 @@ class Inputs:
     ignored: tuple[str, ...] = ()
     whole: bool = False
     mentions: Mentions | None = None
+    places: dict[str, re.Pattern[str]] | None = None
 
     def unseen_of(self, name: str) -> list[Unseen]:
         """What may bring more to a set, and was not looked at.

@@ -194,7 +194,9 @@ def _beside(file: Path, path: str, taken: Container[str]) -> str:
         if here is None or known == len(parts) or (known == 0 and base != root):
             continue
         names = [each.name for each in here.iterdir() if each.is_dir()]
-        for name in difflib.get_close_matches(parts[known], names, n=3, cutoff=0.7):
+        missing = parts[known]
+        longer = [each for each in names if each.startswith(missing) or missing.startswith(each)]
+        for name in [*difflib.get_close_matches(missing, names, n=3, cutoff=0.7), *longer]:
             near = "/".join([*parts[:known], name, *parts[known + 1 :]])
             if (base or here).joinpath(near).is_dir() and near not in taken:
                 return near
