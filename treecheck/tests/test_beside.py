@@ -87,7 +87,14 @@ def test_fixtures_of_a_test_of_policies_are_not_deployed(
 @pytest.mark.parametrize(
     ("folder", "found"),
     [
-        *(("k8s", 1), ("archive", 0), ("_disabled/web", 0), ("older", 1)),
+        *(
+            ("k8s", 1),
+            ("archive", 0),
+            ("_disabled/web", 0),
+            ("superseded--web", 0),
+            ("Backup-14-May", 0),
+            ("older", 1),
+        ),
         *(("tests/web/test_data/expected", 0), ("golden/web", 0), ("test-data", 1)),
     ],
 )

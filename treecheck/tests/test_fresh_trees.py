@@ -374,3 +374,16 @@ def test_a_repository_whose_root_is_a_kustomization_is_looked_at_whole(
     report = check(gather(paths, Facts()), Facts(), (1, 32), only=["folder-unbuildable"])
 
     assert [each.file for each in report.findings] == ["web/kustomization.yaml"]
+
+
+@pytest.mark.parametrize(("other", "found"), [("b", 0), ("c", 1)])
+@pytest.mark.parametrize("merged", [False, True])
+def test_only_kustomize_minds_the_same_value_twice(
+    other: str, found: int, merged: bool, tmp_path: Path
+) -> None:
+    data = f"data: {{a: b, a: {other}}}\n"
+    files = {"a.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\n{data}"}
+    if merged:
+        files["kustomization.yaml"] = HEAD + "resources: [a.yaml]\n"
+
+    assert len(rules(tmp_path, files, "duplicate-key")) == (1 if merged else found)

@@ -52,7 +52,9 @@ RECORDS = frozenset({"e2e", "expected", "fixtures", "golden", "goldens", "test_d
 # A file of them: KUTTL's `01-assert.yaml`, a fault that a test looks for, what is switched off.
 _RECORD = re.compile(r"^\d+-(?:assert|errors?)\b|\binvalid\b|(?:^|[-_.])expected[-_.]")
 _LESSON = re.compile(r"(?:^|[-_])(?:course|exercises?|lessons?|study|workshop)(?:[-_]|$)")
-_OFF = re.compile(r"[._-](?:bak|disabled?|deprecated|off|old)$")
+_OFF = re.compile(
+    r"[._-](?:bak|disabled?|deprecated|off|old)$|^superseded(?:[._-]|$)|^backups?[._-]\d"
+)
 
 # A folder of faults that somebody shows or tests: `invalid`, `with_schema_error`.
 _FAULTS = re.compile(r"(?:^|[-_])(?:broken|invalid)(?:[-_]|$)|[-_]errors?$")

@@ -110,7 +110,7 @@ _OF_PROGRAMS = frozenset(
         "imgpkg.carvel.dev", "kapp.k14s.io", "kbld.k14s.io",
         "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
         "kubescheduler.config.k8s.io", "kustomize.config.k8s.io", "kuttl.dev",
-        "mirror.openshift.io", "skaffold", "test.gatekeeper.sh", "vendir.k14s.io",
+        "mirror.openshift.io", "node.eks.aws", "skaffold", "test.gatekeeper.sh", "vendir.k14s.io",
     }
 )  # fmt: skip
 
@@ -143,6 +143,8 @@ def is_of_a_program(body: dict[str, Any]) -> bool:
         return True  # a kubeconfig
     if kind == "EnvoyGateway" and version.startswith("gateway.envoyproxy.io/"):
         return True  # what Envoy Gateway reads when it starts
+    if kind == "PolicyGenerator":
+        return True  # a generator of kustomize, which a script may fill in
     if kind == "AgentConfig" and version in {"v1alpha1", "v1beta1"}:
         return True  # of openshift-install
     if "/" in str(kind):

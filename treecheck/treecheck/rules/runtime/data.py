@@ -69,6 +69,8 @@ def data_folders(cluster: Cluster, pod: PodTemplate) -> Iterator[DataFolder]:
         name = mount.get("name") if mount else None
         volumes = map(as_mapping, as_list(pod.spec.get("volumes")))
         volume = next((each for each in volumes if each.get("name") == name), None)
+        if name in dict(_templates(pod.owner)):
+            volume = None  # the claim takes the place of a volume of its name
         yield DataFolder(path, container, image, folder, mount, volume)
 
 

@@ -105,28 +105,22 @@ def progress_deadline_too_short(resource: Resource, cluster: Cluster) -> Iterato
     source="https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/",
 )
 def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A grace period of nothing, or one that the preStop hook or the program's own drain uses up.
+    """A grace period that the preStop hook or the program's own drain uses up, or none for data.
 
     terminationGracePeriodSeconds (30 by default) counts from before the preStop hook. What is left
     after the hook's sleep is all that the process has for its requests in flight; then it is
     killed. A program's drain is read from a variable such as DRAIN_SECONDS. A grace period of 0 is
-    reported where a Service sends requests to the pods, or where they hold a volume.
+    reported where the pods hold a volume.
     """
     if resource.pod is None:
         return
     grace = resource.pod.spec.get("terminationGracePeriodSeconds", 30)
+    if grace == 0:
+        if _keeps_data(resource):
+            yield _killed(resource, "data that is not on the disk yet is lost")
+        return
     for path, container in resource.pod.containers("containers"):
         sleeps = sleep_seconds(container)
-        if grace == 0:
-            if not (lost := _lost(resource, cluster)):
-                return
-            yield Problem(
-                f"container {container.get('name')} is killed at once, without being told to stop: "
-                f"{lost}",
-                fix="Leave terminationGracePeriodSeconds out, or set it to what a stop takes.",
-                path=(*resource.pod.spec_path, "terminationGracePeriodSeconds"),
-            )
-            return
         if sleeps and isinstance(grace, int) and sleeps >= grace:
             yield Problem(
                 f"container {container.get('name')} sleeps {sleeps} s before it is told to stop, "
@@ -146,22 +140,43 @@ def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Pro
                 )
 
 
-def _lost(resource: Resource, cluster: Cluster) -> str:
-    """What is lost when a workload's pods are killed at once, or ""."""
+@rule(
+    "no-grace-period",
+    family=Family.POLICY,
+    source="https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination",
+)
+def no_grace_period(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A grace period of 0 seconds.
+
+    The pod's containers are killed without being told to stop. It is reported where a Service sends
+    requests to the pods.
+    """
     pod = resource.pod
-    served = any(
-        matches(selector, pod.labels)
+    if pod is None or pod.spec.get("terminationGracePeriodSeconds", 30) != 0:
+        return
+    selectors = (
+        as_mapping(service.spec.get("selector"))
         for service in cluster.of_kind("Service", namespace=resource.namespace)
-        if pod and (selector := as_mapping(service.spec.get("selector")))
         if "webhook" not in service.name  # which the API server asks again
     )
-    volumes = as_list(pod.spec.get("volumes")) if pod else []
-    keeps = "volumeClaimTemplates" in resource.spec or any(
+    if any(each and matches(each, pod.labels) for each in selectors) and not _keeps_data(resource):
+        yield _killed(resource, "requests in flight are cut off")
+
+
+def _killed(resource: Resource, lost: str) -> Problem:
+    path = resource.pod.spec_path if resource.pod else ()
+    return Problem(
+        f"its containers are killed at once, without being told to stop: {lost}",
+        fix="Leave terminationGracePeriodSeconds out, or set it to what a stop takes.",
+        path=(*path, "terminationGracePeriodSeconds"),
+    )
+
+
+def _keeps_data(resource: Resource) -> bool:
+    volumes = as_list(resource.pod.spec.get("volumes")) if resource.pod else []
+    return "volumeClaimTemplates" in resource.spec or any(
         "persistentVolumeClaim" in as_mapping(each) for each in volumes
     )
-    lost = ["requests in flight are cut off"] if served else []
-    lost += ["data that is not on the disk yet is lost"] if keeps else []
-    return ", and ".join(lost)
 
 
 def _drain(name: str, value: str) -> int:

@@ -96,6 +96,24 @@ def removal(resource: Resource) -> Removal | None:
     return REMOVALS.get((version, resource.kind)) or REMOVALS.get((version, ""))
 
 
+# Kinds that there are not, and what they mean where another resembles them more.
+MEANT = {
+    "MutatingAdmissionWebhook": "MutatingWebhookConfiguration",
+    "ValidatingAdmissionWebhook": "ValidatingWebhookConfiguration",
+}
+# Kinds that people write with a version of Kubernetes, and the one that they have.
+CUSTOM_VERSIONS = {
+    kind: [version]
+    for version, kinds in {
+        "argoproj.io/v1alpha1": ("Application", "ApplicationSet", "AppProject", "Rollout"),
+        "cert-manager.io/v1": ("Certificate", "ClusterIssuer", "Issuer"),
+        "gateway.networking.k8s.io/v1": ("Gateway", "GRPCRoute", "HTTPRoute"),
+        "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule", "ServiceMonitor"),
+    }.items()
+    for kind in kinds
+}
+
+
 def _release(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
@@ -169,9 +187,12 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         or (resource.api_version == "v1" and _has_own_v1(cluster, {*known}))
     ):
         return
+    custom = {e.api_version for e in cluster.tree if e.kind == resource.kind and "." in e.group}
     versions = sorted(version for version, kind in known if kind == resource.kind)
+    versions = versions or sorted(custom) or CUSTOM_VERSIONS.get(resource.kind, [])
     kinds = [kind for version, kind in known if version == resource.api_version]
-    near = difflib.get_close_matches(resource.kind, kinds, n=1)
+    near = [MEANT[resource.kind]] if MEANT.get(resource.kind) in kinds else []
+    near = near or difflib.get_close_matches(resource.kind, kinds, n=1)
     field, fix = ("kind", f"Write {near[0]}.") if near else ("kind", "Correct apiVersion and kind.")
     if versions:
         field, fix = "apiVersion", f"Write {' or '.join(versions[:3])}."
