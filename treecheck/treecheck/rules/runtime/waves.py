@@ -189,14 +189,14 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     With volumeBindingMode WaitForFirstConsumer (the usual one for disks of a cloud's zone) a claim
     stays Pending until a pod uses it, Argo CD waits for the claim, and the pod is in a later wave.
-    What the default class is when the tree has none is not known, and it is a warning, and so it is
-    of a cloud's own class. Another class that is not in the tree is left alone. A CronJob's pods
+    Of a cloud's own class it is a warning, and one that neither the tree nor a cloud brings, or a
+    default one that nobody knows, is left alone. A CronJob's pods
     come at their hour: when nothing else uses the claim, the later waves wait until then. A custom
     resource that names the claim may have a pod made for it, in a wave that is not known.
     """
     here = position(resource)
-    storage = class_of(resource.spec, cluster)[1]
-    if here is None or not _may_wait(resource, storage):
+    name, storage = class_of(resource.spec, cluster)
+    if here is None or not _may_wait(name, storage):
         return
     users = [
         pod.owner
@@ -222,12 +222,11 @@ def claim_waits_for_pod(resource: Resource, cluster: Cluster) -> Iterator[Proble
         )
 
 
-def _may_wait(claim: Resource, storage: Resource | None) -> bool:
+def _may_wait(name: str, storage: Resource | None) -> bool:
     """Whether a claim's class binds only when a pod comes, or is one that mostly does."""
     if storage is not None:
         return bool(storage.body.get("volumeBindingMode") == "WaitForFirstConsumer")
-    name = as_text(claim.spec.get("storageClassName"))
-    return name in WAITING if name else "storageClassName" not in claim.spec
+    return name in WAITING
 
 
 def _may_run(resource: Resource, claim: Resource) -> bool:
