@@ -176,3 +176,13 @@ def test_flux_fills_in_a_name(name: str, found: int, tmp_path: Path) -> None:
     }
 
     assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(("more", "found"), [({}, 0), ({"b.yaml": SECRET}, 1)])
+def test_a_pod_that_people_start_may_need_what_is_there(
+    more: dict[str, str], found: int, tmp_path: Path
+) -> None:
+    claim = "volumes: [{name: a, persistentVolumeClaim: {claimName: a}}], containers"
+    files = {"a.yaml": POD.replace("containers", claim).replace("$(BUCKET)", "run"), **more}
+
+    assert rules(tmp_path, files, "claim-missing") == ["claim-missing"] * found

@@ -105,9 +105,10 @@ def test_a_comment_says_how_to_make_what_is_missing(
     assert rules(tmp_path, {"a.yaml": text}, "config-missing") == ["config-missing"] * found
 
 
+@pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize(("other", "found"), [("shop", 1), ("", 0)])
 def test_pods_of_a_namespace_in_which_nothing_of_the_tree_runs_come_from_elsewhere(
-    other: str, found: int, tmp_path: Path
+    other: str, found: int, listed: bool, tmp_path: Path
 ) -> None:
     policy = (
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
@@ -117,6 +118,8 @@ def test_pods_of_a_namespace_in_which_nothing_of_the_tree_runs_come_from_elsewhe
     files = {"a.yaml": policy}
     if other:
         files["b.yaml"] = POD.replace("{name: front}", f"{{name: front, namespace: {other}}}")
+    if listed:
+        files["kustomization.yaml"] = f"resources: [{', '.join(sorted(files))}]\n"
 
     names = rules(tmp_path, files, "network-policy-selects-nothing")
 

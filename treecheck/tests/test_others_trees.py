@@ -36,6 +36,7 @@ HOST = (
     [
         ("a.ftl.yaml", "<#if a>\nkind: ${kind\n</#if>\n  b: [", 0),
         ("a.yaml", "<#if config.wanted>\nkind: A\n<#else>\nkind: B\n</#if>\n", 0),
+        ("a.yaml", "web:\n  port: %(port)d\n  name: web-%(name)s\n", 0),
         ("a.yaml", "kind: A\n  b: [\n", 1),
     ],
 )

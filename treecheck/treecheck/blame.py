@@ -25,6 +25,10 @@ _IDENTITY = ("name", "containerPort", "mountPath", "port", "key", "ip", "topolog
 # What a kustomization may have put before and after a name.
 ANY_AFFIX = (r"(?:.*-)?", r"(?:-.*)?")
 _OF_NAMES = re.compile(r"[a-z0-9.-]*")
+# `targetPort: 999  # intentionally wrong: nobody is to come here`
+_MEANT = re.compile(
+    r"\S.*\s#.*\b(?:deliberate(?:ly)?|intentional(?:ly)?|on purpose)\b", re.IGNORECASE
+)
 _Node = yaml.Node
 
 
@@ -55,6 +59,15 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
     if mine:
         return file, _locate(max(mine, key=_length_of_name), resource.body, path)[0]
     return file, resource.origin.line
+
+
+def is_meant_so(file: Path, line: int) -> bool:
+    """Whether a comment at the end of a line says that it is what its author wants."""
+    try:
+        lines = load_text(file).splitlines()
+    except InputError:
+        return False
+    return 0 < line <= len(lines) and _MEANT.search(lines[line - 1]) is not None
 
 
 def _is_reference(resource: Resource, path: FieldPath) -> bool:

@@ -127,6 +127,7 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
         or _filled_in(raised, inputs)
         or _unplaced(raised, cluster)
         or _unpeopled(raised, wider)
+        or _alone(raised, wider)
         or _podless(raised, wider)
         or _of_platform(raised, wider)
         or _labelled(raised, inputs)
@@ -242,11 +243,27 @@ def _unpeopled(raised: Raised, cluster: Cluster) -> str:
     if resource is None or resource.kind not in {"Ingress", "NetworkPolicy"}:
         return ""
     written = "namespace" in resource.metadata
-    if not place or cluster.pods(place) or written is not resource.part.loose:
+    known = written is not resource.part.loose and resource.kind != "NetworkPolicy"
+    if not place or cluster.pods(place) or known:
         return ""
     if not written and resource.part.namespace:
         return ""  # an Application says where a kustomization lands
     return f"nothing in the tree runs in namespace {place}, so what is there can't be known"
+
+
+def _alone(raised: Raised, cluster: Cluster) -> str:
+    """Why something may be in a namespace of which a Pod that people start is all we see, or ""."""
+    resource, place = raised.resource, raised.problem.absent
+    if resource is None or not resource.part.loose or resource.kind != "Pod" or not place:
+        return ""
+    file = resource.origin.file
+    if "namespace" not in resource.metadata or any(
+        each.namespace == place and each.origin.file != file for each in cluster.resources
+    ):
+        return ""
+    return (
+        f"nothing but {resource.part.name} is of namespace {place}, so what is there can't be known"
+    )
 
 
 def _podless(raised: Raised, cluster: Cluster) -> str:

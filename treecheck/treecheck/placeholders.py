@@ -35,6 +35,7 @@ MARKS: dict[str, str] = {
     "%{ }": r"%\{.*?\}|\$\{[^}\n]*\}",
     "@ @": r"@{1,2}\w+@{1,2}",
     "% %": r"%[A-Z][A-Z0-9_]+%",
+    "%(name)s": r"%\(\w+\)[a-z]",
     "<#if>": r"<#--.*?-->|</?#.*?>|\$\{[^}\n]*\}",
 }
 # A file's name that says it: `ingress.yaml.j2` is not YAML by its end, `ingress.j2.yaml` is.

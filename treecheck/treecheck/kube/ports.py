@@ -78,8 +78,11 @@ def target_of(service_port: Manifest) -> int | str:
 
 
 def shown(ports: Iterable[Port]) -> str:
-    """Ports as a message lists them: `http (8080), metrics (9090)`."""
-    texts = (f"{port.name} ({port.number})" if port.name else str(port.number) for port in ports)
+    """Ports as a message lists them: `http (8080), dns (53/UDP)`."""
+    texts = []
+    for port in ports:
+        number = f"{port.number}" if port.protocol == "TCP" else f"{port.number}/{port.protocol}"
+        texts.append(f"{port.name} ({number})" if port.name else number)
     return ", ".join(dict.fromkeys(texts)) or "none"
 
 

@@ -54,10 +54,15 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
             effect = _effect(wanted, _stays_closed(cluster, resource.namespace, pods))
             if opens_one and not effect:
                 continue
+            other = next(
+                (port.protocol for port in ports if wanted in (port.number, port.name)), ""
+            )
             yield Problem(
                 f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
                 f"{shown(ports)}{effect}",
-                fix="Open the port on which the containers listen (not the Service's).",
+                fix=f"Add protocol: {other}."
+                if other
+                else "Open the port on which the containers listen (not the Service's).",
                 path=(*place, *spot, "port"),
                 related=(
                     resource,
