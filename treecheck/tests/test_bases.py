@@ -178,11 +178,31 @@ def test_flux_fills_in_a_name(name: str, found: int, tmp_path: Path) -> None:
     assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found
 
 
-@pytest.mark.parametrize(("more", "found"), [({}, 0), ({"b.yaml": SECRET}, 1)])
-def test_a_pod_that_people_start_may_need_what_is_there(
-    more: dict[str, str], found: int, tmp_path: Path
-) -> None:
-    claim = "volumes: [{name: a, persistentVolumeClaim: {claimName: a}}], containers"
-    files = {"a.yaml": POD.replace("containers", claim).replace("$(BUCKET)", "run"), **more}
+CLAIM = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: web-data}\n"
+KEYS = "apiVersion: v1\nkind: Secret\nmetadata: {name: web-keys}\n"
 
-    assert rules(tmp_path, files, "claim-missing") == ["claim-missing"] * found
+
+def test_a_file_beside_makes_a_claim_that_people_apply(tmp_path: Path) -> None:
+    claim = "volumes: [{name: a, persistentVolumeClaim: {claimName: web-data}}], containers"
+    files = {
+        "app/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",
+        "app/a.yaml": POD.replace("containers", claim).replace("$(BUCKET)", "run"),
+        "app/b.yaml": SECRET,
+    }
+
+    assert rules(tmp_path, files, "claim-missing") == ["claim-missing"]
+    files["app/claim.yaml"] = CLAIM
+    assert rules(tmp_path, files, "claim-missing") == []
+
+
+def test_a_message_names_the_file_that_no_kustomization_lists(tmp_path: Path) -> None:
+    files = {
+        "app/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",
+        "app/a.yaml": POD.replace("$(BUCKET)", "run"),
+        "app/b.yaml": SECRET,
+        "app/keys.yaml": KEYS,
+    }
+
+    (found,) = run(tmp_path, files, "config-missing").findings
+
+    assert "app/keys.yaml makes (no kustomization lists it)" in found.message

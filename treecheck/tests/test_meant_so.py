@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import SETTINGS, rules
-from test_unknown import HEAD
+from test_unknown import HEAD, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,3 +143,15 @@ def test_a_comment_beside_a_value_says_that_it_is_meant(
     files = {"a.yaml": f"{WEB.replace('NOTES', '{}').replace('name: web', ports)}---\n{service}"}
 
     assert rules(tmp_path, files, "service-port-unknown") == ["service-port-unknown"] * found
+
+
+def test_a_field_of_the_job_belongs_into_its_template(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: web, namespace: shop}\n"
+        "spec: {schedule: '0 4 * * *', activeDeadlineSeconds: 60, jobTemplate: {spec: {template: "
+        "{spec: {restartPolicy: Never, containers: [{name: web, image: 'example.com/web:1'}]}}}}}\n"
+    )
+
+    (found,) = run(tmp_path, {"a.yaml": text}, "unknown-field").findings
+
+    assert found.fix == "Move 'activeDeadlineSeconds' to spec.jobTemplate.spec."

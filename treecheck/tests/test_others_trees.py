@@ -317,9 +317,15 @@ def test_a_program_fills_in_what_it_installs(value: str, found: int, tmp_path: P
     assert rules(tmp_path, files, "label-syntax") in ([], ["label-syntax"] * found)
 
 
+@pytest.mark.parametrize("followed", [False, True])
 @pytest.mark.parametrize(("load", "found"), [("LoadRestrictionsNone", 0), ("None", 1)])
-def test_a_makefile_may_lift_the_restriction(load: str, found: int, tmp_path: Path) -> None:
+def test_a_makefile_may_lift_the_restriction(
+    load: str, found: int, followed: bool, tmp_path: Path
+) -> None:
+    source = "{repoURL: https://git.example.com/shop.git, path: app}"
+    root = APPLICATION.replace("NAME", "web").replace("SOURCE", source)
     files = {
+        "root.yaml": root if followed else "",
         "Makefile": f"all:\n\tkustomize build --load-restrictor {load} app\n",
         "app/kustomization.yaml": HEAD + "resources: [../shared.yaml]\n",
         "shared.yaml": SETTINGS,

@@ -336,7 +336,9 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
         if file is None and resource is not None:
             file, line = blame(resource, problem.path)
         if each.rule.layer not in STRUCTURAL and file and is_meant_so(file, line):
-            inputs.notes.append(f"{places(file)}:{line} says in a comment that it is meant so")
+            inputs.notes.append(
+                f"{places(file)}:{line} has a comment that says that it is on purpose"
+            )
             continue
         group = resource.part.group if resource is not None else places(file)
         title = resource.title if resource is not None else ""

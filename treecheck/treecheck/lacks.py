@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import Cluster, matches
 from treecheck.kube.config import keeps_secrets
 from treecheck.kube.substitutions import filled_name, with_places
-from treecheck.model import as_mapping
+from treecheck.model import as_mapping, at
 from treecheck.placeholders import is_replaced
 from treecheck.registry import Scope
 from treecheck.sets import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from treecheck.inputs import Inputs
     from treecheck.registry import Raised
@@ -113,7 +115,7 @@ def known_lacks(
         elif unsure := _unsure(each, cluster, wider or cluster, inputs):
             unknown.setdefault(unsure)
         else:
-            yield each
+            yield _told(each, inputs)
 
 
 def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) -> str:
@@ -123,16 +125,49 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
     """
     return (
         _by_hand(raised, inputs, wider)
+        or _claimed(raised, inputs)
         or raised.problem.unsure
         or _filled_in(raised, inputs)
         or _unplaced(raised, cluster)
         or _unpeopled(raised, wider)
-        or _alone(raised, wider)
         or _podless(raised, wider)
         or _of_platform(raised, wider)
         or _labelled(raised, inputs)
         or _elsewhere(raised, cluster)
     )
+
+
+def _claimed(raised: Raised, inputs: Inputs) -> str:
+    """Which file beside what asks for a claim makes it, and is not listed, as a sentence, or "".
+
+    People keep claims out of kustomizations, so that nobody deletes the data with the rest.
+    """
+    for what, file in _left_out(raised, inputs):
+        if what.startswith("PersistentVolumeClaim "):
+            return f"{show(file, inputs.root)} makes {what}, so somebody may apply it by hand"
+    return ""
+
+
+def _told(raised: Raised, inputs: Inputs) -> Raised:
+    """A problem, with the file that would solve it where one lies beside and is not listed."""
+    for _, file in _left_out(raised, inputs):
+        made = f"only {show(file, inputs.root)} makes (no kustomization lists it)"
+        message = raised.problem.message.replace("nothing in the tree makes", made)
+        return replace(raised, problem=replace(raised.problem, message=message))
+    return raised
+
+
+def _left_out(raised: Raised, inputs: Inputs) -> Iterator[tuple[str, Path]]:
+    """(`Secret web`, file) of what is missing, and made by a file beside what asks for it."""
+    resource = raised.resource
+    folder = resource.origin.file.parent if resource is not None and resource.origin.file else None
+    for what in _NAMED.findall(raised.problem.message) if folder else ():
+        for path, source in inputs.files.items():
+            if path.parent == folder and not source.merged:
+                made = (as_mapping(each.value) for each in source.documents)
+                names = (f"{each.get('kind')} {at(each, 'metadata', 'name')}" for each in made)
+                if what in names:
+                    yield what, path
 
 
 def _is_settled(raised: Raised, inputs: Inputs) -> bool:
@@ -249,21 +284,6 @@ def _unpeopled(raised: Raised, cluster: Cluster) -> str:
     if not written and resource.part.namespace:
         return ""  # an Application says where a kustomization lands
     return f"nothing in the tree runs in namespace {place}, so what is there can't be known"
-
-
-def _alone(raised: Raised, cluster: Cluster) -> str:
-    """Why something may be in a namespace of which a Pod that people start is all we see, or ""."""
-    resource, place = raised.resource, raised.problem.absent
-    if resource is None or not resource.part.loose or resource.kind != "Pod" or not place:
-        return ""
-    file = resource.origin.file
-    if "namespace" not in resource.metadata or any(
-        each.namespace == place and each.origin.file != file for each in cluster.resources
-    ):
-        return ""
-    return (
-        f"nothing but {resource.part.name} is of namespace {place}, so what is there can't be known"
-    )
 
 
 def _podless(raised: Raised, cluster: Cluster) -> str:

@@ -281,9 +281,8 @@ class Sorter:
             key = (cluster, application.name, str(folder))
             if key not in self.seen:
                 self.seen.add(key)
-                part = self._part(
-                    folder, application.name, namespace, kustomize_options(source, folder)
-                )
+                options = kustomize_options(source, folder, self.mentions.unrestricted())
+                part = self._part(folder, application.name, namespace, options)
                 self.followed.add(folder)
                 self.directories[part] = as_mapping(source.get("directory"))
                 targets[part] = cluster or "the cluster"

@@ -38,10 +38,13 @@ def unknown_field(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             folded = {field.casefold(): field for field in known}
             same = folded.get(name.replace("-", "").replace("_", "").casefold())
             near = [same] if same else difflib.get_close_matches(name, known, n=1)
+            below = "" if same else _place_below(resource, error.path, cluster)
+            near = [] if below else near
             where = show_path(error.path[:-1]) or "the manifest"
             yield Problem(
                 f"{name!r} is not a field of {where}: the API server refuses or drops it",
-                fix=f"Write {near[0]!r} in place of {name!r}." if near else _listed(known),
+                fix=below
+                or (f"Write {near[0]!r} in place of {name!r}." if near else _listed(known)),
                 path=error.path,
                 hides=tuple((*error.path[:-1], field) for field in near),
             )
@@ -52,6 +55,23 @@ def _known_fields(error: SchemaError, resource: Resource, cluster: Cluster) -> l
     if not definition:  # of a custom kind
         definition = custom_part(resource.api_version, resource.kind, error.path[:-1])
     return sorted(definition.get("properties", {}))
+
+
+# Kinds, the mappings below their spec that people take it for, and what those are.
+_JOB, _POD = "io.k8s.api.batch.v1.JobSpec", "io.k8s.api.core.v1.PodSpec"
+_BELOW: dict[str, dict[str, str]] = {
+    **{kind: {"spec.template.spec": _POD} for kind in ("DaemonSet", "Deployment", "Job")},
+    "StatefulSet": {"spec.template.spec": _POD},
+    "CronJob": {"spec.jobTemplate.spec": _JOB, "spec.jobTemplate.spec.template.spec": _POD},
+}
+
+
+def _place_below(resource: Resource, path: FieldPath, cluster: Cluster) -> str:
+    """What to do with a field of a spec that belongs into a template below it, or ""."""
+    for place, name in _BELOW.get(resource.kind, {}).items() if path[:-1] == ("spec",) else ():
+        if path[-1] in schemas(cluster.version).definition(name).get("properties", {}):
+            return f"Move {path[-1]!r} to {place}."
+    return ""
 
 
 def _listed(known: list[str]) -> str:
