@@ -140,3 +140,26 @@ def test_two_roots_that_bring_themselves_are_of_two_argo_cds(
     report = run(tmp_path, files, "shared-resource")
 
     assert [each.rule for each in report.findings] == ["shared-resource"] * found
+
+
+@pytest.mark.parametrize(("several", "found"), [(False, 0), (True, 1)])
+def test_an_overlay_of_a_cluster_rewrites_the_first_application(
+    several: bool, found: int, tmp_path: Path
+) -> None:
+    stack, live = (f"{{repoURL: {SHOP}, path: {each}}}" for each in ("stack", "live"))
+    first = application("seed", stack)
+    if several:
+        first = APPLICATION.replace("NAME", "seed").replace(
+            "source: SOURCE", f"sources: [{stack}, {live}]"
+        )
+    files = {
+        "seed.yaml": first,
+        "stack/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
+        "stack/a.yaml": CONFIG.replace("NAME", "web"),
+        "live/kustomization.yaml": HEAD + f"resources: [../stack{', seed.yaml' * (not several)}]\n",
+        "live/seed.yaml": application("seed", live),
+    }
+
+    report = run(tmp_path, files, "duplicate-resource")
+
+    assert [each.rule for each in report.findings] == ["duplicate-resource"] * found
