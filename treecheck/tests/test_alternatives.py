@@ -156,9 +156,11 @@ def test_an_overlay_of_a_cluster_rewrites_the_first_application(
         "seed.yaml": first,
         "stack/kustomization.yaml": HEAD + "resources: [a.yaml]\n",
         "stack/a.yaml": CONFIG.replace("NAME", "web"),
-        "live/kustomization.yaml": HEAD + f"resources: [../stack{', seed.yaml' * (not several)}]\n",
-        "live/seed.yaml": application("seed", live),
+        "live/kustomization.yaml": HEAD + "resources: [../stack]\n",
     }
+    if not several:
+        files["live/kustomization.yaml"] = HEAD + "resources: [../stack, seed.yaml]\n"
+        files["live/seed.yaml"] = application("seed", live)
 
     report = run(tmp_path, files, "duplicate-resource")
 

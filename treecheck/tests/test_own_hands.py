@@ -229,9 +229,9 @@ def test_the_api_server_asks_a_webhook_again(name: str, found: int, tmp_path: Pa
         "spec: {selector: {app: front}, ports: [{port: 443}]}\n"
     )
 
-    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": service}, "grace-period-too-short")
+    names = rules(tmp_path, {"a.yaml": pod, "b.yaml": service}, "no-grace-period")
 
-    assert names == ["grace-period-too-short"] * found
+    assert names == ["no-grace-period"] * found
 
 
 @pytest.mark.parametrize(
