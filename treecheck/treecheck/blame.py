@@ -239,17 +239,55 @@ def _transformed(
         return found
     for file, node, target in _patches(kustomization):
         if is_meant(target, resource, ANY_AFFIX) if target else _is(node, resource, exact=False):
+            if isinstance(node, yaml.SequenceNode):
+                if written := _by_operation(node, resource.body, path):
+                    return file, written
+                continue
             line, depth = _locate(node, resource.body, path)
             if depth == len(path):
                 return file, line
     return _by_field(kustomization, resource, path)
 
 
+def _by_operation(operations: _Node, body: Manifest, path: FieldPath) -> int | None:
+    """The line in a JSON6902 patch that wrote a field, or something that holds it.
+
+    The last one that did: `op: add`, `path: /spec/ports/-`.
+    """
+    for each in reversed(operations.value):
+        pointer, value = _child(each, "path"), _child(each, "value")
+        if pointer is None or value is None:
+            continue
+        steps = str(pointer.value).removeprefix("/").split("/")
+        if len(steps) > len(path) or not all(map(_is_step, steps, path)):
+            continue
+        made = at(body, *path[: len(steps)])
+        if steps[-1] != "-" or _is_value(value, made):
+            rest = path[len(steps) :]
+            return _locate(value, made, rest)[0] if rest else _line(each, "value")
+    return None
+
+
+def _is_step(written: str, step: str | int) -> bool:
+    """Whether a step of a JSON pointer may be one of a path; `-` is the end of a list."""
+    name = written.replace("~1", "/").replace("~0", "~")
+    return name == str(step) or (name == "-" and isinstance(step, int))
+
+
+def _is_value(node: _Node, made: Any) -> bool:
+    """Whether a list's item is what a patch put at its end."""
+    for field in _IDENTITY:
+        if (mine := _child(node, field)) is not None:
+            return str(mine.value) == str(at(made, field))
+    return not isinstance(node, yaml.ScalarNode) or node.value == str(made)
+
+
 def _patches(kustomization: Kustomization) -> Iterator[tuple[Path, _Node, Manifest]]:
     """(file, patch, target) of each; without a target, it changes the resource that it names."""
     own = set(kustomization.body.get("resources") or [])
     targets: dict[Path, Manifest] = {}
-    for patch in as_list(kustomization.body.get("patches")):
+    listed = (as_list(kustomization.body.get(key)) for key in ("patches", "patchesJson6902"))
+    for patch in (each for patches in listed for each in patches):
         inline, target = as_text(at(patch, "patch")), as_mapping(at(patch, "target"))
         targets[kustomization.folder / as_text(at(patch, "path"))] = target
         if inline:
