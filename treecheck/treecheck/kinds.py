@@ -147,7 +147,7 @@ def is_of_a_program(body: dict[str, Any]) -> bool:
         return True  # a generator of kustomize, which a script may fill in
     if kind == "AgentConfig" and version in {"v1alpha1", "v1beta1"}:
         return True  # of openshift-install
-    if "/" in str(kind):
-        return True  # as ksonnet's `kind: ksonnet.io/app`
+    if kind == "ksonnet.io/app":
+        return True
     talos = version == "v1alpha1" and kind not in OWN_GROUPS
     return talos or version.partition("/")[0] in _OF_PROGRAMS

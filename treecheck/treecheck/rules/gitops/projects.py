@@ -225,11 +225,13 @@ def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem
     """An Application into a namespace that nothing makes.
 
     On a new cluster its first sync fails: namespaces not found. The tree may have the Namespace,
-    the facts may name it, or the Application may say CreateNamespace=true. One that says
-    CreateNamespace=false is of a namespace that something else makes. Of another cluster than
-    Argo CD's own it is not known which namespaces there are.
+    the facts may name it, or the Application may say CreateNamespace=true. Where none
+    says so and one says CreateNamespace=false, something else makes namespaces. Of another cluster
+    than Argo CD's own it is not known which namespaces there are.
     """
-    if cluster_of(resource) != IN_CLUSTER or "CreateNamespace=false" in sync_options(resource):
+    if cluster_of(resource) != IN_CLUSTER or cluster.once(
+        "made elsewhere", lambda: _are_made_elsewhere(cluster)
+    ):
         return
     name = as_text(destination(resource).get("namespace"))
     known = {*cluster.facts.namespaces, resource.namespace, "default", "kube-system"}
@@ -241,3 +243,9 @@ def namespace_not_made(resource: Resource, cluster: Cluster) -> Iterator[Problem
         path=("spec", "destination", "namespace"),
         absent=name,
     )
+
+
+def _are_made_elsewhere(cluster: Cluster) -> bool:
+    """Whether Applications say that they make no namespaces, and none says that it does."""
+    said = {option for each in applications(cluster) for option in sync_options(each)}
+    return "CreateNamespace=false" in said and "CreateNamespace=true" not in said

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from treecheck.cluster import Cluster
     from treecheck.kube.ports import Port
-    from treecheck.model import Resource
+    from treecheck.kube.variables import Variable
+    from treecheck.model import Manifest, Resource
 
 
 @rule(
@@ -145,7 +146,7 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
     at are PORT, APP_PORT, SERVER_PORT and LISTEN_PORT of containers that declare ports, and a
     variable with the name of a declared port, such as METRICS_PORT beside the port `metrics`,
     unless it goes with a host: then it is a port of others. One that came with all others of a
-    ConfigMap (`envFrom`) may be of another container.
+    ConfigMap (`envFrom`) may be of another server, if another takes all of that ConfigMap too.
     """
     for path, container in containers(resource, "containers"):
         ports = container_ports(container)
@@ -157,7 +158,7 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
             meant = _named_so(name, ports, set(variables.named))
             if not value.isdecimal() or (name not in LISTENS and meant is None):
                 continue
-            if variable.loaded and meant is None:
+            if variable.loaded and meant is None and _is_shared(variable, container, cluster):
                 continue
             undeclared = all(port.number != int(value) for port in ports)
             if undeclared or (meant is not None and meant.number != int(value)):
@@ -170,6 +171,19 @@ def listen_port_undeclared(resource: Resource, cluster: Cluster) -> Iterator[Pro
                     resource=variable.resource,
                     related=(resource,),
                 )
+
+
+def _is_shared(variable: Variable, container: Manifest, cluster: Cluster) -> bool:
+    """Whether another server takes all of the ConfigMap that a variable is of."""
+    source = variable.resource
+    return any(
+        other is not container
+        and other.get("ports")
+        and as_mapping(item.get("configMapRef")).get("name") == source.name
+        for pod in cluster.pods(source.namespace)
+        for _, other in pod.containers()
+        for _, item in each(other, "envFrom")
+    )
 
 
 # What a port beside the one that serves is for.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.pod_security import on_windows
 from treecheck.kube.variables import variables_of
+from treecheck.kube.waves import is_hook
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, containers, each
 from treecheck.registry import rule
 
@@ -176,25 +177,29 @@ def job_never_ends(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     A pod has succeeded when all its containers have ended. A proxy or a `sleep infinity` beside the
     work keeps the Job Running, and a hook or the next run waits for it. As an init container with
     restartPolicy Always it is ended with the work. One container that sleeps with a deadline,
-    or in a suspended CronJob, is one that people work in.
+    or in a suspended CronJob, is one that people work in, unless a sync waits for it.
     """
-    limits = [resource.spec, as_mapping(resource.pod.spec) if resource.pod else {}]
-    limits.append(as_mapping(at(resource.spec, "jobTemplate", "spec")))
-    timed = any("activeDeadlineSeconds" in each for each in limits)
+    several = len(as_list(resource.pod.spec.get("containers"))) > 1 if resource.pod else False
     for path, container in containers(resource, "containers"):
         words = [*as_list(container.get("command")), *as_list(container.get("args"))]
         line = " ".join(map(as_text, words))
-        several = len(as_list(resource.pod.spec.get("containers"))) > 1 if resource.pod else False
         endless = re.search(r"\bsleep (infinity|inf)\b|\btail -f /dev/null\b", line)
         proxy = re.search(
             r"/?(cloud-?sql-proxy|cloudsql-proxy|envoy|pgbouncer|istio/proxyv2|proxyv2)\b",
             as_text(container.get("image")),
         )
         quits = re.search(r"quit|exit", line) or as_mapping(container.get("lifecycle"))
-        alone = not several and (timed or resource.spec.get("suspend") is True)
-        if (endless and not alone) or (proxy and several and not quits):
+        by_hand = not several and _is_worked_in(resource)
+        if (endless and not by_hand) or (proxy and several and not quits):
             yield Problem(
                 f"container {container.get('name')} never ends, so the Job never completes",
                 fix="Make it an init container with restartPolicy: Always.",
                 path=(*path, "name"),
             )
+
+
+def _is_worked_in(job: Resource) -> bool:
+    """Whether a Job waits for people who work in it: until a deadline, or when they start it."""
+    limits = (job.spec, job.pod.spec if job.pod else {}, at(job.spec, "jobTemplate", "spec"))
+    timed = any("activeDeadlineSeconds" in as_mapping(each) for each in limits)
+    return not is_hook(job) and (timed or job.spec.get("suspend") is True)
