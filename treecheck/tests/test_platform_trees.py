@@ -94,7 +94,7 @@ def test_where_a_folder_without_a_namespace_lands_is_not_known(
     files = {
         "extra/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
         "extra/a.yaml": policy,
-        "web.yaml": IN_SHOP,
+        "web.yaml": OTHER,
     }
 
     names = rules(tmp_path, files, "network-policy-selects-nothing")
@@ -261,10 +261,15 @@ def test_op_inject_fills_in_a_secret(tmp_path: Path) -> None:
     assert rules(tmp_path, {"a.yaml": text}, "not-base64") == []
 
 
-@pytest.mark.parametrize(("name", "found"), [("{{NAME}}", 0), ("''", 1)])
-def test_a_folder_of_templates_is_filled_in_first(name: str, found: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "listed", "found"),
+    [("{{NAME}}", "a.yaml", 0), ("''", "a.yaml", 1), ("{{NAME}}", "gone.yaml, a.yaml", 1)],
+)
+def test_a_folder_of_templates_is_filled_in_first(
+    name: str, listed: str, found: int, tmp_path: Path
+) -> None:
     files = {
-        "base/kustomization.yaml": ENTRY.replace("LISTED", "a.yaml"),
+        "base/kustomization.yaml": ENTRY.replace("LISTED", listed),
         "base/a.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n",
         "live/kustomization.yaml": ENTRY.replace("LISTED", "../base"),
     }

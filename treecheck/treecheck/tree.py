@@ -47,7 +47,7 @@ from treecheck.placeholders import is_template, namespaces_in, template_of, with
 from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
-from treecheck.unbuilt import tell_failures
+from treecheck.unbuilt import FILLED, tell_failures
 from treecheck.written import left_over, mark_data, taken_out
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Sorter:
     def _excuse(self, folder: Path) -> str:
         """Why a folder need not be built as it is, or ""."""
         if any(file in self.unfilled for each in closure(folder) for file in each.files):
-            return "its files are templates"
+            return FILLED
         return "nothing deploys it" if self._aside(folder) else ""
 
     def _tell_templates(self, used: set[Path]) -> None:

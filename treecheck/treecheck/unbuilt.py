@@ -33,6 +33,7 @@ _UNKNOWN = re.compile(r"unknown field \\?\"([\w-]+)")
 _HEAD = {("apiVersion",), ("kind",), ("metadata",)}  # of each kustomization
 _WAY = re.compile(r"in path '([^']+)': ")
 TIMEOUT = 20  # seconds
+FILLED = "its files are templates"
 # Folders of what people copy, and what a copy names is not there.
 _COPIED = frozenset({"skeleton", "skeletons", "template", "templates"})
 
@@ -179,7 +180,11 @@ def tell_failures(
         inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
         inside = {each.folder for each in closure(folder)} - {folder}
         copied = is_empty(message, folder) or not _COPIED.isdisjoint(name.split("/"))
-        why = excuse(folder) or (copied and folder not in deployed and "nothing deploys it")
+        why = excuse(folder)
+        if why == FILLED and any(each.search(message) for each in (_GONE, _NONE_IN, _OUTSIDE)):
+            why = ""  # what it names is not there, whatever fills in the files that are
+        if not why and copied and folder not in deployed:
+            why = "nothing deploys it"
         if why:
             inputs.notes.append(f"{name} can't be built, and {why}")
             continue
