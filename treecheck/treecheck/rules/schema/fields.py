@@ -39,6 +39,7 @@ def unknown_field(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             same = folded.get(name.replace("-", "").replace("_", "").casefold())
             near = [same] if same else difflib.get_close_matches(name, known, n=1)
             below = "" if same else _place_below(resource, error.path, cluster)
+            below = below or ("" if same else _place_beside(error, cluster))
             near = [] if below else near
             where = show_path(error.path[:-1]) or "the manifest"
             yield Problem(
@@ -55,6 +56,26 @@ def _known_fields(error: SchemaError, resource: Resource, cluster: Cluster) -> l
     if not definition:  # of a custom kind
         definition = custom_part(resource.api_version, resource.kind, error.path[:-1])
     return sorted(definition.get("properties", {}))
+
+
+def _place_beside(error: SchemaError, cluster: Cluster) -> str:
+    """What to do with a field that belongs into a mapping beside it, or "".
+
+    That is rollingUpdate beside `strategy`, labels beside `metadata`, volumeMounts beside
+    `containers`.
+    """
+    known, name = schemas(cluster.version), str(error.path[-1])
+    places = []
+    for field, body in known.definition(error.definition).get("properties", {}).items():
+        part = body.get("items", {}) if field == "containers" else body
+        inner = known.definition(str(part.get("$ref", "")).removeprefix("#/$defs/"))
+        if field != "status" and name in inner.get("properties", {}):
+            places.append(field)
+    if len(places) != 1:
+        return ""
+    if places == ["containers"]:
+        return f"Move {name!r} to the container that it is for."
+    return f"Move {name!r} to {show_path((*error.path[:-1], *places))}."
 
 
 # Kinds, the mappings below their spec that people take it for, and what those are.
