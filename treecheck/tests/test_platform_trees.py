@@ -286,6 +286,16 @@ def test_a_merge_may_have_its_tag(tmp_path: Path) -> None:
     assert ["binaryData.where" in each.message for each in report.findings] == [True]
 
 
+@pytest.mark.parametrize(("name", "found"), [("web-__ENV__", 0), ("web_ENV", 1)])
+def test_a_script_also_fills_in_what_an_application_brings(
+    name: str, found: int, tmp_path: Path
+) -> None:
+    source = "{repoURL: 'https://git.example.com/shop.git', targetRevision: main, path: apps}"
+    files = {"root.yaml": application("root", source), "apps/a.yaml": application(name, source)}
+
+    assert rules(tmp_path, files, "resource-name") == ["resource-name"] * found
+
+
 def test_a_condition_of_azure_pipelines_is_no_key(tmp_path: Path) -> None:
     text = "steps:\n  - ${{ else }}: 1\n    ${{ else }}: 2\n"
 

@@ -60,7 +60,8 @@ _YTT = re.compile(
     r"^[ \t]*#@[ \t]*(?:load\(|(?:if|for|def|end)\b|(?:data|overlay|schema|library)/)|: #@ ?\w",
     re.MULTILINE,
 )
-_PLACE = re.compile(r"\{\{|\$[{(A-Za-z]")
+_BETWEEN = re.compile(r"__[A-Z][A-Z0-9_]*__")  # a word that sed replaces
+_PLACE = re.compile(rf"\{{\{{|\$[{{(A-Za-z]|{_BETWEEN.pattern}")
 # A name that a person, a script or a program replaces: `web-<stage>`, `web-{STAGE}`, `NAMESPACE`,
 # `YOUR_APP`, `of-NAME`, `web-__TEAM__`.
 _WORD = re.compile(
@@ -217,7 +218,7 @@ def is_hint(text: str) -> bool:
 
 
 def has_place(text: str) -> bool:
-    """Whether another program fills something into a text: `{{ name }}`, `${NAME}`, `$(NAME)`."""
+    """Whether a program fills something in: `{{ name }}`, `${NAME}`, `$(NAME)`, `__NAME__`."""
     return _PLACE.search(text) is not None
 
 
@@ -241,6 +242,7 @@ def is_filled_in_later(
         value = next((each.value for each in resource.schema_errors if each.path == path), None)
     if isinstance(value, str) and (
         value.startswith(("<path:", "op://", "ref+"))  # by a plugin of Argo CD, op inject, vals
+        or _BETWEEN.search(value)
         or (substituted and "${" in value)
         or (resource.part.to_copy and _TO_FILL.search(value))
         or (apart and _SET.search(value))
