@@ -206,3 +206,18 @@ def test_a_message_names_the_file_that_no_kustomization_lists(tmp_path: Path) ->
     (found,) = run(tmp_path, files, "config-missing").findings
 
     assert "app/keys.yaml makes (no kustomization lists it)" in found.message
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [("keys.yaml.example", 0), ("keys.example.yaml", 0), ("keys.txt.example", 1)],
+)
+def test_people_copy_an_example_of_a_secret(file: str, found: int, tmp_path: Path) -> None:
+    files = {
+        "app/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",
+        "app/a.yaml": POD.replace("$(BUCKET)", "run"),
+        "app/b.yaml": SECRET,
+        f"app/{file}": KEYS + "stringData: {a: <your key>}\n",
+    }
+
+    assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found

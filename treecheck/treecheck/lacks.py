@@ -26,6 +26,7 @@ _NAMED = re.compile(
     r"\b(?:Secret|ConfigMap|PersistentVolumeClaim|Service|ServiceAccount) [a-z0-9][\w.-]*\w"
 )
 _ADDRESS = re.compile(r"(?:\w+://|\w+@)?(\S+?/\S+?)(?:\?\S*)? is not fetched")
+_EXAMPLE = re.compile(r"(?:^|[-_.])(?:example|sample)s?(?:[-_.]|$)")
 # Folders that are there to be built on, and rules about what an overlay fills in.
 _BASES = frozenset({"base", "bases", "component", "components"})
 # What brings a tree to a cluster: group of its resources -> (its name, its own Services).
@@ -140,10 +141,11 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
 def _claimed(raised: Raised, inputs: Inputs) -> str:
     """Which file beside what asks for a claim makes it, and is not listed, as a sentence, or "".
 
-    People keep claims out of kustomizations, so that nobody deletes the data with the rest.
+    People keep claims out of kustomizations, so that nobody deletes the data with the rest. An
+    example of whatever is missing they copy and fill in.
     """
     for what, file in _left_out(raised, inputs):
-        if what.startswith("PersistentVolumeClaim "):
+        if what.startswith("PersistentVolumeClaim ") or _EXAMPLE.search(file.stem):
             return f"{show(file, inputs.root)} makes {what}, so somebody may apply it by hand"
     return ""
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from treecheck.errors import InputError
 from treecheck.files import SKIPPED_FOLDERS, kustomization_file, load_text
+from treecheck.model import as_mapping, as_text, at
+from treecheck.reading import read_documents
 from treecheck.sets import show
 from treecheck.terraform import managed, provisioned
 from treecheck.unseen import Unseen
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
     from treecheck.files import SourceFile
-    from treecheck.model import Resource
+    from treecheck.model import Manifest, Resource
     from treecheck.sets import Inputs
 
 PAGES = frozenset({".adoc", ".md", ".rst"})
@@ -26,6 +28,7 @@ SCRIPT_NAMES = frozenset(
     {"helmfile.yaml.gotmpl", "Makefile", "justfile", "Justfile", ".justfile"}
     | {"Taskfile.yaml", "Taskfile.yml"}
 )
+FORMS = frozenset({".dist", ".example", ".sample", ".template", ".tpl"})
 # What programs keep in a checkout: none of it is the repository's own text.
 _KEPT = SKIPPED_FOLDERS | {".git", ".nox", ".terraform", ".tox"}
 PROGRAMS = frozenset({".cs", ".go", ".java", ".js", ".kt", ".py", ".rb", ".rs", ".ts"})
@@ -143,6 +146,13 @@ def _spelled(script: str) -> str:
     )
 
 
+def _bodies(text: str) -> list[Manifest]:
+    try:
+        return [as_mapping(each.value) for each in read_documents(text, "a form")]
+    except InputError:
+        return []
+
+
 def _is_installed(folder: Path) -> bool:
     """Whether a program keeps a folder for itself; a virtual environment of Python is one."""
     return folder.name in _KEPT or (folder / "pyvenv.cfg").exists()
@@ -231,6 +241,15 @@ class Mentions:
             f"{_KINDS[kind]} {name}": path
             for path, text in self._all()
             for kind, name in _CREATE.findall(_spelled(text.replace("\\\n", " ")))
+        }
+
+    def forms(self) -> dict[str, Path]:
+        """`Secret web` -> a file that a person copies and fills in: `secret.yaml.example`."""
+        return {
+            f"{body.get('kind')} {as_text(at(body, 'metadata', 'name'))}": path
+            for path, text in self._read(FORMS, ())
+            if Path(path.stem).suffix in {".yaml", ".yml"}
+            for body in _bodies(text)
         }
 
     def shows(self) -> dict[str, Path]:
@@ -343,7 +362,7 @@ def take_commands(inputs: Inputs, mentions: Mentions, loose: Iterable[Resource])
     inputs.substituted, inputs.replaced = mentions.substitutes(), mentions.replaced()
     if (charts := mentions.helmfile()) is not None:
         inputs.miss(f"{show(charts, inputs.root)} installs charts")
-    inputs.by_hand.update(mentions.creates())
+    inputs.by_hand.update(mentions.forms() | mentions.creates())
     inputs.shown = mentions.shows()
     for place, path in mentions.installs().items():
         why = f"{show(path, inputs.root)} installs a chart in namespace {place}"
