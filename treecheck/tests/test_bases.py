@@ -205,7 +205,9 @@ def test_a_message_names_the_file_that_no_kustomization_lists(tmp_path: Path) ->
 
     (found,) = run(tmp_path, files, "config-missing").findings
 
-    assert "app/keys.yaml makes (no kustomization lists it)" in found.message
+    assert "app/keys.yaml (no kustomization lists it) makes" in found.message
+    files |= {f"app/{each}.yaml": KEYS.replace("web-keys", each) for each in ("db", "api")}
+    assert rules(tmp_path, files, "config-missing") == []
 
 
 @pytest.mark.parametrize(

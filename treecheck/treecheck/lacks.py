@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import Cluster, matches
+from treecheck.files import kustomization_file
 from treecheck.kube.config import keeps_secrets
 from treecheck.kube.substitutions import filled_name, with_places
 from treecheck.model import as_mapping, at
@@ -26,6 +27,7 @@ _NAMED = re.compile(
     r"\b(?:Secret|ConfigMap|PersistentVolumeClaim|Service|ServiceAccount) [a-z0-9][\w.-]*\w"
 )
 _ADDRESS = re.compile(r"(?:\w+://|\w+@)?(\S+?/\S+?)(?:\?\S*)? is not fetched")
+_SEVERAL = 3  # files beside a kustomization that it does not list, which people apply then
 _EXAMPLE = re.compile(r"(?:^|[-_.])(?:example|sample)s?(?:[-_.]|$)")
 # Folders that are there to be built on, and rules about what an overlay fills in.
 _BASES = frozenset({"base", "bases", "component", "components"})
@@ -142,10 +144,13 @@ def _claimed(raised: Raised, inputs: Inputs) -> str:
     """Which file beside what asks for a claim makes it, and is not listed, as a sentence, or "".
 
     People keep claims out of kustomizations, so that nobody deletes the data with the rest. An
-    example of whatever is missing they copy and fill in.
+    example of whatever is missing they copy and fill in. Where several files lie beside, all of
+    them are theirs to apply.
     """
     for what, file in _left_out(raised, inputs):
-        if what.startswith("PersistentVolumeClaim ") or _EXAMPLE.search(file.stem):
+        beside = (path for path, each in inputs.files.items() if not each.merged and each.documents)
+        several = sum(path.parent == file.parent for path in beside) >= _SEVERAL
+        if several or what.startswith("PersistentVolumeClaim ") or _EXAMPLE.search(file.stem):
             return f"{show(file, inputs.root)} makes {what}, so somebody may apply it by hand"
     return ""
 
@@ -153,8 +158,8 @@ def _claimed(raised: Raised, inputs: Inputs) -> str:
 def _told(raised: Raised, inputs: Inputs) -> Raised:
     """A problem, with the file that would solve it where one lies beside and is not listed."""
     for _, file in _left_out(raised, inputs):
-        made = f"only {show(file, inputs.root)} makes (no kustomization lists it)"
-        message = raised.problem.message.replace("nothing in the tree makes", made)
+        made = f"only {show(file, inputs.root)} (no kustomization lists it) makes"
+        message = re.sub("nothing in the tree makes|^there is no", made, raised.problem.message)
         return replace(raised, problem=replace(raised.problem, message=message))
     return raised
 
@@ -163,7 +168,9 @@ def _left_out(raised: Raised, inputs: Inputs) -> Iterator[tuple[str, Path]]:
     """(`Secret web`, file) of what is missing, and made by a file beside what asks for it."""
     resource = raised.resource
     folder = resource.origin.file.parent if resource is not None and resource.origin.file else None
-    for what in _NAMED.findall(raised.problem.message) if folder else ():
+    if folder is None or kustomization_file(folder) is None:
+        return
+    for what in _NAMED.findall(raised.problem.message):
         for path, source in inputs.files.items():
             if path.parent == folder and not source.merged:
                 made = (as_mapping(each.value) for each in source.documents)
