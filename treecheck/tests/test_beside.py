@@ -115,7 +115,7 @@ def test_an_archive_that_an_application_deploys_is_none(tmp_path: Path) -> None:
     assert rules(tmp_path, files, "removed-api") == ["removed-api"]
 
 
-@pytest.mark.parametrize(("folder", "found"), [("docs/examples", 0), ("overlays/test", 1)])
+@pytest.mark.parametrize(("folder", "found"), [("web/examples", 0), ("overlays/test", 1)])
 def test_an_example_is_looked_at_by_itself(folder: str, found: int, tmp_path: Path) -> None:
     files = {
         f"{folder}/one/kustomization.yaml": HEAD + "resources: [a.yaml, b.yaml]\n",

@@ -173,3 +173,13 @@ def test_what_another_repository_or_branch_has_is_not_known(
     }
 
     assert len(rules(tmp_path, files, "application-path-missing")) == found
+
+
+@pytest.mark.parametrize(("page", "found"), [("", 0), ("kubectl apply -f docs/web/old.yaml\n", 1)])
+def test_a_manifest_among_pages_is_a_copy_unless_one_names_it(
+    page: str, found: int, tmp_path: Path
+) -> None:
+    old = "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: tidy}\nspec: {}\n"
+    files = {"docs/web/old.yaml": old, "web/front.yaml": IN_SHOP, "docs/web.md": page}
+
+    assert len(rules(tmp_path, files, "removed-api")) == found

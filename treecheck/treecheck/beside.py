@@ -15,7 +15,7 @@ from treecheck.model import as_list, as_mapping, as_text, at
 from treecheck.rendering import closure, items, read_kustomization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from treecheck.files import SourceFile
@@ -40,6 +40,8 @@ EXAMPLES = frozenset(
     {"demos", "doc", "docs", "example", "examples", "sample", "samples"}
     | {"slides", "tests", "third_party", "tutorial", "tutorials"}
 )
+# Folders of pages: what lies there and no page or script names is a copy, for nobody to apply.
+PAGES = frozenset({"doc", "docs"})
 # Folders of what is no longer deployed, or is copied first.
 ARCHIVES = frozenset(
     {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
@@ -62,10 +64,11 @@ _FAULTS = re.compile(r"(?:^|[-_])(?:broken|invalid)(?:[-_]|$)|[-_]errors?$")
 EXAMPLE, ARCHIVE = "example", "archive"
 
 
-def aside(path: Path, tree: Path) -> str:
+def aside(path: Path, tree: Path, is_named: Callable[[Path], bool] | None = None) -> str:
     """EXAMPLE or ARCHIVE, where a file or folder of a tree lies in a folder of such; else "".
 
-    What a test beside it reads is nothing that is deployed either.
+    What a test beside it reads is nothing that is deployed either, nor what lies among pages and
+    is not named by one (`is_named`).
     """
     parts = path.relative_to(tree).parts if path.is_relative_to(tree) else ()
     names = {each.strip("_.-").casefold() for each in parts}
@@ -74,6 +77,8 @@ def aside(path: Path, tree: Path) -> str:
     if parts and _RECORD.search(parts[-1]):
         return ARCHIVE
     if names & (ARCHIVES | RECORDS) or _is_input_of_test(path) or _is_data_of_chart(path):
+        return ARCHIVE
+    if names & PAGES and is_named is not None and not is_named(path):
         return ARCHIVE
     taught = any(_LESSON.search(each) for each in names)
     return EXAMPLE if taught or names & EXAMPLES else ""

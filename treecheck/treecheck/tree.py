@@ -163,7 +163,7 @@ class Sorter:
         here = not places.isdisjoint({*self.flux, *self.followed})
         if here or not (self.deploys or is_recorded(path, self.folder)):
             return ""
-        return aside(path, self.folder) or out
+        return aside(path, self.folder, self.mentions.has) or out
 
     def _part(self, folder: Path, name: str = "", namespace: str = "", options: str = "") -> Part:
         shown = show(folder, self.inputs.root)
