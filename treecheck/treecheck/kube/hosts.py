@@ -33,6 +33,7 @@ LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.
 NO_HOSTS = frozenset({"false", "localhost", "no", "none", "null", "true", "yes"})
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 URL = re.compile(r"([a-z][a-z0-9.-]*)(\+[a-z0-9]+)?://[^/\s\"',;]+", re.IGNORECASE)
+URL_OPTION = re.compile(r"--?([\w.-]*?)(?:addr(?:ess)?|endpoint|host|server|ur[il])(?:=|$)")
 WAITS = re.compile(r"\b(?:nc|ncat)(?: -\w+)* ([a-z][\w.-]*) (\d+)\b")
 # Programs that are told a host by -h or --host, with the port that they ask without one, and how
 # they are told another.
@@ -148,6 +149,8 @@ def _in_words(
     found: list[tuple[str, int, str, str, int | None]] = []
     for field, index, word in words:
         urls = [_host_and_port("", url[0]) for url in URL.finditer(word)]
+        if _has_port_beside([text for part, _, text in words if part == field], index):
+            urls = [(host, number if f":{number}" in word else None) for host, number in urls]
         if "external" in word or "advertise" in word or "listen" in word:
             urls = []  # its own name, as others call it
         found += [(field, index, word, *pair) for pair in (*urls, *called(word))]
@@ -159,6 +162,16 @@ def _in_words(
         if meant is not None:
             at = Variable(word, pod.owner, (*path, field, index))
             yield Dependency(pod, f"{field}[{index}]", host, *meant, number, at, at)
+
+
+def _has_port_beside(words: list[str], index: int) -> bool:
+    """Whether the option of a word has another beside it for the port: `--db-url`, `--db-port`."""
+    option = URL_OPTION.match(words[index]) or (
+        URL_OPTION.match(words[index - 1]) if index else None
+    )
+    return option is not None and any(
+        re.match(rf"--?{re.escape(option[1])}port\b", each) for each in words
+    )
 
 
 def called(line: str) -> list[tuple[str, int | None]]:
