@@ -37,6 +37,18 @@ def test_a_network_plugins_own_policy_may_open_what_others_close(
     assert len(rules(tmp_path, files, "exposure-blocked")) == found
 
 
+def test_a_plugins_policy_for_the_nodes_lets_no_pod_in(tmp_path: Path) -> None:
+    asking = PODS.replace("shop}", "bank}").replace(
+        "ports:", "env: [{name: A, value: 'http://front.shop'}], ports:"
+    )
+    files = {"a.yaml": IN_SHOP, "b.yaml": PODS, "c.yaml": asking, "d.yaml": CLOSED}
+    files["cilium.yaml"] = CILIUM.replace("PLACE", "shop")
+
+    assert rules(tmp_path, files, "network-blocked") == ["network-blocked"]
+    files["cilium.yaml"] = files["cilium.yaml"].replace("host,", "cluster,")
+    assert rules(tmp_path, files, "network-blocked") == []
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

@@ -23,7 +23,7 @@ REDIRECTS = (
 )
 _RETURNS = re.compile(r"^\s*(?:return|rewrite|proxy_pass|error_page)\s", re.MULTILINE)
 _REFUSES = re.compile(r"^\s*#.*\b50[234]\b")
-ABOVE = 12  # lines over a backend that may say what its path answers
+AROUND = 12, 20  # lines over and under a backend that may say what its path answers
 
 ACTIONS = "alb.ingress.kubernetes.io/actions."
 
@@ -96,5 +96,6 @@ def _answers_itself(ingress: Resource, path: FieldPath) -> bool:
         if key in REDIRECTS or (key.endswith(("-snippet", "-snippets")) and _RETURNS.search(text)):
             return True
     file, line = blame(ingress, path)
-    above = load_text(file).splitlines()[max(line - ABOVE, 0) : line] if file is not None else []
-    return any(_REFUSES.search(each) for each in above)
+    over, under = AROUND
+    lines = load_text(file).splitlines() if file is not None else []
+    return any(_REFUSES.search(each) for each in lines[max(line - over, 0) : line + under])

@@ -29,6 +29,8 @@ WIDEST = 20
 # Groups of network plugins' own policies, and those of their kinds that are for one namespace.
 PLUGINS = ("cilium.io", "crd.antrea.io", "policy.networking.k8s.io", "projectcalico.org")
 NAMESPACED = frozenset({"CiliumNetworkPolicy", "NetworkPolicy"})
+# What Cilium calls the nodes and what runs on them: https://docs.cilium.io/en/stable/security/policy/
+NODES = frozenset({"health", "host", "kube-apiserver", "remote-node"})
 DIRECTIONS = {"Egress": ("egress", "to"), "Ingress": ("ingress", "from")}
 
 
@@ -69,16 +71,7 @@ class Network:
         self._namespaces = {each.name: each.labels for each in cluster.of_kind("Namespace")}
 
     def isolating(self, pod: Pod, direction: str) -> list[Resource]:
-        """The policies that select `pod` for a direction, "Ingress" or "Egress".
-
-        None where a network plugin's own policy may open it: how that joins them is the plugin's.
-        """
-        key, _ = DIRECTIONS[direction]
-        if any(
-            key in each.spec and (each.kind not in NAMESPACED or each.namespace == pod.namespace)
-            for each in self._others
-        ):
-            return []
+        """The policies that select `pod` for a direction, "Ingress" or "Egress"."""
         return [
             policy
             for policy in self.policies
@@ -95,6 +88,8 @@ class Network:
         near, far = connection.client, connection.server
         if direction == "Ingress":
             near, far = far, near
+        if self.may_open(direction, near, far):
+            return []
         selecting = self.isolating(near, direction)
         rules_key, peers_key = DIRECTIONS[direction]
         for policy in selecting:
@@ -106,6 +101,26 @@ class Network:
                     return []
         return selecting
 
+    def may_open(self, direction: str, near: Pod, far: Pod) -> bool:
+        """Whether a network plugin's own policy may open one end: it says how it joins the others.
+
+        Cilium's rules for the nodes alone let in no pod, only what comes through a node.
+        """
+        key, _ = DIRECTIONS[direction]
+        for policy in self._others:
+            if policy.kind in NAMESPACED and policy.namespace != near.namespace:
+                continue
+            selector = as_mapping(policy.spec.get("endpointSelector"))
+            plain = ":" not in str(selector)  # `k8s:app` has a source before the label's key
+            if plain and not matches(selector, near.labels):
+                continue
+            for rule in map(as_mapping, as_list(policy.spec.get(key))):
+                entities = as_list(rule.get("fromEntities")) or as_list(rule.get("toEntities"))
+                nodes_alone = entities and far.namespace and {*entities} <= NODES
+                if rule and not nodes_alone:  # an empty one only closes
+                    return True
+        return False
+
     def is_peer(self, peers: Any, policy: Resource, pod: Pod, *, told: bool = False) -> bool:
         """Whether a rule's list of peers has `pod`; no list, or an empty one, is everybody.
 
@@ -114,9 +129,22 @@ class Network:
         """
         listed = [as_mapping(each) for each in as_list(peers)]
         blocks = [as_mapping(each["ipBlock"]) for each in listed if "ipBlock" in each]
-        if blocks and (told or any(_may_have_pods(each) for each in blocks)):
+        if blocks and (told or any(self._may_have_pods(each) for each in blocks)):
             return True
         return not listed or any(self._matches_peer(each, policy.namespace, pod) for each in listed)
+
+    def _may_have_pods(self, block: Manifest) -> bool:
+        """Whether pods may have addresses of a block: a pod's isn't known before it runs.
+
+        Cilium knows pods by their labels, and never takes one for an address.
+        """
+        try:
+            network = ipaddress.ip_network(str(block.get("cidr")), strict=False)
+        except ValueError:
+            return True
+        wide = network.is_private and network.prefixlen <= WIDEST
+        by_labels = any(each.group == "cilium.io" for each in self._others)
+        return str(network) in EVERYWHERE or (wide and not by_labels)
 
     def _matches_peer(self, peer: Manifest, namespace: str, pod: Pod) -> bool:
         if "ipBlock" in peer:
@@ -131,15 +159,6 @@ class Network:
         elif pod.namespace != namespace:
             return False
         return matches(as_mapping(peer.get("podSelector")), pod.labels)
-
-
-def _may_have_pods(block: Manifest) -> bool:
-    """Whether pods may have addresses of a block: a pod's isn't known before it runs."""
-    try:
-        network = ipaddress.ip_network(str(block.get("cidr")), strict=False)
-    except ValueError:
-        return True
-    return str(network) in EVERYWHERE or (network.is_private and network.prefixlen <= WIDEST)
 
 
 def _port_allowed(ports: Iterable[Any], connection: Connection) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SOURCE = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
 OUTSIDE = Pod("", {}, {})
+CONTROLLER = Pod("an Ingress's controller", {}, {})
 
 
 @rule(
@@ -252,6 +253,8 @@ def ingress_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         service = cluster.get("Service", resource.namespace, as_text(wanted.get("name")))
         for template in selected_pods(service, cluster) if service else ():
             server = Pod.of(template)
+            if network.may_open("Ingress", server, CONTROLLER):
+                continue
             closed = [p for p in network.isolating(server, "Ingress") if not _opens(p)]
             if closed and len(closed) == len(network.isolating(server, "Ingress")):
                 names = ", ".join(policy.name for policy in closed)
