@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import FLUX
-from test_unknown import HEAD, IN_SHOP, POD, application, run
+from test_unknown import FRONT, HEAD, IN_SHOP, POD, application, run, write
+
+from treecheck.blame import forget
+from treecheck.engine import check
+from treecheck.facts import Facts
+from treecheck.inputs import gather
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,3 +200,25 @@ def test_a_manifest_among_pages_is_a_copy_unless_one_names_it(
     files = {"docs/web/old.yaml": old, "web/front.yaml": IN_SHOP, "docs/web.md": page}
 
     assert len(rules(tmp_path, files, "removed-api")) == found
+
+
+def test_a_service_over_pods_of_a_removed_api_follows_from_that(tmp_path: Path) -> None:
+    old = POD.replace("apps/v1", "extensions/v1beta1").replace(
+        "  selector: {matchLabels: {app: front}}\n", ""
+    )
+    write(tmp_path, {"a.yaml": FRONT + "---" + old})
+    forget()
+    only = ["removed-api", "service-selects-nothing"]
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=only)
+
+    assert [each.rule for each in report.findings] == ["removed-api"]
+
+
+@pytest.mark.parametrize(
+    ("first", "found"), [("cat <<EOF | kubectl apply -f -\n", 0), ("cat EOF: 1: 2\n", 1)]
+)
+def test_a_command_with_a_manifest_in_it_is_a_script(
+    first: str, found: int, tmp_path: Path
+) -> None:
+    assert len(rules(tmp_path, {"a.yml": first + IN_SHOP + "EOF\n"}, "not-yaml")) == found

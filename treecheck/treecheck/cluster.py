@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from treecheck.facts import Facts
 from treecheck.kinds import has_own_group
-from treecheck.model import as_list, as_mapping
+from treecheck.model import as_list, as_mapping, at
 from treecheck.schemas import versions
 from treecheck.unseen import Unseen, operated
 
@@ -139,7 +139,7 @@ class Cluster:
         return [pod for pod in found if matches(selector, _labels_of(pod, selector))]
 
     def meant(self, namespace: str, selector: Mapping[str, Any]) -> tuple[Resource, ...]:
-        """The workloads whose own selector or name says that a selector means their pods.
+        """The workloads whose own selector or template says that a selector means their pods.
 
         Their pods may lack the labels, or a wrong API version may hide the pods: then what is
         said about the selector follows from that.
@@ -149,7 +149,10 @@ class Cluster:
             each
             for each in self.resources
             if each.namespace == namespace
-            and _has(plain, as_mapping(as_mapping(each.spec.get("selector")).get("matchLabels")))
+            and any(
+                _has(plain, as_mapping(at(each.spec, *place)))
+                for place in (("selector", "matchLabels"), ("template", "metadata", "labels"))
+            )
         )
 
     def lookalikes(self, kind: str, name: str) -> tuple[Resource, ...]:

@@ -62,6 +62,7 @@ _YTT = re.compile(
 )
 _BETWEEN = re.compile(r"__[A-Z][A-Z0-9_]*__")  # a word that sed replaces
 _PLACE = re.compile(rf"\{{\{{|\$[{{(A-Za-z]|{_BETWEEN.pattern}")
+_HERE = re.compile(r"(?:cat|kubectl)\b[^\n]*<<")  # `cat <<EOF | kubectl apply -f -`
 # A name that a person, a script or a program replaces: `web-<stage>`, `web-{STAGE}`, `NAMESPACE`,
 # `YOUR_APP`, `of-NAME`, `web-__TEAM__`.
 _WORD = re.compile(
@@ -97,6 +98,8 @@ def template_of(text: str, *, helm: bool = False) -> str:
     template's commands. Of a chart's templates (`helm`) only Helm knows what they become: a place
     may have quotes of its own, and another place in it.
     """
+    if text.startswith("#!") or _HERE.match(text):
+        return "a script"
     if helm and "{{" in text:
         return "a template with {{ }}"
     if _YTT.search(text):
