@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 HOST_NAME = re.compile(r"(^PG|^|_)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT)S?$", re.IGNORECASE)
+URL_NAME = re.compile(r"(^|_)UR[IL]$", re.IGNORECASE)
 BARE_HOST = re.compile(r"(?:^|_)HOST(?:NAME)?$", re.IGNORECASE)
 # Where a server listens is not a host that it talks to.
 LISTENS = re.compile(r"(^|_)(BIND|LISTEN|APP|POD|NODE|PUBLIC|ALLOWED)(_|$)", re.IGNORECASE)
@@ -210,8 +211,11 @@ def host_and_port(
 ) -> tuple[str, int | None, Variable | None]:
     """(host or "", port, the variable that says the port) that a container's variable names."""
     host, port = _host_and_port(name, variable.value or "")
-    if port is not None and BARE_HOST.search(name) and str(port) not in (variable.value or ""):
-        port = None  # a scheme's: what is called a host gets its port from the program
+    if port is not None and str(port) not in (variable.value or ""):  # a scheme's
+        if URL_NAME.search(name) and URL_NAME.sub(r"\1PORT", name) in named:
+            return host, None, None  # a program may add the port to the URL
+        if BARE_HOST.search(name):
+            port = None  # what is called a host gets its port from the program
     port_at = variable if port is not None else None
     if host and port is None:
         port_at = named.get(HOST_NAME.sub(r"\1PORT", name))
