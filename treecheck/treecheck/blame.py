@@ -26,9 +26,8 @@ _IDENTITY = ("name", "containerPort", "mountPath", "port", "key", "ip", "topolog
 ANY_AFFIX = (r"(?:.*-)?", r"(?:-.*)?")
 _OF_NAMES = re.compile(r"[a-z0-9.-]*")
 # `targetPort: 999  # intentionally wrong: nobody is to come here`
-_MEANT = re.compile(
-    r"\S.*\s#.*\b(?:deliberate(?:ly)?|intentional(?:ly)?|on purpose)\b", re.IGNORECASE
-)
+_LONGEST = 300  # characters of a comment that are read
+_MEANT = re.compile(r"\b(?:deliberate(?:ly)?|intentional(?:ly)?|on purpose)\b", re.IGNORECASE)
 _Node = yaml.Node
 
 
@@ -67,7 +66,8 @@ def is_meant_so(file: Path, line: int) -> bool:
         lines = load_text(file).splitlines()
     except InputError:
         return False
-    return 0 < line <= len(lines) and _MEANT.search(lines[line - 1]) is not None
+    value, _, comment = lines[line - 1].partition(" #") if 0 < line <= len(lines) else ("", "", "")
+    return bool(value.strip()) and _MEANT.search(comment[:_LONGEST]) is not None
 
 
 def _is_reference(resource: Resource, path: FieldPath) -> bool:
