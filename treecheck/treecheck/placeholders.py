@@ -72,7 +72,7 @@ _WORD = re.compile(
 
 # What a person writes a value of their own over, in a file that they copy; or a script does.
 _TO_FILL = re.compile(
-    r"<[A-Za-z][^<>\n]*>|\{\{-? *\.?[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
+    r"<[A-Za-z][^<>\n]*>|\{\{ *[A-Za-z][^{}\n]*\}\}|\b(?:REPLACE|CHANGE|YOUR)_?[A-Z_]+\b"
     # `your-domain.example.com`, `yourdomain.com`
     r"|(?<![A-Za-z])your(?:[-_][a-z]+|(?:company|domain|email|host|name|org)\b)"
     r"|^\$[A-Za-z_]\w*$|\$\([a-z][\w./-]* [^()\n]*\)"  # and `$(base64 -w0 key)` in a page's command
