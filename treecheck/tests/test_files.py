@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from treecheck.engine import check
 from treecheck.errors import InputError
+from treecheck.facts import Facts
 from treecheck.files import git_root, kustomization_file, line_of, load_text, yaml_files
+from treecheck.inputs import gather
 from treecheck.reading import MAX_BYTES
 
 
@@ -90,3 +93,12 @@ def test_the_line_of_a_name_is_its_first_and_counts_from_one(tmp_path: Path) -> 
     file = tmp_path / "a.yaml"
     file.write_text("x: 1\nweb: 2\nweb: 3\n", encoding="utf-8")
     assert [line_of(file, name) for name in ("x", "web", "none", "")] == [1, 2, 1, 1]
+
+
+def test_a_link_to_nothing_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("/nowhere/web.yaml")
+
+    (found,) = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32)).findings
+
+    assert found.message == "it is a link to /nowhere/web.yaml, which is not there"
+    assert Path(found.file).name == "a.yaml"

@@ -127,9 +127,13 @@ def is_manifest(body: Any) -> bool:
 
 
 def show(path: Path, root: Path) -> str:
-    """A path as it is printed: relative to the repository where it lies in it."""
-    resolved = path.resolve() if str(path) != "<stdin>" else path
-    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(path)
+    """A path as it is printed: relative to the repository where it, or a link to it, lies in it."""
+    if str(path) == "<stdin>":
+        return str(path)
+    for place in (path.resolve(), path.parent.resolve() / path.name):
+        if place.is_relative_to(root):
+            return place.relative_to(root).as_posix()
+    return str(path)
 
 
 def add_file(inputs: Inputs, path: Path) -> None:

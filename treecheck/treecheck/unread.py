@@ -70,9 +70,14 @@ def _files(inputs: Inputs, raised: list[Raised]) -> Iterator[Raised]:
     for source in inputs.files.values():
         if source.error is None or source.path in told or source.path in inputs.named:
             continue
+        gone = source.path.is_symlink() and not source.path.exists()
         problem = Problem(
-            f"it can't be read: {source.error.problem}",
-            fix="Fix the line, or the one before it; an editor that knows YAML marks it.",
+            f"it is a link to {source.path.readlink()}, which is not there"
+            if gone
+            else f"it can't be read: {source.error.problem}",
+            fix="Remove the link, or add the file that it leads to."
+            if gone
+            else "Fix the line, or the one before it; an editor that knows YAML marks it.",
             file=source.path,
             line=source.error.line,
         )
