@@ -376,3 +376,12 @@ def test_helm_fills_in_an_image(tag: str, found: int, tmp_path: Path) -> None:
     names = rules(tmp_path, {"a.yaml": pod}, "image-name-invalid")
 
     assert names == ["image-name-invalid"] * found
+
+
+@pytest.mark.parametrize(("folder", "found"), [("tmpl", 0), ("web", 1)])
+def test_what_people_copy_is_not_built(folder: str, found: int, tmp_path: Path) -> None:
+    files = {f"{folder}/a/kustomization.yaml": HEAD + "resources: [gone.yaml]\n"}
+
+    names = rules(tmp_path, files, "folder-unbuildable")
+
+    assert names == ["folder-unbuildable"] * found

@@ -45,7 +45,7 @@ PAGES = frozenset({"doc", "docs"})
 # Folders of what is no longer deployed, or is copied first.
 ARCHIVES = frozenset(
     {"archive", "archived", "archives", "attic", "deprecated", "disabled", "graveyard", "obsolete"}
-    | {"cue.mod", "old", "retired", "skeleton", "template", "unused", "vendor"}
+    | {"cue.mod", "old", "retired", "skeleton", "template", "tmpl", "unused", "vendor"}
 )
 # Folders of what a test of a program reads, or compares its output with.
 RECORDS = frozenset({"e2e", "expected", "fixtures", "golden", "goldens", "test_data", "testdata"})

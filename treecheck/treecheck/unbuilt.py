@@ -35,7 +35,7 @@ _WAY = re.compile(r"in path '([^']+)': ")
 TIMEOUT = 20  # seconds
 FILLED = "its files are templates"
 # Folders of what people copy, and what a copy names is not there.
-_COPIED = frozenset({"skeleton", "skeletons", "template", "templates"})
+_COPIED = frozenset({"skeleton", "skeletons", "template", "templates", "tmpl"})
 
 
 def made_elsewhere(message: str) -> Path | None:
