@@ -106,7 +106,7 @@ NONE_IS_FINE = $(if $(ARGS),|| test $$? = 5) # a file may have tests of one half
 test-long: test-builds test-loads ## Run the rest: both halves, one after the other
 
 test-builds: $(VENV)/dev.stamp ## Run the half of test-long that may be slow: pages in Chromium, whole builds, PostgreSQL 15
-	@$(SIDE_BY_SIDE) -m '(thorough or browser) and not slow' $(or $(ARGS),$(TESTS)) $(NONE_IS_FINE)
+	@$(SIDE_BY_SIDE) --timeout=600 -m '(thorough or browser) and not slow' $(or $(ARGS),$(TESTS)) $(NONE_IS_FINE)
 
 # Few tests, which put all processors to work by themselves.
 test-loads: $(VENV)/dev.stamp ## Run the half of test-long that wants a quiet machine: loads, races, kills
