@@ -122,7 +122,7 @@ def test_a_link_to_a_file_that_is_not_there_is_one_finding(tmp_path: Path) -> No
     report = run(tmp_path, {"front.yaml": IN_SHOP})
 
     found = {each.rule: each.message for each in report.findings}
-    assert found["not-yaml"] == "it can't be read: the file does not exist"
+    assert found["not-yaml"] == f"it is a link to {tmp_path / 'nowhere'}, which is not there"
     assert set(found) == {"not-yaml", "service-selects-nothing"}
 
 

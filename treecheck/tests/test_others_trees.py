@@ -393,11 +393,8 @@ def test_a_set_whose_folders_are_all_off_makes_nothing_on_purpose(
 
 @pytest.mark.parametrize(("namespace", "found"), [("shop", 1), ("kube-system", 0)])
 def test_the_platform_runs_pods_of_its_own(namespace: str, found: int, tmp_path: Path) -> None:
-    files = {
-        "a.yaml": SERVICE.replace("PORTS", "{port: 80}").replace("app: web", "app: gone"),
-        "b.yaml": SERVER.replace("PORTS", ""),
-    }
+    service = SERVICE.replace("PORTS", "{port: 80}").replace("app: web", "app: gone")
+    files = {"a.yaml": service, "b.yaml": SERVER.replace("PORTS", "")}
     files = {name: text.replace("shop", namespace) for name, text in files.items()}
 
-    names = rules(tmp_path, files, "service-selects-nothing")
-    assert names == ["service-selects-nothing"] * found
+    assert rules(tmp_path, files, "service-selects-nothing") == ["service-selects-nothing"] * found

@@ -23,7 +23,6 @@ from treecheck.beside import (
     is_recorded,
     left_out,
     made_beside,
-    makes_more,
     of_policies,
     test_folders,
     twin_of,
@@ -43,11 +42,11 @@ from treecheck.kube.renderers import (
 from treecheck.kube.templates import NotKnown
 from treecheck.mentions import Mentions, is_left_out, take_commands
 from treecheck.model import Part, Resource, as_mapping, as_text, at
-from treecheck.placeholders import is_template, namespaces_in, template_of, without_templates
+from treecheck.placeholders import is_template, template_of, without_templates
 from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
-from treecheck.unbuilt import FILLED, tell_failures
+from treecheck.unbuilt import FILLED, tell_failures, tell_templates
 from treecheck.written import left_over, mark_data, taken_out
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class Sorter:
         rendered = without_templates(built, self.flux, self.inputs.unknown)
         self._follow_applications(rendered, plain)
         self._place_the_rest(rendered, plain)
-        self._tell_templates(used)
+        tell_templates(self.inputs, self.unfilled, used, self._is_applied)
         self.inputs.notes += examples(each for found in self.clusters.values() for each in found)
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
         aided = flux_components(self.inputs.files.values(), self._flux_folder)
@@ -126,25 +125,9 @@ class Sorter:
             return FILLED
         return "nothing deploys it" if self._aside(folder) else ""
 
-    def _tell_templates(self, used: set[Path]) -> None:
-        """Take down the files that another program fills in first, a sentence for each folder.
-
-        A file that an Application applies as it is, nobody fills in: it is not YAML.
-        """
-        folders: dict[tuple[Path, str], list[Path]] = {}
-        for path, (source, why) in self.unfilled.items():
-            if any(is_read(path, part.folder or path, how) for part, how in self._plain_parts()):
-                self.inputs.files[path] = source
-                continue
-            folders.setdefault((path.parent, why), []).append(path)
-            if path not in used and makes_more(source):
-                self.inputs.miss(
-                    f"{show(path, self.inputs.root)} is {why}", namespaces_in(source.text)
-                )
-        for (_, why), paths in folders.items():
-            names = show(paths[0], self.inputs.root)
-            more = f" and {len(paths) - 1} more there are each" if len(paths) > 1 else " is"
-            self.inputs.unknown.append(f"{names}{more} {why}, so what it makes can't be known")
+    def _is_applied(self, path: Path) -> bool:
+        """Whether an Application applies a file as it is: nobody fills it in first."""
+        return any(is_read(path, part.folder or path, how) for part, how in self._plain_parts())
 
     def _plain_parts(self) -> Iterator[tuple[Part, Manifest]]:
         """The folders of plain manifests that Applications apply, and how they are read."""
@@ -362,8 +345,7 @@ class Sorter:
             new = [*filter(is_new, found)]
             if not new and not (part is not None and unrendered(part.folder or Path())):
                 continue
-            target = name
-            alone = part is None and name != LOOSE
+            target, alone = name, part is None and name != LOOSE
             keys = {each.key for each in new if part is not None and each.kind != "Namespace"}
             overlay = builds_on(part, deployed)
             if only is not None and not alone and not overlay and 2 * len(met & keys) <= len(keys):

@@ -8,12 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from treecheck.beside import makes_more
 from treecheck.blame import in_file
 from treecheck.files import git_root, line_of
 from treecheck.kustomize import plain_reason
 from treecheck.model import as_list, as_text, show_path
 from treecheck.partial import strings
-from treecheck.placeholders import has_place
+from treecheck.placeholders import has_place, namespaces_in
 from treecheck.rendering import closure, namespace_of, read_kustomization
 from treecheck.sets import Unbuilt, show
 from treecheck.written import mappings
@@ -21,6 +22,7 @@ from treecheck.written import mappings
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
+    from treecheck.files import SourceFile
     from treecheck.model import FieldPath
     from treecheck.rendering import Kustomization
     from treecheck.sets import Inputs
@@ -178,17 +180,13 @@ def tell_failures(
         inputs.failed.append(name)
         place = namespace_of(folder)
         inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
-        inside = {each.folder for each in closure(folder)} - {folder}
+        why = _excused(excuse(folder), message)
         copied = is_empty(message, folder) or not _COPIED.isdisjoint(name.split("/"))
-        why = excuse(folder)
-        if why == FILLED and any(each.search(message) for each in (_GONE, _NONE_IN, _OUTSIDE)):
-            why = ""  # what it names is not there, whatever fills in the files that are
-        if not why and copied and folder not in deployed:
-            why = "nothing deploys it"
-        if why:
+        if why or (copied and folder not in deployed):
+            why = why or "nothing deploys it"
             inputs.notes.append(f"{name} can't be built, and {why}")
             continue
-        if inside & set(failed):
+        if ({each.folder for each in closure(folder)} - {folder}) & set(failed):
             continue  # that one says where the mistake is
         if folder in aided:
             inputs.unknown.append(f"Flux builds {name} with components, so it is not known here")
@@ -205,6 +203,37 @@ def tell_failures(
             known.folders.append(name)
     inputs.unbuilt += told.values()
     inputs.unknown += [not_in_git(file, names[0], inputs.root) for file, names in made.items()]
+
+
+def tell_templates(
+    inputs: Inputs,
+    unfilled: Mapping[Path, tuple[SourceFile, str]],
+    used: Container[Path],
+    is_applied: Callable[[Path], bool],
+) -> None:
+    """Take down the files that another program fills in first, a sentence for each folder.
+
+    `unfilled` is each file with what it is. One that `is_applied` is read as it is.
+    """
+    folders: dict[tuple[Path, str], list[Path]] = {}
+    for path, (source, why) in unfilled.items():
+        if is_applied(path):
+            inputs.files[path] = source
+            continue
+        folders.setdefault((path.parent, why), []).append(path)
+        if path not in used and makes_more(source):
+            inputs.miss(f"{show(path, inputs.root)} is {why}", namespaces_in(source.text))
+    for (_, why), paths in folders.items():
+        more = f" and {len(paths) - 1} more there are each" if len(paths) > 1 else " is"
+        inputs.unknown.append(
+            f"{show(paths[0], inputs.root)}{more} {why}, so what it makes can't be known"
+        )
+
+
+def _excused(why: str, message: str) -> str:
+    """An excuse, unless it is of templates and something that the folder names is not there."""
+    gone = any(each.search(message) for each in (_GONE, _NONE_IN, _OUTSIDE))
+    return "" if why == FILLED and gone else why
 
 
 def is_empty(message: str, folder: Path) -> bool:

@@ -195,23 +195,14 @@ def application_set_makes_nothing(resource: Resource, cluster: Cluster) -> Itera
             continue
         if root is None or not _finds_nothing(generator, resource, root, cluster):
             continue
-        if any(_matches_deeper(entry, root) or _excludes(entry, root) for _, entry in leaves):
-            continue
-        if any(_waits(entry, root) for _, entry in leaves):
+        if any(is_meant(each, root) for _, each in leaves for is_meant in MEANT):
             continue
         empty = any(kind == "list" and not _elements(entry) for kind, entry in leaves)
         if empty and resource.part.folder not in {None, file.parent}:
             continue  # a base's list, which each overlay fills, or this one leaves empty
         if any(kind == "list" and entry.get("elements") == [] for kind, entry in leaves):
             continue  # whoever writes `elements: []` means it
-        patterns = [
-            as_text(one.get("path"))
-            for _, entry in leaves
-            if not empty
-            for key in ("directories", "files")
-            for one in map(as_mapping, as_list(entry.get(key)))
-            if one.get("exclude") is not True
-        ]
+        patterns = [] if empty else [path for _, each in leaves for path in _patterns(each)]
         if any("${" in pattern for pattern in patterns):
             continue  # another program fills it in
         what = f"nothing in the repository is chosen by {', '.join(patterns)}"
@@ -307,6 +298,18 @@ def _waits(entry: Manifest, root: Path) -> bool:
             if all(name.startswith("readme") or name in KEEPERS for name in names):
                 return True
     return False
+
+
+# Why a generator of git may find nothing, and be right.
+MEANT = (_matches_deeper, _excludes, _waits)
+
+
+def _patterns(entry: Manifest) -> Iterator[str]:
+    """The paths that a generator of git chooses by."""
+    for key in ("directories", "files"):
+        for one in map(as_mapping, as_list(entry.get(key))):
+            if one.get("exclude") is not True:
+                yield as_text(one.get("path"))
 
 
 def _files_below(root: Path) -> Iterator[str]:

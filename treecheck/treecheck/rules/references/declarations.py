@@ -99,12 +99,11 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
             aside = resource.pod is not None and find(pod_ports(resource.pod), port) is not None
             own = port in facts_of(as_text(container.get("image"))).listens
             known = own or agreed or aside or not _serves_by_one(ports)
-            if known or _is_led_to(resource, cluster, port):
-                continue
-            if configures_port(resource.pod, cluster, port):
+            known = known or _is_led_to(resource, cluster, port)
+            if known or configures_port(resource.pod, cluster, port):
                 continue
         if find(ports, port) is None and not names_port(container, port):
-            # What a container declares does not bind it, and so a number may be right.
+            # A number may be right: what a container declares does not bind it.
             effect = "the probe fails unless something listens there undeclared"
             yield Problem(
                 f"the {name} of container {container.get('name')} asks port {port}, and the "

@@ -54,15 +54,10 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
             effect = _effect(wanted, _stays_closed(cluster, resource.namespace, pods))
             if opens_one and not effect:
                 continue
-            other = next(
-                (port.protocol for port in ports if wanted in (port.number, port.name)), ""
-            )
             yield Problem(
                 f"it opens {protocol} port {wanted}, and the pods that it selects declare only "
                 f"{shown(ports)}{effect}",
-                fix=f"Add protocol: {other}."
-                if other
-                else "Open the port on which the containers listen (not the Service's).",
+                fix=_way_out(wanted, ports),
                 path=(*place, *spot, "port"),
                 related=(
                     resource,
@@ -72,6 +67,14 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 severity=Severity.ERROR if effect else None,
                 absent=resource.namespace if everybody else None,
             )
+
+
+def _way_out(wanted: object, ports: list[Port]) -> str:
+    """What to do about an entry; the pods may have its port with another protocol."""
+    other = next((port.protocol for port in ports if wanted in (port.number, port.name)), "")
+    if other:
+        return f"Add protocol: {other}."
+    return "Open the port on which the containers listen (not the Service's)."
 
 
 def _effect(wanted: object, closed: list[int]) -> str:

@@ -86,9 +86,9 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
         protocol = as_text(service_port.get("protocol")) or "TCP"
         if not pods or (not ports and isinstance(target, int)) or find(ports, target, protocol):
             continue
-        if isinstance(target, int) and any(may_listen(pod, cluster, target) for pod in pods):
-            continue
-        if isinstance(target, int) and any(map(_is_injected, pods)):
+        if isinstance(target, int) and any(
+            may_listen(pod, cluster, target) or _is_injected(pod) for pod in pods
+        ):
             continue
         numbers = {port.number for port in ports}  # of another protocol
         unlike = isinstance(target, int) and target not in numbers
@@ -96,19 +96,17 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             continue  # what a container declares without a protocol is TCP, whatever it speaks
         if unlike and not _is_mistaken(int(target), resource, ports, protocol):
             continue
-        if not unlike and any(
-            _is_led_to(target, other, ports) for other in _over(pods, resource, cluster)
-        ):
+        others = () if unlike else _over(pods, resource, cluster)
+        if any(_is_led_to(target, other, ports) for other in others):
             continue
-        named = isinstance(target, str)
-        effect, fix = _effect(pods, ports, named=named)
+        effect, fix = _effect(pods, ports, named=isinstance(target, str))
         yield Problem(
             f"port {service_port.get('port')} leads to {protocol} port {target} of the pods, and "
             f"their containers declare {'only ' if ports else ''}{shown(ports)}: {effect}",
             fix=fix,
             path=(*place, "targetPort" if "targetPort" in service_port else "port"),
             related=tuple(pod.owner for pod in pods),
-            severity=None if named else Severity.WARNING,
+            severity=None if isinstance(target, str) else Severity.WARNING,
         )
 
 

@@ -253,13 +253,10 @@ def ingress_backend_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
         if is_left_open(resource, service, port, cluster):
             continue
         if not any(_is_port(port, each) for each in ports):
-            known = ", ".join(
-                f"{each.get('name', '')} {each.get('port')}".strip() for each in ports
-            )
-            shown_port = port.get("name") or port.get("number")
+            known = ", ".join(f"{one.get('name', '')} {one.get('port')}".strip() for one in ports)
             yield Problem(
-                f"it leads to port {shown_port} of Service {name}, whose ports are {known}: "
-                "requests get a 503",
+                f"it leads to port {port.get('name') or port.get('number')} of Service {name}, "
+                f"whose ports are {known}: requests get a 503",
                 fix="Name a port of the Service.",
                 path=(*path, "service", "port"),
                 related=(service,),

@@ -143,6 +143,7 @@ def grace_period_too_short(resource: Resource, cluster: Cluster) -> Iterator[Pro
 @rule(
     "no-grace-period",
     family=Family.POLICY,
+    severity=Severity.WARNING,
     source="https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination",
 )
 def no_grace_period(resource: Resource, cluster: Cluster) -> Iterator[Problem]:

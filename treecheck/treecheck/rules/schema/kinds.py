@@ -172,10 +172,8 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         return
     if is_of_a_program(resource.body) or is_sync_set_patch(resource.body):
         return
-    if (resource.api_version, resource.kind) in OF_OPENSHIFT:
-        return
     known = {**schemas(cluster.version).kinds(), **custom_kinds()}
-    if (resource.api_version, resource.kind) in known:
+    if (resource.api_version, resource.kind) in {*OF_OPENSHIFT, *known}:
         return
     ours = any(
         kind == resource.kind and _group(version) == resource.group for version, kind in known
