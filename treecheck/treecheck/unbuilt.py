@@ -169,8 +169,7 @@ def tell_failures(
 
     `failed` is each folder with kustomize's message; of those with an excuse (examples, templates,
     and what is no longer deployed) nobody needs to hear it. To those in `aided` Flux adds more
-    first. An empty one that nothing deploys waits for what somebody puts there, and a template for
-    a copy.
+    first. An empty one, or a template, that nothing deploys waits for what somebody puts there.
     """
     _tell_aided(inputs, aided)
     told: dict[str, Unbuilt] = {}
@@ -178,28 +177,24 @@ def tell_failures(
     for folder, message in failed.items():
         name = show(folder, inputs.root)
         inputs.failed.append(name)
-        place = namespace_of(folder)
-        inputs.miss(f"{name} can't be built", [place] if place else (), folder=folder)
-        why = _excused(excuse(folder), message)
+        places = filter(None, [namespace_of(folder)])
+        inputs.miss(f"{name} can't be built", [*places], folder=folder)
         copied = is_empty(message, folder) or not _COPIED.isdisjoint(name.split("/"))
-        if why or (copied and folder not in deployed):
-            why = why or "nothing deploys it"
+        waits = "nothing deploys it" if copied and folder not in deployed else ""
+        if why := _excused(excuse(folder), message) or waits:
             inputs.notes.append(f"{name} can't be built, and {why}")
             continue
         if ({each.folder for each in closure(folder)} - {folder}) & set(failed):
             continue  # that one says where the mistake is
-        if folder in aided:
-            inputs.unknown.append(f"Flux builds {name} with components, so it is not known here")
-            continue
-        if why := unfilled(message, name):
+        aid = f"Flux builds {name} with components, so it is not known here"
+        if why := aid if folder in aided else unfilled(message, name):
             inputs.unknown.append(why)
             continue
         if file := made_elsewhere(message):
             made.setdefault(file, []).append(name)
             continue
         one = unbuilt(folder, message, inputs.root)
-        known = told.setdefault(one.why, one)
-        if known is not one:
+        if (known := told.setdefault(one.why, one)) is not one:
             known.folders.append(name)
     inputs.unbuilt += told.values()
     inputs.unknown += [not_in_git(file, names[0], inputs.root) for file, names in made.items()]

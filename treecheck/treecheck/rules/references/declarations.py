@@ -82,9 +82,8 @@ def probe_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
     A name that no port has always fails. A number needs no declaration: it is reported only where
     the container declares one port and nothing else says where it listens. One on which several
-    probes agree, or that is in the container's arguments, variables or mounted configuration, is
-    taken for a port of its own, and so is one to which a Service leads. Another container of the
-    pod may answer too: the kubelet asks the pod.
+    probes agree, to which a Service leads, or that is in the container's arguments, variables or
+    mounted configuration, is taken for its own. Another container of the pod may answer too.
     """
     asked = [
         as_mapping(c[name])[handler].get("port") for _, c, name, handler in network_probes(resource)

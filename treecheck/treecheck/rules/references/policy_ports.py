@@ -44,6 +44,7 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
     if not ports:
         return
     opens_one = _opens_one(resource, ports)
+    settings = cluster.of_kind("ConfigMap", namespace=resource.namespace)
     for place, item in each(resource, "spec", "ingress"):
         for spot, allowed in each(item, "ports"):
             wanted, protocol = allowed.get("port"), as_text(allowed.get("protocol")) or "TCP"
@@ -59,11 +60,7 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 f"{shown(ports)}{effect}",
                 fix=_way_out(wanted, ports),
                 path=(*place, *spot, "port"),
-                related=(
-                    resource,
-                    *(pod.owner for pod in pods),
-                    *cluster.of_kind("ConfigMap", namespace=resource.namespace),
-                ),
+                related=(resource, *(pod.owner for pod in pods), *settings),
                 severity=Severity.ERROR if effect else None,
                 absent=resource.namespace if everybody else None,
             )

@@ -75,9 +75,8 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     Pods that declare no port at all may listen anywhere, so numbers are only compared to some; one
     that is in a container's arguments, variables, probes or mounted configuration is taken for a
     port of its own. So is one of pods that declare several, unless it differs in a digit from one
-    of them, or of a Service that leads to a declared one too; and UDP where the container leaves
-    the protocol out. What a container declares is a note for people: it may be the slip itself,
-    unless a probe asks it or an argument sets it.
+    of them, or of a Service that leads to a declared one too; and UDP where no protocol is given.
+    What a container declares may be the slip itself, unless a probe asks it or an argument sets it.
     """
     pods = selected_pods(resource, cluster)
     ports = [port for pod in pods for port in pod_ports(pod)]
@@ -90,14 +89,13 @@ def service_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
             may_listen(pod, cluster, target) or _is_injected(pod) for pod in pods
         ):
             continue
-        numbers = {port.number for port in ports}  # of another protocol
-        unlike = isinstance(target, int) and target not in numbers
+        unlike = isinstance(target, int) and all(target != port.number for port in ports)
         if protocol != "TCP" and isinstance(target, int) and not unlike:
             continue  # what a container declares without a protocol is TCP, whatever it speaks
         if unlike and not _is_mistaken(int(target), resource, ports, protocol):
             continue
-        others = () if unlike else _over(pods, resource, cluster)
-        if any(_is_led_to(target, other, ports) for other in others):
+        over = () if unlike else _over(pods, resource, cluster)
+        if any(_is_led_to(target, other, ports) for other in over):
             continue
         effect, fix = _effect(pods, ports, named=isinstance(target, str))
         yield Problem(
