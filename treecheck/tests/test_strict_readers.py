@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_strangers_trees import FLUX
+from test_strangers_trees import FLUX, rules
 from test_unknown import FRONT, HEAD, IN_SHOP, POD, application, run, write
 
 from treecheck.blame import forget
@@ -25,10 +25,6 @@ CILIUM = (
     "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: b, namespace: PLACE}\n"
     "spec: {endpointSelector: {}, ingress: [{fromEntities: [host, remote-node]}]}\n"
 )
-
-
-def rules(tmp_path: Path, files: dict[str, str], rule: str) -> list[str]:
-    return [each.rule for each in run(tmp_path, files, rule).findings]
 
 
 @pytest.mark.parametrize(("place", "found"), [("shop", 0), ("bank", 1)])

@@ -25,9 +25,6 @@ _IDENTITY = ("name", "containerPort", "mountPath", "port", "key", "ip", "topolog
 # What a kustomization may have put before and after a name.
 ANY_AFFIX = (r"(?:.*-)?", r"(?:-.*)?")
 _OF_NAMES = re.compile(r"[a-z0-9.-]*")
-# `targetPort: 999  # intentionally wrong: nobody is to come here`
-_LONGEST = 300  # characters of a comment that are read
-_MEANT = re.compile(r"\b(?:deliberate(?:ly)?|intentional(?:ly)?|on purpose)\b", re.IGNORECASE)
 _Node = yaml.Node
 
 
@@ -58,16 +55,6 @@ def blame(resource: Resource, path: FieldPath) -> tuple[Path | None, int]:
     if mine:
         return file, _locate(max(mine, key=_length_of_name), resource.body, path)[0]
     return file, resource.origin.line
-
-
-def is_meant_so(file: Path, line: int) -> bool:
-    """Whether a comment at the end of a line says that it is what its author wants."""
-    try:
-        lines = load_text(file).splitlines()
-    except InputError:
-        return False
-    value, _, comment = lines[line - 1].partition(" #") if 0 < line <= len(lines) else ("", "", "")
-    return bool(value.strip()) and _MEANT.search(comment[:_LONGEST]) is not None
 
 
 def _is_reference(resource: Resource, path: FieldPath) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from treecheck.beside import is_bundle
-from treecheck.blame import blame, is_meant_so
+from treecheck.blame import blame
 from treecheck.cluster import Cluster
 from treecheck.conformance import conform
 from treecheck.files import SourceFile
@@ -335,11 +335,6 @@ def _findings(inputs: Inputs, raised: Iterable[Raised]) -> list[Finding]:
         file, line = problem.file, problem.line
         if file is None and resource is not None:
             file, line = blame(resource, problem.path)
-        if each.rule.layer not in STRUCTURAL and file and is_meant_so(file, line):
-            inputs.notes.append(
-                f"{places(file)}:{line} has a comment that says that it is on purpose"
-            )
-            continue
         group = resource.part.group if resource is not None else places(file)
         title = resource.title if resource is not None else ""
         hidden = resource.hidden if resource is not None else ()

@@ -170,13 +170,14 @@ def _left_out(raised: Raised, inputs: Inputs) -> Iterator[tuple[str, Path]]:
     folder = resource.origin.file.parent if resource is not None and resource.origin.file else None
     if folder is None or kustomization_file(folder) is None:
         return
+    beside = [each for path in sorted(folder.iterdir()) if (each := inputs.files.get(path))]
     for what in _NAMED.findall(raised.problem.message):
-        for path, source in inputs.files.items():
-            if path.parent == folder and not source.merged:
+        for source in beside:
+            if not source.merged:
                 made = (as_mapping(each.value) for each in source.documents)
                 names = (f"{each.get('kind')} {at(each, 'metadata', 'name')}" for each in made)
                 if what in names:
-                    yield what, path
+                    yield what, source.path
 
 
 def _is_settled(raised: Raised, inputs: Inputs) -> bool:
