@@ -188,7 +188,8 @@ def port_variable_malformed(resource: Resource, cluster: Cluster) -> Iterator[Pr
     """A port in a pod's configuration that is not a number from 1 to 65535.
 
     The program ends at its start, or at its first connection. Looked at are the variables that go
-    with a host, such as DB_PORT with DB_HOST, and those that say where the program itself listens.
+    with a host, such as DB_PORT with DB_HOST, and those that say where the program itself listens;
+    there it may be a whole address, as programs in Go take it: `:8080`.
     """
     if resource.pod is None:
         return
@@ -199,7 +200,8 @@ def port_variable_malformed(resource: Resource, cluster: Cluster) -> Iterator[Pr
             paired = name.endswith("_PORT") and f"{name.removesuffix('PORT')}HOST" in named
             if not value or "$(" in value or "://" in value or not (paired or name in LISTENS):
                 continue
-            if not value.isdecimal() or not 0 < int(value) < 65536:
+            number = value if paired else value.rpartition(":")[2]
+            if not number.isdecimal() or not 0 < int(number) < 65536:
                 yield variable.problem(
                     name,
                     f"{name} of container {container.get('name')} is {value[:80]!r}, which is not "

@@ -47,7 +47,7 @@ def image_entry_unused(cluster: Cluster) -> Iterator[Problem]:
         names = {repository(image) for image in users}
         for index, entry in enumerate(map(as_mapping, as_list(kustomization.body.get("images")))):
             name = as_text(entry.get("name"))
-            wanted = as_text(entry.get("newName")) or name
+            wanted = repository(as_text(entry.get("newName")) or name)  # it may have its tag too
             if not name or wanted in names:
                 continue
             everywhere = _users_everywhere(kustomization, cluster)
