@@ -60,6 +60,8 @@ TREE = {
         ({"web/kustomization.yaml": HEAD + "resources: [gone.yaml]\ncomponents: [../image]\n"}, 0),
         # Another folder that can't be built has nothing to do with it.
         ({"other/kustomization.yaml": HEAD + "resources: [gone.yaml]\n"}, 0),
+        # The new name has its tag with it.
+        ({"image/kustomization.yaml": IMAGE.replace("/web, newTag: '7'", "/web:7")}, 0),
         ({"image/kustomization.yaml": IMAGE.replace("name: web,", "name: wbe,")}, 1),
         ({"web/pod.yaml": POD.replace("NAME", "wbe"), "other/kustomization.yaml":
           HEAD + "resources: [gone.yaml]\n"}, 1),
