@@ -30,6 +30,7 @@ _MANAGED = re.compile(
     r"|[^.\n]{0,60}\b(?:managed|created|provisioned) (?:by|in|via|with) (?:terraform|opentofu)\b",
     re.IGNORECASE,
 )
+_TOOL = re.compile(r"terraform|opentofu", re.IGNORECASE)
 _OBJECT = re.compile(r"\b(secret|configmap|serviceaccount)s?\b", re.IGNORECASE)
 
 
@@ -53,5 +54,8 @@ def provisioned(texts: Iterable[tuple[Path, str]]) -> dict[str, Path]:
 
 def managed(page: str) -> Iterator[str]:
     """The kinds, in lower case, of which a page says that Terraform makes them."""
-    for sentence in _MANAGED.findall(page):
-        yield from map(str.lower, _OBJECT.findall(sentence))
+    if _TOOL.search(page) is None:
+        return  # most pages: the pattern is tried at each of their characters
+    for line in filter(_TOOL.search, page.splitlines()):
+        for sentence in _MANAGED.findall(line):
+            yield from map(str.lower, _OBJECT.findall(sentence))
