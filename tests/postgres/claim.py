@@ -162,12 +162,21 @@ class Claim:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Start the server as the pod does."""
+        """Start the server as the pod does, and wait until it takes connections.
+
+        `pg_ctl -w` already returns when PostgreSQL 15 begins to recover from a crash.
+        """
         options = f"-c config_file={self.path}/archiving.conf -c listen_addresses= -k {self.run}"
         self.run_program(
             f"{BIN}/pg_ctl", "start", "-s", "-w", "-D", self.data, "-l", self.path / "server.log",
             "-o", options,
         )  # fmt: skip
+        self.wait_until(self.is_ready, "that it takes connections")
+
+    def is_ready(self) -> bool:
+        """Whether the server takes connections, as its pod's probe asks."""
+        command = [f"{BIN}/pg_isready", "-q", "-h", self.run, "-d", "postgres"]
+        return subprocess.run(command, check=False).returncode == 0
 
     def stop(self) -> None:
         """Stop the server as the end of its pod does."""
