@@ -114,7 +114,7 @@ def test_03_status_asks_for_a_person_and_resume_is_one_command_that_touches_no_p
     assert uids(world.prod.pods()) == pods
     assert world.prod.serving(OLD)
     assert world.app("coworking-prod").auto_sync
-    assert world.is_settled("coworking-prod")
+    world.settle("coworking-prod", within=20)
     assert "prod: well" in world.repo.ci("status", "prod")
 
 
