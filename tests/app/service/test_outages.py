@@ -213,7 +213,9 @@ def test_an_outage_under_load_is_quick_503_and_then_whole_by_itself(
     server.execute("TRUNCATE users, tokens RESTART IDENTITY CASCADE")
     server.execute(ROWS)
     service = serve(through, cold=seconds > 5, DB_CHECK_TIMEOUT="0.8", LOG_LEVEL="WARNING")
-    for path in PATHS:  # a process's first answers take longer: what they need is loaded and planned
+    for (
+        path
+    ) in PATHS:  # a process's first answers take longer: what they need is loaded and planned
         assert service.get(path).status_code == 200
 
     with Writer(server) as writer, Load(service) as load:
