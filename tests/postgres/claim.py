@@ -175,7 +175,7 @@ class Claim:
 
     def is_ready(self) -> bool:
         """Whether the server takes connections, as its pod's probe asks."""
-        command = [f"{BIN}/pg_isready", "-q", "-h", self.run, "-d", "postgres"]
+        command = [f"{BIN}/pg_isready", "-q", "-h", str(self.run), "-d", "postgres"]
         return subprocess.run(command, check=False).returncode == 0
 
     def stop(self) -> None:
