@@ -191,6 +191,11 @@ def happens(planned: Outage, seconds: float) -> tuple[float, float]:
     return began, ended
 
 
+def ask_once(service: Service) -> None:
+    """Have each address answered: the first answers of a process take longer."""
+    assert {service.get(path).status_code for path in PATHS} == {200}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "seconds"),
@@ -213,10 +218,7 @@ def test_an_outage_under_load_is_quick_503_and_then_whole_by_itself(
     server.execute("TRUNCATE users, tokens RESTART IDENTITY CASCADE")
     server.execute(ROWS)
     service = serve(through, cold=seconds > 5, DB_CHECK_TIMEOUT="0.8", LOG_LEVEL="WARNING")
-    for (
-        path
-    ) in PATHS:  # a process's first answers take longer: what they need is loaded and planned
-        assert service.get(path).status_code == 200
+    ask_once(service)
 
     with Writer(server) as writer, Load(service) as load:
         planned = outage(kind, server, network, spared=writer.pid)
