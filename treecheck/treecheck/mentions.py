@@ -12,7 +12,7 @@ from treecheck.files import SKIPPED_FOLDERS, kustomization_file, load_text
 from treecheck.model import as_mapping, as_text, at
 from treecheck.reading import read_documents
 from treecheck.sets import show
-from treecheck.terraform import managed, provisioned
+from treecheck.terraform import SUFFIXES, managed, objects, provisioned
 from treecheck.unseen import Unseen
 
 if TYPE_CHECKING:
@@ -233,6 +233,12 @@ class Mentions:
             for kind in managed(text)
         }
         found |= {
+            f"{_KINDS[kind]} {name}": path
+            for path, text in self._all()
+            if path.suffix in SUFFIXES
+            for kind, name in objects(text)
+        }
+        found |= {
             f"{_KINDS[kind.lower()]} {name}": path
             for path, text in self._all()
             for kind, name in _asked(text if path.suffix in PAGES else _remarks(text))
@@ -323,7 +329,7 @@ class Mentions:
         if folder == self.folder or not folder.is_relative_to(self.folder):
             return None
         if folder not in self._terraform:
-            here = any(each.suffix in {".tf", ".tofu"} for each in folder.iterdir())
+            here = any(each.suffix in SUFFIXES for each in folder.iterdir())
             self._terraform[folder] = folder if here else self._terraform_above(folder.parent)
         return self._terraform[folder]
 

@@ -30,6 +30,24 @@ _MANAGED = re.compile(
     r"|[^.\n]{0,60}\b(?:managed|created|provisioned) (?:by|in|via|with) (?:terraform|opentofu)\b",
     re.IGNORECASE,
 )
+# `kubernetes_config_map_v1" "web" {` and the first name in its metadata
+_RESOURCE = re.compile(
+    r"^resource +\"kubernetes_(secret|config_map|service_account)(?:_v1)?(?:_data)?\" +\"[\w-]+\""
+    r".*?^\s*name\s*=\s*\"([a-z0-9.-]+)\"",
+    re.MULTILINE | re.DOTALL,
+)
+# `iam_service_account = "web"`, and `namespace_service_accounts = ["shop:web"]` of a module for EKS
+_ARGUMENT = re.compile(
+    r"^\s*\w*(secret|config_?map|service_account)(?:_?names?|s)?\s*=\s*"
+    r"\[?\s*\"(?:[a-z0-9-]+:)?([a-z0-9][a-z0-9.-]*)\"",
+    re.MULTILINE,
+)
+# A manifest of a `kubectl_manifest`, by its lines `kind: ConfigMap` and, below, `name: web`
+_MANIFEST = re.compile(
+    r"^\s*kind:\s*(Secret|ConfigMap|ServiceAccount)\s*$(?:\n(?!\s*(?:---|kind:|\w+\s*$)).*)*?"
+    r"\n\s*name:\s*[\"']?([a-z0-9][a-z0-9.-]*)",
+    re.MULTILINE,
+)
 _TOOL = re.compile(r"terraform|opentofu", re.IGNORECASE)
 _OBJECT = re.compile(r"\b(secret|configmap|serviceaccount)s?\b", re.IGNORECASE)
 
@@ -59,3 +77,14 @@ def managed(page: str) -> Iterator[str]:
     for line in filter(_TOOL.search, page.splitlines()):
         for sentence in _MANAGED.findall(line):
             yield from map(str.lower, _OBJECT.findall(sentence))
+
+
+def objects(text: str) -> Iterator[tuple[str, str]]:
+    """(kind, in lower case, and name) of what a file of Terraform makes, or names in an argument.
+
+    A module that is given the name of a service account makes it, or grants it a role; either way
+    its owner knows it.
+    """
+    for pattern in (_RESOURCE, _ARGUMENT, _MANIFEST):
+        for kind, name in pattern.findall(text):
+            yield kind.replace("_", "").lower(), name
