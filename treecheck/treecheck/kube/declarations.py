@@ -13,6 +13,7 @@ VARIABLES = "declare.validate/environment"
 ROUTES = "declare.validate/routes"
 DATA = "declare.validate/data"
 MEMORY = "declare.validate/memory"
+COMMANDS = "declare.validate/commands"
 
 
 def declared(pod: PodTemplate, annotation: str) -> list[str]:

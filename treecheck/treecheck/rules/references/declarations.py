@@ -5,6 +5,7 @@ A workload may say, in annotations, what no manifest can show:
     declare.validate/environment: "DB_HOST DB_USERNAME DB_PASSWORD|DB_PASSWORD_FILE"
     declare.validate/routes: "/health_check /readiness_check"
     declare.validate/memory: "120Mi"
+    declare.validate/commands: "serve migrate"
 
 A variable with alternatives separated by `|` is there when one of them is.
 """
@@ -15,13 +16,13 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.declarations import MEMORY, ROUTES, VARIABLES, declared
-from treecheck.kube.images import facts_of
+from treecheck.kube.declarations import COMMANDS, MEMORY, ROUTES, VARIABLES, declared
+from treecheck.kube.images import facts_of, repository
 from treecheck.kube.ports import container_ports, find, names_port, pod_ports, shown, target_of
 from treecheck.kube.probes import network_probes
 from treecheck.kube.services import selected_pods
 from treecheck.kube.variables import LISTENS, configures_port, variables_of
-from treecheck.model import Problem, Severity, as_mapping, as_text, containers, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers, each
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 
@@ -263,3 +264,39 @@ def memory_below_declared(resource: Resource, cluster: Cluster) -> Iterator[Prob
             fix=f"Raise the limit above {words[0]}.",
             path=(*path, "resources", "limits", "memory"),
         )
+
+
+@rule(
+    "command-unknown",
+    source="https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/",
+)
+def command_unknown(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A subcommand that the program does not have.
+
+    It ends at once, with a line about its usage: a Job fails, a Deployment never starts. The
+    application says which it has in the annotation declare.validate/commands of one workload, and
+    every container of the same image is looked at that has arguments and no command of its own.
+    """
+    known = cluster.once("commands", lambda: _commands(cluster))
+    for path, container in containers(resource) if known else ():
+        commands = known.get(repository(as_text(container.get("image"))), [])
+        words = [as_text(word) for word in as_list(container.get("args"))]
+        first = next((word for word in words if not word.startswith("-")), "")
+        if commands and first and "command" not in container and first not in commands:
+            close = difflib.get_close_matches(first, commands, n=1, cutoff=0.6)
+            yield Problem(
+                f"container {container.get('name')} runs the command {first}, and the application "
+                f"has {', '.join(commands)}: it ends at once",
+                fix=f"Write {close[0]}." if close else "Name a command that it declares.",
+                path=(*path, "args", words.index(first)),
+            )
+
+
+def _commands(cluster: Cluster) -> dict[str, list[str]]:
+    """An image's name -> the commands that a workload of it declares."""
+    return {
+        repository(as_text(container.get("image"))): words
+        for pod in cluster.pods()
+        if (words := declared(pod, COMMANDS))
+        for _, container in pod.containers("containers")[:1]
+    }

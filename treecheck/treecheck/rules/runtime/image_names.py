@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.images import is_built_later
-from treecheck.model import Problem, as_text
+from treecheck.kube.images import is_built_later, is_official, repository, tag
+from treecheck.model import Problem, Severity, as_text
 from treecheck.registry import rule
 from treecheck.typed import of_type
 
@@ -30,6 +30,8 @@ _ECR = re.compile(
 )
 
 
+# The numbers of a version.
+_NUMBERS = re.compile(r"\d+")
 # Words that stand for what a person has, in a file that nothing applies.
 _TO_FILL = re.compile(r"\$[A-Z]|\{\{ *\.?[A-Za-z]|\b[A-Z]{2,}_[A-Z_]*[A-Z]\b|^[A-Z]+-docker\.")
 
@@ -84,3 +86,39 @@ def image_registry_malformed(resource: Resource, cluster: Cluster) -> Iterator[P
                 path=(*path, "image"),
                 cause=host,
             )
+
+
+@rule(
+    "image-versions-differ",
+    source="https://kubernetes.io/docs/concepts/workloads/pods/init-containers/",
+    severity=Severity.WARNING,
+    unless=("image-name-invalid",),
+)
+def image_versions_differ(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A pod whose init container has another version of the image that its container runs.
+
+    Whoever sets a new version writes it in one of the two places: the migration of one release
+    then goes before the program of another. Tags of two forms (`1.4.2` and `1.4.2-tools`), official
+    images and tools that many pods use for a step of their own are left alone.
+    """
+    if resource.pod is None:
+        return
+    mains = [as_text(one.get("image")) for _, one in resource.pod.containers("containers")]
+    for path, container in resource.pod.containers("initContainers"):
+        image = as_text(container.get("image"))
+        for main in mains:
+            if _is_another_version(image, main):
+                yield Problem(
+                    f"init container {container.get('name')} has {tag(image)} of "
+                    f"{repository(image)}, and the pod runs {tag(main)}",
+                    fix="Give both the same tag: `images` of a kustomization sets it once.",
+                    path=(*path, "image"),
+                )
+
+
+def _is_another_version(image: str, other: str) -> bool:
+    """Whether two images are versions of one, by tags of one form, and no official image's."""
+    name, tags = repository(image), (tag(image), tag(other))
+    same = name == repository(other) and "/" in name and not is_official(image)
+    forms = {_NUMBERS.sub("0", each) for each in tags}
+    return same and "@" not in image + other and tags[0] != tags[1] and len(forms) == 1

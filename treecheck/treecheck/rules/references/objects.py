@@ -1,0 +1,133 @@
+"""What the kinds of cert-manager, external-secrets and Flux refer to by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, NamedTuple
+
+from treecheck.kube.classes import is_slip
+from treecheck.model import Manifest, Problem, as_mapping, as_text, at, each
+from treecheck.registry import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from treecheck.cluster import Cluster
+    from treecheck.model import FieldPath, Resource
+
+ISSUERS = {
+    "cert-manager.io/cluster-issuer": "ClusterIssuer",
+    "cert-manager.io/issuer": "Issuer",
+}
+ALIKE = 0.8  # the ratio of difflib from which a name is taken for another one, misspelt
+EFFECTS = {
+    "ClusterIssuer": "no certificate is issued",
+    "Issuer": "no certificate is issued",
+    "ClusterSecretStore": "the Secret is not made",
+    "SecretStore": "the Secret is not made",
+}
+FLUX = "toolkit.fluxcd.io"
+BOOTSTRAPPED = (
+    "flux-system"  # what `flux bootstrap` calls the source and the Kustomization it makes
+)
+
+
+class Wanted(NamedTuple):
+    """What is referred to; `namespace` is "" for cluster scope."""
+
+    path: FieldPath
+    kind: str
+    namespace: str
+    name: str
+
+
+@rule(
+    "object-missing",
+    kinds=("Certificate", "ExternalSecret", "Gateway", "HelmRelease", "Ingress", "Kustomization"),
+    source="https://fluxcd.io/flux/components/kustomize/kustomizations/#dependencies",
+)
+def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """An issuer, a secret store, a source or a dependency that is not there.
+
+    cert-manager, external-secrets and Flux accept the resource, report that it is not ready, and
+    try again for ever: no certificate, no Secret, nothing deployed.
+
+    A name is reported that is a slip of one in the tree; of Flux's kinds also any other, where the
+    tree has some of that kind in the namespace. Others may have been made by hand.
+    """
+    for wanted in _wanted(resource):
+        names = {one.name for one in cluster.tree if one.kind == wanted.kind}
+        names |= {one.name for one in cluster.of_kind(wanted.kind)}
+        if not wanted.name or "$" in wanted.name or wanted.name in names:
+            continue
+        here = _here(cluster, wanted)
+        meant = _meant(wanted.name, here)
+        flux = resource.group.endswith(FLUX)
+        if meant or (flux and here and _is_known(wanted, cluster)):
+            place = f" in namespace {wanted.namespace}" if wanted.namespace else ""
+            yield Problem(
+                f"there is no {wanted.kind} {wanted.name}{place}, "
+                f"{f'very likely a slip of {meant}' if meant else f'which has {_shown(here)}'}: "
+                f"{EFFECTS.get(wanted.kind, 'nothing is deployed')}",
+                fix=f"Name {meant or 'one that exists'}, or add the {wanted.kind}.",
+                path=wanted.path,
+                # Flux's own resources bring more to their namespace, and none of these kinds.
+                absent=None if flux else wanted.namespace,
+                lacking=wanted.kind,
+            )
+
+
+def _here(cluster: Cluster, wanted: Wanted) -> list[str]:
+    """The names of that kind where one is looked for."""
+    where = wanted.namespace or None
+    return sorted({one.name for one in cluster.of_kind(wanted.kind, namespace=where)})
+
+
+def _meant(name: str, here: list[str]) -> str:
+    """The one that a name is a slip of, or ""."""
+    slips = [one for one in here if is_slip(name, one)]
+    return next(iter(slips or difflib.get_close_matches(name, here, n=1, cutoff=ALIKE)), "")
+
+
+def _is_known(wanted: Wanted, cluster: Cluster) -> bool:
+    """Whether all that Flux is given is in the tree, as far as can be seen."""
+    return wanted.name != BOOTSTRAPPED and all(each.namespace for each in cluster.unseen)
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")
+
+
+def _wanted(resource: Resource) -> Iterator[Wanted]:
+    namespace = resource.namespace
+    if resource.kind in {"Ingress", "Gateway"}:
+        for key, kind in ISSUERS.items():
+            path: FieldPath = ("metadata", "annotations", key)
+            where = namespace if kind == "Issuer" else ""
+            yield Wanted(path, kind, where, as_text(resource.annotations.get(key)))
+    elif resource.group == "cert-manager.io":
+        ref = as_mapping(resource.spec.get("issuerRef"))
+        if ref.get("group", resource.group) == resource.group:
+            yield _by_kind(("spec", "issuerRef"), ref, "Issuer", namespace)
+    elif resource.group == "external-secrets.io":
+        ref = as_mapping(resource.spec.get("secretStoreRef"))
+        yield _by_kind(("spec", "secretStoreRef"), ref, "SecretStore", namespace)
+    elif resource.group.endswith(FLUX) and "kubeConfig" not in resource.spec:
+        yield from _of_flux(resource)
+
+
+def _of_flux(resource: Resource) -> Iterator[Wanted]:
+    for place in (("sourceRef",), ("chart", "spec", "sourceRef"), ("chartRef",)):
+        ref = as_mapping(at(resource.spec, *place))
+        if ref:
+            yield _by_kind(("spec", *place), ref, "GitRepository", resource.namespace)
+    for spot, ref in each(resource, "spec", "dependsOn"):
+        where = as_text(ref.get("namespace")) or resource.namespace
+        yield Wanted((*spot, "name"), resource.kind, where, as_text(ref.get("name")))
+
+
+def _by_kind(path: FieldPath, ref: Manifest, default: str, namespace: str) -> Wanted:
+    """What a mapping with `kind`, `name` and perhaps `namespace` refers to."""
+    kind = as_text(ref.get("kind")) or default
+    where = "" if kind.startswith("Cluster") else as_text(ref.get("namespace")) or namespace
+    return Wanted((*path, "name"), kind, where, as_text(ref.get("name")))
