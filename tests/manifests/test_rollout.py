@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coworking.cli import group
 from coworking.config import Config
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,11 @@ def test_a_version_that_does_not_get_ready_fails_within_three_minutes(both):
     probe = both.service_container()["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] < spec["progressDeadlineSeconds"]
     assert spec["progressDeadlineSeconds"] <= 180
+
+
+def test_the_deployment_declares_every_command_that_the_service_has(both):
+    annotations = both.one("Deployment", "coworking")["metadata"]["annotations"]
+    assert sorted(annotations["declare.validate/commands"].split()) == sorted(group.commands)
 
 
 def test_pods_stay_in_their_service_through_a_short_outage_as_the_page_says(both):
