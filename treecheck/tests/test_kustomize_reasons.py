@@ -14,6 +14,10 @@ MERGED = (
     'Namespace:""} does not exist; cannot merge or replace'
 )
 CREATED = "exists; can not use behavior: 'create', behavior must be one of [merge replace]"
+NO_RESOURCE = (
+    "accumulation err='accumulating resources from '../../base/a.yaml': missing Resource "
+    "metadata': must build at directory: '/tree/base/a.yaml': file is not directory"
+)
 FOLDER = Path("/tree/overlays/prod")
 
 
@@ -39,6 +43,10 @@ FOLDER = Path("/tree/overlays/prod")
         (
             MERGED.replace("does not exist; cannot merge or replace", "is odd at 0xc000a1b2c3"),
             "merging from generator it: id ConfigMap settings is odd at it",
+        ),
+        (
+            NO_RESOURCE,
+            "what ../../base/a.yaml has is no resource: it has no apiVersion, kind and metadata",
         ),
         ("something new\nand more", "something new"),
         (

@@ -124,6 +124,10 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         "a generator creates {0}, which its base generates too (write behavior: merge)",
     ),
     (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
+    (
+        r"from '([^']*)': missing Resource metadata",
+        "what {0} has is no resource: it has no apiVersion, kind and metadata",
+    ),
     (r"missing metadata\.name in object", "one of its resources has no name"),
     (r"(?:^|\s)(?:\./)?kustomization\.yaml is empty", "the kustomization is empty"),
     (r"(\S+)/kustomization\.yaml is empty", "the kustomization of {0} is empty"),

@@ -161,6 +161,22 @@ def _keys_of(certificate: Resource) -> frozenset[str]:
     return frozenset({"tls.crt", "tls.key", "ca.crt"}.union(*added))
 
 
+def _keys_of_external(external: Resource) -> frozenset[str] | None:
+    """The keys of the Secret that external-secrets makes; None where a store decides them.
+
+    Source: https://external-secrets.io/latest/guides/templating/#templatefrom.
+    """
+    target = as_mapping(external.spec.get("target"))
+    template = as_mapping(target.get("template"))
+    fetched = frozenset(as_text(one.get("secretKey")) for _, one in each(external, "spec", "data"))
+    merged = template.get("mergePolicy") == "Merge" or "data" not in template
+    owned = target.get("creationPolicy", "Owner") == "Owner"
+    if not owned or "templateFrom" in template or ("dataFrom" in external.spec and merged):
+        return None
+    made = frozenset(as_mapping(template.get("data")))
+    return made | fetched if merged else made
+
+
 def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:
     """A Secret that a controller makes: sealed-secrets, cert-manager, external-secrets."""
     for sealed in cluster.of_kind("SealedSecret", namespace=namespace):
@@ -178,7 +194,7 @@ def _made_secret(cluster: Cluster, namespace: str, name: str) -> Store | None:
     for external in cluster.of_kind("ExternalSecret", namespace=namespace):
         target = as_text(as_mapping(external.spec.get("target")).get("name")) or external.name
         if target == name:
-            return Store(None, {}, external)
+            return Store(_keys_of_external(external), {}, external)
     for everywhere in cluster.of_kind("ClusterExternalSecret"):
         template = as_mapping(everywhere.spec.get("externalSecretSpec"))
         own = as_text(everywhere.spec.get("externalSecretName")) or everywhere.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from treecheck.kube.network import DIRECTIONS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from treecheck.kube.ports import Port
     from treecheck.model import Manifest, PodTemplate, Resource
 
+ALIKE = 0.75  # the ratio of difflib: one digit of four is another, or two have changed places
+
 
 @rule(
     "network-policy-port-unknown",
@@ -31,7 +34,8 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
 
     Policies speak of the pods' own ports, after the Service has translated its port. One that
     opens the Service's port, or one that is misspelt, leaves the real port closed. A port too many,
-    beside those that a Service leads to, is left alone.
+    beside those that a Service leads to, is left alone, unless it is a slip of one that stays
+    closed.
 
     Only ingress: the ports of egress belong to others. A policy without matchLabels is of each pod
     of its namespace, those included that an operator or a chart makes there: where such is about,
@@ -52,7 +56,8 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 continue
             if isinstance(wanted, int) and any(may_listen(pod, cluster, wanted) for pod in pods):
                 continue
-            effect = _effect(wanted, _stays_closed(cluster, resource.namespace, pods))
+            certain = _effect(wanted, _stays_closed(cluster, resource.namespace, pods))
+            effect = certain or _slip(wanted, ports, _rules(cluster, resource.namespace, pods))
             if opens_one and not effect:
                 continue
             yield Problem(
@@ -61,7 +66,7 @@ def network_policy_port_unknown(resource: Resource, cluster: Cluster) -> Iterato
                 fix=_way_out(wanted, ports),
                 path=(*place, *spot, "port"),
                 related=(resource, *(pod.owner for pod in pods), *settings),
-                severity=Severity.ERROR if effect else None,
+                severity=Severity.ERROR if certain else None,
                 absent=resource.namespace if everybody else None,
             )
 
@@ -124,14 +129,32 @@ def _stays_closed(cluster: Cluster, namespace: str, pods: list[PodTemplate]) -> 
         for port in [find(pod_ports(pod), target_of(entry))]
         if port is not None
     }
+    rules = _rules(cluster, namespace, pods)
+    return sorted(n for n, name in led if not any(_opens(item, n, name) for item in rules))
+
+
+def _rules(cluster: Cluster, namespace: str, pods: list[PodTemplate]) -> list[Manifest]:
+    """The ingress rules of all policies for any of some pods."""
     policies = [
         policy
         for policy in cluster.of_kind("NetworkPolicy", namespace=namespace)
         for chosen in [cluster.pods_matching(namespace, as_mapping(policy.spec.get("podSelector")))]
         if any(pod in chosen for pod in pods)
     ]
-    rules = [item for policy in policies for _, item in each(policy, "spec", "ingress")]
-    return sorted(n for n, name in led if not any(_opens(item, n, name) for item in rules))
+    return [item for policy in policies for _, item in each(policy, "spec", "ingress")]
+
+
+def _slip(wanted: object, ports: list[Port], rules: list[Manifest]) -> str:
+    """The effect where a number is very like that of a declared port that nothing opens; or ""."""
+    closed = {
+        str(one.number): one
+        for one in ports
+        if not any(_opens(item, one.number, one.name) for item in rules)
+    }
+    for near in difflib.get_close_matches(str(wanted), closed, n=1, cutoff=ALIKE):
+        name = f" ({closed[near].name})" if closed[near].name else ""
+        return f": port {near}{name}, which they declare, stays closed"
+    return ""
 
 
 def _opens(item: Manifest, number: int, name: str) -> bool:

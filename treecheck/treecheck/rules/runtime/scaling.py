@@ -113,9 +113,10 @@ def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[
 
     Each sync sets the number back, under load from the autoscaler's ten pods to git's two. An
     Application that ignores the difference does so too, unless it says
-    RespectIgnoreDifferences=true. An autoscaler whose least and most are that number agrees.
+    RespectIgnoreDifferences=true. An autoscaler whose least and most are that number agrees. With 0
+    in git it is switched off, which is how one pauses a workload.
     """
-    if "replicas" not in resource.spec or _ignored(resource, cluster):
+    if resource.spec.get("replicas") in {None, 0} or _ignored(resource, cluster):
         return
     for hpa in autoscalers(cluster, resource):
         limits = {hpa.spec.get("minReplicas", 1), hpa.spec.get("maxReplicas")}
