@@ -76,6 +76,7 @@ class Resource:
             so rules on kinds of Kubernetes itself need not check types.
         part: the set it was applied with.
         origin: where its text is.
+        group: its API group; empty for the core group.
         namespace: its effective namespace; empty for a cluster-scoped kind.
         checked: false for a resource that is only there to be referred to.
         schema_errors: where the manifest leaves its schema (see `conformance`).
@@ -90,6 +91,7 @@ class Resource:
     part: Part
     origin: Origin
     api_version: str = ""
+    group: str = ""
     kind: str = ""
     name: str = ""
     namespace: str = ""
@@ -104,6 +106,7 @@ class Resource:
     def __post_init__(self) -> None:
         metadata = self.metadata
         self.api_version = as_text(self.body.get("apiVersion"))
+        self.group = self.api_version.rpartition("/")[0]
         self.kind = as_text(self.body.get("kind"))
         self.name = as_text(metadata.get("name")) or as_text(metadata.get("generateName"))
         self.encrypted = not {"mac", "version"}.isdisjoint(as_mapping(self.body.get("sops")))
@@ -121,11 +124,6 @@ class Resource:
         if body is not self.body:
             self.body = body
             self._pod = None
-
-    @property
-    def group(self) -> str:
-        """The API group; empty for the core group."""
-        return self.api_version.rpartition("/")[0]
 
     @property
     def metadata(self) -> Manifest:

@@ -56,9 +56,8 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     tree has some of that kind in the namespace. Others may have been made by hand.
     """
     for wanted in _wanted(resource):
-        names = {one.name for one in cluster.tree if one.kind == wanted.kind}
-        names |= {one.name for one in cluster.of_kind(wanted.kind)}
-        if not wanted.name or "$" in wanted.name or wanted.name in names:
+        names = cluster.once("names by kind", lambda: _names(cluster))
+        if not wanted.name or "$" in wanted.name or (wanted.kind, wanted.name) in names:
             continue
         here = _here(cluster, wanted)
         meant = _meant(wanted.name, here)
@@ -75,6 +74,11 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 absent=None if flux else wanted.namespace,
                 lacking=wanted.kind,
             )
+
+
+def _names(cluster: Cluster) -> set[tuple[str, str]]:
+    """(kind, name) of all that the tree has."""
+    return {(one.kind, one.name) for one in (*cluster.tree, *cluster.resources)}
 
 
 def _here(cluster: Cluster, wanted: Wanted) -> list[str]:
