@@ -164,3 +164,11 @@ def test_a_gateway_has_a_service_of_its_own(name: str, found: int, tmp_path: Pat
     names = rules(tmp_path, files, "route-backend-missing")
 
     assert names == ["route-backend-missing"] * found
+
+
+@pytest.mark.parametrize(("group", "found"), [("inventory", 0), ("inventory.example.org", 1)])
+def test_a_group_without_a_dot_is_another_programs(group: str, found: int, tmp_path: Path) -> None:
+    """No CustomResourceDefinition may have one: https://github.com/kubernetes/apiextensions-apiserver."""
+    text = f"apiVersion: {group}/v1\nkind: Item\nmetadata: {{name: Some Item, namespace: store}}\n"
+
+    assert rules(tmp_path, {"item.yaml": text}, "resource-name") == ["resource-name"] * found

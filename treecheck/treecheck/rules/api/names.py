@@ -67,6 +67,8 @@ def resource_name(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
         if name in {".", ".."} or "/" in name or "%" in name:
             yield _misnamed(resource, "a name without / and %, other than . and ..")
         return
+    if "." not in resource.group and resource.group not in BUILT_IN_GROUPS:
+        return  # no API server can have it: a definition's group has a dot
     if resource.group.endswith(".openshift.io"):
         return  # served by an API server of its own, whose rules we don't know
     custom = "." in resource.group and resource.group not in BUILT_IN_GROUPS
