@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_strangers_trees import rules
-from test_unknown import IN_SHOP, POD, application, run
+from test_unknown import HEAD, IN_SHOP, POD, application, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,3 +172,22 @@ def test_a_group_without_a_dot_is_another_programs(group: str, found: int, tmp_p
     text = f"apiVersion: {group}/v1\nkind: Item\nmetadata: {{name: Some Item, namespace: store}}\n"
 
     assert rules(tmp_path, {"item.yaml": text}, "resource-name") == ["resource-name"] * found
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"), [("overlays/kind", 0), ("test/e2e-db", 0), ("overlays/prod", 1)]
+)
+def test_a_database_of_a_developers_machine_keeps_nothing(
+    folder: str, found: int, tmp_path: Path
+) -> None:
+    database = POD.replace("image: ", "env: [{name: POSTGRES_PASSWORD, value: a}], image: ")
+    files = {
+        f"{folder}/kustomization.yaml": f"{HEAD}namespace: shop\nresources: [db.yaml]\n",
+        f"{folder}/db.yaml": database.replace("registry.example.com/front:1.4.2", "postgres:15.8"),
+        "overlays/dev/service.yaml": IN_SHOP,
+        "web/service.yaml": IN_SHOP.replace("front", "other"),
+    }
+
+    names = rules(tmp_path, files, "data-outside-volume")
+
+    assert names == ["data-outside-volume"] * found

@@ -160,7 +160,15 @@ def test_what_applies_the_tree_is_installed_by_other_means(
     assert names == [MISSING] * found
 
 
-@pytest.mark.parametrize(("key", "found"), [("example.com/net", 0), ("example.com/other", 1)])
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("example.com/net", 0),
+        ("example.com/other", 1),
+        ("acme.cert-manager.io/http01-solver", 0),
+        ("app.kubernetes.io/other", 1),
+    ],
+)
 def test_a_program_of_the_tree_labels_the_pods_that_it_makes(
     key: str, found: int, tmp_path: Path
 ) -> None:
@@ -172,6 +180,7 @@ def test_a_program_of_the_tree_labels_the_pods_that_it_makes(
     files = {
         "a.yaml": policy,
         "b.yaml": IN_SHOP,
+        "c.yaml": POD.replace("labels: {app: front}", "labels: {app: front, example.com/a: b}"),
         "app/jobs.py": "labels['example.com/net'] = 'none'\n",
     }
 

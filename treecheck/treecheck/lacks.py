@@ -135,7 +135,7 @@ def _unsure(raised: Raised, cluster: Cluster, wider: Cluster, inputs: Inputs) ->
         or _unpeopled(raised, wider)
         or _podless(raised, wider)
         or _of_platform(raised, wider)
-        or _labelled(raised, inputs)
+        or _labelled(raised, wider, inputs)
         or _elsewhere(raised, cluster)
     )
 
@@ -332,21 +332,23 @@ def _of_platform(raised: Raised, cluster: Cluster) -> str:
     return f"the platform itself runs more in namespace {place}"
 
 
-def _labelled(raised: Raised, inputs: Inputs) -> str:
-    """Which program of the tree gives pods the labels that nothing in the tree has, or ""."""
+def _labelled(raised: Raised, cluster: Cluster, inputs: Inputs) -> str:
+    """Which program gives pods the labels that nothing in the tree has, or "".
+
+    It is one of the tree, or an operator whose domain no pod of the tree has in a label.
+    """
     resource = raised.resource
-    if resource is None or resource.kind not in _SELECTORS or inputs.mentions is None:
+    if resource is None or resource.kind not in _SELECTORS:
         return ""
+    used = {key.partition("/")[0] for pod in cluster.pods() for key in pod.labels if "/" in key}
     selector = as_mapping(resource.spec.get(_SELECTORS[resource.kind]))
     for key in as_mapping(selector.get("matchLabels", selector)):
         domain, slash, _ = key.partition("/")
         if slash and not domain.endswith("k8s.io") and not domain.endswith("kubernetes.io"):
-            program = inputs.mentions.program(key)
-            if program is not None:
-                return (
-                    f"{show(program, inputs.root)} writes the label {key}, so which pods have it "
-                    "can't be known"
-                )
+            program = inputs.mentions.program(key) if inputs.mentions else None
+            writer = show(program, inputs.root) if program else f"an operator of {domain}"
+            if program is not None or domain not in used:
+                return f"{writer} writes the label {key}, so which pods have it can't be known"
     return ""
 
 

@@ -7,6 +7,7 @@ A workload may say what its data is worth, in an annotation:
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 SERVERS = ("Deployment", "StatefulSet", "ReplicaSet")
+# Words in the path of what runs on a developer's machine or for a test, and is thrown away.
+_THROWN_AWAY = re.compile(
+    r"(?:^|[/-])(?:ci|e2e|integration|k3d|kind|local(?:dev)?|minikube|tests?|testing)(?=[/.-]|$)"
+)
 
 
 # `--config /etc/mongo/mongod.conf`, `--dbpath=/srv`, `-D /srv`, `-c data_directory=/srv`
@@ -103,10 +108,13 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
 
     The data is written into the container's own layer and is gone with the next restart, also where
     a volume is mounted, just elsewhere. A server that is started with settings of its own may keep
-    it elsewhere, and a container that starts another program has no data.
+    it elsewhere, and a container that starts another program has no data. Below a folder such as
+    `kind` or `e2e` nobody keeps any.
     """
     for store in data_folders(cluster, resource.pod) if resource.pod else ():
         container = store.container
+        if store.mount is None and _is_thrown_away(resource, cluster):
+            return
         if store.mount is None and _serves(container) and not _is_configured(container):
             moved = _mount_of(store.container, PurePosixPath(OLD_FOLDER)) is not None
             at_old = moved and store.folder.name == "docker"
@@ -122,6 +130,21 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 else f"Mount a volume at {_place(store)}, or at a parent of it.",
                 path=(*store.path, "volumeMounts" if "volumeMounts" in store.container else "name"),
             )
+
+
+def _is_thrown_away(resource: Resource, cluster: Cluster) -> bool:
+    """Whether a folder of the tree, in which the workload lies, says that nobody keeps its data."""
+    folder = resource.part.folder or (resource.origin.file and resource.origin.file.parent)
+    root = cluster.once("root", lambda: _root(cluster))
+    if folder is None or not folder.is_relative_to(root):
+        return False
+    return _THROWN_AWAY.search(folder.relative_to(root).as_posix()) is not None
+
+
+def _root(cluster: Cluster) -> str:
+    """The folder that has all files of the tree."""
+    folders = {one.origin.file.parent for one in cluster.tree if one.origin.file}
+    return os.path.commonpath(folders) if folders else "/"
 
 
 def _place(store: DataFolder) -> PurePosixPath:
@@ -197,12 +220,14 @@ def data_ephemeral(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A database on a volume that ends with its pod.
 
     An emptyDir is deleted when the pod is, by a drain as much as by a rollout. Where that is
-    intended, say so: annotation declare.validate/data: ephemeral.
+    intended, say so: annotation declare.validate/data: ephemeral, or a folder such as `kind`.
     """
     if resource.pod is None or "ephemeral" in declared(resource.pod, DATA):
         return
     for store in data_folders(cluster, resource.pod):
         if store.volume is not None and "emptyDir" in store.volume:
+            if _is_thrown_away(resource, cluster):
+                return
             yield Problem(
                 f"container {store.container.get('name')} keeps its data in the emptyDir volume "
                 f"{store.volume.get('name')}: it is lost whenever the pod is replaced",
