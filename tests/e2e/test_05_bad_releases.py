@@ -30,7 +30,16 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+RARER = {"a_crash_on_start", "a_readiness_probe_that_fails"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=name, marks=[pytest.mark.long] if name in RARER else [])
+        for name, fault in FAULTS.items()
+    ],
+)
 def test_05_the_old_pods_serve_and_the_next_commit_mends_it(world: World, fault: Fault) -> None:
     world.settle("coworking-dev")
     following = ONE if world.tag("dev") != ONE else OTHER
