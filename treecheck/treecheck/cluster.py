@@ -33,6 +33,7 @@ class Cluster:
         version: (major, minor) of Kubernetes.
         unseen: what may bring more resources, and was not looked at.
         tree: all resources of the tree, those of other clusters included.
+        shared: what `once_in_tree` has made, which the clusters of one tree share.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Cluster:
     version: tuple[int, int] = field(default_factory=lambda: versions()[-1])
     unseen: list[Unseen] = field(default_factory=list)
     tree: list[Resource] = field(default_factory=list)
+    shared: dict[str, Any] = field(default_factory=dict, repr=False)
     _by_key: dict[tuple[str, str, str], Resource] = field(default_factory=dict, repr=False)
     _by_kind: dict[str, list[Resource]] = field(default_factory=dict, repr=False)
     _pods: dict[str, list[PodTemplate]] = field(default_factory=dict, repr=False)
@@ -78,6 +80,13 @@ class Cluster:
         if name not in self._made:
             self._made[name] = make()
         found: T = self._made[name]
+        return found
+
+    def once_in_tree(self, name: str, make: Callable[[], T]) -> T:
+        """The same of what `make` finds in the tree alone: its clusters share that too."""
+        if name not in self.shared:
+            self.shared[name] = make()
+        found: T = self.shared[name]
         return found
 
     def unknown(self, namespace: str, kind: str = "") -> str:

@@ -108,8 +108,9 @@ def check(
     tree = [each for found in inputs.sets.values() for each in found]
     for resource in tree:
         conform(resource, version)
+    shared: dict[str, Any] = {}
     clusters = [
-        Cluster(name, found, facts, version, inputs.unseen_of(name), tree)
+        Cluster(name, found, facts, version, inputs.unseen_of(name), tree, shared)
         for name, found in inputs.sets.items()
     ]
     unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])

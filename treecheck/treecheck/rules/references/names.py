@@ -13,7 +13,7 @@ from treecheck.registry import Scope, rule
 from treecheck.unseen import has_operators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from treecheck.cluster import Cluster
@@ -231,10 +231,14 @@ def downward_field_missing(resource: Resource, cluster: Cluster) -> Iterator[Pro
 def _homes(cluster: Cluster) -> dict[str, dict[tuple[Path | None, Part], Resource]]:
     """Name -> the Applications so called, by place, those of the tree's other sets included."""
     found: dict[str, dict[tuple[Path | None, Part], Resource]] = {}
-    for one in (*cluster.resources, *cluster.tree):
-        if (one.group, one.kind) == (GROUP, "Application"):
-            found.setdefault(one.name, {})[one.origin.file, one.part] = one
+    everywhere = cluster.once_in_tree("applications", lambda: _applications(cluster.tree))
+    for one in (*_applications(cluster.resources), *everywhere):
+        found.setdefault(one.name, {})[one.origin.file, one.part] = one
     return found
+
+
+def _applications(resources: Iterable[Resource]) -> list[Resource]:
+    return [one for one in resources if (one.group, one.kind) == (GROUP, "Application")]
 
 
 def _is_of_many(homes: Mapping[tuple[Path | None, Part], Resource]) -> bool:

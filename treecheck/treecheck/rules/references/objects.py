@@ -56,8 +56,7 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     tree has some of that kind in the namespace. Others may have been made by hand.
     """
     for wanted in _wanted(resource):
-        names = cluster.once("names by kind", lambda: _names(cluster))
-        if not wanted.name or "$" in wanted.name or (wanted.kind, wanted.name) in names:
+        if not wanted.name or "$" in wanted.name or _is_there(wanted, cluster):
             continue
         here = _here(cluster, wanted)
         meant = _meant(wanted.name, here)
@@ -76,9 +75,14 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def _names(cluster: Cluster) -> set[tuple[str, str]]:
-    """(kind, name) of all that the tree has."""
-    return {(one.kind, one.name) for one in (*cluster.tree, *cluster.resources)}
+def _is_there(wanted: Wanted, cluster: Cluster) -> bool:
+    """Whether the tree has it in some namespace, or this cluster."""
+    everywhere = cluster.once_in_tree(
+        "kinds and names", lambda: {(one.kind, one.name) for one in cluster.tree}
+    )
+    return (wanted.kind, wanted.name) in everywhere or wanted.name in {
+        one.name for one in cluster.of_kind(wanted.kind)
+    }
 
 
 def _here(cluster: Cluster, wanted: Wanted) -> list[str]:

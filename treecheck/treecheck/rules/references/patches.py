@@ -60,7 +60,7 @@ def replacement_hits_nothing(cluster: Cluster) -> Iterator[Problem]:
 def _unmet(
     cluster: Cluster, targets: Callable[[Kustomization], Iterator[Target]], what: str
 ) -> Iterator[Problem]:
-    known = built_by(cluster.resources)
+    known = cluster.once("built by", lambda: built_by(cluster.resources))
     affixes = _affixes(kustomization for kustomization, _ in known)
     for kustomization, resources in known:
         alone = {each.part.folder for each in resources} <= {kustomization.folder}

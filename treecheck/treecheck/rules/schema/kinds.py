@@ -172,12 +172,12 @@ def unknown_kind(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         return
     if is_of_a_program(resource.body) or is_sync_set_patch(resource.body):
         return
-    known = {**schemas(cluster.version).kinds(), **custom_kinds()}
-    if (resource.api_version, resource.kind) in {*OF_OPENSHIFT, *known}:
+    known = cluster.once("kinds", lambda: {**schemas(cluster.version).kinds(), **custom_kinds()})
+    here = (resource.api_version, resource.kind)
+    if here in known or here in OF_OPENSHIFT:
         return
-    ours = any(
-        kind == resource.kind and _group(version) == resource.group for version, kind in known
-    )
+    groups = cluster.once("kinds' groups", lambda: {(_group(v), kind) for v, kind in known})
+    ours = (resource.group, resource.kind) in groups
     if resource.group not in BUILT_IN_GROUPS and "." in resource.group and not ours:
         return
     if resource.part.loose and (
