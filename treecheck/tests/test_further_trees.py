@@ -191,3 +191,17 @@ def test_a_database_of_a_developers_machine_keeps_nothing(
     names = rules(tmp_path, files, "data-outside-volume")
 
     assert names == ["data-outside-volume"] * found
+
+
+@pytest.mark.parametrize(("names", "found"), [("abc", 0), ("ab", 2)])
+def test_plain_files_that_ask_for_many_secrets_have_them_elsewhere(
+    names: str, found: int, tmp_path: Path
+) -> None:
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {0}, namespace: shop}}\n"
+        "spec: {{containers: [{{name: a, image: a, envFrom: [{{secretRef: {{name: {0}}}}}]}}]}}\n"
+    )
+    other = "apiVersion: v1\nkind: Secret\nmetadata: {name: other, namespace: shop}\n"
+    files = {f"{name}.yaml": pod.format(f"need-{name}") for name in names} | {"s.yaml": other}
+
+    assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found

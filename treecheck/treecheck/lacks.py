@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from treecheck.asked import NAMED, Elsewhere
 from treecheck.cluster import Cluster, matches
 from treecheck.files import kustomization_file
 from treecheck.kube.config import keeps_secrets
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from treecheck.registry import Raised
 
 
-_NAMED = re.compile(
-    r"\b(?:Secret|ConfigMap|PersistentVolumeClaim|Service|ServiceAccount) [a-z0-9][\w.-]*\w"
-)
 _ADDRESS = re.compile(r"(?:\w+://|\w+@)?(\S+?/\S+?)(?:\?\S*)? is not fetched")
 _SEVERAL = 3  # files beside a kustomization that it does not list, which people apply then
 _EXAMPLE = re.compile(r"(?:^|[-_.])(?:example|sample)s?(?:[-_.]|$)")
@@ -84,7 +82,7 @@ def around(cluster: Cluster, clusters: Iterable[Cluster], inputs: Inputs) -> Clu
 
 
 def known_lacks(
-    raised: Iterable[Raised],
+    raised: list[Raised],
     cluster: Cluster,
     clusters: list[Cluster],
     inputs: Inputs,
@@ -97,6 +95,7 @@ def known_lacks(
     """
     wider: Cluster | None = None
     asked = False
+    elsewhere = Elsewhere(raised)
     for each in raised:
         if _is_settled(each, inputs):
             continue
@@ -115,7 +114,7 @@ def known_lacks(
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
-        elif unsure := _unsure(each, cluster, wider or cluster, inputs):
+        elif unsure := (_unsure(each, cluster, wider or cluster, inputs) or elsewhere.why(each)):
             unknown.setdefault(unsure)
         else:
             yield _told(each, inputs)
@@ -171,7 +170,7 @@ def _left_out(raised: Raised, inputs: Inputs) -> Iterator[tuple[str, Path]]:
     if folder is None or kustomization_file(folder) is None:
         return
     beside = [each for path in sorted(folder.iterdir()) if (each := inputs.files.get(path))]
-    for what in _NAMED.findall(raised.problem.message):
+    for what in NAMED.findall(raised.problem.message):
         for source in beside:
             if not source.merged:
                 made = (as_mapping(each.value) for each in source.documents)
@@ -221,7 +220,7 @@ def _by_hand(raised: Raised, inputs: Inputs, cluster: Cluster) -> str:
     Or that Terraform makes all of the kind. One that makes any Secret says that people do, in
     namespaces of which the tree has none.
     """
-    missing = _NAMED.findall(raised.problem.message)
+    missing = NAMED.findall(raised.problem.message)
     for what in missing:
         path = inputs.by_hand.get(what) or inputs.by_hand.get(f"{what.split()[0]} *")
         if path is None and not _is_made(what, cluster):
@@ -252,7 +251,7 @@ def _filled_in(raised: Raised, inputs: Inputs) -> str:
     """Which name with a variable becomes that of what is missing, as a sentence, or ""."""
     if inputs.places is None:
         inputs.places = with_places(each for found in inputs.sets.values() for each in found)
-    for what in _NAMED.findall(raised.problem.message):
+    for what in NAMED.findall(raised.problem.message):
         name = what.partition(" ")[2]
         if text := filled_name(name, inputs.places):
             return f"{text} may become {name} when its variable is filled in"
@@ -319,7 +318,7 @@ def _of_platform(raised: Raised, cluster: Cluster) -> str:
     That is pods and accounts, or what installs the tree: Argo CD's and Flux's own Services.
     """
     resource, place = raised.resource, raised.problem.absent or ""
-    missing = _NAMED.findall(raised.problem.message)
+    missing = NAMED.findall(raised.problem.message)
     for group, (who, names) in _INSTALLERS.items():
         if any(names.fullmatch(each) for each in missing) and any(
             each.group == group for each in cluster.tree
@@ -361,7 +360,7 @@ def _elsewhere(raised: Raised, cluster: Cluster) -> str:
     asking = raised.resource
     if asking is not None and asking.part.loose and "namespace" not in asking.metadata:
         found = found | {f"{each.kind} {each.name}" for each in cluster.tree if each.namespace}
-    for what in _NAMED.findall(raised.problem.message):
+    for what in NAMED.findall(raised.problem.message):
         if what in found and raised.problem.absent:
             return (
                 f"nothing says in which namespace {what} is, so where it is missing can't be known"
