@@ -108,11 +108,7 @@ def check(
     tree = [each for found in inputs.sets.values() for each in found]
     for resource in tree:
         conform(resource, version)
-    shared: dict[str, Any] = {}
-    clusters = [
-        Cluster(name, found, facts, version, inputs.unseen_of(name), tree, shared)
-        for name, found in inputs.sets.items()
-    ]
+    clusters = _clusters(inputs, facts, version, tree)
     unknown = dict.fromkeys([*inputs.unknown, *encrypted_in(inputs.sets.values())])
     filled = inputs.substituted or any(each.group == "kustomize.toolkit.fluxcd.io" for each in tree)
     for cluster in clusters:
@@ -181,6 +177,16 @@ def _files(inputs: Inputs, facts: Facts, rules: Iterable[Rule]) -> list[Raised]:
             for source in inputs.files.values():
                 raised += _call(rule, source, facts)
     return raised
+
+
+def _clusters(
+    inputs: Inputs, facts: Facts, version: tuple[int, int], tree: list[Resource]
+) -> list[Cluster]:
+    shared: dict[str, Any] = {}
+    return [
+        Cluster(name, found, facts, version, inputs.unseen_of(name), tree, shared)
+        for name, found in inputs.sets.items()
+    ]
 
 
 def _cluster(

@@ -95,7 +95,7 @@ def known_lacks(
     """
     wider: Cluster | None = None
     asked = False
-    elsewhere = Elsewhere(raised)
+    elsewhere = Elsewhere(raised, lambda what: _is_made(what, cluster))
     for each in raised:
         if _is_settled(each, inputs):
             continue
@@ -114,7 +114,9 @@ def known_lacks(
             continue  # another folder of the tree brings it
         if why:
             unknown.setdefault(f"{why}, so what is missing there can't be known")
-        elif unsure := (_unsure(each, cluster, wider or cluster, inputs) or elsewhere.why(each)):
+        elif (unsure := _unsure(each, cluster, wider or cluster, inputs)) or (
+            not any(_left_out(each, inputs)) and (unsure := elsewhere.why(each))
+        ):
             unknown.setdefault(unsure)
         else:
             yield _told(each, inputs)

@@ -52,10 +52,10 @@ _CREATE = re.compile(
     r" +(secret|configmap|serviceaccount)"
     r"(?: +(?:generic|tls|docker-registry))?(?: +-\S+ +\S+)* +[\"']?([a-z0-9][a-z0-9.-]*)"
 )
-# `kubectl -n shop get secrets web`
+# `kubectl -n shop get secrets web`, and `secrets/web`
 _SHOWN = re.compile(
     r"\bkubectl\b[^\n]*?\b(?:describe|edit|get|patch) +(secret|configmap)s?"
-    r"(?: +-\S+ +\S+)* +([a-z0-9][a-z0-9.-]*)"
+    r"(?:(?: +-\S+ +\S+)* +|/)([a-z0-9][a-z0-9.-]*)"
 )
 # `a Secret named web`, in a page
 _DEPLOY = re.compile(

@@ -60,6 +60,7 @@ _YTT = re.compile(
     r"^[ \t]*#@[ \t]*(?:load\(|(?:if|for|def|end)\b|(?:data|overlay|schema|library)/)|: #@ ?\w",
     re.MULTILINE,
 )
+_VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]+\Z")  # `clusterIP: $DNS_SERVER_IP`, alone
 _BETWEEN = re.compile(r"__[A-Z][A-Z0-9_]*__")  # a word that sed replaces
 _PLACE = re.compile(rf"\{{\{{|\$[{{(A-Za-z]|{_BETWEEN.pattern}")
 _HERE = re.compile(r"(?:cat|kubectl)\b[^\n]*<<")  # `cat <<EOF | kubectl apply -f -`
@@ -247,6 +248,7 @@ def is_filled_in_later(
         value.startswith(("<path:", "op://", "ref+"))  # by a plugin of Argo CD, op inject, vals
         or _BETWEEN.search(value)
         or (substituted and "${" in value)
+        or _VARIABLE.match(value)
         or (resource.part.to_copy and _TO_FILL.search(value))
         or (apart and _SET.search(value))
     ):

@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from treecheck.kube.addresses import is_address, is_network
+from treecheck.kube.merged import is_merged
 from treecheck.kube.names import fits
 from treecheck.kube.pages import validation
 from treecheck.kube.ports import is_port
@@ -39,7 +40,8 @@ def service_ports(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """
     kind, headless = _type(resource), resource.spec.get("clusterIP") == "None"
     ports = [as_mapping(each) for each in as_list(resource.spec.get("ports"))]
-    if not ports and not headless and kind in {"ClusterIP", "NodePort", "LoadBalancer"}:
+    given = ports or headless or is_merged(resource)
+    if not given and kind in {"ClusterIP", "NodePort", "LoadBalancer"}:
         yield Problem("the Service has no ports", fix="Add ports.", path=("spec", "ports"))
     names: set[str] = set()
     numbers: set[tuple[Any, str]] = set()

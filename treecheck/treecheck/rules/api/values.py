@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from treecheck.kube.merged import is_merged
 from treecheck.kube.pages import API_REFERENCE
 from treecheck.limits.words import BASE64_PATTERN, MEANINGS, QUANTITY_PATTERN
 from treecheck.model import Problem, as_list, as_mapping, as_text, at, show_path
@@ -27,20 +28,6 @@ def _of(resource: Resource, *keywords: str) -> list[SchemaError]:
     return [each for each in resource.schema_errors if each.keyword in keywords]
 
 
-# https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/#server-side-apply
-_PARTS = {"ServerSideApply=true", "Validate=false"}
-
-
-def _is_merged(resource: Resource) -> bool:
-    """Whether Flux or Argo CD merges a manifest into what is there: a part of it is enough.
-
-    Source: https://fluxcd.io/flux/components/kustomize/kustomizations/
-    """
-    options = as_text(resource.annotations.get("argocd.argoproj.io/sync-options"))
-    parts = {each.strip() for each in options.split(",")} >= _PARTS
-    return parts or resource.annotations.get("kustomize.toolkit.fluxcd.io/ssa") == "Merge"
-
-
 @rule("required-field", source=_SOURCE)
 def required_field(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     """A field that must be there is missing.
@@ -49,7 +36,7 @@ def required_field(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     likely the one that is missing, misspelt: see `unknown-field`.) A part of something that is
     there already, which server-side apply merges into it, may leave the rest out.
     """
-    if _is_merged(resource):
+    if is_merged(resource):
         return
     unknown = {error.path[:-1] for error in _of(resource, "additionalProperties")}
     for error in _of(resource, "required"):

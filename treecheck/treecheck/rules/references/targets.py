@@ -349,6 +349,7 @@ def _covered(ingress: Resource, host: str) -> bool:
 # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/#canary
 CANARY = "nginx.ingress.kubernetes.io/canary"
 # https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
+ALB_GROUP = "alb.ingress.kubernetes.io/group.name"
 ENTRY_POINTS = "traefik.ingress.kubernetes.io/router.entrypoints"
 
 
@@ -362,14 +363,15 @@ def ingress_path_twice(cluster: Cluster) -> Iterator[Problem]:
 
     Which of them gets the requests is up to the controller: usually the older one, and the newer is
     without effect. Two may have different entry points of Traefik, or one be a canary of
-    ingress-nginx.
+    ingress-nginx. AWS's controller makes each a load balancer of its own where they share no group.
     """
     seen: dict[tuple[str, ...], Resource] = {}
     for ingress in cluster.of_kind("Ingress"):
-        if ingress.annotations.get(CANARY) == "true":
+        alone = is_alb(ingress, cluster) and ALB_GROUP not in ingress.annotations
+        if alone or ingress.annotations.get(CANARY) == "true":
             continue
         kind = as_text(ingress.spec.get("ingressClassName"))
-        kind += as_text(ingress.annotations.get(ENTRY_POINTS))
+        kind += as_text(ingress.annotations.get(ENTRY_POINTS) or ingress.annotations.get(ALB_GROUP))
         for place, item in each(ingress, "spec", "rules"):
             for entry in map(as_mapping, as_list(as_mapping(item.get("http")).get("paths"))):
                 key = (kind, as_text(item.get("host")), as_text(entry.get("path")))

@@ -10,6 +10,7 @@ from treecheck.kube.kubectl import runs_shell
 from treecheck.kube.pages import SECURITY_CONTEXT
 from treecheck.kube.ports import container_ports
 from treecheck.kube.variables import variables_of
+from treecheck.kube.workloads import replicas
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, containers, each
 from treecheck.registry import Family, rule
 
@@ -183,10 +184,12 @@ def spread_of_others(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A spread constraint that does not count the pod itself.
 
     The scheduler counts the pods that the constraint's selector matches. When the workload's own
-    pods are not among them, they may all land on one node.
+    pods are not among them, they may all land on one node. A warning where there is one pod, which
+    has nothing to be kept apart from yet.
     """
     if resource.pod is None:
         return
+    severity = None if replicas(cluster, resource).most > 1 else Severity.WARNING
     for path, term in _terms(resource):
         selector = as_mapping(term.get("labelSelector"))
         if "namespaceSelector" in term or "namespaces" in term:
@@ -196,6 +199,7 @@ def spread_of_others(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 "it has no labelSelector and so counts no pods: these are not kept apart",
                 fix="Add a labelSelector with the pod template's own labels.",
                 path=path,
+                severity=severity,
             )
         elif not selector or not matches(selector, resource.pod.labels):
             yield Problem(
@@ -203,6 +207,7 @@ def spread_of_others(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 "apart",
                 fix="Make labelSelector match the pod template's own labels.",
                 path=(*path, "labelSelector"),
+                severity=severity,
             )
 
 
@@ -230,14 +235,21 @@ def resource_unit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             amounts = as_mapping(asked.get(group))
             memory, cpu = str(amounts.get("memory", "")), str(amounts.get("cpu", ""))
             if _is_tiny(memory):
+                effect = (
+                    "the container is killed at its start"
+                    if group == "limits"
+                    else "the scheduler keeps no room for it, and it goes first when a node is full"
+                )
                 yield Problem(
-                    f"memory {memory} is less than a MiB: the container is killed at its start",
+                    f"memory {memory} is less than a MiB: {effect}",
                     fix=f"Write {memory.rstrip('m')}Mi if you mean MiB.",
                     path=(*path, "resources", group, "memory"),
                 )
             if cpu.isdecimal() and int(cpu) >= 100:
+                pends = group == "requests" or "cpu" not in as_mapping(asked.get("requests"))
+                effect = "no node has them, the pod stays Pending" if pends else "it limits nothing"
                 yield Problem(
-                    f"cpu {cpu} is {cpu} whole processors: no node has them, the pod stays Pending",
+                    f"cpu {cpu} is {cpu} whole processors: {effect}",
                     fix=f"Write {cpu}m if you mean thousandths.",
                     path=(*path, "resources", group, "cpu"),
                 )

@@ -29,7 +29,7 @@ UNITS = {
 }  # fmt: skip
 
 
-class Settings(NamedTuple):
+class RedisConf(NamedTuple):
     """A configuration file: its directives, and where it lies."""
 
     words: dict[str, list[str]]
@@ -63,7 +63,7 @@ def redis_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             )
 
 
-def _settings(resource: Resource, cluster: Cluster) -> Iterator[Settings]:
+def _settings(resource: Resource, cluster: Cluster) -> Iterator[RedisConf]:
     mine = list(mounts(resource, cluster))
     for container in {id(one.container): one.container for one in mine}.values():
         if repository(as_text(container.get("image"))).rpartition("/")[2] not in SERVERS:
@@ -79,7 +79,7 @@ def _settings(resource: Resource, cluster: Cluster) -> Iterator[Settings]:
 
 def _file(
     resource: Resource, cluster: Cluster, own: list[Mount], file: PurePosixPath
-) -> Settings | None:
+) -> RedisConf | None:
     """What a file of a ConfigMap of the tree says; None where it is not one."""
     for mount in own:
         sub = as_text(mount.body.get("subPath"))
@@ -92,11 +92,11 @@ def _file(
         if store and store.resource and key in store.values:
             lines = [line.split() for line in store.values[key].splitlines()]
             words = {line[0].lower(): line[1:] for line in lines if line and line[0][0] != "#"}
-            return Settings(words, store.resource, key, mount.container, own)
+            return RedisConf(words, store.resource, key, mount.container, own)
     return None
 
 
-def _wrong(settings: Settings) -> Iterator[tuple[str, str, str]]:
+def _wrong(settings: RedisConf) -> Iterator[tuple[str, str, str]]:
     """(directive, what follows, how to fix it) of each that contradicts the container."""
     words, ports = settings.words, container_ports(settings.container)
     port = next(iter(words.get("port", ())), "")
