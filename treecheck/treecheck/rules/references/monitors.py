@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import TYPE_CHECKING
 
 from treecheck.cluster import matches
@@ -49,6 +51,69 @@ def monitor_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
                 path=(*place, "port"),
                 related=tuple(owners),
             )
+
+
+@rule(
+    "monitor-useless",
+    kinds=("PodMonitor", "ServiceMonitor"),
+    unless=("monitor-port-unknown",),
+    source=OPERATOR + "Endpoint",
+)
+def monitor_useless(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A ServiceMonitor that selects no Service, or an endpoint that the operator refuses.
+
+    `port` is a name, never a number, and scrapeTimeout is no longer than interval: the API server
+    refuses the first, the operator drops a monitor with the second. Of what is not selected no
+    metric and no alert says that it lacks; it is reported where a Service beside it has a label
+    that is very like the one asked for.
+    """
+    if resource.group != GROUP:
+        return
+    for place, endpoint in each(resource, "spec", ENDPOINTS[resource.kind]):
+        if isinstance(endpoint.get("port"), int):
+            yield Problem(
+                f"port is the number {endpoint['port']}, and a name belongs there: the API server "
+                "refuses it",
+                fix="Write the port's name, or targetPort for a number.",
+                path=(*place, "port"),
+            )
+        timeout, interval = (_seconds(endpoint.get(key)) for key in ("scrapeTimeout", "interval"))
+        if timeout and interval and timeout > interval:
+            yield Problem(
+                f"scrapeTimeout {endpoint['scrapeTimeout']} is longer than interval "
+                f"{endpoint['interval']}: the operator leaves the monitor out",
+                fix="Make scrapeTimeout the shorter one.",
+                path=(*place, "scrapeTimeout"),
+            )
+    if resource.kind == "ServiceMonitor" and not _selected(resource, cluster)[1]:
+        yield from _near(resource, cluster)
+
+
+def _near(monitor: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """The label of a Service beside it that a monitor very probably means."""
+    wanted = as_mapping(as_mapping(monitor.spec.get("selector")).get("matchLabels"))
+    services = cluster.of_kind("Service", namespace=monitor.namespace)
+    labels = [one.labels for one in services] if "namespaceSelector" not in monitor.spec else []
+    for key, value in wanted.items():
+        values = {as_text(one[key]) for one in labels if key in one}
+        near = difflib.get_close_matches(as_text(value), values, n=1, cutoff=0.5)
+        if near and value not in values:
+            yield Problem(
+                f"no Service of namespace {monitor.namespace} has {key}={value}: Prometheus finds "
+                "no target",
+                fix=f"Write {near[0]}, the label of the Service itself.",
+                path=("spec", "selector"),
+                absent=monitor.namespace,
+                lacking="Service",
+            )
+            return
+
+
+def _seconds(text: object) -> float:
+    """A duration of Prometheus, such as `1m30s`, in seconds; 0 if it is none."""
+    units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+    parts = re.findall(r"(\d+)(ms|[smh])", as_text(text))
+    return sum(int(number) * units[unit] for number, unit in parts)
 
 
 def _selected(monitor: Resource, cluster: Cluster) -> tuple[str, list[Resource], set[str]]:

@@ -26,6 +26,7 @@ EFFECTS = {
     "ClusterSecretStore": "the Secret is not made",
     "SecretStore": "the Secret is not made",
 }
+
 FLUX = "toolkit.fluxcd.io"
 BOOTSTRAPPED = (
     "flux-system"  # what `flux bootstrap` calls the source and the Kustomization it makes
@@ -43,7 +44,10 @@ class Wanted(NamedTuple):
 
 @rule(
     "object-missing",
-    kinds=("Certificate", "ExternalSecret", "Gateway", "HelmRelease", "Ingress", "Kustomization"),
+    kinds=(
+        *("Certificate", "ExternalSecret", "Gateway", "HelmRelease", "Ingress", "Kustomization"),
+        *("ClusterSecretStore", "SecretStore"),
+    ),
     source="https://fluxcd.io/flux/components/kustomize/kustomizations/#dependencies",
 )
 def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
@@ -52,21 +56,22 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     cert-manager, external-secrets and Flux accept the resource, report that it is not ready, and
     try again for ever: no certificate, no Secret, nothing deployed.
 
-    A name is reported that is a slip of one in the tree; of Flux's kinds also any other, where the
-    tree has some of that kind in the namespace. Others may have been made by hand.
+    A name is reported that is a slip of one in the tree, or that the tree has of the other kind
+    (Issuer and ClusterIssuer, SecretStore and ClusterSecretStore); of Flux's kinds also any other,
+    where the tree has some of that kind in the namespace. Others may have been made by hand.
     """
     for wanted in _wanted(resource):
         if not wanted.name or "$" in wanted.name or _is_there(wanted, cluster):
             continue
         here = _here(cluster, wanted)
-        meant = _meant(wanted.name, here)
+        meant = _other_kind(wanted, cluster) or _meant(wanted.name, here)
         flux = resource.group.endswith(FLUX)
         if meant or (flux and here and _is_known(wanted, cluster)):
             place = f" in namespace {wanted.namespace}" if wanted.namespace else ""
             yield Problem(
                 f"there is no {wanted.kind} {wanted.name}{place}, "
                 f"{f'very likely a slip of {meant}' if meant else f'which has {_shown(here)}'}: "
-                f"{EFFECTS.get(wanted.kind, 'nothing is deployed')}",
+                f"{_effect(wanted)}",
                 fix=f"Name {meant or 'one that exists'}, or add the {wanted.kind}.",
                 path=wanted.path,
                 # Flux's own resources bring more to their namespace, and none of these kinds.
@@ -91,6 +96,16 @@ def _here(cluster: Cluster, wanted: Wanted) -> list[str]:
     return sorted({one.name for one in cluster.of_kind(wanted.kind, namespace=where)})
 
 
+def _other_kind(wanted: Wanted, cluster: Cluster) -> str:
+    """`Issuer web`, where that is there and ClusterIssuer web asked for, or the reverse; or ""."""
+    if wanted.kind not in EFFECTS:
+        return ""
+    short = wanted.kind.removeprefix("Cluster")
+    other = short if wanted.kind != short else f"Cluster{short}"
+    found = any(one.name == wanted.name for one in cluster.of_kind(other))
+    return f"{other} {wanted.name}" if found else ""
+
+
 def _meant(name: str, here: list[str]) -> str:
     """The one that a name is a slip of, or ""."""
     slips = [one for one in here if is_slip(name, one)]
@@ -100,6 +115,12 @@ def _meant(name: str, here: list[str]) -> str:
 def _is_known(wanted: Wanted, cluster: Cluster) -> bool:
     """Whether all that Flux is given is in the tree, as far as can be seen."""
     return wanted.name != BOOTSTRAPPED and all(each.namespace for each in cluster.unseen)
+
+
+def _effect(wanted: Wanted) -> str:
+    if wanted.kind == "ServiceAccount":
+        return "nobody logs in there, and no Secret is made"
+    return EFFECTS.get(wanted.kind, "nothing is deployed")
 
 
 def _shown(names: list[str]) -> str:
@@ -117,11 +138,24 @@ def _wanted(resource: Resource) -> Iterator[Wanted]:
         ref = as_mapping(resource.spec.get("issuerRef"))
         if ref.get("group", resource.group) == resource.group:
             yield _by_kind(("spec", "issuerRef"), ref, "Issuer", namespace)
+    elif resource.kind in {"SecretStore", "ClusterSecretStore"}:
+        yield from _accounts(resource)
     elif resource.group == "external-secrets.io":
         ref = as_mapping(resource.spec.get("secretStoreRef"))
         yield _by_kind(("spec", "secretStoreRef"), ref, "SecretStore", namespace)
     elif resource.group.endswith(FLUX) and "kubeConfig" not in resource.spec:
         yield from _of_flux(resource)
+
+
+def _accounts(store: Resource) -> Iterator[Wanted]:
+    """The service accounts as which external-secrets logs in at a store."""
+    for provider, body in as_mapping(store.spec.get("provider")).items():
+        for way, settings in as_mapping(as_mapping(body).get("auth")).items():
+            ref = as_mapping(as_mapping(settings).get("serviceAccountRef"))
+            where = as_text(ref.get("namespace")) or store.namespace
+            path = ("spec", "provider", provider, "auth", way, "serviceAccountRef", "name")
+            if where:
+                yield Wanted(path, "ServiceAccount", where, as_text(ref.get("name")))
 
 
 def _of_flux(resource: Resource) -> Iterator[Wanted]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from treecheck.kinds import BUILT_IN_GROUPS
 from treecheck.model import Problem, as_list, as_text, each
 from treecheck.registry import rule
 
@@ -76,6 +77,12 @@ def _wrong_rule(groups: list[str], kinds: list[str]) -> tuple[str, str]:
     for group in groups:
         if group == "v1" or "/" in group:
             return f"names the API group {group}", 'Write the group alone, "" for the core one'
+        if "." not in group and group not in {*API_RESOURCES, *BUILT_IN_GROUPS, "*"}:
+            # A definition's group has a dot: https://kubernetes.io/docs/reference/using-api/#api-groups
+            whole = f"{group}.k8s.io"
+            near = [whole] if whole in BUILT_IN_GROUPS else []
+            near = near or difflib.get_close_matches(group, BUILT_IN_GROUPS, n=1)
+            return f"names the API group {group}", f"Write {near[0] if near else 'one that exists'}"
     if not groups or not all(group in API_RESOURCES for group in groups):
         return "", ""
     here = frozenset[str]().union(*(API_RESOURCES[group] for group in groups))

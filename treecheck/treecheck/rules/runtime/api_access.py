@@ -253,9 +253,9 @@ def role_names_new(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     When something is created the API server does not know its name yet, so `create` with
     resourceNames grants nothing, and neither does deletecollection. Of a part of a resource, such
     as pods/exec, the name is known, and so it is by server-side apply, which asks for patch too: a
-    rule with both is left alone. A program that asks the API server about rights of its own
-    (a SubjectAccessReview) may name what it wants: other groups are looked at where the tree has
-    their CustomResourceDefinition.
+    rule with both is left alone, unless it is about leases, which programs create. A program that
+    asks the API server about rights of its own (a SubjectAccessReview) may name what it wants:
+    other groups are looked at where the tree has their CustomResourceDefinition.
     """
     rules = list(each(resource, "rules"))
     served = {as_text(each.spec.get("group")) for each in cluster.of_kind(DEFINITION)}
@@ -268,7 +268,7 @@ def role_names_new(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         }
         if not item.get("resourceNames") or not verbs or not whole or not asked:
             continue
-        if "patch" in as_list(item.get("verbs")):
+        if "patch" in as_list(item.get("verbs")) and "leases" not in whole:
             verbs.discard("create")
         for verb in sorted(verbs):
             missing = [kind for kind in whole if not _grants(rules, item, kind, verb)]

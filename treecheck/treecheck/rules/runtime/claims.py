@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from treecheck.model import Problem, as_list, as_mapping, as_text
@@ -80,4 +81,42 @@ def volume_type_unknown(resource: Resource, cluster: Cluster) -> Iterator[Proble
             f"EBS has no volumes of type {kind}: no claim of this class gets one",
             fix=f"Write one of {', '.join(EBS_TYPES)}.",
             path=("parameters", "type"),
+        )
+
+
+# Each by its project's own examples.
+PROVISIONERS = (
+    "ebs.csi.aws.com", "efs.csi.aws.com", "fsx.csi.aws.com", "ebs.csi.eks.amazonaws.com",
+    "pd.csi.storage.gke.io", "filestore.csi.storage.gke.io", "disk.csi.azure.com",
+    "file.csi.azure.com", "kubernetes.io/no-provisioner", "kubernetes.io/aws-ebs",
+    "kubernetes.io/gce-pd", "rancher.io/local-path", "driver.longhorn.io", "nfs.csi.k8s.io",
+    "dobs.csi.digitalocean.com", "csi.hetzner.cloud", "rook-ceph.rbd.csi.ceph.com",
+    "rook-ceph.cephfs.csi.ceph.com", "rbd.csi.ceph.com", "cephfs.csi.ceph.com",
+    "openebs.io/local", "secrets-store.csi.k8s.io",
+)  # fmt: skip
+
+
+@rule("storage-class-useless", source=EBS, kinds=("StorageClass",))
+def storage_class_useless(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
+    """A StorageClass of which no claim ever gets a volume.
+
+    Its provisioner is a slip of a well-known one, so that nobody feels asked, or it lacks what the
+    driver of EFS needs for an access point: the file system's id.
+    """
+    name = as_text(resource.body.get("provisioner"))
+    parameters = as_mapping(resource.body.get("parameters"))
+    drivers = {each.name for each in cluster.of_kind("CSIDriver")}
+    near = " or ".join(difflib.get_close_matches(name, PROVISIONERS, n=2, cutoff=0.82))
+    if name and near and name not in {*PROVISIONERS, *drivers}:
+        yield Problem(
+            f"no driver is called {name}, very likely a slip of {near}: claims stay Pending",
+            fix=f"Write {near}.",
+            path=("provisioner",),
+        )
+    elif name == "efs.csi.aws.com" and parameters and "fileSystemId" not in parameters:
+        yield Problem(
+            "the driver of EFS makes an access point in the file system that fileSystemId names, "
+            "and there is none: claims stay Pending",
+            fix="Add fileSystemId: fs-… to parameters.",
+            path=("parameters",),
         )
