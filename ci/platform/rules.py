@@ -3,4 +3,5 @@
 import ci.platform.capacity.rules
 import ci.tree.backup_rules
 import ci.tree.outside_rules
-import ci.tree.reach_rules  # noqa: F401
+import ci.tree.reach_rules
+import ci.tree.service_rules  # noqa: F401

@@ -46,7 +46,7 @@ FOLDER = Path("/tree/overlays/prod")
         ),
         (
             NO_RESOURCE,
-            "what ../../base/a.yaml has is no resource: it has no apiVersion, kind and metadata",
+            "what ../../base/a.yaml has is not a resource: it has no apiVersion, kind and metadata",
         ),
         ("something new\nand more", "something new"),
         (

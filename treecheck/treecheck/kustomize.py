@@ -126,7 +126,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"expected kind != 'Component' for path '([^']*)'", "it has component {0} among resources"),
     (
         r"from '([^']*)': missing Resource metadata",
-        "what {0} has is no resource: it has no apiVersion, kind and metadata",
+        "what {0} has is not a resource: it has no apiVersion, kind and metadata",
     ),
     (r"missing metadata\.name in object", "one of its resources has no name"),
     (r"(?:^|\s)(?:\./)?kustomization\.yaml is empty", "the kustomization is empty"),

@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -313,6 +313,21 @@ class ServiceSetting:
             return self.default, "default"
         value = environment[self.name]
         return (MASK if self.secret and value else value or "(empty)"), "environment"
+
+
+def fault(name: str, value: str) -> str:
+    """What is wrong with a setting's value by itself, as `Config.read` says it; "" if nothing is.
+
+    Raises:
+        KeyError: there is no such setting.
+    """
+    info = Config.model_fields[SETTINGS[name].field]
+    form: Any = Annotated[info.annotation, name, *info.metadata]
+    try:
+        TypeAdapter(form).validate_python(value)
+    except ValidationError as error:
+        return _sentence({**error.errors()[0], "loc": (name,)})
+    return ""
 
 
 def _registry() -> dict[str, ServiceSetting]:

@@ -64,7 +64,7 @@ def role_arn_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem
         if any(mark in written for mark in "<>${}") or re.search(r"[A-Z]{4}", written):
             return  # somebody fills in the account
         yield Problem(
-            f"{written} is no role of AWS: its pods get no credentials",
+            f"{written} is not a role of AWS: its pods get no credentials",
             fix="Write arn:aws:iam::ACCOUNT:role/NAME, with an account of twelve digits.",
             path=("metadata", "annotations", ROLE_ARN),
         )
