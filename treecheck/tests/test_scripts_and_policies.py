@@ -97,6 +97,16 @@ def test_a_variable_of_a_script_is_not_a_host(host: str, count: int, tmp_path: P
     assert len(found(tmp_path, files, "ingress-rules")) == count
 
 
+@pytest.mark.parametrize(("address", "count"), [("$DNS_SERVER_IP", 0), ("10.100.0", 1)])
+def test_a_variable_of_a_script_is_not_an_address(address: str, count: int, tmp_path: Path) -> None:
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\n"
+        "spec: {clusterIP: ADDRESS, ports: [{port: 53}]}\n"
+    )
+    files = {"service.yaml": service.replace("ADDRESS", address)}
+    assert len(found(tmp_path, files, "service-address")) == count
+
+
 def test_what_an_application_applies_no_script_fills_in(tmp_path: Path) -> None:
     source = "{repoURL: 'https://git.example.com/shop.git', path: front}"
     files = {"front/ingress.yaml": INGRESS.replace("HOST", "$HOST"), "a.yaml": ""}

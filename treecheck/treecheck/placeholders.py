@@ -248,9 +248,8 @@ def is_filled_in_later(
         value.startswith(("<path:", "op://", "ref+"))  # by a plugin of Argo CD, op inject, vals
         or _BETWEEN.search(value)
         or (substituted and "${" in value)
-        or _VARIABLE.match(value)
         or (resource.part.to_copy and _TO_FILL.search(value))
-        or (apart and _SET.search(value))
+        or (apart and (_SET.search(value) or _VARIABLE.match(value)))
     ):
         return True
     if not resource.encrypted:

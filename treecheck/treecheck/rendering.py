@@ -61,6 +61,11 @@ class Kustomization:
     charts: tuple[tuple[str, str], ...] = ()
     plugins: tuple[str, ...] = ()
 
+    @property
+    def called(self) -> str:
+        """How messages call its folder: with the one above, since many are called `base`."""
+        return "/".join(self.folder.parts[-2:])
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -84,8 +84,8 @@ def _unused(
         images = sorted({repository(image) for image in (*users, *everywhere)})
         there = f"; the images are {', '.join(images)}" if images else ""
         wrong = (
-            f"no container of {folder.name} has the image {name}, so the {what} written here "
-            f"reaches no pod{there}"
+            f"no container of folder {kustomization.called} has the image {name}, so the {what} "
+            f"written here reaches no pod{there}"
         )
         fix = "Let `name` be the image as the base's container writes it."
     return Problem(

@@ -83,9 +83,10 @@ def _unmet(
                 or any(is_meant(select, each, affixes) for each in _around(file, cluster))
                 or any(is_meant(select, each, affixes) for each in _for_later(kustomization))
             ):
+                place = kustomization.called
+                where = f"what names component {place}" if component else f"folder {place}"
                 yield Problem(
-                    f"{what} {_told(select)}, and no resource of {kustomization.folder.name} is "
-                    "that",
+                    f"{what} {_told(select)}, and no resource of {where} is that",
                     fix=_hint(select, resources),
                     file=file,
                     line=line_of(file, as_text(select.get("name")) or "target:"),
