@@ -26,8 +26,6 @@ ESCALATING = {"bind", "escalate", "impersonate"}
 ADMINISTRATORS = re.compile(
     r"admin|root|owner|operator|platform|sre|devops|infra|^system:(?!service)"
 )
-_AWS = "service.beta.kubernetes.io/aws-load-balancer"
-_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 STRANGERS = {"system:anonymous", "system:unauthenticated", "system:authenticated"}
 
 
@@ -60,37 +58,6 @@ def database_exposed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 path=("spec", "type") if "type" in resource.spec else place,
             )
             return
-
-
-@rule(
-    "internet-without-tls",
-    family=Family.POLICY,
-    severity=Severity.WARNING,
-    kinds=("Service",),
-    unless=("service-type", "database-exposed"),
-    source="https://docs.aws.amazon.com/eks/latest/best-practices/network-security.html",
-)
-def internet_without_tls(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A load balancer of AWS that the whole internet reaches, without TLS.
-
-    Passwords and tokens go through it in plain text, and whoever wants tries them. Looked at where
-    an annotation says that it faces the internet; a certificate, or ranges of addresses that may
-    connect, end it.
-    """
-    spec, notes = resource.spec, resource.annotations
-    scheme, internal = notes.get(f"{_AWS}-scheme"), notes.get(f"{_AWS}-internal")
-    faces = scheme == "internet-facing" or (scheme is None and internal == "false")
-    limited = spec.get("loadBalancerSourceRanges") or notes.get(_RANGES)
-    if spec.get("type") != "LoadBalancer" or not faces or limited or notes.get(f"{_AWS}-ssl-cert"):
-        return
-    numbers = [port.get("port") for _, port in each(resource, "spec", "ports")]
-    if any(number in {80, 8080} for number in numbers) and 443 not in numbers:
-        yield Problem(
-            "the load balancer faces the internet, takes connections from everywhere, and speaks "
-            "plain HTTP",
-            fix=f"Set {_AWS}-ssl-cert, or loadBalancerSourceRanges, or make it internal.",
-            path=("metadata", "annotations", f"{_AWS}-{'scheme' if scheme else 'internal'}"),
-        )
 
 
 @rule(
