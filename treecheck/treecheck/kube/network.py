@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treecheck.cluster import matches
 from treecheck.kube.ports import pod_ports
-from treecheck.model import as_list, as_mapping
+from treecheck.model import as_list, as_mapping, mappings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,6 +68,12 @@ class Network:
             for each in cluster.resources
             if each.kind.endswith("NetworkPolicy") and each.group.endswith(PLUGINS)
         ]
+        self._generated = any(
+            as_mapping(found.get("generate")).get("kind") == "NetworkPolicy"
+            for each in cluster.resources
+            if each.group == "kyverno.io"
+            for found in mappings_in(each.spec)
+        )
         self._namespaces = {each.name: each.labels for each in cluster.of_kind("Namespace")}
 
     def isolating(self, pod: Pod, direction: str) -> list[Resource]:
@@ -94,12 +100,22 @@ class Network:
         rules_key, peers_key = DIRECTIONS[direction]
         for policy in selecting:
             for rule in map(as_mapping, as_list(policy.spec.get(rules_key))):
-                if not _port_allowed(as_list(rule.get("ports")), connection):
+                if not port_allowed(as_list(rule.get("ports")), connection):
                     continue
                 told = connection.port == DNS and bool(rule.get("ports"))
                 if self.is_peer(rule.get(peers_key), policy, far, told=told):
                     return []
         return selecting
+
+    def has_others(self, namespace: str) -> bool:
+        """Whether policies that aren't in the tree, or are a plugin's own, may be for a namespace.
+
+        Kyverno makes some by its own policies' `generate`.
+        """
+        return self._generated or any(
+            policy.kind not in NAMESPACED or policy.namespace == namespace
+            for policy in self._others
+        )
 
     def may_open(self, direction: str, near: Pod, far: Pod) -> bool:
         """Whether a network plugin's own policy may open one end: it says how it joins the others.
@@ -161,7 +177,8 @@ class Network:
         return matches(as_mapping(peer.get("podSelector")), pod.labels)
 
 
-def _port_allowed(ports: Iterable[Any], connection: Connection) -> bool:
+def port_allowed(ports: Iterable[Any], connection: Connection) -> bool:
+    """Whether a rule's list of ports has that of a connection; an empty list has all."""
     listed = [as_mapping(port) for port in ports]
     if not listed:
         return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from treecheck.kube.config import find_store, references
 from treecheck.kube.ports import names_number, names_port
 from treecheck.kube.probes import asks
-from treecheck.model import Problem, as_mapping, as_text, each
+from treecheck.model import Problem, as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from treecheck.cluster import Cluster
@@ -101,6 +101,26 @@ def _stored(store: Store, key: str, owner: Resource, path: FieldPath) -> Variabl
     if value is None or store.resource is None:
         return Variable(value, owner, path)
     return Variable(value, store.resource, ("data", key))
+
+
+def names_itself(pod: PodTemplate, name: str, *, loaded: bool) -> bool:
+    """Whether a pod itself names a variable, or one with the same first word.
+
+    A variable that is `loaded` came with all others of its source.
+    """
+    if not loaded:
+        return True
+    word = f"{name.partition('_')[0]}_" if "_" in name else name
+    return any(
+        as_text(as_mapping(entry).get("name")).startswith(word)
+        for _, container in pod.containers()
+        for entry in as_list(container.get("env"))
+    ) or any(
+        word in as_text(text)
+        for _, container in pod.containers()
+        for field in ("command", "args")
+        for text in as_list(container.get(field))
+    )
 
 
 def configures_port(pod: PodTemplate | None, cluster: Cluster, port: int) -> bool:

@@ -9,6 +9,7 @@ from treecheck.kube.ingresses import backends
 from treecheck.kube.network import DIRECTIONS, Connection, Network, Pod
 from treecheck.kube.ports import find, pod_ports, target_of
 from treecheck.kube.services import selected_pods
+from treecheck.kube.variables import names_itself
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import Scope, rule
 
@@ -61,28 +62,14 @@ def network_blocked(cluster: Cluster) -> Iterator[Problem]:
     meant = {
         (id(needed.host_at.resource), needed.host)
         for needed, problems in found
-        if not problems or _names(needed)
+        if not problems or names_itself(needed.pod, needed.name, loaded=needed.host_at.loaded)
     }
     for needed, problems in found:
-        if _names(needed) or (id(needed.host_at.resource), needed.host) not in meant:
+        if (
+            names_itself(needed.pod, needed.name, loaded=needed.host_at.loaded)
+            or (id(needed.host_at.resource), needed.host) not in meant
+        ):
             yield from problems
-
-
-def _names(needed: Dependency) -> bool:
-    """Whether a pod itself names a variable, or one with the same first word."""
-    if not needed.host_at.loaded:
-        return True
-    word = f"{needed.name.partition('_')[0]}_" if "_" in needed.name else needed.name
-    return any(
-        as_text(as_mapping(entry).get("name")).startswith(word)
-        for _, container in needed.pod.containers()
-        for entry in as_list(container.get("env"))
-    ) or any(
-        word in as_text(text)
-        for _, container in needed.pod.containers()
-        for field in ("command", "args")
-        for text in as_list(container.get(field))
-    )
 
 
 def _blocked(cluster: Cluster, network: Network, needed: Dependency) -> Iterator[Problem]:
