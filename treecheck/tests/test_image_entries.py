@@ -222,3 +222,17 @@ def test_the_line_is_that_of_the_entry_and_not_of_another_text_with_its_name(
     report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-entry-unused"])
 
     assert [each.line for each in report.findings] == [8]
+
+
+def test_an_image_beside_an_entry_of_nearly_its_name_is_told_so(tmp_path: Path) -> None:
+    """Who writes shop-front where the entry is of shop-frontend has an image without a tag."""
+    entry = "images: [{name: shop-frontend, newName: registry.example.com/front, newTag: 1.4.2}]\n"
+    (tmp_path / "kustomization.yaml").write_text(f"{HEAD}resources: [pod.yaml]\n{entry}")
+    (tmp_path / "pod.yaml").write_text(POD.replace("NAME", "shop-front"))
+    forget()
+
+    report = check(gather([str(tmp_path)], Facts()), Facts(), (1, 32), only=["image-unpinned"])
+
+    assert [each.fix for each in report.findings] == [
+        "A kustomization sets the tag of shop-frontend: write shop-frontend here."
+    ]

@@ -43,7 +43,9 @@ def test_a_page_or_script_mentions_it(name: str, file: Path, tmp_path: Path) -> 
     assert Mentions(tmp_path, {}).has(file)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "Dockerfile", ".git/a.md", "node_modules/a.md"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", "Dockerfile", ".git/a.md", "node_modules/a.md", "CHANGELOG.md"]
+)
 def test_another_file_does_not(name: str, file: Path, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(WORDS, encoding="utf-8")

@@ -31,6 +31,7 @@ SCRIPT_NAMES = frozenset(
 FORMS = frozenset({".dist", ".example", ".sample", ".template", ".tpl"})
 # What programs keep in a checkout: none of it is the repository's own text.
 _KEPT = SKIPPED_FOLDERS | {".git", ".nox", ".terraform", ".tox"}
+_HISTORY = re.compile(r"(?:change-?log|changes|history|news|releases?)\.\w+\Z", re.IGNORECASE)
 PROGRAMS = frozenset({".cs", ".go", ".java", ".js", ".kt", ".py", ".rb", ".rs", ".ts"})
 LEVELS = 8  # folders, its own included, whose kustomizations may name a file
 LARGEST = 200_000  # bytes of a page or script
@@ -346,7 +347,8 @@ class Mentions:
             for name in names:
                 path = Path(top, name)
                 known = path.suffix in suffixes or name in others
-                if not known or path.is_symlink() or path.stat().st_size > LARGEST:
+                told = _HISTORY.match(name) is not None  # of what was, and not how to set it up
+                if told or not known or path.is_symlink() or path.stat().st_size > LARGEST:
                     continue
                 try:
                     yield path, load_text(path)

@@ -144,12 +144,19 @@ def project_forbids_kind(cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(
                     f"Application {application.name} brings it, and project {project.name} {why}: "
                     "the sync fails",
-                    fix="Leave it out, or allow it in the project.",
+                    fix=_way_out(application, resource, why),
                     path=("kind",),
                     resource=resource,
                     related=(project, application),
                     cause=f"{project.name} {why}",
                 )
+
+
+def _way_out(application: Resource, resource: Resource, why: str) -> str:
+    meant = as_text(destination(application).get("namespace"))
+    if meant and why.endswith(f"namespace {resource.namespace}") and meant != resource.namespace:
+        return f"Put it into {meant}, where the Application deploys, or allow the namespace."
+    return "Leave it out, or allow it in the project."
 
 
 def _forbidden(

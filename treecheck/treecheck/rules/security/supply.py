@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from treecheck.kube.images import is_built_later, tag
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, containers
 from treecheck.registry import Family, rule
+from treecheck.rendering import closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +39,24 @@ def image_unpinned(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             yield Problem(
                 f"image {image} has {'the moving tag ' + tag(image) if tag(image) else 'no tag'}: "
                 "what runs is whatever the registry holds at the next pull",
-                fix="Name an immutable tag, or a digest.",
+                fix=_near_entry(resource, image) or "Name an immutable tag, or a digest.",
                 path=(*path, "image"),
                 cause=image,
                 related=_others(cluster, resource, image),
             )
+
+
+def _near_entry(resource: Resource, image: str) -> str:
+    """What to do where a kustomization sets the tag of an image of very nearly the same name."""
+    folder = resource.part.folder
+    names = [
+        as_text(as_mapping(entry).get("name"))
+        for each in (closure(folder) if folder else ())
+        for entry in as_list(each.body.get("images"))
+    ]
+    near = difflib.get_close_matches(image, names, n=1, cutoff=0.75)
+    same = not near or near[0] == image or tag(image)
+    return "" if same else f"A kustomization sets the tag of {near[0]}: write {near[0]} here."
 
 
 def _others(cluster: Cluster, resource: Resource, image: str) -> tuple[Resource, ...]:
