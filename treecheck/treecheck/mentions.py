@@ -194,6 +194,14 @@ class Mentions:
             if path.suffix in PAGES
         )
 
+    def applies(self, folder: Path) -> bool:
+        """Whether a page or script builds a folder: `kubectl apply -k argocd/config`."""
+        path = re.escape(folder.as_posix().removeprefix(f"{self.folder.as_posix()}/"))
+        command = re.compile(
+            rf"(?:\s-k|--kustomize|\bkustomize build)[ =]\S*?(?<![\w-]){path}/?(?![\w/-])"
+        )
+        return any(command.search(text) for _, text in self._commands())
+
     def is_sealed(self, resource: Resource) -> bool:
         """Whether a script beside a Secret feeds it to kubeseal: then it is not applied itself."""
         file = resource.origin.file

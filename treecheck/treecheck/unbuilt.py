@@ -56,6 +56,11 @@ def made_elsewhere(message: str) -> Path | None:
     return path if not path.exists() and (made or _is_ignored(path)) else None
 
 
+def lacks_file(message: str) -> bool:
+    """Whether kustomize misses a file or folder of the tree, which no remote base brings."""
+    return bool(_gone(message)) or _NONE_IN.search(message) is not None
+
+
 def _gone(message: str) -> str:
     """The path that kustomize finds nothing at, or ""."""
     found = _GONE.search(message)
