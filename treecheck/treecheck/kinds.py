@@ -34,6 +34,23 @@ CLUSTER_SCOPED: dict[str, frozenset[str]] = {
     ),
 }
 
+# Well-known custom kinds without a namespace, each by its project's own CustomResourceDefinition.
+CUSTOM_CLUSTER_SCOPED: dict[str, frozenset[str]] = {
+    "cert-manager.io": frozenset({"ClusterIssuer"}),
+    "cilium.io": frozenset(
+        {"CiliumClusterwideNetworkPolicy", "CiliumL2AnnouncementPolicy", "CiliumLoadBalancerIPPool"}
+    ),
+    "external-secrets.io": frozenset({"ClusterExternalSecret", "ClusterSecretStore"}),
+    "gateway.networking.k8s.io": frozenset({"GatewayClass"}),
+    "karpenter.k8s.aws": frozenset({"EC2NodeClass"}),
+    "karpenter.sh": frozenset({"NodeClaim", "NodePool"}),
+    "keda.sh": frozenset({"ClusterTriggerAuthentication"}),
+    "kyverno.io": frozenset({"ClusterPolicy"}),
+    "projectcalico.org": frozenset({"GlobalNetworkPolicy", "GlobalNetworkSet"}),
+    "snapshot.storage.k8s.io": frozenset({"VolumeSnapshotClass", "VolumeSnapshotContent"}),
+    "templates.gatekeeper.sh": frozenset({"ConstraintTemplate"}),
+}
+
 BUILT_IN_GROUPS = frozenset(
     {
         *CLUSTER_SCOPED,
@@ -91,13 +108,15 @@ def has_own_group(group: str, kind: str) -> bool:
 
 
 def is_cluster_scoped(group: str, kind: str) -> bool:
-    """Whether resources of this kind have no namespace; custom kinds are taken to have one."""
-    return kind in CLUSTER_SCOPED.get(group, frozenset())
+    """Whether resources of this kind have no namespace; most custom kinds are taken to have one."""
+    own = CLUSTER_SCOPED if group in CLUSTER_SCOPED else CUSTOM_CLUSTER_SCOPED
+    return kind in own.get(group, frozenset())
 
 
 def has_known_scope(group: str, kind: str) -> bool:
     """Whether it is known that a kind has a namespace, or that it has none."""
-    return group in BUILT_IN_GROUPS or OWN_GROUPS.get(kind) == group
+    known = group in BUILT_IN_GROUPS or OWN_GROUPS.get(kind) == group
+    return known or is_cluster_scoped(group, kind)
 
 
 # Files that a program reads, in the form of a manifest; no API server gets them.

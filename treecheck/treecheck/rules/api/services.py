@@ -114,7 +114,8 @@ def node_port_range(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
     for path, number in _node_ports(resource):
         if number not in _NODE_PORTS and _type(resource) in {"NodePort", "LoadBalancer"}:
             yield Problem(
-                f"the node port {number} is outside 30000-32767: the API server will not give it",
+                f"the node port {number} is outside 30000-32767: an API server that was started "
+                "without another range refuses it",
                 fix="Choose one in the range, or leave it out.",
                 path=path,
             )

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.classes import is_slip
-from treecheck.model import Manifest, Problem, as_mapping, as_text, at, each
+from treecheck.model import Manifest, Problem, as_list, as_mapping, as_text, at, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     where the tree has some of that kind in the namespace. Others may have been made by hand.
     """
     for wanted in _wanted(resource):
-        if not wanted.name or "$" in wanted.name or _is_there(wanted, cluster):
+        known = not wanted.name or "$" in wanted.name or _is_there(wanted, cluster)
+        if known or _is_certified(resource, cluster):
             continue
         here = _here(cluster, wanted)
         meant = _other_kind(wanted, cluster) or _meant(wanted.name, here)
@@ -78,6 +79,17 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 absent=None if flux else wanted.namespace,
                 lacking=wanted.kind,
             )
+
+
+def _is_certified(resource: Resource, cluster: Cluster) -> bool:
+    """Whether a Certificate makes the Secret of an Ingress or Gateway: it needs no issuer then."""
+    certificates = cluster.of_kind("Certificate", namespace=resource.namespace)
+    made = {as_text(one.spec.get("secretName")) for one in certificates} - {""}
+    named = {as_text(one.get("secretName")) for _, one in each(resource, "spec", "tls")}
+    for _, listener in each(resource, "spec", "listeners"):
+        refs = as_list(as_mapping(listener.get("tls")).get("certificateRefs"))
+        named |= {as_text(as_mapping(one).get("name")) for one in refs}
+    return not made.isdisjoint(named)
 
 
 def _is_there(wanted: Wanted, cluster: Cluster) -> bool:

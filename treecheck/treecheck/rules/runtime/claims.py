@@ -106,7 +106,8 @@ def storage_class_useless(resource: Resource, cluster: Cluster) -> Iterator[Prob
     name = as_text(resource.body.get("provisioner"))
     parameters = as_mapping(resource.body.get("parameters"))
     drivers = {each.name for each in cluster.of_kind("CSIDriver")}
-    near = " or ".join(difflib.get_close_matches(name, PROVISIONERS, n=2, cutoff=0.82))
+    alike = [each for each in PROVISIONERS if each.partition(".")[0] == name.partition(".")[0]]
+    near = " or ".join(difflib.get_close_matches(name, alike, n=2, cutoff=0.82))
     if name and near and name not in {*PROVISIONERS, *drivers}:
         yield Problem(
             f"no driver is called {name}, very likely a slip of {near}: claims stay Pending",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treecheck.kube.declarations import DATA, declared
 from treecheck.kube.images import OLD_FOLDER, ImageFacts, facts_of
+from treecheck.kube.nginx import writes_elsewhere
 from treecheck.kube.pages import POSTGRES_IMAGE, VOLUMES
 from treecheck.kube.storage import is_formatted, may_be_disk
 from treecheck.kube.variables import variables_of
@@ -127,7 +128,7 @@ def data_outside_volume(resource: Resource, cluster: Cluster) -> Iterator[Proble
                 + _loss(store),
                 fix=f"Mount the volume at {store.folder.parents[1]}."
                 if at_old
-                else f"Mount a volume at {_place(store)}, or at a parent of it.",
+                else _way_out(store),
                 path=(*store.path, "volumeMounts" if "volumeMounts" in store.container else "name"),
             )
 
@@ -147,9 +148,17 @@ def _root(cluster: Cluster) -> str:
     return os.path.commonpath(folders) if folders else "/"
 
 
-def _place(store: DataFolder) -> PurePosixPath:
-    """Where to mount a volume for a data folder, which must not always be the volume's root."""
-    return store.folder.parent if store.image.strict_folder else store.folder
+def _way_out(store: DataFolder) -> str:
+    """Where to mount a volume for a data folder, which must not always be the volume's root.
+
+    A mount over the folder that the image declares as its own does not help: the runtime mounts a
+    fresh one in it. Source: https://github.com/opencontainers/image-spec/blob/main/config.md
+    """
+    image, folder = store.image, store.folder
+    own = image.strict_folder and str(folder) == image.data
+    if own and image.variable:
+        return f"Mount a volume at {folder}, and set {image.variable} to {folder / 'pgdata'}."
+    return f"Mount a volume at {folder.parent if image.strict_folder else folder}."
 
 
 def _is_configured(container: Manifest) -> bool:
@@ -325,7 +334,8 @@ def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]
         if context.get("readOnlyRootFilesystem") is not True or not _serves(container):
             continue
         for folder in facts_of(as_text(container.get("image"))).writes:
-            if _mount_of(container, PurePosixPath(folder)) is None:
+            elsewhere = writes_elsewhere(resource, cluster, container)
+            if _mount_of(container, PurePosixPath(folder)) is None and not elsewhere:
                 yield Problem(
                     f"container {container.get('name')} writes to {folder}, which its read-only "
                     "root file system forbids: it ends at its start",

@@ -18,7 +18,7 @@ from treecheck.kube.workloads import (
     scaled,
     sleep_seconds,
 )
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, each
 from treecheck.registry import Family, Scope, rule
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
     With several replicas, or while a rolling update has the old and the new pod at once, the pod on
     the other node waits for the volume: FailedAttachVolume, Multi-Attach error. Storage that no
     node attaches (NFS, SMB, a folder of a node), by its StorageClass, is left alone, and for a
-    single replica so is a claim without a class, where the tree doesn't tell what the default is.
+    single replica so is a claim without a class, where the tree doesn't tell what the default is,
+    and one whose old pod may go first (maxUnavailable 1).
     """
     if resource.pod is None:
         return
@@ -53,7 +54,9 @@ def volume_held_by_one(resource: Resource, cluster: Cluster) -> Iterator[Problem
         if most > 1:
             when = f"with {most} replicas" if may_be_disk(claim.spec, cluster) else ""
         else:
-            rolls = is_rolling(resource) and is_disk(claim.spec, cluster)
+            away = at(resource.spec, "strategy", "rollingUpdate", "maxUnavailable")
+            gives_way = isinstance(away, int) and away > 0
+            rolls = is_rolling(resource) and is_disk(claim.spec, cluster) and not gives_way
             when = "during a rolling update" if rolls else ""
         if when:
             yield Problem(
