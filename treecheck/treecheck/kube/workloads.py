@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 # What has `replicas`, and so a scale that an autoscaler may set.
 REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
+KEDA = "keda.sh"
+PAUSED = "autoscaling.keda.sh/paused"
+PAUSED_AT = "autoscaling.keda.sh/paused-replicas"  # a number that is kept instead
+TAKES_OVER = "scaledobject.keda.sh/transfer-hpa-ownership"
+MOST_OF_KEDA = 100  # maxReplicaCount, where it is not written
 _PERCENT = re.compile(r"[0-9]+%\Z")
 
 
@@ -30,11 +35,44 @@ class Replicas:
 
 
 def autoscalers(cluster: Cluster, workload: Resource) -> Iterator[Resource]:
-    """The HorizontalPodAutoscalers of a workload."""
-    for hpa in cluster.of_kind("HorizontalPodAutoscaler", namespace=workload.namespace):
-        target = as_mapping(hpa.spec.get("scaleTargetRef"))
-        if (target.get("kind"), target.get("name")) == (workload.kind, workload.name):
-            yield hpa
+    """The HorizontalPodAutoscalers of a workload, and then the ScaledObjects of KEDA."""
+    for kind in ("HorizontalPodAutoscaler", "ScaledObject"):
+        for scaler in cluster.of_kind(kind, namespace=workload.namespace):
+            if scale_target(scaler) == (workload.kind, workload.name):
+                yield scaler
+
+
+def scale_target(scaler: Resource) -> tuple[str, str]:
+    """(kind, name) of what an autoscaler scales; without a kind KEDA takes a Deployment."""
+    target = as_mapping(scaler.spec.get("scaleTargetRef"))
+    if scaler.kind != "ScaledObject":
+        return as_text(target.get("kind")), as_text(target.get("name"))
+    if scaler.group != KEDA:
+        return "", ""
+    return as_text(target.get("kind", "Deployment")), as_text(target.get("name"))
+
+
+def limits(scaler: Resource) -> tuple[Any, Any]:
+    """The least and the most replicas that an autoscaler sets, as it says them.
+
+    KEDA's least is what it goes down to while nothing is to be done: 0, unless written.
+
+    Source: https://keda.sh/docs/latest/reference/scaledobject-spec/
+    """
+    spec = scaler.spec
+    if scaler.kind != "ScaledObject":
+        least = spec.get("minReplicas", 1)
+        return least, spec.get("maxReplicas", least)
+    kept = as_text(scaler.annotations.get(PAUSED_AT))
+    if kept.isdecimal():
+        return int(kept), int(kept)
+    least = spec.get("idleReplicaCount", spec.get("minReplicaCount", 0))
+    return least, spec.get("maxReplicaCount", MOST_OF_KEDA)
+
+
+def is_paused(scaler: Resource) -> bool:
+    """Whether somebody told KEDA to leave the number alone."""
+    return scaler.kind == "ScaledObject" and scaler.annotations.get(PAUSED) == "true"
 
 
 def is_rolled_out(cluster: Cluster, workload: Resource) -> bool:
@@ -51,9 +89,8 @@ def is_rolled_out(cluster: Cluster, workload: Resource) -> bool:
 
 def replicas(cluster: Cluster, workload: Resource) -> Replicas:
     """A workload's replicas; `replicas` defaults to 1, and so does an autoscaler's minimum."""
-    for hpa in autoscalers(cluster, workload):
-        least = hpa.spec.get("minReplicas", 1)
-        most = hpa.spec.get("maxReplicas", least)
+    for scaler in autoscalers(cluster, workload):
+        least, most = limits(scaler)
         if isinstance(least, int) and isinstance(most, int):
             return Replicas(least, max(least, most))
     written = workload.spec.get("replicas", 1)

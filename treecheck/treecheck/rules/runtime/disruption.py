@@ -22,7 +22,7 @@ SOURCE = "https://kubernetes.io/docs/tasks/run-application/configure-pdb/"
     "drain-blocked",
     kinds=("PodDisruptionBudget",),
     source=SOURCE,
-    unless=("hpa-target-missing",),
+    unless=("hpa-target-missing", "keda-target-missing"),
 )
 def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A disruption budget that never allows a disruption.
@@ -58,6 +58,7 @@ def drain_blocked(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
             related=(
                 *(pod.owner for pod in pods),
                 *cluster.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
+                *cluster.of_kind("ScaledObject", namespace=resource.namespace),
             ),
             counts=True,
         )

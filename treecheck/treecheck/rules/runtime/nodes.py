@@ -159,7 +159,7 @@ def too_few_nodes(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         wrong = ""
         if count > places:
             wrong = f"{count - places} of its {count} pods stay Pending"
-        elif count == places and not hashed and _needs_room(resource, count):
+        elif count and count == places and not hashed and _needs_room(resource, count):
             wrong = "a rolling update has no place for its first new pod and never ends"
         if wrong:
             yield Problem(
@@ -167,8 +167,9 @@ def too_few_nodes(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Prefer to keep them apart, instead of requiring it, or run fewer pods.",
                 path=(*path, "topologyKey"),
                 counts=True,
-                related=tuple(
-                    cluster.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace)
+                related=(
+                    *cluster.of_kind("HorizontalPodAutoscaler", namespace=resource.namespace),
+                    *cluster.of_kind("ScaledObject", namespace=resource.namespace),
                 ),
             )
 
@@ -225,8 +226,9 @@ def local_traffic_unserved(resource: Resource, cluster: Cluster) -> Iterator[Pro
     if nodes is not None and (nodes <= 1 or (spread and count >= nodes)):
         return
     names = " and ".join(pod.owner.title for pod in pods)
+    number = f", {count} in number" if count else ""
     yield Problem(
-        f"internalTrafficPolicy is Local, and its pods are those of {names}, {count} in number: "
+        f"internalTrafficPolicy is Local, and its pods are those of {names}{number}: "
         "connections from a node without one of them are dropped",
         fix="Leave internalTrafficPolicy out, or run the pods as a DaemonSet.",
         path=("spec", "internalTrafficPolicy"),

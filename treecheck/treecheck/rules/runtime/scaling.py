@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from treecheck.kube.applications import applications, ignored_pointers, keeps_ignored
-from treecheck.kube.workloads import autoscalers
+from treecheck.kube.workloads import TAKES_OVER, autoscalers, is_paused, limits, scale_target
 from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
 from treecheck.registry import Family, rule
 
@@ -114,16 +114,16 @@ def replicas_fight_autoscaler(resource: Resource, cluster: Cluster) -> Iterator[
     Each sync sets the number back, under load from the autoscaler's ten pods to git's two. An
     Application that ignores the difference does so too, unless it says
     RespectIgnoreDifferences=true. An autoscaler whose least and most are that number agrees. With 0
-    in git it is switched off, which is how one pauses a workload.
+    in git it is switched off, which is how one pauses a workload. A ScaledObject of KEDA sets the
+    number likewise, unless it is paused.
     """
     if resource.spec.get("replicas") in {None, 0} or _ignored(resource, cluster):
         return
-    for hpa in autoscalers(cluster, resource):
-        limits = {hpa.spec.get("minReplicas", 1), hpa.spec.get("maxReplicas")}
-        if limits == {resource.spec["replicas"]}:
+    for scaler in autoscalers(cluster, resource):
+        if is_paused(scaler) or set(limits(scaler)) == {resource.spec["replicas"]}:
             continue  # pinned to the number that git writes
         yield Problem(
-            f"replicas is {resource.spec['replicas']} here, and HorizontalPodAutoscaler {hpa.name} "
+            f"replicas is {resource.spec['replicas']} here, and {scaler.kind} {scaler.name} "
             "sets it too: every apply sets its number back",
             fix="Leave replicas out where an autoscaler owns the number.",
             path=("spec", "replicas"),
@@ -143,20 +143,23 @@ def _ignored(resource: Resource, cluster: Cluster) -> bool:
 
 @rule(
     "autoscaled-twice",
-    kinds=("HorizontalPodAutoscaler",),
+    kinds=("HorizontalPodAutoscaler", "ScaledObject"),
     source=HPA,
     unless=("shared-resource",),
 )
 def autoscaled_twice(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """Two autoscalers of one workload.
 
-    Each sets its own number, and the workload swings between them.
+    Each sets its own number, and the workload swings between them. A ScaledObject of KEDA makes an
+    autoscaler of its own, unless it is annotated to take over the one that is there.
     """
-    target = as_mapping(resource.spec.get("scaleTargetRef"))
-    workload = cluster.get(
-        as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
-    )
-    both = list(autoscalers(cluster, workload)) if workload else []
+    kind, name = scale_target(resource)
+    workload = cluster.get(kind, resource.namespace, name)
+    both = [
+        scaler
+        for scaler in (autoscalers(cluster, workload) if workload else ())
+        if scaler.annotations.get(TAKES_OVER) != "true"
+    ]
     if len({each.key for each in both}) > 1 and resource is both[-1]:  # not copies of one
         yield Problem(
             f"{both[0].name} scales {workload.title if workload else ''} too; they undo each other",

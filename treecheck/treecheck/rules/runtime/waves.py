@@ -52,7 +52,7 @@ def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     runs no pods is healthy at once.
     """
     here = position(resource)
-    if resource.pod is None or here is None or not replicas(cluster, resource).most:
+    if resource.pod is None or here is None or _runs_none(resource, cluster):
         return
     if resource.kind == "Job":
         yield from _calls(resource, here, cluster)
@@ -67,6 +67,12 @@ def wave_deadlock(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 related=(needed,),
                 cause=needed.title,
             )
+
+
+def _runs_none(resource: Resource, cluster: Cluster) -> bool:
+    """Whether a workload has no pod at first: KEDA may leave 0 of them until there is work."""
+    count = replicas(cluster, resource)
+    return not count.most or (resource.spec.get("replicas") == 0 and not count.least)
 
 
 def _calls(job: Resource, here: tuple[int, int], cluster: Cluster) -> Iterator[Problem]:
