@@ -61,7 +61,7 @@ def webhook_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
     the webhook is asked about. An APIService without a Service makes each discovery fail, and a
     definition without the one that converts its versions makes every read fail.
     """
-    for path, wanted in _called(resource):
+    for path, wanted in called(resource):
         name, namespace = as_text(wanted.get("name")), as_text(wanted.get("namespace"))
         service = cluster.get("Service", namespace, name)
         if f"{namespace}/{name}" in cluster.facts.services or not name:
@@ -85,7 +85,7 @@ def webhook_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
             )
 
 
-def _called(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
+def called(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
     """The Services that an extension of the API server calls."""
     if resource.kind == "APIService" and "service" in resource.spec:
         yield ("spec", "service"), as_mapping(resource.spec["service"])
