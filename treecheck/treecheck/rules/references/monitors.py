@@ -60,12 +60,12 @@ def monitor_port_unknown(resource: Resource, cluster: Cluster) -> Iterator[Probl
     source=OPERATOR + "Endpoint",
 )
 def monitor_useless(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A ServiceMonitor that selects no Service, or an endpoint that the operator refuses.
+    """A monitor that selects no Service or pod, or an endpoint that the operator refuses.
 
     `port` is a name, never a number, and scrapeTimeout is no longer than interval: the API server
     refuses the first, the operator drops a monitor with the second. Of what is not selected no
-    metric and no alert says that it lacks; it is reported where a Service beside it has a label
-    that is very like the one asked for.
+    metric and no alert says that it lacks; it is reported where a Service beside a ServiceMonitor,
+    or a pod beside a PodMonitor, has a label that is very like the one asked for.
     """
     if resource.group != GROUP:
         return
@@ -85,26 +85,31 @@ def monitor_useless(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 fix="Make scrapeTimeout the shorter one.",
                 path=(*place, "scrapeTimeout"),
             )
-    if resource.kind == "ServiceMonitor" and not _selected(resource, cluster)[1]:
+    if not _selected(resource, cluster)[1]:
         yield from _near(resource, cluster)
 
 
 def _near(monitor: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """The label of a Service beside it that a monitor very probably means."""
+    """The label of a Service or pod beside it that a monitor very probably means."""
+    if "namespaceSelector" in monitor.spec:
+        return
     wanted = as_mapping(as_mapping(monitor.spec.get("selector")).get("matchLabels"))
-    services = cluster.of_kind("Service", namespace=monitor.namespace)
-    labels = [one.labels for one in services] if "namespaceSelector" not in monitor.spec else []
+    of_pods, where = monitor.kind == "PodMonitor", monitor.namespace
+    services, pods = cluster.of_kind("Service", namespace=where), cluster.pods(where)
+    labels = [one.labels for one in pods] if of_pods else [one.labels for one in services]
+    what = "pod" if of_pods else "Service"
     for key, value in wanted.items():
         values = {as_text(one[key]) for one in labels if key in one}
-        near = difflib.get_close_matches(as_text(value), values, n=1, cutoff=0.5)
+        # Pods that operators make, which no tree has, are often called like those that it has.
+        cutoff = 0.8 if of_pods else 0.5
+        near = difflib.get_close_matches(as_text(value), values, n=1, cutoff=cutoff)
         if near and value not in values:
             yield Problem(
-                f"no Service of namespace {monitor.namespace} has {key}={value}: Prometheus finds "
-                "no target",
-                fix=f"Write {near[0]}, the label of the Service itself.",
+                f"no {what} of namespace {where} has {key}={value}: Prometheus finds no target",
+                fix=f"Write {near[0]}, the label of the {what} itself.",
                 path=("spec", "selector"),
-                absent=monitor.namespace,
-                lacking="Service",
+                absent=where,
+                lacking="" if of_pods else "Service",
             )
             return
 
