@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.model import Problem, at
+from treecheck.model import Problem, as_mapping, as_text, at, each
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ _FIELDS = {
     kinds=tuple(sorted({kind for _, kind in _FIELDS})),
     source="https://pkg.go.dev/time#ParseDuration",
 )
-def duration_malformed(resource: Resource, _cluster: Cluster) -> Iterator[Problem]:
+def duration_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A duration of cert-manager, external-secrets or Flux that Go doesn't read as one.
 
     It is a number with a unit, the longest of which is the hour: 1h30m, 2160h. Days (90d), words
     (1 hour) and numbers alone are refused, and with them the whole resource. Nought needs no unit,
-    except in Flux.
+    except in Flux. A field that the patches of a Kustomization of Flux write is left alone.
     """
     known = _FIELDS.get((resource.group, resource.kind))
     for field in known.fields if known else ():
@@ -84,13 +84,27 @@ def duration_malformed(resource: Resource, _cluster: Cluster) -> Iterator[Proble
             continue
         text = str(value)
         filled_in = text[0].isupper() or not set("${<").isdisjoint(text)
-        if known and not filled_in and not known.form.fullmatch(text):
+        wrong = known and not filled_in and not known.form.fullmatch(text)
+        if wrong and not _is_patched(resource, keys[-1], cluster):
             meant = _meant(text)
             yield Problem(
                 f"{keys[-1]} is {text[:40]!r}, which is not a duration",
                 fix=f"Write {meant or 'a number with its unit, such as 30m or 1h'}.",
                 path=("spec", *keys),
             )
+
+
+def _is_patched(resource: Resource, field: str, cluster: Cluster) -> bool:
+    """Whether Flux writes a field of a kind anew when it applies what it has built."""
+    for one in cluster.tree:
+        if (one.group, one.kind) != ("kustomize.toolkit.fluxcd.io", "Kustomization"):
+            continue
+        for _, entry in each(one, "spec", "patches"):
+            patch = as_text(entry.get("patch"))
+            kind = as_text(as_mapping(entry.get("target")).get("kind"))
+            if field in patch and (kind == resource.kind or f"kind: {resource.kind}" in patch):
+                return True
+    return False
 
 
 @rule(
