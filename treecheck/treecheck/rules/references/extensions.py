@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.gateways import ROUTES, backend_refs, is_of_api
 from treecheck.kube.ingresses import backends, is_alb
+from treecheck.kube.webhooks import called
 from treecheck.model import Problem, as_mapping, as_text, at, each
 from treecheck.registry import rule
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import FieldPath, Manifest, Resource
+    from treecheck.model import Resource
 
 ADMISSION = "https://kubernetes.io/docs/reference/access-authn-authz/"
 BINDINGS = {
@@ -83,20 +84,6 @@ def webhook_service_missing(resource: Resource, cluster: Cluster) -> Iterator[Pr
                 path=(*path, "port") if "port" in wanted else path,
                 related=(service,),
             )
-
-
-def called(resource: Resource) -> Iterator[tuple[FieldPath, Manifest]]:
-    """The Services that an extension of the API server calls."""
-    if resource.kind == "APIService" and "service" in resource.spec:
-        yield ("spec", "service"), as_mapping(resource.spec["service"])
-    converts = at(resource.spec, "conversion", "webhook", "clientConfig", "service")
-    if resource.kind == "CustomResourceDefinition" and converts:
-        path: FieldPath = ("spec", "conversion", "webhook", "clientConfig", "service")
-        yield path, as_mapping(converts)
-    for place, webhook in each(resource, "webhooks"):
-        client = as_mapping(webhook.get("clientConfig"))
-        if "service" in client:
-            yield (*place, "clientConfig", "service"), as_mapping(client["service"])
 
 
 @rule(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from treecheck.kube.webhooks import called
 from treecheck.model import Problem, as_list, as_mapping, as_text
 from treecheck.registry import rule
-from treecheck.rules.references.extensions import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
