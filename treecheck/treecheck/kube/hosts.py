@@ -1,8 +1,9 @@
 """What a pod's configuration says it talks to: host names and ports, and the Services they mean.
 
 A value counts as a host when its variable's name says so (`DB_HOST`, `CACHE_ADDR`) or when it is a
-URL; so do the URLs in a container's command line, what its shell waits for with `nc`, and what a
-mounted configuration of nginx passes requests to. A name
+URL; so do the URLs in a container's command line, what its shell waits for with `nc`, what a
+mounted configuration of nginx passes requests to, and the URLs of databases and brokers in other
+mounted configurations. A name
 with dots that is none of this cluster's (`db.example.com`) lies outside, and nothing is said about
 it. The forms are those of
 https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/.
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from treecheck.kube.config import find_store
+from treecheck.kube.mounts import text_files
 from treecheck.kube.variables import Variable, variables_of
-from treecheck.model import as_list, as_mapping, as_text
+from treecheck.model import as_list, as_mapping, as_text, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,16 @@ DEFAULT_PORTS = {
     "http": 80,
     "https": 443,
 }  # https://nginx.org/en/docs/http/ngx_http_proxy_module.html
+# What a program reads as its settings, and the URLs of a database or broker in it.
+SETTINGS_FILE = re.compile(r"\.(conf|env|ini|json|properties|toml|ya?ml)$")
+SERVER_URL = re.compile(
+    r"(?<![\w+:-])(?P<scheme>jdbc:(?:mariadb|mysql|postgresql)|amqps?|mongodb|mysql|nats"
+    r"|postgres(?:ql)?|rediss?)://(?P<rest>[^\s\"'`,;]+)(?P<more>,?)"
+)
+COMMENT = re.compile(r"(^\s*(#|;|!|//|--|/?\*)|\s#\s).*", re.MULTILINE)
+PLACEHOLDER = re.compile(r"[${}<>%*]|__")
+MANIFEST = re.compile(r"^(kind|services):", re.MULTILINE)  # of Kubernetes, of docker compose
+NO_NAMES = frozenset({"host", "hostname", "server"})  # of an example
 # Schemes whose first part is a host; in s3://bucket it is something else.
 HOSTED = {*SCHEME_PORTS, "amqps", "grpc", "kafka", "ldap", "nats", "rediss", "smtp", "tcp", "ws"}
 
@@ -115,7 +127,7 @@ def dependencies(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
             if (found.host, found.port) not in seen:
                 seen.add((found.host, found.port))
                 yield found
-    for found in _in_files(cluster, pod):
+    for found in (*_in_files(cluster, pod), *_in_settings(cluster, pod)):
         if (found.host, found.port) not in seen:
             seen.add((found.host, found.port))
             yield found
@@ -136,6 +148,41 @@ def _in_files(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
                     at = Variable(text, store.resource, ("data", key))
                     number = int(port) if port else DEFAULT_PORTS.get(found["scheme"] or "")
                     yield Dependency(pod, f"a pass in {key}", host, *meant, number, at, at)
+
+
+def _in_settings(cluster: Cluster, pod: PodTemplate) -> Iterator[Dependency]:
+    """The databases and brokers that files of mounted ConfigMaps name by a URL.
+
+    With the port that is written there, and without one otherwise: it may be set beside the URL.
+    """
+    entries = [
+        name
+        for _, entry in each(pod.spec, "hostAliases")
+        for name in as_list(entry.get("hostnames"))
+    ]
+    for file in text_files(pod, cluster):
+        if not SETTINGS_FILE.search(file.place.name) or MANIFEST.search(file.text):
+            continue
+        for found in SERVER_URL.finditer(COMMENT.sub("", file.text)):
+            host, port = _of_server(found)
+            whole = "." not in host or CLUSTER_SUFFIX.search(host)
+            meant = _service(cluster, pod.owner.namespace, host) if whole else None
+            if meant is not None and host not in {*entries, *NO_NAMES}:
+                at = Variable(file.text, file.resource, ("data", file.key))
+                name = f"the host of {found['scheme']} in {file.key}"
+                yield Dependency(pod, name, host, *meant, port, at, at if port else None)
+
+
+def _of_server(url: re.Match[str]) -> tuple[str, int | None]:
+    """(host or "", port) of the URL of a database or broker: of its first server."""
+    written, _, _ = url["rest"].partition("?")
+    if PLACEHOLDER.search(written):
+        return "", None
+    try:
+        parts = urlsplit(f"tcp://{written}")
+        return parts.hostname or "", None if url["more"] else parts.port
+    except ValueError:
+        return "", None
 
 
 def _in_words(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from treecheck.cluster import Cluster
     from treecheck.kube.config import Store
-    from treecheck.model import FieldPath, Manifest, Resource
+    from treecheck.model import FieldPath, Manifest, PodTemplate, Resource
 
 
 # Of a volume: its field, the kind that it mounts, and where that is named.
@@ -51,6 +51,47 @@ def mounts(resource: Resource, cluster: Cluster) -> Iterator[Mount]:
             volume = volumes.get(as_text(body.get("name")), {})
             files = _files(resource, cluster, volume)
             yield Mount((*path, *place), container, body, volume, files)
+
+
+class TextFile(NamedTuple):
+    """A file of a ConfigMap of the tree, where a container finds it."""
+
+    container: Manifest
+    place: PurePosixPath
+    text: str
+    resource: Resource
+    key: str
+
+
+def text_files(pod: PodTemplate, cluster: Cluster) -> Iterator[TextFile]:
+    """The files that ConfigMaps bring into a pod's containers, as far as their texts are known."""
+    volumes = {
+        as_text(volume.get("name")): volume
+        for volume in map(as_mapping, as_list(pod.spec.get("volumes")))
+    }
+    for _, container in pod.containers():
+        for _, body in each(container, "volumeMounts"):
+            place = PurePosixPath(as_text(body.get("mountPath")))
+            part = as_text(body.get("subPath"))
+            for source in _maps(volumes.get(as_text(body.get("name")), {})):
+                name = as_text(source.get("name"))
+                store = find_store(cluster, "ConfigMap", pod.owner.namespace, name)
+                if store is None or store.resource is None:
+                    continue
+                items = {
+                    as_text(i.get("key")): as_text(i.get("path")) for _, i in each(source, "items")
+                }
+                for key, file in (items or {key: key for key in store.values}).items():
+                    if key in store.values and part in {"", file}:
+                        at = place if part else place / file
+                        yield TextFile(container, at, store.values[key], store.resource, key)
+
+
+def _maps(volume: Manifest) -> list[Manifest]:
+    """The ConfigMaps of a volume, as its sources name them."""
+    sources = as_list(as_mapping(volume.get("projected")).get("sources"))
+    found = [as_mapping(as_mapping(one).get("configMap")) for one in (volume, *sources)]
+    return [one for one in found if one]
 
 
 def _files(resource: Resource, cluster: Cluster, volume: Manifest) -> frozenset[str] | None:
