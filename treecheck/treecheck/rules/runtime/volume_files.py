@@ -25,8 +25,12 @@ SECRETS = "https://kubernetes.io/docs/concepts/configuration/secret/"
 RUN_TIME = ("/run/secrets", "/var/run/secrets", "/mnt/secrets", "/etc/secrets")
 # `/conf/app.conf`, `--config=/conf/app.conf`, `config_file=/conf/app.conf`: with a dot in the name,
 # since without one it may be a folder or a socket that the program makes.
-PATH_ARGUMENT = re.compile(r"(?:-{0,2}[\w.-]+=)?(/[\w./-]*\w\.\w+)")
+PATH_ARGUMENT = re.compile(r"(?:-{0,2}[\w.-]+=)?(?:file:(?://)?)?(/[\w./-]*\w\.\w+)")
+SETTINGS_ENDS = frozenset(
+    {".cfg", ".conf", ".ini", ".json", ".properties", ".toml", ".yaml", ".yml"}
+)
 SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY)_FILE$")
+OF_IMAGES = ("/lib", "/opt", "/usr")
 # What an admission webhook mounts (EKS, Azure, Vault), in a folder named after its domain.
 INJECTED = re.compile(r"/(var/)?run/secrets/[^/]+\.|/(var/)?run/secrets/azure/|/vault/")
 MODE, OTHERS, GROUP = 0o644, 0o004, 0o040
@@ -41,7 +45,9 @@ def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Probl
     the program finds no file and ends. Looked at are variables that end in _FILE, and the paths of
     command and args (`/conf/app.conf`, `--config=/conf/app.conf`): a path below a mounted ConfigMap
     or Secret has to be one of its files, and a variable's that can come from a mount only has to
-    lie below one. Pods into which a webhook injects more are left alone.
+    lie below one. A path in no mount is wrong where another mount has a file of settings of that
+    name: `--config /etc/nats/nats.conf`, and `/etc/nats-config` is mounted. Pods into which a
+    webhook injects more are left alone.
     """
     pod = resource.pod
     if pod is None or any("inject" in key for key in pod.annotations):
@@ -75,9 +81,10 @@ def _missing_arguments(
         for index, word in enumerate(as_list(container.get(field))):
             named = PATH_ARGUMENT.fullmatch(as_text(word))
             file = PurePosixPath(named[1]) if named else None
-            if file is None or not any(mount.place in file.parents for mount in mine):
+            if file is None:
                 continue
-            wrong = _not_there(file, "", mine)
+            below = any(mount.place in file.parents for mount in mine)
+            wrong = _not_there(file, "", mine) if below else _strayed(file, container, mine)
             if wrong and not _is_folder(file, mine):
                 yield Problem(
                     f"{field} of container {container.get('name')} names {file}, and {wrong[0]}: "
@@ -86,6 +93,37 @@ def _missing_arguments(
                     path=(*path, field, index),
                     cause=f"{wrong[0]} {file}",
                 )
+
+
+def _strayed(file: PurePosixPath, container: Manifest, mine: list[Mount]) -> tuple[str, str] | None:
+    """The same for a file of settings in no mount, if one of its name lies in another mount.
+
+    Not where images have files of their own (`/usr/share`), nor where that other one is named too,
+    so that both are meant, or lies where programs look by themselves (`/root/.docker`).
+    """
+    own = any(file.is_relative_to(folder) for folder in OF_IMAGES)
+    if own or file.suffix not in SETTINGS_ENDS or any(mount.place == file for mount in mine):
+        return None
+    twin = {".yaml": ".yml", ".yml": ".yaml"}.get(file.suffix, file.suffix)
+    for mount in mine:
+        part = as_text(mount.body.get("subPath"))
+        stored = {"configMap", "secret", "projected"} & set(mount.volume)
+        for name in sorted(mount.files or ()) if stored else ():
+            there = mount.place if part else mount.place / name
+            hidden = any(folder.startswith(".") for folder in there.parts)
+            if part not in {"", name} or hidden or _is_named(mount.place, container):
+                continue
+            if there.name in {file.name, file.with_suffix(twin).name}:
+                return f"the one of volume {mount.body.get('name')} is {there}", f"Name {there}."
+    return None
+
+
+def _is_named(place: PurePosixPath, container: Manifest) -> bool:
+    """Whether a container's command line or variables name where something is mounted."""
+    told = [*as_list(container.get("command")), *as_list(container.get("args"))]
+    told += [as_mapping(entry).get("value") for entry in as_list(container.get("env"))]
+    whole = re.compile(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])")
+    return any(whole.search(as_text(text)) for text in told)
 
 
 def _is_folder(path: PurePosixPath, mine: list[Mount]) -> bool:
