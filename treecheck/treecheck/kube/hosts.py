@@ -180,7 +180,8 @@ def _of_server(url: re.Match[str]) -> tuple[str, int | None]:
         return "", None
     try:
         parts = urlsplit(f"tcp://{written}")
-        return parts.hostname or "", None if url["more"] else parts.port
+        host = parts.hostname or ""  # in small letters; HOST in capitals is an example's
+        return host if host in written else "", None if url["more"] else parts.port
     except ValueError:
         return "", None
 

@@ -9,6 +9,7 @@ import yaml
 
 from treecheck.kube.mounts import text_files
 from treecheck.kube.ports import (
+    DATABASES,
     Port,
     container_ports,
     names_number,
@@ -41,6 +42,10 @@ LISTEN_OPTION = re.compile(
     r"(?:listen(?:[.-](?:address|addr|port))?|bind(?:[.-](?:address|addr))?|addr(?:ess)?|port)"
 )
 LISTEN_VALUE = re.compile(r"(?:(?:0\.0\.0\.0|\*|\[::\])?:)?(\d{2,5})")
+# An option that names a server elsewhere; `--host 0.0.0.0` is the program's own.
+OF_ANOTHER = re.compile(
+    r" --?(?:[\w-]*-)?(?:h|host|hostname|server|url)(?:=| (?!-))[\"']?(?!0\.0\.0\.0\b|::|\[::|\*)"
+)
 OTHERS_URL = re.compile(r"\w+://(?!localhost|127\.|0\.0\.0\.0|\[|:)[^\s/]+")
 
 
@@ -128,9 +133,11 @@ def listen_argument_undeclared(resource: Resource, cluster: Cluster) -> Iterator
 
     `--listen=:9001` in a container whose probes or Service go by port 9000: connection refused.
     Reported only where one such argument has a number that nothing asks, and one declared port
-    that is asked stands in no argument, variable or mounted file.
+    that is asked stands in no argument, variable or mounted file. Of several containers in a pod
+    one may be a proxy that tells its health elsewhere: there a Service has to lead to the port.
     """
     pod = resource.pod
+    alone = len(containers(resource, "containers")) == 1
     for path, container in containers(resource, "containers"):
         ports = container_ports(container)
         variables = variables_of(cluster, pod, path, container) if pod and ports else None
@@ -147,6 +154,8 @@ def listen_argument_undeclared(resource: Resource, cluster: Cluster) -> Iterator
             port
             for port in _dead(pod, cluster, container, found[0].number, texts)
             if not ASIDE.search(port.name)
+            and (found[0].number not in DATABASES or port.number in DATABASES)
+            and (alone or _is_led_to(pod, cluster, port))
         ]
         # The option of HTTP says nothing of a port that may be of something else.
         if len(dead) == 1 and (len(ports) == 1 or not found[0].http or "http" in dead[0].name):
@@ -169,8 +178,7 @@ class ListenArgument(NamedTuple):
 
 def _listen_arguments(container: Manifest) -> Iterator[ListenArgument]:
     """Those of a container; none where an argument names a host, whose port one may then be."""
-    words = [as_text(word) for word in _words(container)]
-    if any(re.match(r"--?(?:[\w-]*-)?(?:host|hostname|server|url)\b|-h$", word) for word in words):
+    if OF_ANOTHER.search(f" {' '.join(_words(container))} "):
         return
     for field in ("command", "args"):
         line = [as_text(word) for word in as_list(container.get(field))]
@@ -215,7 +223,12 @@ def _dead(
 
 def _is_asked(pod: PodTemplate, cluster: Cluster, container: Manifest, port: Port) -> bool:
     """Whether a probe of its container asks a port, or a Service leads to it."""
-    return asks(container, port.number) or any(
+    return asks(container, port.number) or _is_led_to(pod, cluster, port)
+
+
+def _is_led_to(pod: PodTemplate, cluster: Cluster, port: Port) -> bool:
+    """Whether a Service leads to a pod's port, by its number or name."""
+    return any(
         target_of(offered) in {port.number, port.name or port.number}
         for service in cluster.of_kind("Service", namespace=pod.owner.namespace)
         if pod in selected_pods(service, cluster)

@@ -33,8 +33,8 @@ GO_LIMIT = re.compile(r"off|\d+(B|[KMGT]iB)?")
 def heap_over_limit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     """A heap of Java that may grow as large as its container's memory limit, or larger.
 
-    The JVM fills the heap before it collects what it can, and needs memory beside it: the kernel
-    kills the container, OOMKilled, before Java reports that its heap is full. Looked at is -Xmx in
+    The JVM lets the heap grow before it collects what it can, and needs memory beside it: the
+    kernel kills the container, OOMKilled, before the heap is full. Looked at is -Xmx in
     the command line, JAVA_OPTS, CATALINA_OPTS, JDK_JAVA_OPTIONS and JAVA_TOOL_OPTIONS.
     """
     for path, container in containers(resource):
@@ -49,7 +49,7 @@ def heap_over_limit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                 yield Problem(
                     f"{name} lets the heap of container {container.get('name')} in "
                     f"{resource.title} grow to {number}{unit}, and it may use {written} of memory "
-                    "in all: the kernel kills it",
+                    "in all: the kernel kills it before the heap is full",
                     fix="Leave a quarter of the limit free, or write -XX:MaxRAMPercentage=70.",
                     path=where,
                     resource=owner,

@@ -30,7 +30,8 @@ SETTINGS_ENDS = frozenset(
     {".cfg", ".conf", ".ini", ".json", ".properties", ".toml", ".yaml", ".yml"}
 )
 SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY)_FILE$")
-OF_IMAGES = ("/lib", "/opt", "/usr")
+# Where images have files of their own, or programs write them.
+OF_PROGRAMS = ("/lib", "/opt", "/tmp", "/usr")  # noqa: S108
 # What an admission webhook mounts (EKS, Azure, Vault), in a folder named after its domain.
 INJECTED = re.compile(r"/(var/)?run/secrets/[^/]+\.|/(var/)?run/secrets/azure/|/vault/")
 MODE, OTHERS, GROUP = 0o644, 0o004, 0o040
@@ -98,10 +99,10 @@ def _missing_arguments(
 def _strayed(file: PurePosixPath, container: Manifest, mine: list[Mount]) -> tuple[str, str] | None:
     """The same for a file of settings in no mount, if one of its name lies in another mount.
 
-    Not where images have files of their own (`/usr/share`), nor where that other one is named too,
-    so that both are meant, or lies where programs look by themselves (`/root/.docker`).
+    Not where images have files of their own (`/usr/share`), and not where that other one is named
+    too, so that both are meant, or lies where programs look by themselves (`/root/.docker`).
     """
-    own = any(file.is_relative_to(folder) for folder in OF_IMAGES)
+    own = any(file.is_relative_to(folder) for folder in OF_PROGRAMS)
     if own or file.suffix not in SETTINGS_ENDS or any(mount.place == file for mount in mine):
         return None
     twin = {".yaml": ".yml", ".yml": ".yaml"}.get(file.suffix, file.suffix)
