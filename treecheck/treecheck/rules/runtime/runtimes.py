@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.images import is_official, repository
 from treecheck.kube.variables import variables_of
-from treecheck.model import Problem, as_list, as_text, at, containers
+from treecheck.model import Problem, Severity, as_list, as_text, at, containers
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 
@@ -35,7 +35,8 @@ def heap_over_limit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
     The JVM lets the heap grow before it collects what it can, and needs memory beside it: the
     kernel kills the container, OOMKilled, before the heap is full. Looked at is -Xmx in
-    the command line, JAVA_OPTS, CATALINA_OPTS, JDK_JAVA_OPTIONS and JAVA_TOOL_OPTIONS.
+    the command line, JAVA_OPTS, CATALINA_OPTS, JDK_JAVA_OPTIONS and JAVA_TOOL_OPTIONS. A heap that
+    is just as large as the limit may never fill: a warning.
     """
     for path, container in containers(resource):
         written = at(container, "resources", "limits", "memory")
@@ -45,7 +46,8 @@ def heap_over_limit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         variables = variables_of(cluster, resource.pod, path, container)
         for name, text, owner, where in _java_options(resource, path, container, variables):
             number, unit = HEAP.findall(text)[-1]  # the last one counts
-            if int(number) * HEAP_UNITS[unit.lower()] >= limit:
+            heap = int(number) * HEAP_UNITS[unit.lower()]
+            if heap >= limit:
                 yield Problem(
                     f"{name} lets the heap of container {container.get('name')} in "
                     f"{resource.title} grow to {number}{unit}, and it may use {written} of memory "
@@ -54,6 +56,7 @@ def heap_over_limit(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     path=where,
                     resource=owner,
                     related=(resource,),
+                    severity=None if heap > limit else Severity.WARNING,
                 )
             break
 
