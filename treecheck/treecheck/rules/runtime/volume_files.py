@@ -46,8 +46,9 @@ def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Probl
     the program finds no file and ends. Looked at are variables that end in _FILE, and the paths of
     command and args (`/conf/app.conf`, `--config=/conf/app.conf`): a path below a mounted ConfigMap
     or Secret has to be one of its files, and a variable's that can come from a mount only has to
-    lie below one. A path in no mount is wrong where another mount has a file of settings of that
-    name: `--config /etc/nats/nats.conf`, and `/etc/nats-config` is mounted. Pods into which a
+    lie below one. What came with all of a ConfigMap (`envFrom`) may be another workload's, if that
+    one mounts the path. A path in no mount is wrong where another mount has a file of settings of
+    that name: `--config /etc/nats/nats.conf`, and `/etc/nats-config` is mounted. Pods into which a
     webhook injects more are left alone.
     """
     pod = resource.pod
@@ -59,6 +60,8 @@ def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Probl
         for name, variable in variables.items():
             value = variable.value or ""
             if not name.endswith("_FILE") or not value.startswith("/") or "$(" in value:
+                continue
+            if variable.loaded and _is_anothers(PurePosixPath(value), resource, cluster):
                 continue
             wrong = _not_there(PurePosixPath(value), name, mine)
             if wrong:
@@ -72,6 +75,16 @@ def mounted_file_missing(resource: Resource, cluster: Cluster) -> Iterator[Probl
                     cause=f"{wrong[0]} {value}",
                 )
         yield from _missing_arguments(path, container, mine)
+
+
+def _is_anothers(file: PurePosixPath, resource: Resource, cluster: Cluster) -> bool:
+    """Whether another workload of the namespace mounts a file that came by envFrom alone."""
+    return any(
+        file.is_relative_to(mount.place)
+        for pod in cluster.pods(resource.namespace)
+        if pod.owner is not resource
+        for mount in mounts(pod.owner, cluster)
+    )
 
 
 def _missing_arguments(
