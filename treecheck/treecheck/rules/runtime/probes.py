@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from treecheck.cluster import Cluster
-    from treecheck.model import Manifest, Resource
+    from treecheck.kube.ports import Port
+    from treecheck.model import FieldPath, Manifest, Resource
 
 PROBES = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 READINESS = re.compile(r"/-?/?(ready|readyz|readiness)(\b|_)", re.IGNORECASE)
@@ -111,17 +112,20 @@ TLS = re.compile(r"(?<![a-z])(tls|ssl|https(?!://)|certs?)(?![a-z])", re.IGNOREC
 
 @rule("probe-scheme-mismatch", severity=Severity.WARNING, source=PROBES)
 def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
-    """A probe that speaks HTTPS to a port called http, or HTTP to one called https.
+    """A probe that speaks HTTPS to a port called http, HTTP to one called https, gRPC to either.
 
     If the port is what its name says, the server answers with an error of the other protocol, and
     the probe always fails. A container whose arguments, variables or mounts speak of TLS is left
-    alone: it may well serve HTTPS on the port.
+    alone: it may well serve HTTPS on the port. A gRPC probe is looked at where the container has a
+    port called grpc, and another one is asked.
     """
     seen: set[object] = set()
     for path, container, name, handler in network_probes(resource):
         probe = as_mapping(container[name])[handler]
         port = find(container_ports(container), probe.get("port") or 0)
         scheme = as_text(probe.get("scheme")) or "HTTP"
+        if handler == "grpc" and port is not None:
+            yield from _not_grpc(port, path, container, name)
         if handler != "httpGet" or port is None or {port.name, scheme.lower()} != {"http", "https"}:
             continue
         if scheme == "HTTPS" and _speaks_of_tls(container):
@@ -135,6 +139,18 @@ def probe_scheme_mismatch(resource: Resource, cluster: Cluster) -> Iterator[Prob
                 fix=f"Set scheme to {port.name.upper()}.",
                 path=(*path, name, handler, "scheme" if "scheme" in probe else "port"),
             )
+
+
+def _not_grpc(port: Port, path: FieldPath, container: Manifest, name: str) -> Iterator[Problem]:
+    """What a gRPC probe asks, where the container has another port that is called grpc."""
+    own = [each for each in container_ports(container) if "grpc" in each.name]
+    if own and port not in own and port.name:
+        yield Problem(
+            f"the {name} of container {container.get('name')} speaks gRPC to port {port.number}, "
+            f"which is called {port.name}: if that is right, the probe always fails",
+            fix=f"Ask port {own[0].number}, which is called {own[0].name}.",
+            path=(*path, name, "grpc", "port"),
+        )
 
 
 def _speaks_of_tls(container: Manifest) -> bool:
