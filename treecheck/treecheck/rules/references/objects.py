@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from treecheck.kube.classes import is_slip
@@ -57,8 +58,9 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
     try again for ever: no certificate, no Secret, nothing deployed.
 
     A name is reported that is a slip of one in the tree, or that the tree has of the other kind
-    (Issuer and ClusterIssuer, SecretStore and ClusterSecretStore); of Flux's kinds also any other,
-    where the tree has some of that kind in the namespace. Others may have been made by hand.
+    (Issuer and ClusterIssuer, SecretStore and ClusterSecretStore); of Flux's kinds also one that no
+    other resource asks for, where the tree has some of that kind in the namespace. Others may have
+    been made by hand.
     """
     for wanted in _wanted(resource):
         known = not wanted.name or "$" in wanted.name or _is_there(wanted, cluster)
@@ -67,7 +69,7 @@ def object_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
         here = _here(cluster, wanted)
         meant = _other_kind(wanted, cluster) or _meant(wanted.name, here)
         flux = resource.group.endswith(FLUX)
-        if meant or (flux and here and _is_known(wanted, cluster)):
+        if meant or (flux and here and _is_alone(wanted, cluster)):
             place = f" in namespace {wanted.namespace}" if wanted.namespace else ""
             yield Problem(
                 f"there is no {wanted.kind} {wanted.name}{place}, "
@@ -124,9 +126,24 @@ def _meant(name: str, here: list[str]) -> str:
     return next(iter(slips or difflib.get_close_matches(name, here, n=1, cutoff=ALIKE)), "")
 
 
-def _is_known(wanted: Wanted, cluster: Cluster) -> bool:
-    """Whether all that Flux is given is in the tree, as far as can be seen."""
-    return wanted.name != BOOTSTRAPPED and all(each.namespace for each in cluster.unseen)
+def _is_alone(wanted: Wanted, cluster: Cluster) -> bool:
+    """Whether one resource alone asks for a name, and all that Flux is given is in the tree.
+
+    What several ask for somebody has made by hand: `flux create source git`.
+    """
+    asked = cluster.once_in_tree("asked of Flux", lambda: _asked(cluster))
+    told = wanted.name != BOOTSTRAPPED and all(each.namespace for each in cluster.unseen)
+    return told and asked[wanted.kind, wanted.name] == 1
+
+
+def _asked(cluster: Cluster) -> Counter[tuple[str, str]]:
+    """(kind, name) of what resources of Flux ask for, in the whole tree -> by how many."""
+    return Counter(
+        (wanted.kind, wanted.name)
+        for one in (cluster.tree or cluster.resources)
+        if one.group.endswith(FLUX)
+        for wanted in _of_flux(one)
+    )
 
 
 def _effect(wanted: Wanted) -> str:
