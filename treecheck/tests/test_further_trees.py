@@ -205,3 +205,16 @@ def test_plain_files_that_ask_for_many_secrets_have_them_elsewhere(
     files = {f"{name}.yaml": pod.format(f"need-{name}") for name in names} | {"s.yaml": other}
 
     assert rules(tmp_path, files, "config-missing") == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(("name", "found"), [("secret.template.yaml", 0), ("secret.yaml", 1)])
+def test_a_form_of_a_secret_keeps_none(name: str, found: int, tmp_path: Path) -> None:
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop}\n"
+        "spec: {containers: [{name: a, image: a, envFrom: [{secretRef: {name: keys}}]}]}\n"
+    )
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: other, namespace: shop}\n"
+
+    names = rules(tmp_path, {"a.yaml": pod, name: secret}, "config-missing")
+
+    assert names == ["config-missing"] * found

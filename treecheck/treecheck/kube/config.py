@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ SEVERAL = 2  # ConfigMaps that are missing in a namespace: more than an oversigh
 PATCH = "sealedsecrets.bitnami.com/patch"
 
 
+# In a file's name.
+_FORM = re.compile(r"\.(?:dist|example|sample|template|tpl)\.ya?ml\Z")
 # What brings Secrets to a cluster from git without showing what is in them.
 _ENCRYPTED = frozenset(
     {"ClusterExternalSecret", "ExternalSecret", "SealedSecret", "SecretProviderClass"}
@@ -328,9 +331,15 @@ def keeps_secrets(cluster: Cluster, namespace: str) -> bool:
     return namespace in cluster.once("namespaces with secrets", found)
 
 
+def _is_form(resource: Resource) -> bool:
+    """Whether a file is there to be copied and filled in: `secret.template.yaml`."""
+    file = resource.origin.file
+    return file is not None and _FORM.search(file.name) is not None
+
+
 def _kept(cluster: Cluster) -> Container[str]:
     """The namespaces whose Secrets the tree has, in whatever form."""
-    all_of_them = [*cluster.tree, *cluster.resources]
+    all_of_them = [each for each in (*cluster.tree, *cluster.resources) if not _is_form(each)]
     if any(each.kind in _ENCRYPTED or each.encrypted for each in all_of_them):
         return cluster.namespaces()
     return {each.namespace for each in all_of_them if each.kind in {"Secret", "Certificate"}}
