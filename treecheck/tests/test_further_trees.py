@@ -218,3 +218,47 @@ def test_a_form_of_a_secret_keeps_none(name: str, found: int, tmp_path: Path) ->
     names = rules(tmp_path, {"a.yaml": pod, name: secret}, "config-missing")
 
     assert names == ["config-missing"] * found
+
+
+@pytest.mark.parametrize(
+    ("place", "found"), [("", 0), (", namespace: other", 1), (", namespace: shop", 0)]
+)
+def test_a_claim_without_a_namespace_is_applied_where_it_is_needed(
+    place: str, found: int, tmp_path: Path
+) -> None:
+    claim = CLAIM.replace("NAME, namespace: stock", f"data{place}")
+    pod = READER.replace("{name: reader}", "{name: reader, namespace: shop}")
+    files = {"reader.yaml": pod, "claim.yaml": claim, "web.yaml": IN_SHOP}
+
+    assert rules(tmp_path, files, "claim-missing") == ["claim-missing"] * found
+
+
+@pytest.mark.parametrize(("folder", "found"), [("example", 0), ("web", 1)])
+def test_a_word_in_capitals_of_an_example_is_to_be_filled_in(
+    folder: str, found: int, tmp_path: Path
+) -> None:
+    ingress = (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: shop}\n"
+        "spec: {rules: [{host: NAMESPACE-web.example.org}]}\n"
+    )
+    files = {f"{folder}/ingress.yaml": ingress, "all/web.yaml": IN_SHOP}
+
+    assert rules(tmp_path, files, "ingress-rules") == ["ingress-rules"] * found
+
+
+@pytest.mark.parametrize(("mode", "found"), [("Auto", 0), ("Off", 1)])
+def test_a_vertical_autoscaler_sets_what_is_requested(
+    mode: str, found: int, tmp_path: Path
+) -> None:
+    target = "{apiVersion: apps/v1, kind: Deployment, name: front}"
+    scalers = (
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: front}\n"
+        f"spec: {{maxReplicas: 5, scaleTargetRef: {target}, metrics: [{{type: Resource, "
+        "resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]}\n---\n"
+        "apiVersion: autoscaling.k8s.io/v1\nkind: VerticalPodAutoscaler\nmetadata: {name: front}\n"
+        f"spec: {{targetRef: {target}, updatePolicy: {{updateMode: '{mode}'}}}}\n"
+    )
+
+    names = rules(tmp_path, {"pod.yaml": POD, "scalers.yaml": scalers}, "hpa-without-request")
+
+    assert names == ["hpa-without-request"] * found

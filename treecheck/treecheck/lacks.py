@@ -52,6 +52,8 @@ _SELECTORS = {
     "PodDisruptionBudget": "selector",
     "Service": "selector",
 }
+# What people apply to one namespace or another: `kubectl apply -n shop -f claims.yaml`.
+_BY_HAND = frozenset({"ConfigMap", "PersistentVolumeClaim", "Secret"})
 # Kinds that point at pods or accounts of a namespace.
 _POINTERS = frozenset(
     {"ClusterRoleBinding", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "RoleBinding"}
@@ -371,11 +373,13 @@ def _elsewhere(raised: Raised, cluster: Cluster) -> str:
 
 
 def _without_namespace(cluster: Cluster) -> set[str]:
-    """`Service web` of every such resource that a kustomization alone brings, without one."""
+    """`Service web` of every such resource that a kustomization or a file brings, without one."""
     return {
         f"{each.kind} {each.name}"
         for each in cluster.tree
-        if each.part.folder and not each.part.namespace and "namespace" not in each.metadata
+        if (each.part.folder or (each.part.loose and each.kind in _BY_HAND))
+        and not each.part.namespace
+        and "namespace" not in each.metadata
     }
 
 

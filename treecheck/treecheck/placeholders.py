@@ -60,6 +60,7 @@ _YTT = re.compile(
     r"^[ \t]*#@[ \t]*(?:load\(|(?:if|for|def|end)\b|(?:data|overlay|schema|library)/)|: #@ ?\w",
     re.MULTILINE,
 )
+_CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z][A-Z_]{3,}(?![a-z])")  # `NAMESPACE-web.example.com`
 _VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]+\Z")  # `clusterIP: $DNS_SERVER_IP`, alone
 _BETWEEN = re.compile(r"__[A-Z][A-Z0-9_]*__")  # a word that sed replaces
 _PLACE = re.compile(rf"\{{\{{|\$[{{(A-Za-z]|{_BETWEEN.pattern}")
@@ -249,6 +250,7 @@ def is_filled_in_later(
         or _BETWEEN.search(value)
         or (substituted and "${" in value)
         or (resource.part.to_copy and _TO_FILL.search(value))
+        or (resource.part.shown and _CAPITALS.search(value))
         or (apart and (_SET.search(value) or _VARIABLE.match(value)))
     ):
         return True

@@ -95,7 +95,7 @@ def duration_malformed(resource: Resource, cluster: Cluster) -> Iterator[Problem
 
 
 def _is_patched(resource: Resource, field: str, cluster: Cluster) -> bool:
-    """Whether Flux writes a field of a kind anew when it applies what it has built."""
+    """Whether Flux writes a field of a kind once more when it applies what it has built."""
     for one in cluster.tree:
         if (one.group, one.kind) != ("kustomize.toolkit.fluxcd.io", "Kustomization"):
             continue

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from treecheck.kube.applications import applications, ignored_pointers, keeps_ignored
 from treecheck.kube.workloads import TAKES_OVER, autoscalers, is_paused, limits, scale_target
-from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, each
+from treecheck.model import Problem, Severity, as_list, as_mapping, as_text, at, each
 from treecheck.registry import Family, rule
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ def hpa_without_request(resource: Resource, cluster: Cluster) -> Iterator[Proble
     """An autoscaler on utilization of containers that request nothing.
 
     Utilization is a share of the request. Where one container of the pod has none, the HPA reports
-    FailedGetResourceMetric and never scales. A limit alone counts as the request.
+    FailedGetResourceMetric and never scales. A limit alone counts as the request, and so does what
+    a VerticalPodAutoscaler sets.
     """
     target = as_mapping(resource.spec.get("scaleTargetRef"))
     workload = cluster.get(
         as_text(target.get("kind")), resource.namespace, as_text(target.get("name"))
     )
-    if workload is None or workload.pod is None:
+    if workload is None or workload.pod is None or _is_sized(workload, cluster):
         return
     for name, only in _utilization(resource):
         for path, container in workload.pod.containers("containers"):
@@ -45,6 +46,16 @@ def hpa_without_request(resource: Resource, cluster: Cluster) -> Iterator[Proble
                     resource=workload,
                     related=(resource,),
                 )
+
+
+def _is_sized(workload: Resource, cluster: Cluster) -> bool:
+    """Whether a VerticalPodAutoscaler sets a workload's requests."""
+    return any(
+        (target.get("kind"), target.get("name")) == (workload.kind, workload.name)
+        and at(vpa.spec, "updatePolicy", "updateMode") != "Off"
+        for vpa in cluster.of_kind("VerticalPodAutoscaler", namespace=workload.namespace)
+        for target in [as_mapping(vpa.spec.get("targetRef"))]
+    )
 
 
 def _utilization(hpa: Resource) -> Iterator[tuple[str, str | None]]:
