@@ -307,7 +307,7 @@ def ignored_difference_applied(cluster: Cluster) -> Iterator[Problem]:
                     yield Problem(
                         f"it ignores {pointer} of {resource.title}, which git writes: the next sync"
                         " puts git's value over what is set in the cluster",
-                        fix="Leave the field out in git, or add RespectIgnoreDifferences=true to "
+                        fix="Leave the field out in git, or set RespectIgnoreDifferences=true in "
                         "syncPolicy.syncOptions.",
                         path=path,
                         resource=application,

@@ -74,6 +74,8 @@ def project_policy(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
                     f"a policy of role {role.get('name')} can't be: {wrong[0]}",
                     fix=wrong[1],
                     path=(*place, "policies", number),
+                    # Whoever copies a line copies its mistake.
+                    cause=f"{subject} {wrong[0].partition(' is ')[0]}",
                 )
 
 
@@ -82,6 +84,8 @@ def _policy_fault(words: list[str], resources: Iterable[str]) -> tuple[str, str]
     if len(words) != FIELDS:
         form = "p, subject, resource, action, object, allow"
         return f"it has {len(words)} fields, and a policy has {FIELDS}", f"Write {form}."
+    if words[2:4] == ["projects", "get"] and "projects" not in resources:
+        return "each role may get its own project without it", "Remove the line."
     if words[2] in RESOURCES and words[2] not in resources:
         grants = ", ".join(each for each in resources if each != "*")
         return (
