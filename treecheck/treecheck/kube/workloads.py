@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from treecheck.model import as_list, as_mapping, as_text
+from treecheck.model import Problem, as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,18 @@ def limits(scaler: Resource) -> tuple[Any, Any]:
 def is_paused(scaler: Resource) -> bool:
     """Whether somebody told KEDA to leave the number alone."""
     return scaler.kind == "ScaledObject" and scaler.annotations.get(PAUSED) == "true"
+
+
+def nothing_to_scale(scaler: Resource, kind: str, name: str, cluster: Cluster) -> Problem:
+    """The problem of an autoscaler whose workload is not there."""
+    return Problem(
+        f"it scales {kind} {name}, which nothing in the tree makes in namespace "
+        f"{scaler.namespace}: without it, nothing will scale",
+        fix="Let scaleTargetRef name the workload to scale.",
+        path=("spec", "scaleTargetRef", "name"),
+        related=cluster.lookalikes(kind, name),
+        absent=scaler.namespace,
+    )
 
 
 def is_rolled_out(cluster: Cluster, workload: Resource) -> bool:

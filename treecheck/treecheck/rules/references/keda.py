@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from treecheck.kube.workloads import KEDA, MOST_OF_KEDA, REPLICATED, scale_target
+from treecheck.kube.workloads import KEDA, MOST_OF_KEDA, REPLICATED, nothing_to_scale, scale_target
 from treecheck.model import Problem, as_mapping, as_text
 from treecheck.registry import rule
 
@@ -29,14 +29,7 @@ def keda_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Proble
     if kind not in REPLICATED or not name or version not in {"", "apps/v1", "v1"}:
         return
     if cluster.get(kind, resource.namespace, name) is None:
-        yield Problem(
-            f"it scales {kind} {name}, which nothing in the tree makes in namespace "
-            f"{resource.namespace}: without it, nothing will scale",
-            fix="Let scaleTargetRef name the workload to scale.",
-            path=("spec", "scaleTargetRef", "name"),
-            related=cluster.lookalikes(kind, name),
-            absent=resource.namespace,
-        )
+        yield nothing_to_scale(resource, kind, name, cluster)
 
 
 @rule("keda-bounds", kinds=("ScaledObject",), source=SPEC)

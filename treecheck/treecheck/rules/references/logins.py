@@ -6,14 +6,13 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from treecheck.kube.config import find_store
 from treecheck.kube.hosts import dependencies
 from treecheck.kube.images import facts_of, is_official, repository
-from treecheck.kube.mounts import mounts
+from treecheck.kube.mounts import text_files
 from treecheck.kube.pages import POSTGRES_IMAGE
 from treecheck.kube.services import selected_pods
 from treecheck.kube.variables import variables_of
-from treecheck.model import as_mapping, as_text
+from treecheck.model import as_text
 from treecheck.registry import rule
 
 if TYPE_CHECKING:
@@ -92,8 +91,6 @@ def _made(service: Resource, cluster: Cluster) -> dict[str, set[str]]:
 
 def _scripts(pod: PodTemplate, cluster: Cluster, folder: str) -> Iterator[str]:
     """The scripts that ConfigMaps bring to the folder which the image runs at its first start."""
-    for mount in mounts(pod.owner, cluster):
-        if folder and mount.place.is_relative_to(folder):
-            name = as_text(as_mapping(mount.volume.get("configMap")).get("name"))
-            store = find_store(cluster, "ConfigMap", pod.owner.namespace, name)
-            yield from store.values.values() if store else ()
+    for file in text_files(pod, cluster) if folder else ():
+        if file.place.is_relative_to(folder):
+            yield file.text

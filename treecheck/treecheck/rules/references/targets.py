@@ -10,7 +10,7 @@ from treecheck.kube.config import find_store, made_by_hand
 from treecheck.kube.ingresses import backends, is_alb, is_left_open
 from treecheck.kube.network import DIRECTIONS
 from treecheck.kube.services import elected, nearest
-from treecheck.kube.workloads import REPLICATED
+from treecheck.kube.workloads import REPLICATED, nothing_to_scale
 from treecheck.model import Problem, as_list, as_mapping, as_text, at, each
 from treecheck.placeholders import is_to_fill
 from treecheck.registry import Scope, rule
@@ -60,14 +60,7 @@ def hpa_target_missing(resource: Resource, cluster: Cluster) -> Iterator[Problem
             related=(workload,),
         )
     elif kind in REPLICATED and workload is None:
-        yield Problem(
-            f"it scales {kind} {name}, which nothing in the tree makes in namespace "
-            f"{resource.namespace}: without it, nothing will scale",
-            fix="Let scaleTargetRef name the workload to scale.",
-            path=("spec", "scaleTargetRef", "name"),
-            related=cluster.lookalikes(kind, name),
-            absent=resource.namespace,
-        )
+        yield nothing_to_scale(resource, kind, name, cluster)
     elif workload is not None and workload.pod is not None:
         yield from _container_missing(resource, workload.pod)
 

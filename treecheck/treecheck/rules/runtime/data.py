@@ -334,8 +334,8 @@ def unwritable_folder(resource: Resource, cluster: Cluster) -> Iterator[Problem]
         if context.get("readOnlyRootFilesystem") is not True or not _serves(container):
             continue
         for folder in facts_of(as_text(container.get("image"))).writes:
-            elsewhere = writes_elsewhere(resource, cluster, container)
-            if _mount_of(container, PurePosixPath(folder)) is None and not elsewhere:
+            own = _mount_of(container, PurePosixPath(folder))
+            if own is None and not writes_elsewhere(resource, cluster, container):
                 yield Problem(
                     f"container {container.get('name')} writes to {folder}, which its read-only "
                     "root file system forbids: it ends at its start",

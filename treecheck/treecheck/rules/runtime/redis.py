@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from treecheck.kube.config import find_store
 from treecheck.kube.images import repository
-from treecheck.kube.mounts import mounts
+from treecheck.kube.mounts import mounts, text_files
 from treecheck.kube.ports import container_ports, shown
-from treecheck.model import Problem, as_list, as_mapping, as_text, at, each
+from treecheck.model import Problem, as_list, as_text, at
 from treecheck.quantities import quantity
 from treecheck.registry import rule
 
@@ -64,36 +63,15 @@ def redis_settings(resource: Resource, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _settings(resource: Resource, cluster: Cluster) -> Iterator[RedisConf]:
-    mine = list(mounts(resource, cluster))
-    for container in {id(one.container): one.container for one in mine}.values():
-        if repository(as_text(container.get("image"))).rpartition("/")[2] not in SERVERS:
-            continue
-        own = [one for one in mine if one.container is container]
-        words = [*as_list(container.get("command")), *as_list(container.get("args"))]
-        named = [PurePosixPath(as_text(word)) for word in words]
-        for file in (word for word in named if word.suffix == ".conf"):
-            if found := _file(resource, cluster, own, file):
-                yield found
-                break
-
-
-def _file(
-    resource: Resource, cluster: Cluster, own: list[Mount], file: PurePosixPath
-) -> RedisConf | None:
-    """What a file of a ConfigMap of the tree says; None where it is not one."""
-    for mount in own:
-        sub = as_text(mount.body.get("subPath"))
-        if mount.place != (file if sub else file.parent):
-            continue
-        source = as_mapping(mount.volume.get("configMap"))
-        paths = {item.get("path"): item.get("key") for _, item in each(source, "items")}
-        key = as_text(paths.get(sub or file.name) if paths else sub or file.name)
-        store = find_store(cluster, "ConfigMap", resource.namespace, as_text(source.get("name")))
-        if store and store.resource and key in store.values:
-            lines = [line.split() for line in store.values[key].splitlines()]
+    """The files of ConfigMaps that servers of a pod are started with."""
+    for file in text_files(resource.pod, cluster) if resource.pod else ():
+        image = repository(as_text(file.container.get("image"))).rpartition("/")[2]
+        started = [*as_list(file.container.get("command")), *as_list(file.container.get("args"))]
+        if image in SERVERS and str(file.place) in started and file.place.suffix == ".conf":
+            lines = [line.split() for line in file.text.splitlines()]
             words = {line[0].lower(): line[1:] for line in lines if line and line[0][0] != "#"}
-            return RedisConf(words, store.resource, key, mount.container, own)
-    return None
+            own = [one for one in mounts(resource, cluster) if one.container is file.container]
+            yield RedisConf(words, file.resource, file.key, file.container, own)
 
 
 def _wrong(settings: RedisConf) -> Iterator[tuple[str, str, str]]:

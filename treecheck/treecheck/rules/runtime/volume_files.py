@@ -113,7 +113,7 @@ def _strayed(file: PurePosixPath, container: Manifest, mine: list[Mount]) -> tup
     """The same for a file of settings in no mount, if one of its name lies in another mount.
 
     Not where images have files of their own (`/usr/share`), and not where that other one is named
-    too, so that both are intended, or lies where programs look by themselves (`/root/.docker`).
+    too, so that both are intended, or lies where programs look by themselves (`.docker`).
     """
     own = any(file.is_relative_to(folder) for folder in OF_PROGRAMS)
     if own or file.suffix not in SETTINGS_ENDS or any(mount.place == file for mount in mine):
